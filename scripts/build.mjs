@@ -1,0 +1,33 @@
+// Bundles both programs into dist/: one entry each, what a start does not need in lazily loaded chunks.
+import { rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { readFileSync } from 'node:fs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+rmSync(`${root}/dist`, { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: { compute_ctl: 'src/cli.ts', 'compute-local': 'src/local/cli.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  chunkNames: 'chunks/[name]-[hash]',
+  sourcemap: 'linked',
+  sourcesContent: false,
+  external: ['pg-native'],
+  define: {
+    BUILD_VERSION: JSON.stringify(version),
+    BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),
+  },
+  // Bundled CommonJS packages call require() for Node's own modules; an ES module has none unless it is made.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+  logLevel: 'warning',
+});

@@ -1,0 +1,57 @@
+import { setTimeout as timer } from 'node:timers/promises';
+import { ComputeError, isAbort } from './errors.ts';
+
+/** Milliseconds that never go back, for durations and deadlines. */
+export const monotonicMs = (): number => performance.now();
+
+/** Resolves after `ms` milliseconds; rejects with AbortError as soon as `signal` aborts. */
+export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
+  await timer(ms, undefined, { signal });
+};
+
+/** Asks `ready` every `everyMs` milliseconds until it says true. Rejects with AbortError when `signal` aborts. */
+export async function until(
+  ready: (signal: AbortSignal) => Promise<boolean>,
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!(await ready(signal))) await sleep(everyMs, signal);
+}
+
+/** Runs `work` with a signal that also aborts after `ms`.
+ *  @throws ComputeError `deadline` naming `what` when the time is up, whatever `work` made of the abort;
+ *  the abort of the outer `signal` passes through as it is. */
+export async function withDeadline<T>(
+  what: string,
+  ms: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const timeout = setTimeout(() => limit.abort(), ms);
+  const both = AbortSignal.any([signal, limit.signal]);
+  try {
+    return await raceAbort(work(both), both);
+  } catch (error) {
+    if (limit.signal.aborted && !signal.aborted) {
+      const cause = isAbort(error) ? undefined : error;
+      throw new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
+    }
+    throw error;
+  } finally {
+    clearTimeout(timeout);
+  }
+}
+
+/** Settles with `promise`, or rejects with the signal's reason at once when it aborts first. */
+export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+/** Milliseconds since `startMs` (of `monotonicMs`), whole, for metrics. */
+export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() - startMs);

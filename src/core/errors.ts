@@ -1,0 +1,91 @@
+/** Every way this program fails, once: the process exit code and the HTTP status that go with it. */
+export const errorCodes = {
+  usage: { exit: 2, http: 400, doc: 'The command line is wrong.' },
+  config_unreadable: { exit: 1, http: 500, doc: 'A config file cannot be opened or is not JSON.' },
+  spec_invalid: {
+    exit: 1,
+    http: 400,
+    doc: 'The spec is well formed but contradicts itself or lacks a value.',
+  },
+  spec_shape: { exit: 1, http: 422, doc: 'A field is missing, has the wrong type or an unknown value.' },
+  control_plane: { exit: 1, http: 500, doc: 'The control plane did not hand out a usable spec.' },
+  bad_request: { exit: 1, http: 400, doc: 'The request cannot be read.' },
+  bad_token: { exit: 1, http: 401, doc: 'The bearer token does not verify.' },
+  no_token: { exit: 1, http: 400, doc: 'The Authorization header is missing or not a bearer token.' },
+  forbidden: { exit: 1, http: 403, doc: 'The token is good, but for another compute.' },
+  payload_too_large: { exit: 1, http: 413, doc: 'The request body exceeds the limit.' },
+  unsupported_media: { exit: 1, http: 415, doc: 'The request body is not declared as JSON.' },
+  wrong_status: { exit: 1, http: 412, doc: 'The compute is in a status that does not allow this.' },
+  not_allowed: { exit: 1, http: 412, doc: 'This compute was started in a way that does not allow this.' },
+  conflict: { exit: 1, http: 409, doc: 'Something needed for this is not there, or two requests collide.' },
+  not_found: { exit: 1, http: 404, doc: 'The named object does not exist.' },
+  busy: { exit: 1, http: 429, doc: 'The same work is under way already.' },
+  os_user: { exit: 1, http: 500, doc: 'The operating system user for Postgres is missing or unusable.' },
+  postgres_missing: { exit: 1, http: 500, doc: 'The postgres program cannot be found or run.' },
+  postgres_version: { exit: 1, http: 500, doc: 'The version of Postgres is not supported.' },
+  pgdata_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'The data directory must not be touched, or cannot be prepared.',
+  },
+  pgdata_locked: { exit: 1, http: 500, doc: 'Another compute_ctl owns the data directory.' },
+  safekeepers: { exit: 1, http: 500, doc: 'The safekeepers could not be synced.' },
+  basebackup: { exit: 1, http: 500, doc: 'No complete base backup could be fetched.' },
+  archive_invalid: { exit: 1, http: 500, doc: 'The base backup archive is damaged, incomplete or hostile.' },
+  postgres_start: { exit: 1, http: 500, doc: 'Postgres did not start.' },
+  postgres_stuck: { exit: 1, http: 500, doc: 'Postgres did not stop within its limits.' },
+  catalog: { exit: 1, http: 500, doc: 'A statement of the catalog pass failed.' },
+  sql: { exit: 1, http: 500, doc: 'A query against the own Postgres failed.' },
+  port: { exit: 1, http: 500, doc: 'A port cannot be bound.' },
+  deadline: { exit: 1, http: 504, doc: 'Something did not happen within its limit.' },
+  terminated: { exit: 1, http: 500, doc: 'The compute is shutting down.' },
+  local_storage: { exit: 1, http: 500, doc: 'The embedded storage failed.' },
+  internal: { exit: 1, http: 500, doc: 'A defect of compute_ctl itself.' },
+} as const satisfies Record<string, { exit: number; http: number; doc: string }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The base of every expected failure. `message` says what failed and where; `hint` says what to do about it. */
+export class ComputeError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; hint?: string } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'ComputeError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** Something that is not an Error was thrown, or the error has no words: always a sentence, never `[object Object]`. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  if (error instanceof Error) return error.message === '' ? error.name : error.message;
+  return String(error);
+}
+
+/** The messages from the outermost error to its last cause; cycles end the walk. */
+export function causeChain(error: unknown): string[] {
+  const chain: string[] = [];
+  const seen = new Set<unknown>();
+  for (let current = error; current !== undefined && current !== null && !seen.has(current);) {
+    seen.add(current);
+    chain.push(messageOf(current));
+    current = current instanceof Error ? current.cause : undefined;
+  }
+  return chain;
+}
+
+/** One line: `outer: cause: cause`. */
+export const inline = (error: unknown): string => causeChain(error).join(': ');
+
+/** Several lines, the form of `error` in `/status`: the outer message, a blank line, `Caused by:` and the indented causes. */
+export function multiline(error: unknown): string {
+  const [outer = 'unknown error', ...causes] = causeChain(error);
+  if (causes.length === 0) return outer;
+  const lines = causes.map((cause, at) => (causes.length === 1 ? `    ${cause}` : `    ${at}: ${cause}`));
+  return [outer, '', 'Caused by:', ...lines].join('\n');
+}
+
+export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';

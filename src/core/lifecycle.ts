@@ -1,0 +1,62 @@
+import { EventEmitter } from 'node:events';
+import { raceAbort } from './clock.ts';
+import { ComputeError } from './errors.ts';
+import { type After, type Status, statusText, transitions } from './status.ts';
+
+export interface StatusChange {
+  readonly from: Status;
+  readonly to: Status;
+}
+
+/** The one owner of the compute's status. Log line, gauge and waiters all listen to the same event. */
+export class Lifecycle {
+  #status: Status = 'empty';
+  #error: string | null = null;
+  readonly changed = new EventEmitter<{ status: [StatusChange] }>().setMaxListeners(0);
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  /** Why the compute is, or last was, `failed`; null again after the next success. */
+  get error(): string | null {
+    return this.#error;
+  }
+
+  /** Moves on, if the compute still is where the caller believes.
+   *  @param error the reason, when `to` is `failed`; a later `running` clears it
+   *  @throws ComputeError `wrong_status` */
+  move<S extends Status>(from: S, to: After<S>, error?: string): void {
+    if (this.#status !== from) throw wrongStatus(this.#status);
+    this.#set(to, error);
+  }
+
+  /** Moves from whatever the status is, if its row allows it. False when it does not. */
+  tryMove(to: Status, error?: string): boolean {
+    if (!(transitions[this.#status] as readonly Status[]).includes(to)) return false;
+    this.#set(to, error);
+    return true;
+  }
+
+  /** Resolves with the first status of `wanted` that is seen, at once when it is the current one. */
+  reached(wanted: readonly Status[], signal: AbortSignal): Promise<Status> {
+    if (wanted.includes(this.#status)) return Promise.resolve(this.#status);
+    let listener: (change: StatusChange) => void = () => {};
+    const seen = new Promise<Status>((resolve) => {
+      listener = ({ to }) => (wanted.includes(to) ? resolve(to) : undefined);
+      this.changed.on('status', listener);
+    });
+    return raceAbort(seen, signal).finally(() => this.changed.off('status', listener));
+  }
+
+  #set(to: Status, error?: string): void {
+    const from = this.#status;
+    this.#status = to;
+    if (to === 'failed') this.#error = error ?? 'unknown error';
+    if (to === 'running') this.#error = null;
+    this.changed.emit('status', { from, to });
+  }
+}
+
+export const wrongStatus = (status: Status): ComputeError =>
+  new ComputeError('wrong_status', `invalid compute status: ${statusText(status)}`);

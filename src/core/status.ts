@@ -1,0 +1,58 @@
+/** The statuses of a compute and where each may lead. A status without its row fails to compile. */
+export const transitions = {
+  // No spec yet. A spec known at process start goes straight to init.
+  empty: ['init', 'configuration_pending', 'termination_pending_fast', 'termination_pending_immediate'],
+  // A spec was handed over; nobody works on it yet. First spec: init. Running Postgres: configuration.
+  configuration_pending: [
+    'init',
+    'configuration',
+    'failed',
+    'termination_pending_fast',
+    'termination_pending_immediate',
+  ],
+  init: ['running', 'failed', 'termination_pending_fast', 'termination_pending_immediate'],
+  running: [
+    'configuration_pending',
+    'refresh_configuration_pending',
+    'failed',
+    'termination_pending_fast',
+    'termination_pending_immediate',
+  ],
+  configuration: ['running', 'failed', 'termination_pending_fast', 'termination_pending_immediate'],
+  // After a failed reconfiguration Postgres still runs: the next /configure or refresh may mend it.
+  failed: [
+    'configuration_pending',
+    'refresh_configuration_pending',
+    'termination_pending_fast',
+    'termination_pending_immediate',
+    'terminated',
+  ],
+  refresh_configuration_pending: [
+    'refresh_configuration',
+    'termination_pending_fast',
+    'termination_pending_immediate',
+  ],
+  refresh_configuration: [
+    'running',
+    'failed',
+    'refresh_configuration_pending',
+    'termination_pending_fast',
+    'termination_pending_immediate',
+  ],
+  termination_pending_fast: ['terminated'],
+  termination_pending_immediate: ['terminated'],
+  terminated: [],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Status = keyof typeof transitions;
+export type After<S extends Status> = (typeof transitions)[S][number];
+
+export const statuses = Object.keys(transitions) as readonly Status[];
+
+/** How people, logs, metric labels and 412 errors spell a status: `configuration-pending`. JSON keeps underscores. */
+export const statusText = (status: Status): string => status.replaceAll('_', '-');
+
+export const isTerminating = (status: Status): boolean =>
+  status === 'termination_pending_fast' ||
+  status === 'termination_pending_immediate' ||
+  status === 'terminated';

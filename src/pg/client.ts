@@ -1,0 +1,98 @@
+import type { Client as PgClient } from 'pg';
+import { ComputeError, inline } from '../core/errors.ts';
+import { type PgTarget, describeTarget } from './target.ts';
+
+export type { PgClient };
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity, e.g. `compute_ctl:apply_config`. */
+  readonly applicationName: string;
+  /** Milliseconds for connect and authentication together. */
+  readonly connectMs: number;
+  /** Milliseconds for each query, enforced here by destroying the connection, and by the server when it can. */
+  readonly queryMs?: number;
+  readonly database?: string;
+  readonly signal: AbortSignal;
+}
+
+/** Loads the driver on first use. Without a navigator it would load all of fetch to look for a worker runtime. */
+async function driver(): Promise<typeof import('pg')> {
+  (globalThis as { navigator?: unknown }).navigator ??= { userAgent: `Node.js/${process.versions.node}` };
+  const { default: loaded } = await import('pg');
+  return loaded;
+}
+
+/** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
+ *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
+export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
+  options.signal.throwIfAborted();
+  const { Client } = await driver();
+  const client = new Client({
+    host: target.host,
+    port: target.port,
+    user: target.user,
+    password: target.password?.reveal() ?? '',
+    database: options.database ?? target.database,
+    options: target.options,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectMs,
+    ssl: false,
+    ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
+  });
+  // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it.
+  client.on('error', () => {});
+  const destroy = (): void => destroyPg(client);
+  options.signal.addEventListener('abort', destroy, { once: true });
+  client.once('end', () => options.signal.removeEventListener('abort', destroy));
+  try {
+    await client.connect();
+    options.signal.throwIfAborted();
+    return client;
+  } catch (error) {
+    destroyPg(client);
+    options.signal.throwIfAborted();
+    const where = describeTarget({ ...target, database: options.database ?? target.database });
+    throw new ComputeError('sql', `could not connect to ${where}`, { cause: error });
+  }
+}
+
+/** Cuts the connection without waiting for the server, which may not answer any more. */
+export function destroyPg(client: PgClient): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}
+
+/** Connects, runs `work` and always gives the connection back: politely after success, by force after a failure. */
+export async function withPg<T>(
+  target: PgTarget,
+  options: ConnectOptions,
+  work: (client: PgClient) => Promise<T>,
+): Promise<T> {
+  const client = await connectPg(target, options);
+  try {
+    const result = await work(client);
+    await client.end();
+    return result;
+  } catch (error) {
+    destroyPg(client);
+    throw error;
+  }
+}
+
+/** SQLSTATE of a server error anywhere in the chain of causes, null when there is none.
+ *  @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export function sqlState(error: unknown): string | null {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    const { code } = current as { code?: unknown };
+    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code;
+  }
+  return null;
+}
+
+export const sqlFailure = (what: string, error: unknown): ComputeError =>
+  new ComputeError(
+    'sql',
+    `${what} failed${sqlState(error) === null ? '' : ` with SQLSTATE ${sqlState(error)}`}`,
+    {
+      cause: error instanceof Error ? error : new Error(inline(error)),
+    },
+  );

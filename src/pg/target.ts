@@ -1,0 +1,16 @@
+import type { Secret } from '../core/secret.ts';
+
+/** Where a Postgres listens and as whom to log in. A host that starts with `/` is a socket directory. */
+export interface PgTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: Secret | null;
+  readonly database: string;
+  /** Text of the start-up parameter `options`; empty for none. */
+  readonly options: string;
+}
+
+/** `postgresql://user@host:port/database`, for messages: never with the password. */
+export const describeTarget = (target: PgTarget): string =>
+  `postgresql://${target.user}@${target.host}:${target.port}/${target.database}`;

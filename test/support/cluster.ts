@@ -1,0 +1,121 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import type { PgTarget } from '../../src/pg/target.ts';
+import { type Installed, defaultPostgres, osUser } from './postgres-versions.ts';
+
+/** A directory of its own below /var/tmp, owned by the OS user of the servers. The caller removes it. */
+export function scratchDir(prefix: string): string {
+  const dir = mkdtempSync(`/var/tmp/compute-ctl-${prefix}-`);
+  chmodSync(dir, 0o755);
+  if (osUser !== null) chownSync(dir, osUser.uid, osUser.gid);
+  return dir;
+}
+
+/** A loopback port that nobody listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const asOsUser = osUser ?? {};
+
+/** A freshly initialised data directory for `postgres`, made once per version and copied from then on. */
+function template(postgres: Installed): string {
+  const dir = `/var/tmp/compute-ctl-test-template-${postgres.major}`;
+  if (existsSync(dir)) return dir;
+  const fresh = join(scratchDir('initdb'), 'data');
+  const args = ['-D', fresh, '-U', 'cloud_admin', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'];
+  execFileSync(join(postgres.bindir, 'initdb'), args, { stdio: 'pipe', cwd: '/', ...asOsUser });
+  try {
+    renameSync(fresh, dir);
+  } catch {
+    // Another worker was faster; its template is as good.
+  }
+  return dir;
+}
+
+export interface Cluster {
+  readonly postgres: Installed;
+  readonly dataDir: string;
+  readonly port: number;
+  readonly target: PgTarget;
+  readonly postmaster: ChildProcess;
+  log(): string;
+  /** Immediate stop, children awaited, directory removed. */
+  stop(): Promise<void>;
+}
+
+/** Starts a real server on a free loopback port, superuser `cloud_admin`, and waits until it is ready. */
+export async function startCluster(options: { postgres?: Installed; conf?: string } = {}): Promise<Cluster> {
+  const postgres = options.postgres ?? defaultPostgres();
+  const home = scratchDir('pg');
+  const dataDir = join(home, 'data');
+  cpSync(template(postgres), dataDir, { recursive: true, preserveTimestamps: true });
+  if (osUser !== null) execFileSync('chown', ['-R', `${osUser.uid}:${osUser.gid}`, dataDir]);
+  chmodSync(dataDir, 0o700);
+  const port = await freePort();
+  mkdirSync(join(home, 'run'));
+  if (osUser !== null) chownSync(join(home, 'run'), osUser.uid, osUser.gid);
+  const conf = `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${home}/run'\nfsync=off\nmax_connections=50\nshared_buffers=16MB\n${options.conf ?? ''}\n`;
+  writeFileSync(join(dataDir, 'postgresql.conf'), conf);
+  const logFile = join(home, 'log');
+  const fd = openSync(logFile, 'a');
+  const postmaster = spawn(join(postgres.bindir, 'postgres'), ['-D', dataDir], {
+    stdio: ['ignore', fd, fd],
+    cwd: '/',
+    detached: true,
+    ...asOsUser,
+  });
+  const log = (): string => readFileSync(logFile, 'utf8');
+  const exited = once(postmaster, 'exit');
+  const ready = (): boolean =>
+    existsSync(join(dataDir, 'postmaster.pid')) &&
+    readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').trimEnd().endsWith('ready');
+  for (let waited = 0; !ready(); waited += 10) {
+    if (postmaster.exitCode !== null || waited > 30_000) throw new Error(`server did not start:\n${log()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return {
+    postgres,
+    dataDir,
+    port,
+    target: {
+      host: '127.0.0.1',
+      port,
+      user: 'cloud_admin',
+      password: null,
+      database: 'postgres',
+      options: '',
+    },
+    postmaster,
+    log,
+    async stop() {
+      if (postmaster.exitCode === null && postmaster.signalCode === null) {
+        postmaster.kill('SIGCONT');
+        postmaster.kill('SIGQUIT');
+        await exited;
+      }
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}

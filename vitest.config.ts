@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+/** Unit tests share one process (they are pure and quick); tests with a real Postgres and with the built
+ *  program run file by file on few workers, because they start servers and the machines have two cores. */
+export default defineConfig({
+  test: {
+    globalSetup: ['test/support/global-setup.ts'],
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 10_000 } },
+      {
+        test: {
+          name: 'pg',
+          include: ['test/pg/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
