@@ -16,17 +16,17 @@ export interface ConnectOptions {
 }
 
 /** Loads the driver on first use. Without a navigator it would load all of fetch to look for a worker runtime. */
-async function driver(): Promise<typeof import('pg')> {
+async function loadClient(): Promise<typeof PgClient> {
   (globalThis as { navigator?: unknown }).navigator ??= { userAgent: `Node.js/${process.versions.node}` };
   const { default: loaded } = await import('pg');
-  return loaded;
+  return loaded.Client;
 }
 
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
   options.signal.throwIfAborted();
-  const { Client } = await driver();
+  const Client = await loadClient();
   const client = new Client({
     host: target.host,
     port: target.port,
