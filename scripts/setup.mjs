@@ -1,0 +1,77 @@
+// Brings a fresh machine with Node 20 to where `npm start` and `npm test` can run. Quick when nothing is missing.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { die, root, run } from './run.mjs';
+
+const forTests = process.argv.includes('--test');
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19))
+  die(`Node 20.19 or newer is needed, this is ${process.version}.`);
+
+installPackages(root);
+if (forTests) installPackages(join(root, 'test/servers'));
+installPostgres();
+if (!forTests && stale('dist/compute-local.js', 'src'))
+  run(process.execPath, ['scripts/build.mjs']) || die('The build failed.');
+
+/** npm writes node_modules/.package-lock.json last: older than the lock file, or missing, means not installed. */
+function installPackages(dir) {
+  const installed = join(dir, 'node_modules/.package-lock.json');
+  if (
+    existsSync(installed) &&
+    statSync(installed).mtimeMs >= statSync(join(dir, 'package-lock.json')).mtimeMs
+  )
+    return;
+  console.log(`Installing the packages of ${join(dir, 'package-lock.json')} ...`);
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: dir }) || die('npm ci failed.');
+  // The check above compares times; npm keeps the time of an unchanged file.
+  if (existsSync(installed)) writeFileSync(installed, readFileSync(installed));
+}
+
+function installPostgres() {
+  if (hasPostgres()) return;
+  const how = 'PostgreSQL 14 or newer with its client tools is needed (Debian: apt-get install postgresql).';
+  if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0) die(how);
+  console.log('Installing PostgreSQL with apt-get ...');
+  const apt = (...args) =>
+    run('apt-get', ['-qq', '-y', '-o', 'Dpkg::Use-Pty=0', ...args], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  // Debian's package would also make and start a server of its own, which nobody here asked for.
+  const policy = '/etc/postgresql-common/createcluster.conf';
+  apt('update') && apt('install', '--no-install-recommends', 'postgresql-common');
+  if (existsSync(policy)) {
+    const text = readFileSync(policy, 'utf8');
+    if (!/^create_main_cluster\s*=/m.test(text))
+      writeFileSync(policy, `${text}create_main_cluster = false\n`);
+  }
+  apt('install', '--no-install-recommends', 'postgresql', 'postgresql-client');
+  if (!hasPostgres()) die(how);
+}
+
+function hasPostgres() {
+  const complete = (dir) =>
+    ['postgres', 'pg_receivewal', 'psql'].every((name) => existsSync(join(dir, name)));
+  const debian = '/usr/lib/postgresql';
+  const dirs = existsSync(debian) ? readdirSync(debian).map((version) => join(debian, version, 'bin')) : [];
+  return [...dirs, ...(process.env.PATH ?? '').split(':')].some(complete);
+}
+
+/** True when the built file is missing or anything it is made of is newer. */
+function stale(built, source) {
+  const path = join(root, built);
+  if (!existsSync(path)) return true;
+  const newest = (dir) =>
+    Math.max(
+      ...readdirSync(dir, { withFileTypes: true }).map((entry) =>
+        entry.isDirectory() ? newest(join(dir, entry.name)) : statSync(join(dir, entry.name)).mtimeMs,
+      ),
+    );
+  return (
+    Math.max(newest(join(root, source)), statSync(join(root, 'package-lock.json')).mtimeMs) >
+    statSync(path).mtimeMs
+  );
+}
