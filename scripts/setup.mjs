@@ -14,7 +14,11 @@ installPackages(root);
 if (forTests) installPackages(join(root, 'test/servers'));
 installPostgres();
 if (!forTests && stale('dist/compute-local.js', 'src'))
-  run(process.execPath, ['scripts/build.mjs']) || die('The build failed.');
+  must(run(process.execPath, ['scripts/build.mjs']), 'The build failed.');
+
+function must(done, otherwise) {
+  if (!done) die(otherwise);
+}
 
 /** npm writes node_modules/.package-lock.json last: older than the lock file, or missing, means not installed. */
 function installPackages(dir) {
@@ -25,7 +29,7 @@ function installPackages(dir) {
   )
     return;
   console.log(`Installing the packages of ${join(dir, 'package-lock.json')} ...`);
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: dir }) || die('npm ci failed.');
+  must(run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: dir }), 'npm ci failed.');
   // The check above compares times; npm keeps the time of an unchanged file.
   if (existsSync(installed)) writeFileSync(installed, readFileSync(installed));
 }
@@ -42,7 +46,8 @@ function installPostgres() {
     });
   // Debian's package would also make and start a server of its own, which nobody here asked for.
   const policy = '/etc/postgresql-common/createcluster.conf';
-  apt('update') && apt('install', '--no-install-recommends', 'postgresql-common');
+  must(apt('update'), how);
+  apt('install', '--no-install-recommends', 'postgresql-common');
   if (existsSync(policy)) {
     const text = readFileSync(policy, 'utf8');
     if (!/^create_main_cluster\s*=/m.test(text))
