@@ -1,0 +1,77 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const dist = fileURLToPath(new URL('../../dist', import.meta.url));
+
+export interface Program {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  stdout(): string;
+  stderr(): string;
+  /** Everything it wrote, for messages of failing tests. */
+  output(): string;
+  /** Exit code, or the name of the signal that ended it. Rejects when it takes longer than `limitMs`. */
+  exited(limitMs?: number): Promise<number | NodeJS.Signals>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+/** Starts one of the built programs, as its users do. `kill('SIGKILL')` it in a finally: `exited` alone leaves it behind. */
+export function startProgram(
+  name: 'compute_ctl' | 'compute-local',
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Program {
+  const file = join(dist, `${name}.js`);
+  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
+  const child = spawn(process.execPath, [file, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+    cwd: '/',
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = new Promise<number | NodeJS.Signals>((resolve) =>
+    child.once('close', (code, signal) => resolve(code ?? signal ?? -1)),
+  );
+  const output = (): string => `--- stdout\n${stdout}\n--- stderr\n${stderr}`;
+  return {
+    child,
+    pid: child.pid ?? -1,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    output,
+    exited: (limitMs = 30_000) =>
+      within(ended, limitMs, () => `${name} did not exit in ${limitMs} ms\n${output()}`),
+    kill: (signal) => void child.kill(signal),
+  };
+}
+
+async function within<T>(promise: Promise<T>, ms: number, message: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(message())), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Asks every 20 ms until `probe` gives something other than undefined; its last error is the reason of a failure. */
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined> | T | undefined,
+  limitMs = 30_000,
+): Promise<T> {
+  let last: unknown;
+  for (const end = performance.now() + limitMs; performance.now() < end;) {
+    try {
+      const found = await probe();
+      if (found !== undefined) return found;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`${what}: not within ${limitMs} ms`, { cause: last });
+}
