@@ -1,0 +1,140 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { ComputeError } from '../core/errors.ts';
+import { splitLines } from './lines.ts';
+import type { RunAs } from './os-user.ts';
+
+export interface Exit {
+  /** Null when a signal ended the process. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+type Stdio = 'ignore' | 'inherit' | 'pipe' | number;
+
+export interface ProcessOptions {
+  /** A path, or a name that is searched for in the PATH of `env`. */
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The whole environment; ours when left out. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly runAs: RunAs;
+  /** Defaults: stdin `ignore`, stdout and stderr `pipe`. A number is a file descriptor. What is piped must be read. */
+  readonly stdin?: Stdio;
+  readonly stdout?: Stdio;
+  readonly stderr?: Stdio;
+  /** Reads stderr line by line; the handle's `stderr` is then taken. */
+  readonly onStderrLine?: (line: string) => void;
+  /** True: a session and process group of its own, so that a Ctrl-C in the terminal does not reach it. */
+  readonly detached?: boolean;
+}
+
+export interface RunningProcess {
+  /** Short name for messages: the command. */
+  readonly name: string;
+  readonly pid: number;
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** Null while the process runs. */
+  readonly exit: Exit | null;
+  /** Resolves when the process has ended and was reaped; its pipes may still hold output. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Like `exited`, but once all pipes have ended too. A grandchild that keeps a pipe open delays it. */
+  readonly closed: Promise<Exit>;
+  /** Sends a signal, to the whole group if asked (needs `detached`). False when the process is gone. */
+  kill(signal: NodeJS.Signals, options?: { readonly group?: boolean }): boolean;
+}
+
+/** Starts one child process.
+ *  @throws ComputeError `postgres_missing` naming the program, when it cannot be started at all */
+export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
+  const child = await spawned(options);
+  let exit: Exit | null = null;
+  const exited = new Promise<Exit>((resolve) => {
+    child.once('exit', (code, signal) => {
+      exit = { code, signal };
+      resolve(exit);
+    });
+  });
+  const closed = new Promise<Exit>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }));
+  });
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on('error', () => {}); // the end of a pipe is seen by `closed`
+  const { onStderrLine } = options;
+  if (onStderrLine !== undefined && child.stderr !== null) {
+    const lines = splitLines(onStderrLine);
+    child.stderr.on('data', (chunk: Buffer) => lines.push(chunk)).once('close', () => lines.end());
+  }
+  const pid = child.pid as number;
+  return {
+    name: options.command,
+    pid,
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    get exit() {
+      return exit;
+    },
+    exited,
+    closed,
+    kill(signal, { group = false } = {}) {
+      if (exit !== null) return false; // reaped: the pid may be another's by now
+      return sendSignal(group ? -pid : pid, signal);
+    },
+  };
+}
+
+/** Sends a signal to a pid, or to a group by its negative number. False when there is nobody.
+ *  @throws the system's error when it is not allowed */
+export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+function spawned(options: ProcessOptions): Promise<ChildProcess> {
+  const spawnOptions: SpawnOptions = {
+    stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
+    detached: options.detached ?? false,
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...options.runAs,
+  };
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => reject(cannotStart(options, error as NodeJS.ErrnoException));
+    try {
+      const child = spawn(options.command, options.args, spawnOptions);
+      child.once('spawn', () => {
+        child.off('error', fail);
+        child.on('error', () => {}); // a failed kill or send later; both report by themselves
+        resolve(child);
+      });
+      child.once('error', fail);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+function cannotStart({ command, cwd, runAs }: ProcessOptions, cause: NodeJS.ErrnoException): ComputeError {
+  // The system says ENOENT for both, and a wrong program is what one would look for in vain.
+  const noDirectory = cwd !== undefined && statSync(cwd, { throwIfNoEntry: false }) === undefined;
+  const why = noDirectory ? `its working directory ${cwd} does not exist` : (cause.code ?? cause.message);
+  const who = runAs === null ? '' : ` as uid ${runAs.uid}`;
+  const hint = hints[cause.code ?? ''];
+  return new ComputeError('postgres_missing', `cannot start ${command}${who}: ${why}`, {
+    cause,
+    ...(hint === undefined || noDirectory ? {} : { hint }),
+  });
+}
+
+const hints: Record<string, string> = {
+  ENOENT: 'install the program, or say where it is',
+  EACCES: 'the program and all directories above it must be readable and executable for that user',
+};

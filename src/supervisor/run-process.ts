@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream';
+import { raceAbort, withDeadline } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import { type Exit, type ProcessOptions, sendSignal, startProcess } from './process.ts';
+import { stopProcess } from './stop-process.ts';
+
+export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd' | 'runAs'> {
+  /** Milliseconds after which the command is killed. */
+  readonly limitMs: number;
+  /** Of stdout and of stderr each; what exceeds it is dropped. Default 1 MiB. */
+  readonly maxBytes?: number;
+  readonly onStderrLine?: (line: string) => void;
+}
+
+export interface RunResult extends Exit {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a short command to its end, whatever its exit code, and gives its output. It is killed and awaited, with its
+ *  process group, when the time is up or `signal` aborts.
+ *  @throws ComputeError `deadline` naming the command; `postgres_missing` when it cannot be started */
+export async function runProcess(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
+  signal.throwIfAborted();
+  const child = await startProcess({ ...options, detached: true });
+  const maxBytes = options.maxBytes ?? 1024 * 1024;
+  const stdout = collect(child.stdout, maxBytes);
+  const stderr = collect(child.stderr, maxBytes);
+  try {
+    const exit = await withDeadline(options.command, options.limitMs, signal, (limited) =>
+      raceAbort(child.closed, limited),
+    );
+    return { ...exit, stdout: stdout(), stderr: stderr() };
+  } catch (error) {
+    // Also when the command itself has ended: what still holds its pipes belongs to its group.
+    sendSignal(-child.pid, 'SIGKILL');
+    throw error;
+  } finally {
+    await stopProcess(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }
+}
+
+/** Like `runProcess`, but an exit code other than 0 is an error too.
+ *  @throws ComputeError `internal` with the end of stderr */
+export async function runOk(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
+  const result = await runProcess(options, signal);
+  if (result.code === 0) return result;
+  const how = result.code === null ? `was ended by ${result.signal}` : `exited with code ${result.code}`;
+  const said = result.stderr.trim().slice(-2000);
+  throw new ComputeError('internal', `${options.command} ${how}${said === '' ? '' : `: ${said}`}`);
+}
+
+function collect(stream: Readable | null, maxBytes: number): () => string {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  stream?.on('data', (chunk: Buffer) => {
+    const room = maxBytes - size;
+    if (room <= 0) return;
+    chunks.push(chunk.subarray(0, room));
+    size += Math.min(room, chunk.length);
+  });
+  return () => Buffer.concat(chunks).toString('utf8');
+}
