@@ -1,0 +1,54 @@
+import * as v from 'valibot';
+import { notes, optional, required, secret } from './kit.ts';
+
+export const GenericOption = v.object({
+  name: required(v.string(), 'Name of the setting or option.'),
+  value: optional(v.string(), 'Its value as text.'),
+  vartype: required(
+    v.string(),
+    '`string` values are quoted when written; every other type is written as it is.',
+  ),
+});
+
+export const Role = v.object({
+  name: required(v.string(), 'Name of the role.'),
+  encrypted_password: optional(
+    secret(),
+    'A SCRAM verifier (`SCRAM-SHA-256$…`) taken as it is; anything else is the hex part of an md5 password. ' +
+      'Null: the role has no password.',
+  ),
+  options: optional(v.array(GenericOption), 'Options of `CREATE ROLE`.'),
+});
+
+export const Database = v.pipe(
+  v.object({
+    name: required(v.string(), 'Name of the database.'),
+    owner: required(v.string(), 'Role that owns it.'),
+    options: optional(v.array(GenericOption), 'Options of `CREATE DATABASE`.'),
+  }),
+  notes({ ignored: ['restrict_conn', 'invalid'] }),
+);
+
+export const Cluster = v.object({
+  cluster_id: optional(v.string(), 'Id of the project, for logs.'),
+  name: optional(v.string(), 'Name for people, for logs.'),
+  state: optional(v.string(), 'Not used.'),
+  roles: required(v.array(Role), 'Roles that shall exist.'),
+  databases: required(v.array(Database), 'Databases that shall exist.'),
+  postgresql_conf: optional(v.string(), 'Head of `postgresql.conf`, verbatim.'),
+  settings: optional(
+    v.array(GenericOption),
+    'Settings of `postgresql.conf`, in order. Also searched for `neon.tenant_id`, `neon.timeline_id`, ' +
+      '`neon.pageserver_connstring`, `neon.stripe_size`, `neon.safekeepers`, `neon.endpoint_storage_addr` and ' +
+      '`neon.endpoint_storage_token` when the spec lacks the field of that meaning.',
+  ),
+});
+
+export const DeltaOp = v.object({
+  action: required(
+    v.string(),
+    '`delete_db`, `rename_db`, `delete_role` or `rename_role`; others have no effect.',
+  ),
+  name: required(v.string(), 'Object it applies to.'),
+  new_name: optional(v.string(), 'New name, for the renaming actions.'),
+});

@@ -1,0 +1,25 @@
+import * as v from 'valibot';
+import { fallback, int, notes, optional, required, uint32 } from './kit.ts';
+
+const Pageserver = v.object({
+  id: optional(int(0, Number.MAX_SAFE_INTEGER), 'Node id.'),
+  libpq_url: optional(v.string(), 'URL for the Postgres protocol.'),
+  grpc_url: optional(v.string(), 'URL for gRPC, `grpc://host:port`.'),
+});
+
+const Shard = v.object({
+  pageservers: required(v.array(Pageserver), 'Pageservers of the shard, the one in charge first.'),
+});
+
+export const PageserverConnectionInfo = v.object({
+  shard_count: required(int(0, 255), 'Number of shards; 0 means unsharded.'),
+  stripe_size: optional(uint32(), 'Pages of one stripe.'),
+  shards: required(
+    v.record(
+      v.pipe(v.string(), v.regex(/^[0-9a-f]{4}$/i), notes({ expected: '4 hex digits' }), v.toLowerCase()),
+      Shard,
+    ),
+    'Key: shard number and shard count, two hex digits each; `0000` when unsharded.',
+  ),
+  prefer_protocol: fallback(v.picklist(['libpq', 'grpc']), 'libpq', 'Protocol for base backups and leases.'),
+});
