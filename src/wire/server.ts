@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { raceAbort, withDeadline } from '../core/clock.ts';
+import { type WireOptions, defaultLimits, serveConnection } from './connection.ts';
+import { Inbox } from './inbox.ts';
+
+export type { WireHandlers } from './handlers.ts';
+export type { WireLimits, WireOptions } from './connection.ts';
+export { WireError, startupOptions } from './messages.ts';
+export type { WireSession } from './session.ts';
+
+export interface WireServer {
+  /** Opens the port. Rejects with the system's error, e.g. EADDRINUSE. @param port 0 for any free one */
+  listen(port: number, host: string): Promise<AddressInfo>;
+  /** Stops accepting, cuts the clients that are between statements at once and the others when they are done or
+   *  `signal` aborts. Resolves when every socket is closed and every handler has ended. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+interface Client {
+  readonly socket: Socket;
+  readonly gone: AbortController;
+  busy: boolean;
+  done: Promise<void>;
+}
+
+/** How long the last bytes may take to leave, in milliseconds. */
+const flushMs = 2000;
+
+/** How long a handler may go on after its client was cut, in milliseconds. It has its signal to notice. */
+const handlerGraceMs = 5000;
+
+/** Lets the last answer reach the client, but does not wait for one that never reads it. */
+async function flushed(socket: Socket): Promise<void> {
+  if (socket.closed) return;
+  socket.destroySoon();
+  try {
+    await withDeadline('the last answer', flushMs, new AbortController().signal, (signal) =>
+      once(socket, 'close', { signal }),
+    );
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A server for PostgreSQL's wire protocol (version 3, no TLS) whose statements are answered by `options.onQuery`.
+ *  @see https://www.postgresql.org/docs/current/protocol.html */
+export function serveWire(options: WireOptions): WireServer {
+  const clients = new Set<Client>();
+  const maxMessageBytes = options.limits?.maxMessageBytes ?? defaultLimits.maxMessageBytes;
+  let closing = false;
+  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    const client: Client = { socket, gone: new AbortController(), busy: false, done: Promise.resolve() };
+    const left = (): void => client.gone.abort();
+    socket.on('error', left).once('close', left).once('end', left);
+    const busy = (now: boolean): void => {
+      client.busy = now;
+      if (closing && !now) socket.destroy();
+    };
+    clients.add(client);
+    const inbox = new Inbox(socket, maxMessageBytes);
+    client.done = serveConnection(socket, inbox, options, busy, client.gone.signal)
+      .then(() => flushed(socket))
+      .catch(() => {})
+      .finally(() => clients.delete(client));
+  });
+  return {
+    async listen(port, host) {
+      server.listen(port, host);
+      await once(server, 'listening');
+      return server.address() as AddressInfo;
+    },
+    async close(signal) {
+      closing = true;
+      const closed = server.listening ? once(server, 'close') : Promise.resolve();
+      if (server.listening) server.close();
+      for (const { busy, socket } of clients) if (!busy) socket.destroy();
+      const done = Promise.allSettled([...clients].map((client) => client.done));
+      await raceAbort(done, signal).catch(() => {});
+      for (const { socket } of clients) socket.destroy();
+      await withDeadline(
+        'closing the connections',
+        handlerGraceMs,
+        new AbortController().signal,
+        async () => {
+          await done;
+          await closed;
+        },
+      );
+    },
+  };
+}
