@@ -34,4 +34,5 @@ export {
   ConfigFile as configFileSchema,
   ConfigureBody as configureBodySchema,
   ControlPlaneResponse as controlPlaneResponseSchema,
+  JwkSet as jwkSetSchema,
 } from './schema/config.ts';

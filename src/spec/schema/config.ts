@@ -2,17 +2,43 @@ import * as v from 'valibot';
 import { ComputeSpec } from './compute-spec.ts';
 import { optional, required } from './kit.ts';
 
-/** A key as it came; only `kty` is certain. `spec/jwks.ts` decides which keys can be used.
+/** Parameters without which a key of the family is no key.
+ *  @see https://www.rfc-editor.org/rfc/rfc7518#section-6 */
+export const keyParameters: Readonly<Record<string, readonly string[]>> = {
+  OKP: ['crv', 'x'],
+  RSA: ['n', 'e'],
+  EC: ['crv', 'x', 'y'],
+  oct: ['k'],
+};
+
+/** A key as it came, whole if its family is known. Which keys can be used is decided in `spec/jwks.ts`.
  *  @see https://www.rfc-editor.org/rfc/rfc7517 */
-export const Jwk = v.looseObject({ kty: required(v.string(), 'Family of the key.') });
+export const Jwk = v.pipe(
+  v.looseObject({ kty: required(v.string(), 'Family of the key: `OKP`, `RSA`, `EC` or `oct`.') }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const jwk: Readonly<Record<string, unknown>> = dataset.value;
+    for (const name of brokenMembers(jwk)) {
+      const value = jwk[name];
+      const path = { type: 'object', origin: 'value', input: jwk, key: name, value } as const;
+      addIssue({ message: name, input: value, expected: 'string', path: [path] });
+    }
+  }),
+);
+
+function brokenMembers(jwk: Readonly<Record<string, unknown>>): string[] {
+  const kty = String(jwk['kty']);
+  const needed = Object.hasOwn(keyParameters, kty) ? (keyParameters[kty] ?? []) : [];
+  const texts = ['alg', 'kid', 'use'].filter((name) => (jwk[name] ?? null) !== null);
+  return [...needed, ...texts].filter((name) => typeof jwk[name] !== 'string');
+}
+
+export const JwkSet = v.object({
+  keys: required(v.array(Jwk), 'Keys, tried in order. Empty: every authenticated request is refused.'),
+});
 
 export const ComputeCtlConfig = v.object({
-  jwks: required(
-    v.object({
-      keys: required(v.array(Jwk), 'Keys, tried in order. Empty: every authenticated request is refused.'),
-    }),
-    'Keys that verify the bearer tokens of the external HTTP server.',
-  ),
+  jwks: required(JwkSet, 'Keys that verify the bearer tokens of the external HTTP server.'),
   tls: optional(
     v.object({
       key_path: required(v.string(), 'Absolute path of the PEM key.'),

@@ -1,0 +1,63 @@
+import type { JsonPath } from './path.ts';
+
+/** A JSON text that can be read, and what a strict reader has to say about how it is written. */
+export interface JsonText {
+  readonly value: unknown;
+  /** Members that occur twice in one object. */
+  readonly duplicates: readonly JsonPath[];
+  /** Numbers written with a fraction or an exponent. */
+  readonly fractions: readonly JsonPath[];
+}
+
+/** The text is not JSON; the message gives line and column and never quotes the text, which may hold secrets. */
+export class JsonSyntaxError extends Error {
+  override readonly name = 'JsonSyntaxError';
+}
+
+/** Deeper documents are refused, so that nothing that walks them can exhaust the stack. */
+const maxDepth = 128;
+
+/** Reads JSON. The slower look at how it is written is taken only when there is something to find.
+ *  @throws JsonSyntaxError */
+export async function parseJson(text: string): Promise<JsonText> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    const { locateSyntaxError } = await import('./json-inspect.ts');
+    throw new JsonSyntaxError(locateSyntaxError(text));
+  }
+  const members = countMembers(value);
+  const written = scan(text);
+  if (written.keys === members && !written.fraction) return { value, duplicates: [], fractions: [] };
+  const { inspectJson } = await import('./json-inspect.ts');
+  return { value, ...inspectJson(text) };
+}
+
+// The one number that is written with a fraction in every spec must not cost the slower look.
+const tokens =
+  /"format_version"\s*:\s*-?[\d.eE+-]+|"[^"\\]*(?:\\.[^"\\]*)*"(?<colon>\s*:)?|-?\d[\d.]*(?<exponent>[eE][\d+-]*)?/g;
+
+function scan(text: string): { keys: number; fraction: boolean } {
+  let keys = 0;
+  let fraction = false;
+  for (const [token, colon, exponent] of text.matchAll(tokens)) {
+    if (token.startsWith('"format_version"') || colon !== undefined) keys++;
+    else if (!token.startsWith('"')) fraction ||= exponent !== undefined || token.includes('.');
+  }
+  return { keys, fraction };
+}
+
+function countMembers(root: unknown): number {
+  let members = 0;
+  const left: { value: unknown; depth: number }[] = [{ value: root, depth: 0 }];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { value, depth } = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth >= maxDepth) throw new JsonSyntaxError(`nested deeper than ${maxDepth} levels`);
+    const children = Object.values(value) as unknown[];
+    if (!Array.isArray(value)) members += children.length;
+    for (const child of children) left.push({ value: child, depth: depth + 1 });
+  }
+  return members;
+}

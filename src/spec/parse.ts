@@ -1,0 +1,97 @@
+import * as v from 'valibot';
+import { ComputeError } from '../core/errors.ts';
+import { JsonSyntaxError, type JsonText, parseJson } from './json.ts';
+import { usableKeys } from './jwks.ts';
+import type { JsonPath } from './path.ts';
+import { describeIssue, describeWriting, shapeError } from './problems.ts';
+import {
+  type ComputeSpec,
+  type ConfigFile,
+  type ConfigureBody,
+  type ControlPlaneResponse,
+  type Jwk,
+  computeSpecSchema,
+  configFileSchema,
+  configureBodySchema,
+  controlPlaneResponseSchema,
+  jwkSetSchema,
+  knownFeatures,
+  legacySpecSchema,
+} from './schema.ts';
+import { type SchemaNode, unknownMembers } from './walk.ts';
+
+export interface Parsed<T> {
+  readonly value: T;
+  /** What was accepted without having an effect: unknown fields and features, keys of unknown kinds. For the log. */
+  readonly notes: readonly string[];
+}
+
+// Of every function below: @throws ComputeError `config_unreadable` when the text is not JSON, `spec_shape` with one
+// line for each problem.
+
+/** Reads a config file: `{ spec, compute_ctl_config }`. */
+export const parseConfig = async (text: string): Promise<Parsed<ConfigFile>> =>
+  withKeys(read(configFileSchema, await toJson(text)));
+
+/** Reads what the control plane answers. */
+export const parseControlPlane = async (text: string): Promise<Parsed<ControlPlaneResponse>> =>
+  withKeys(read(controlPlaneResponseSchema, await toJson(text)));
+
+/** Reads the bare spec of `--spec` and `--spec-path`, which may lack `suspend_timeout_seconds`. */
+export const parseLegacySpec = async (text: string): Promise<Parsed<ComputeSpec>> =>
+  withFeatures(read(legacySpecSchema, await toJson(text), ['spec']));
+
+/** Reads a key set by itself: `{ "keys": [...] }`. */
+export async function parseJwks(text: string): Promise<Parsed<Jwk[]>> {
+  const { value, notes } = read(jwkSetSchema, await toJson(text));
+  const sorted = usableKeys(value.keys, ['keys']);
+  return { value: sorted.usable, notes: [...notes, ...sorted.notes] };
+}
+
+/** Reads the body of `POST /configure`, already parsed as JSON. */
+export const readConfigureBody = (body: unknown): Parsed<ConfigureBody> =>
+  withKeys(read(configureBodySchema, { value: body, duplicates: [], fractions: [] }));
+
+/** Reads a bare spec of today, already parsed as JSON. */
+export const readSpec = (body: unknown): Parsed<ComputeSpec> =>
+  withFeatures(read(computeSpecSchema, { value: body, duplicates: [], fractions: [] }, ['spec']));
+
+async function toJson(text: string): Promise<JsonText> {
+  try {
+    return await parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw new ComputeError('config_unreadable', `not valid JSON: ${error.message}`);
+  }
+}
+
+function read<S extends v.GenericSchema>(
+  schema: S,
+  json: JsonText,
+  prefix: JsonPath = [],
+): Parsed<v.InferOutput<S>> {
+  const node = schema as SchemaNode;
+  const result = v.safeParse(schema, json.value);
+  const problems = describeWriting(node, json, prefix);
+  for (const issue of result.issues ?? []) problems.push(describeIssue(node, issue, prefix));
+  if (!result.success || problems.length > 0) throw shapeError(problems);
+  const unknown = unknownMembers(node, json.value, prefix.join('.'));
+  return { value: result.output, notes: unknown.map((path) => `unknown field ${path} is ignored`) };
+}
+
+function withFeatures(parsed: Parsed<ComputeSpec>): Parsed<ComputeSpec> {
+  return { value: parsed.value, notes: [...parsed.notes, ...featureNotes(parsed.value)] };
+}
+
+function withKeys<T extends ConfigFile>(parsed: Parsed<T>): Parsed<T> {
+  const { value, notes } = parsed;
+  const sorted = usableKeys(value.compute_ctl_config.jwks.keys, ['compute_ctl_config', 'jwks', 'keys']);
+  const compute_ctl_config = { ...value.compute_ctl_config, jwks: { keys: sorted.usable } };
+  const features = value.spec === null ? [] : featureNotes(value.spec);
+  return { value: { ...value, compute_ctl_config }, notes: [...notes, ...features, ...sorted.notes] };
+}
+
+const featureNotes = (spec: ComputeSpec): string[] =>
+  [...new Set(spec.features)]
+    .filter((name) => !knownFeatures.includes(name))
+    .map((name) => `unknown feature ${JSON.stringify(name)} is ignored`);

@@ -1,0 +1,56 @@
+import type * as v from 'valibot';
+import { ComputeError } from '../core/errors.ts';
+import type { JsonText } from './json.ts';
+import { type JsonPath, showPath } from './path.ts';
+import { type SchemaNode, expectedBy, notesOf, schemaAt } from './walk.ts';
+
+/** More lines than this help nobody. */
+const maxProblems = 100;
+
+/** Everything that is wrong with a document, as one error with a line for each problem. */
+export function shapeError(problems: readonly string[]): ComputeError {
+  const lines = [...new Set(problems)];
+  const more = lines.length - maxProblems;
+  if (more > 0) lines.splice(maxProblems, more, `… and ${more} more`);
+  return new ComputeError('spec_shape', lines.join('\n'));
+}
+
+/** One line for a mismatch: `spec.cluster.roles[1].name: expected string, found 5`. Secrets show their type only. */
+export function describeIssue(root: SchemaNode, issue: v.BaseIssue<unknown>, prefix: JsonPath): string {
+  const items = issue.path ?? [];
+  const path = items.map((item) => item.key as string | number);
+  const at = showPath([...prefix, ...path]);
+  if (items.at(-1)?.origin === 'key' && issue.type !== 'object') {
+    const key = schemaAt(root, path.slice(0, -1));
+    return `${at}: the name of a member is wrong: expected ${key?.key === undefined ? 'another' : expectedBy(key.key)}`;
+  }
+  const schema = schemaAt(root, path);
+  const expected = schema === undefined ? (issue.expected ?? 'another value') : expectedBy(schema);
+  // Keys hold private parts in members that the schema does not list.
+  const secret = schema === undefined || notesOf(schema).secret === true;
+  return `${at}: expected ${expected}, found ${secret ? typeName(issue.input) : show(issue.input)}`;
+}
+
+/** What is wrong with how the text is written: members given twice, integers written with a fraction. */
+export function describeWriting(root: SchemaNode, json: JsonText, prefix: JsonPath): string[] {
+  const twice = json.duplicates.map((path) => `${showPath([...prefix, ...path])}: given twice`);
+  const fractions = json.fractions
+    .filter((path) => {
+      const schema = schemaAt(root, path);
+      return schema !== undefined && notesOf(schema).integer === true;
+    })
+    .map((path) => `${showPath([...prefix, ...path])}: expected integer, found a number with a fraction`);
+  return [...twice, ...fractions];
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return typeName(value);
+}
+
+function typeName(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  return Array.isArray(value) ? 'array' : typeof value;
+}
