@@ -21,6 +21,8 @@ await build({
   sourcemap: 'linked',
   sourcesContent: false,
   external: ['pg-native'],
+  // Its main file hides its imports from the bundler; the ES build does not.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: {
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),
