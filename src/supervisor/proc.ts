@@ -1,0 +1,86 @@
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+/** One process for good: a pid is given out again, a pid with its start time is not. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTicks: number;
+}
+
+export interface ProcessStat extends ProcessId {
+  readonly ppid: number;
+  readonly state: string;
+}
+
+/** Unit of /proc/PID/stat, the same on every Linux whatever the kernel's own tick is. */
+const ticksPerSecond = 100;
+
+export const hasProc = (): boolean => existsSync('/proc/self/stat');
+
+export const processIds = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+
+/** Null when there is no such process, or only its exit code is left (zombie).
+ *  @see https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+export function readStat(pid: number): ProcessStat | null {
+  const text = readText(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The name in parentheses may itself hold blanks and parentheses.
+  const [state = '', ppid, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (state === 'Z' || state === 'X') return null;
+  return { pid, state, ppid: Number(ppid), startTicks: Number(rest[17]) };
+}
+
+export const isAlive = ({ pid, startTicks }: ProcessId): boolean => readStat(pid)?.startTicks === startTicks;
+
+export type Link =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'gone' | 'unreadable' };
+
+/** Where `exe`, `cwd` or `ns/mnt` of a process points to. `unreadable`: not ours to see. */
+export function readProcLink(pid: number, name: 'exe' | 'cwd' | 'ns/mnt'): Link {
+  try {
+    return { kind: 'path', path: readlinkSync(`/proc/${pid}/${name}`) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return { kind: code === 'EACCES' || code === 'EPERM' ? 'unreadable' : 'gone' };
+  }
+}
+
+/** The effective user id; null when the process is gone. */
+export function uidOf(pid: number): number | null {
+  const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
+  return uid === undefined ? null : Number(uid);
+}
+
+/** The command line, blanks between the words; the title where the process has set one. */
+export const commandLine = (pid: number): string =>
+  (readText(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
+
+/** When the process started, seconds since 1970; exact to a second or two, as long as the clock was not set since. */
+export function startedAtSeconds({ startTicks }: ProcessId): number | null {
+  const boot = /^btime (\d+)$/m.exec(readText('/proc/stat') ?? '')?.[1];
+  return boot === undefined ? null : Number(boot) + startTicks / ticksPerSecond;
+}
+
+/** Processes that have the System V shared memory segment attached; 0 when there is no such segment. */
+export function attachments(text: string, key: number, id: number): number {
+  for (const line of text.split('\n')) {
+    const [lineKey, shmid, , , , , nattch] = line.trim().split(/\s+/);
+    // The kernel prints the key as a signed number, Postgres as an unsigned one.
+    if (Number(lineKey) >>> 0 === key >>> 0 && Number(shmid) === id) return Number(nattch);
+  }
+  return 0;
+}
+
+export const sharedMemoryTable = (): string => readText('/proc/sysvipc/shm') ?? '';
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
