@@ -50,7 +50,7 @@ export function postgresCommand(
 }
 
 /** Starts the postmaster and returns at once; `waitReady` waits. It gets a process group of its own. */
-export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
+export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { bin, pgdata, runAs, authToken, cgroup } = options;
   const watching = watchPgdata(pgdata);
   try {
@@ -62,7 +62,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
       stdout: 'inherit',
       detached: true,
     });
-    return new RunningPostgres(child, options, watching);
+    return new Postgres(child, options, watching);
   } catch (error) {
     watching.close();
     throw error;
@@ -70,7 +70,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
 }
 
 /** One running server. It is over when `exited` resolves: postmaster reaped, its children gone, its log written. */
-export class RunningPostgres {
+export class Postgres {
   readonly pid: number;
   /** Never rejects. */
   readonly exited: Promise<Exit>;
