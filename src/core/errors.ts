@@ -8,6 +8,7 @@ export const errorCodes = {
     doc: 'The spec is well formed but contradicts itself or lacks a value.',
   },
   spec_shape: { exit: 1, http: 422, doc: 'A field is missing, has the wrong type or an unknown value.' },
+  connstr: { exit: 1, http: 500, doc: 'A connection string cannot be used.' },
   control_plane: { exit: 1, http: 500, doc: 'The control plane did not hand out a usable spec.' },
   bad_request: { exit: 1, http: 400, doc: 'The request cannot be read.' },
   bad_token: { exit: 1, http: 401, doc: 'The bearer token does not verify.' },

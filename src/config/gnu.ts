@@ -1,0 +1,37 @@
+import { ComputeError } from '../core/errors.ts';
+import { optionEntries } from './options.ts';
+
+const takesValue = new Map(
+  optionEntries
+    .filter(([, entry]) => entry.kind !== 'flag')
+    .flatMap(([, entry]) => [entry.flag, entry.short].map((name) => [name, entry.flag] as const)),
+);
+
+/** Rewrites what the parser reads differently: `-D=x` becomes `--pgdata=x`, and a word that starts with a dash is no
+ *  value, so that a forgotten value does not swallow the next option.
+ *  @throws ComputeError `usage` */
+export function normalizeArgv(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] as string;
+    const flag = takesValue.get(word as `--${string}`);
+    const joined = /^(-[A-Za-z])=/.exec(word);
+    const long = joined === null ? undefined : takesValue.get(joined[1] as `-${string}`);
+    if (word === '--') return [...words, ...argv.slice(at)];
+    if (long !== undefined) words.push(`${long}=${word.slice(3)}`);
+    else if (flag === undefined) words.push(word);
+    else {
+      const value = argv[++at];
+      if (value === undefined) words.push(word);
+      else words.push(`${flag}=${checkValue(word, value)}`);
+    }
+  }
+  return words;
+}
+
+function checkValue(option: string, value: string): string {
+  if (!/^-./.test(value)) return value;
+  throw new ComputeError('usage', `option '${option}' needs a value, found '${value.split('=')[0]}'`, {
+    hint: `a value that starts with a dash is written ${option}=VALUE`,
+  });
+}

@@ -1,0 +1,60 @@
+/** Parameters by name; of a name given twice the last value counts. */
+export type Parameters = ReadonlyMap<string, string>;
+
+/** Takes a URL apart. The messages never quote it: it may hold a password.
+ *  @throws Error */
+export function parseUrl(text: string): Parameters {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new Error('not a valid URL');
+  }
+  const found = new Map<string, string>();
+  const set = (name: string, value: string): void => {
+    if (value !== '') found.set(name, decode(name, value));
+  };
+  set('user', url.username);
+  set('password', url.password);
+  set('host', url.hostname.replace(/^\[(.*)\]$/, '$1'));
+  set('port', url.port);
+  set('dbname', url.pathname.slice(1));
+  for (const pair of url.search.slice(1).split('&')) {
+    if (pair === '') continue;
+    const [name = '', ...rest] = pair.split('=');
+    found.set(decode('name of a parameter', name), decode(name, rest.join('=')));
+  }
+  return found;
+}
+
+/** Unlike in web forms, a plus sign is a plus sign. */
+function decode(what: string, text: string): string {
+  try {
+    const decoded = decodeURIComponent(text);
+    if (!decoded.includes('\0')) return decoded;
+  } catch {
+    // falls through to the one message for both
+  }
+  throw new Error(`${what} has a wrong percent encoding`);
+}
+
+/** One pair: a name, `=`, and a value that is plain or in single quotes; a backslash escapes in both. */
+const pair =
+  /\s*(?<name>[^\s='\\]+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'|(?<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)\s*/sy;
+
+/** Takes `key=value` pairs apart. @throws Error */
+export function parseKeyValues(text: string): Parameters {
+  const found = new Map<string, string>();
+  pair.lastIndex = 0;
+  while (pair.lastIndex < text.length) {
+    const at = pair.lastIndex;
+    const match = pair.exec(text);
+    if (match === null) {
+      if (text.slice(at).trim() === '') break;
+      throw new Error(`neither a postgresql:// URL nor key=value pairs (column ${at + 1})`);
+    }
+    const { name = '', quoted, plain = '' } = match.groups ?? {};
+    found.set(name, (quoted ?? plain).replaceAll(/\\(.)/gs, '$1'));
+  }
+  return found;
+}

@@ -1,0 +1,69 @@
+/** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
+export const kinds = {
+  /** Given or not; takes no value. */
+  flag: () => true,
+  text: (text: string) => text,
+  path: nonEmpty('a path'),
+  name: nonEmpty('a name'),
+  role: (text: string) => {
+    if (/^[a-z_]+$/.test(text)) return text;
+    throw new Error('--privileged-role-name can only contain lowercase letters and underscores');
+  },
+  computeId: (text: string) => {
+    // Dots alone would climb out of the path of the control plane's URL.
+    if (text !== '' && text !== '.' && text !== '..') return text;
+    throw new Error('Expected an id that is not empty and not made of dots.');
+  },
+  httpUrl: (text: string) => {
+    const url = parseUrl(text);
+    if (url.protocol === 'http:' || url.protocol === 'https:') return text;
+    throw new Error('Expected a URL that starts with http:// or https://.');
+  },
+  gatewayUrl: (text: string) => {
+    const url = `${text.replace(/\/+$/, '')}/`;
+    parseUrl(url);
+    if (text.includes('?')) throw new Error('parameters detected in remote extensions base URL');
+    return url;
+  },
+  port: whole(0, 65_535, 'a port from 0 to 65535'),
+  // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
+  seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
+  milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),
+  bool: (text: string) => {
+    if (text === 'true' || text === 'false') return text === 'true';
+    throw new Error('Expected true or false.');
+  },
+  logFormat: (text: string) => {
+    if (text === 'text' || text === 'json') return text;
+    throw new Error('Expected text or json.');
+  },
+} as const satisfies Record<string, (text: string) => string | number | boolean>;
+
+export type Kind = keyof typeof kinds;
+export type ValueOf<K extends Kind> = ReturnType<(typeof kinds)[K]>;
+
+/** Reads a value. @throws Error that says what is expected */
+export const readValue = (kind: Kind, text: string): string | number | boolean => kinds[kind](text);
+
+function nonEmpty(what: string): (text: string) => string {
+  return (text) => {
+    if (text !== '' && !text.includes('\0')) return text;
+    throw new Error(`Expected ${what}.`);
+  };
+}
+
+function whole(min: number, max: number, what: string): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\+?\d+$/.test(text) && number >= min && number <= max) return number;
+    throw new Error(`Expected ${what}.`);
+  };
+}
+
+function parseUrl(text: string): URL {
+  try {
+    return new URL(text);
+  } catch {
+    throw new Error('Expected a URL.');
+  }
+}
