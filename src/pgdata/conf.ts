@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { formatLsn } from '../core/lsn.ts';
+import type { ResolvedMode, ResolvedSpec } from '../spec/resolve.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
+import { auditSection } from './conf-audit.ts';
+import { quoteConf } from './conf-quote.ts';
+import { settingsSection } from './conf-settings.ts';
+import { storageSection } from './conf-storage.ts';
+import { overrideFile } from './files.ts';
+
+/** What `postgresql.conf` depends on besides the spec. */
+export interface ConfContext {
+  /** Where the extension of the storage asks for files. */
+  readonly internalHttpPort: number;
+  readonly privilegedRole: string;
+  /** True when the config has a TLS key and certificate; used if the spec has the feature, too. */
+  readonly tls: boolean;
+  /** True when the kernel refuses to overcommit memory: `readStrictOvercommit`. */
+  readonly strictOvercommit: boolean;
+  /** True once subscriptions were dropped for this timeline: a later conf file must not disable subscribers again. */
+  readonly subscriptionsDropped: boolean;
+  /** Default: of this machine. */
+  readonly platform?: NodeJS.Platform;
+}
+
+export interface RenderedConf {
+  readonly text: string;
+  /** What was left out and why, for the log. */
+  readonly notes: readonly string[];
+}
+
+/** The whole `postgresql.conf`. Later lines win in Postgres, so the order of the sections matters.
+ *  @throws ComputeError `spec_invalid` when something of the spec cannot be written */
+export function renderConf(resolved: ResolvedSpec, context: ConfContext): RenderedConf {
+  const { spec } = resolved;
+  const { postgresql_conf: head, settings } = spec.cluster;
+  const notes: string[] = [];
+  const lines = [
+    ...(head === null ? [] : [head]),
+    ...storageSection(resolved),
+    ...(usesTls(spec, context.tls) ? tlsLines : []),
+    ...localeLines(context.platform ?? process.platform),
+    ...modeLines(resolved.mode),
+    ...(context.strictOvercommit ? ['dynamic_shared_memory_type = mmap'] : []),
+    `neon.privileged_role_name=${quoteConf(context.privilegedRole, '--privileged-role-name')}`,
+    ...(settings === null ? [] : settingsSection(settings, (note) => notes.push(note))),
+    ...auditSection(spec),
+    ...tailLines(spec, context),
+  ];
+  return { text: `${lines.join('\n')}\n`, notes };
+}
+
+/** TLS needs a key pair in the config and the consent of the spec. */
+export const usesTls = (spec: ComputeSpec, configured: boolean): boolean =>
+  configured && spec.features.includes('tls_experimental');
+
+/** With strict overcommit, shared memory must be backed by files. False where the kernel does not say. */
+export async function readStrictOvercommit(): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  const text = await readFile('/proc/sys/vm/overcommit_memory', 'utf8').catch(() => '');
+  return text.trim() === '2';
+}
+
+const tlsLines = ['ssl = on', "ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'"];
+
+function localeLines(platform: NodeJS.Platform): string[] {
+  const locale = platform === 'darwin' ? 'C' : 'C.UTF-8';
+  return ['messages', 'monetary', 'time', 'numeric'].map((category) => `lc_${category}='${locale}'`);
+}
+
+function modeLines(mode: ResolvedMode): string[] {
+  const lines = [`neon.compute_mode=${mode.kind}`];
+  if (mode.kind !== 'primary') lines.push('hot_standby=on');
+  if (mode.kind === 'static') lines.push(`recovery_target_lsn='${formatLsn(mode.lsn)}'`);
+  return lines;
+}
+
+function tailLines(spec: ComputeSpec, context: ConfContext): string[] {
+  const disabled = spec.drop_subscriptions_before_start && !context.subscriptionsDropped;
+  return [
+    `neon.extension_server_port=${context.internalHttpPort}`,
+    `neon.disable_logical_replication_subscribers=${disabled}`,
+    ...(spec.logs_export_host === null ? [] : ["log_destination='stderr,syslog'"]),
+    `include_if_exists = '${overrideFile}'`,
+  ];
+}
