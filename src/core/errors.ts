@@ -30,6 +30,7 @@ export const errorCodes = {
     doc: 'The data directory must not be touched, or cannot be prepared.',
   },
   pgdata_locked: { exit: 1, http: 500, doc: 'Another compute_ctl owns the data directory.' },
+  tls: { exit: 1, http: 500, doc: 'The TLS key or certificate is missing, unusable, or they do not match.' },
   safekeepers: { exit: 1, http: 500, doc: 'The safekeepers could not be synced.' },
   basebackup: { exit: 1, http: 500, doc: 'No complete base backup could be fetched.' },
   archive_invalid: { exit: 1, http: 500, doc: 'The base backup archive is damaged, incomplete or hostile.' },
