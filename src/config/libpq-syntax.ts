@@ -39,16 +39,16 @@ function decode(what: string, text: string): string {
 }
 
 /** One pair: a name, `=`, and a value that is plain or in single quotes; a backslash escapes in both. */
-const pair =
-  /\s*(?<name>[^\s='\\]+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'|(?<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)\s*/sy;
+const pairPattern =
+  /\s*(?<name>[^\s='\\]+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'|(?<plain>(?!')(?:[^\s\\]|\\.)*))(?=\s|$)\s*/sy;
 
 /** Takes `key=value` pairs apart. @throws Error */
 export function parseKeyValues(text: string): Parameters {
   const found = new Map<string, string>();
-  pair.lastIndex = 0;
-  while (pair.lastIndex < text.length) {
-    const at = pair.lastIndex;
-    const match = pair.exec(text);
+  pairPattern.lastIndex = 0;
+  while (pairPattern.lastIndex < text.length) {
+    const at = pairPattern.lastIndex;
+    const match = pairPattern.exec(text);
     if (match === null) {
       if (text.slice(at).trim() === '') break;
       throw new Error(`neither a postgresql:// URL nor key=value pairs (column ${at + 1})`);

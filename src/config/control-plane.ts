@@ -1,0 +1,95 @@
+import { sleep, withDeadline } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import { type Parsed, parseControlPlane } from '../spec/parse.ts';
+import type { ControlPlaneResponse } from '../spec/schema.ts';
+import { httpGet } from './http-get.ts';
+
+export interface PullRequest {
+  readonly baseUrl: string;
+  readonly computeId: string;
+  /** Milliseconds for one attempt. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+  /** Called once for each attempt with `200 OK` or the like, `unknown` when there was no answer. */
+  readonly onAttempt: (httpStatus: string) => void;
+}
+
+const attempts = 3;
+const pauseMs = 100;
+const maxBytes = 64 * 1024 * 1024;
+
+/** The next attempt may go better. */
+class Temporary extends Error {}
+
+/** Asks the control plane for the config of this compute. What may pass by itself is tried three times in all.
+ *  @throws ComputeError `control_plane`, cause: what the last attempt met; AbortError */
+export async function pullConfig(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await pullOnce(pull);
+    } catch (error) {
+      pull.signal.throwIfAborted();
+      if (!(error instanceof Temporary)) throw error;
+      if (attempt === attempts) throw exhausted(error.cause);
+      await sleep(pauseMs, pull.signal);
+    }
+  }
+}
+
+async function pullOnce(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>> {
+  const { status, statusLine, body } = await ask(pull);
+  if (status === 503) throw temporary('control plane is temporarily unavailable');
+  if (status === 502) throw temporary('control plane request failed with 502');
+  if (status !== 200) {
+    throw new ComputeError('control_plane', `unexpected control plane response status code: ${statusLine}`);
+  }
+  const parsed = await parseControlPlane(body).catch((error: unknown) => {
+    throw temporary('could not deserialize control plane response', error);
+  });
+  if (parsed.value.status === 'attached' && parsed.value.spec === null) {
+    throw new ComputeError('control_plane', 'compute is attached, but spec is empty');
+  }
+  return parsed;
+}
+
+async function ask(pull: PullRequest): Promise<{ status: number; statusLine: string; body: string }> {
+  const url = specUrl(pull.baseUrl, pull.computeId);
+  const headers = { authorization: `Bearer ${pull.env['NEON_CONTROL_PLANE_TOKEN'] ?? ''}` };
+  let httpStatus = 'unknown';
+  try {
+    const answer = await withDeadline('the request', pull.timeoutMs, pull.signal, (signal) =>
+      httpGet({ url, headers, maxBytes, signal, env: pull.env }),
+    );
+    httpStatus = answer.statusLine;
+    return answer;
+  } catch (error) {
+    throw temporary(`could not reach the control plane at ${withoutLogin(url)}`, error);
+  } finally {
+    pull.onAttempt(httpStatus);
+  }
+}
+
+/** Where the spec of a compute is. The id is escaped, slashes at the end of the base do no harm. */
+export function specUrl(baseUrl: string, computeId: string): string {
+  const url = new URL(baseUrl);
+  const base = url.pathname.replace(/\/+$/, '');
+  url.pathname = `${base}/compute/api/v2/computes/${encodeURIComponent(computeId)}/spec`;
+  return url.href;
+}
+
+function withoutLogin(text: string): string {
+  const url = new URL(text);
+  url.username = '';
+  url.password = '';
+  return url.href;
+}
+
+const temporary = (message: string, cause?: unknown): Temporary =>
+  new Temporary(message, { cause: new ComputeError('control_plane', message, { cause }) });
+
+const exhausted = (cause: unknown): ComputeError =>
+  new ComputeError('control_plane', 'Exhausted all attempts to retrieve the config from the control plane', {
+    cause,
+    hint: 'check --control-plane-uri, and that the control plane answers',
+  });
