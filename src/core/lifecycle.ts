@@ -12,6 +12,7 @@ export interface StatusChange {
 export class Lifecycle {
   #status: Status = 'empty';
   #error: string | null = null;
+  #started = false;
   readonly changed = new EventEmitter<{ status: [StatusChange] }>().setMaxListeners(0);
 
   get status(): Status {
@@ -21,6 +22,11 @@ export class Lifecycle {
   /** Why the compute is, or last was, `failed`; null again after the next success. */
   get error(): string | null {
     return this.#error;
+  }
+
+  /** True once the compute has been `running`, whatever it is now. */
+  get started(): boolean {
+    return this.#started;
   }
 
   /** Moves on, if the compute still is where the caller believes.
@@ -53,7 +59,7 @@ export class Lifecycle {
     const from = this.#status;
     this.#status = to;
     if (to === 'failed') this.#error = error ?? 'unknown error';
-    if (to === 'running') this.#error = null;
+    if (to === 'running') [this.#error, this.#started] = [null, true];
     this.changed.emit('status', { from, to });
   }
 }

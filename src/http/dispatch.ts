@@ -1,0 +1,97 @@
+import { Hono } from 'hono';
+import type { ComputeApi } from '../app/api.ts';
+import { withDeadline } from '../core/clock.ts';
+import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
+import { wrongStatus } from '../core/lifecycle.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import { Answer, empty, failure, json, text } from './answer.ts';
+import type { Auth } from './auth.ts';
+import type { Exchange } from './exchange.ts';
+import { UnreadableRequest, readBody, readQuery } from './extract.ts';
+import type { Method, Route } from './route.ts';
+
+export interface Service {
+  readonly routes: readonly Route[];
+  readonly app: ComputeApi;
+  readonly auth: Auth;
+  readonly metrics: Metrics;
+}
+
+/** The router: unknown paths are 404 and known paths with another method 405, both before authentication. */
+export function router(service: Service): Hono<{ Bindings: { exchange: Exchange } }> {
+  const hono = new Hono<{ Bindings: { exchange: Exchange } }>();
+  for (const [path, methods] of byPath(service.routes)) {
+    const allow = [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
+    const notAllowed = empty(405, { allow: allow.join(',') });
+    hono.all(path, async ({ req, env }) => {
+      const route = methods.get((req.method === 'HEAD' ? 'GET' : req.method) as Method);
+      return (route === undefined ? notAllowed : await answer(service, route, env.exchange)).toResponse();
+    });
+  }
+  hono.notFound(() => empty(404).toResponse());
+  hono.onError((error, { env }) => failed(error, env.exchange).toResponse());
+  return hono;
+}
+
+function byPath(routes: readonly Route[]): Map<string, Map<Method, Route>> {
+  const paths = new Map<string, Map<Method, Route>>();
+  for (const route of routes) {
+    const methods = paths.get(route.path) ?? new Map<Method, Route>();
+    paths.set(route.path, methods.set(route.method, route));
+  }
+  return paths;
+}
+
+/** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
+async function answer(service: Service, route: Route, exchange: Exchange): Promise<Answer> {
+  const { app, auth, metrics } = service;
+  const { incoming, log } = exchange;
+  try {
+    if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
+    const query = readQuery(route, incoming.url ?? '');
+    const body = await readBody(route, incoming);
+    gate(route, app);
+    const result = await bounded(route, exchange, (signal) =>
+      route.handler({ query, body, signal, log, metrics }, app),
+    );
+    if (result instanceof Answer) return result;
+    return route.contentType === undefined
+      ? json(200, result)
+      : text(200, result as string, route.contentType);
+  } catch (error) {
+    return failed(error, exchange);
+  }
+}
+
+function gate({ allowedIn, checkedByApp }: Route, { lifecycle: { status } }: ComputeApi): void {
+  if (allowedIn === undefined || checkedByApp === true || allowedIn.includes(status)) return;
+  throw wrongStatus(status);
+}
+
+async function bounded<T>(
+  { method, path, limitMs, goesOn }: Route,
+  { signal }: Exchange,
+  work: (signal: AbortSignal) => T | Promise<T>,
+): Promise<T> {
+  if (limitMs === undefined) return work(signal);
+  const what = goesOn === true ? `${method} ${path} goes on, but` : `${method} ${path}`;
+  return withDeadline(what, limitMs, signal, async (both) => work(both));
+}
+
+const shapePrefix = 'failed to deserialize the json body into the target type: ';
+
+/** What a failure looks like from outside. Details that are not meant for clients go to the log only. */
+function failed(error: unknown, exchange: Exchange): Answer {
+  if (isAbort(error) && exchange.signal.aborted) return failure(499, 'the client left');
+  if (!(error instanceof ComputeError)) {
+    exchange.log.error(
+      { err: inline(error), stack: error instanceof Error ? error.stack : undefined },
+      'defect',
+    );
+    return failure(500, 'internal error');
+  }
+  const message = error.code === 'spec_shape' ? shapePrefix + error.message : error.message;
+  if (error instanceof UnreadableRequest) exchange.log.debug(inline(error));
+  else exchange.log.error(error.hint === undefined ? {} : { hint: error.hint }, inline(error));
+  return failure(errorCodes[error.code].http, message);
+}

@@ -1,0 +1,59 @@
+import type * as v from 'valibot';
+import type { ComputeApi } from '../app/api.ts';
+import type { ErrorCode } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Status } from '../core/status.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { Answer } from './answer.ts';
+
+export type Schema<T = unknown> = v.GenericSchema<unknown, T>;
+export type QuerySchema<T = unknown> = Schema<T> & { readonly entries: Readonly<Record<string, unknown>> };
+export type Method = 'GET' | 'POST' | 'DELETE';
+
+/** What a handler is given besides the compute. */
+export interface RouteInput<Q = unknown, B = unknown> {
+  readonly query: Q;
+  readonly body: B;
+  /** Aborts when the client leaves, when the route's limit is over and when the server is cut off. */
+  readonly signal: AbortSignal;
+  /** Carries the request id. */
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** One route: what it accepts, what it answers and how to get there. Validation and documentation read the same object. */
+export interface Route<Q = unknown, B = unknown, R = unknown> {
+  readonly method: Method;
+  /** In the syntax of hono; the name of a parameter stands behind a colon. */
+  readonly path: string;
+  readonly auth: 'jwt' | 'none';
+  /** One sentence, for the reference. */
+  readonly summary: string;
+  /** In any other status the answer is 412. Left out: every status will do. */
+  readonly allowedIn?: readonly Status[];
+  /** The app checks the body and the status by itself: it looks into the meaning of the body (400, 422) before it
+   *  looks at the status (412). `body` and `allowedIn` then only document it. */
+  readonly checkedByApp?: true;
+  readonly query?: QuerySchema<Q>;
+  /** What a request without any `?` means. With a `?` the schema holds as it is. */
+  readonly withoutQuery?: NoInfer<Q>;
+  /** JSON, at most 2 MiB. */
+  readonly body?: Schema<B>;
+  /** The body of the 200 answer: JSON, or text when `contentType` says so. */
+  readonly reply: Schema<R>;
+  readonly contentType?: string;
+  /** Statuses with the shape of `reply` besides 200, and when they are answered. */
+  readonly otherReplies?: Readonly<Record<number, string>>;
+  /** The errors of the route itself; those of reading and authenticating a request go without saying. */
+  readonly errors: readonly ErrorCode[];
+  /** Milliseconds until the answer is 504. Left out by a route that only reads memory and never waits. */
+  readonly limitMs?: number;
+  /** The work goes on when the client leaves or the limit is over. */
+  readonly goesOn?: true;
+  /** Called too often for a log line of each request at level info. */
+  readonly quiet?: true;
+  handler(input: RouteInput<Q, B>, app: ComputeApi): R | Answer | Promise<R | Answer>;
+}
+
+/** Declares a route; types of query, body and reply come from the schemas. */
+export const route = <R, Q = undefined, B = undefined>(definition: Route<Q, B, R>): Route => definition;

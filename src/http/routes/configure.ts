@@ -1,0 +1,18 @@
+import { configureBodySchema } from '../../spec/schema.ts';
+import { route } from '../route.ts';
+import { computeStatus } from './fields.ts';
+
+export const configure = route({
+  method: 'POST',
+  path: '/configure',
+  auth: 'jwt',
+  allowedIn: ['empty', 'running', 'failed'],
+  checkedByApp: true,
+  summary: 'Takes a new spec and answers when the compute runs with it.',
+  body: configureBodySchema,
+  reply: computeStatus,
+  errors: ['spec_shape', 'spec_invalid', 'wrong_status', 'not_allowed', 'internal', 'deadline'],
+  limitMs: 3_600_000,
+  goesOn: true,
+  handler: ({ body, signal }, app) => app.configure(body, signal),
+});

@@ -1,0 +1,28 @@
+import * as v from 'valibot';
+import { type Status, statuses } from '../../core/status.ts';
+
+const described = <S extends v.GenericSchema>(
+  schema: S,
+  doc: string,
+): v.SchemaWithPipe<readonly [S, v.DescriptionAction<v.InferOutput<S>, string>]> =>
+  v.pipe(schema, v.description<v.InferOutput<S>, string>(doc));
+
+export const status = (doc: string) => described(v.picklist(statuses as [Status, ...Status[]]), doc);
+export const text = (doc: string) => described(v.string(), doc);
+export const textOrNull = (doc: string) => described(v.nullable(v.string()), doc);
+export const count = (doc: string) => described(v.pipe(v.number(), v.integer(), v.minValue(0)), doc);
+
+/** The body of `GET /status`. */
+export const computeStatus = v.object({
+  start_time: text(
+    'When the process started, or when the spec arrived if it had to wait for one; UTC, ends in Z.',
+  ),
+  tenant: textOrNull('32 hex digits; null while there is no spec.'),
+  timeline: textOrNull('32 hex digits; null while there is no spec.'),
+  status: status('What the compute is doing.'),
+  last_active: textOrNull('The latest activity of a client that was seen; UTC, ends in +00:00.'),
+  error: textOrNull('Why the last start or reconfiguration failed; null after a success.'),
+});
+
+/** The body of the three probes. */
+export const probeStatus = v.object({ status: status('What the compute is doing.') });

@@ -1,0 +1,14 @@
+import { metricsContentType } from '../../metrics/registry.ts';
+import { route } from '../route.ts';
+import { text } from './fields.ts';
+
+export const metrics = route({
+  method: 'GET',
+  path: '/metrics',
+  auth: 'none',
+  summary: 'All metrics, in the text format of Prometheus.',
+  reply: text('One family after the other; those without samples are left out.'),
+  contentType: metricsContentType,
+  errors: [],
+  handler: ({ metrics }) => metrics.render(),
+});

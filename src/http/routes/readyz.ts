@@ -1,0 +1,15 @@
+import { json } from '../answer.ts';
+import { route } from '../route.ts';
+import { probeStatus } from './fields.ts';
+
+export const readyz = route({
+  method: 'GET',
+  path: '/readyz',
+  auth: 'none',
+  quiet: true,
+  summary: 'Answers 200 while Postgres serves clients.',
+  reply: probeStatus,
+  otherReplies: { 503: 'Postgres does not serve clients now.' },
+  errors: [],
+  handler: (_, { ready, lifecycle: { status } }) => json(ready ? 200 : 503, { status }),
+});

@@ -1,0 +1,30 @@
+import * as v from 'valibot';
+import { json } from '../answer.ts';
+import { route } from '../route.ts';
+import { textOrNull } from './fields.ts';
+
+const mode = v.pipe(
+  v.picklist(['fast', 'immediate']),
+  v.description('How long the process lives on afterwards, so that its status can be read: 30 s or 0.3 s.'),
+);
+
+export const terminate = route({
+  method: 'POST',
+  path: '/terminate',
+  auth: 'jwt',
+  allowedIn: ['empty', 'running', 'failed', 'terminated'],
+  summary: 'Stops Postgres and answers when it is down.',
+  query: v.object({ mode }),
+  withoutQuery: { mode: 'fast' },
+  reply: v.object({
+    lsn: textOrNull('End of the WAL that is safe in the storage; null for all but primaries.'),
+  }),
+  otherReplies: { 201: 'The compute was terminated before.' },
+  errors: ['wrong_status', 'terminated', 'internal', 'deadline'],
+  limitMs: 600_000,
+  goesOn: true,
+  handler: async ({ query, signal }, app) => {
+    const { lsn, already } = await app.terminate(query.mode, signal);
+    return json(already ? 201 : 200, { lsn });
+  },
+});

@@ -1,0 +1,104 @@
+export interface MetricDefinition {
+  readonly type: 'counter' | 'gauge';
+  /** In the order of their names, which is also their order on the wire. */
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+/** Every metric, in the order of `GET /metrics`. One without labels is there from the first scrape, starting at 0;
+ *  one with labels appears with its first sample. */
+export const metricDefinitions = {
+  compute_ctl_up: {
+    type: 'gauge',
+    labels: ['build_tag', 'status'],
+    help: 'Always 1; its labels tell the build and the current status of the compute.',
+  },
+  compute_installed_extensions: {
+    type: 'gauge',
+    labels: ['extension_name', 'owned_by_superuser', 'version'],
+    help: 'Number of databases that have this version of the extension.',
+  },
+  compute_ctl_cplane_requests_total: {
+    type: 'counter',
+    labels: ['http_status', 'rpc'],
+    help: 'Requests to the control plane by call and outcome; unknown means that no answer came.',
+  },
+  compute_ctl_remote_ext_requests_total: {
+    type: 'counter',
+    labels: ['filename', 'http_status'],
+    help: 'Requests for extension archives by file and outcome; unknown means that no answer came.',
+  },
+  compute_ctl_db_migration_failed_total: {
+    type: 'counter',
+    labels: ['migration_id'],
+    help: 'Failures of a migration of the system catalogs.',
+  },
+  compute_audit_log_dir_size: {
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes of the log files in the log folder of the data directory; 0 without audit logging.',
+  },
+  compute_pg_current_downtime_ms: {
+    type: 'gauge',
+    labels: [],
+    help: 'How long Postgres has not been answering, in milliseconds; 0 while it answers.',
+  },
+  compute_pg_downtime_ms_total: {
+    type: 'counter',
+    labels: [],
+    help: 'How long Postgres did not answer since it first ran, summed up, in milliseconds.',
+  },
+  compute_ctl_lfc_prewarms_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Prewarms of the local file cache that were accepted.',
+  },
+  compute_ctl_lfc_prewarm_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Prewarms of the local file cache that failed.',
+  },
+  compute_ctl_lfc_offloads_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Times the state of the local file cache began to be saved.',
+  },
+  compute_ctl_lfc_offload_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Times saving the state of the local file cache failed.',
+  },
+  pg_cctl_pagestream_request_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Requests to fetch the configuration anew, sent when Postgres cannot reach its pageserver.',
+  },
+  pg_cctl_configure_statement_timeout_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Statements of a configuration that ended by their timeout.',
+  },
+  pg_cctl_attached: {
+    type: 'gauge',
+    labels: ['pg_compute_id', 'pg_instance_id', 'tenant_id', 'timeline_id'],
+    help: 'Always 1; its labels tell what this compute is attached to.',
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+type Definitions = typeof metricDefinitions;
+export type MetricName = keyof Definitions;
+type OfType<T extends MetricDefinition['type']> = {
+  [N in MetricName]: Definitions[N]['type'] extends T ? N : never;
+}[MetricName];
+export type CounterName = OfType<'counter'>;
+export type GaugeName = OfType<'gauge'>;
+export type UnlabelledGauge = {
+  [N in GaugeName]: Definitions[N]['labels'] extends readonly [] ? N : never;
+}[GaugeName];
+
+/** Exactly the labels that the definition names. */
+export type Labels<N extends MetricName> = { readonly [L in Definitions[N]['labels'][number]]: string };
+/** The trailing parameter for the labels: none at all for a metric without labels. */
+export type LabelArgs<N extends MetricName> = Definitions[N]['labels'] extends readonly []
+  ? []
+  : [labels: Labels<N>];

@@ -1,0 +1,110 @@
+import {
+  type CounterName,
+  type GaugeName,
+  type LabelArgs,
+  type Labels,
+  type MetricDefinition,
+  type MetricName,
+  type UnlabelledGauge,
+  metricDefinitions,
+} from './definitions.ts';
+
+export const metricsContentType = 'text/plain; version=0.0.4';
+
+interface Sample {
+  /** Keys in the order of their names. */
+  readonly labels: Readonly<Record<string, string>>;
+  value: number;
+}
+type Samples = Map<string, Sample>;
+
+const definitions: Readonly<Record<MetricName, MetricDefinition>> = metricDefinitions;
+const names = Object.keys(metricDefinitions) as MetricName[];
+
+/** The values of all metrics. Counting and setting are plain map operations, ready before anything is loaded;
+ *  prom-client is loaded by the first scrape and only writes the text. */
+export class Metrics {
+  readonly #families = new Map<MetricName, Samples>(names.map((name) => [name, initial(name)]));
+  readonly #observed = new Map<UnlabelledGauge, () => number>();
+  #rendered: Promise<string> | null = null;
+
+  inc<N extends CounterName>(name: N, ...labels: LabelArgs<N>): void {
+    this.add(name, 1, ...labels);
+  }
+
+  /** @param by 0 or more; a counter never goes back */
+  add<N extends CounterName>(name: N, by: number, ...labels: LabelArgs<N>): void {
+    if (!(by >= 0)) throw new RangeError(`${name} cannot count up by ${by}`);
+    const sample = this.#sample(name, labels[0]);
+    sample.value += by;
+  }
+
+  set<N extends GaugeName>(name: N, value: number, ...labels: LabelArgs<N>): void {
+    const sample = this.#sample(name, labels[0]);
+    sample.value = value;
+  }
+
+  /** All samples of a gauge at once: those that are not given are gone, and no scrape sees a gap. */
+  replace<N extends GaugeName>(
+    name: N,
+    samples: readonly { readonly labels: Labels<N>; readonly value: number }[],
+  ): void {
+    this.#families.set(name, new Map());
+    for (const { labels, value } of samples) this.#sample(name, labels).value = value;
+    this.#rendered = null;
+  }
+
+  /** Lets `read` give the value of a gauge at every scrape, for figures that grow by themselves. */
+  observe(name: UnlabelledGauge, read: () => number): void {
+    this.#observed.set(name, read);
+  }
+
+  /** The text format 0.0.4 of Prometheus; kept until a value changes. */
+  render(): Promise<string> {
+    for (const [name, read] of this.#observed) {
+      const value = read();
+      if (this.#family(name).get('[]')?.value !== value) this.set(name, value);
+    }
+    this.#rendered ??= this.#write();
+    return this.#rendered;
+  }
+
+  async #write(): Promise<string> {
+    const families = names.map((name) => [name, [...this.#family(name).values()]] as const);
+    const { Counter, Gauge, Registry } = await import('prom-client');
+    const texts = families
+      .filter(([, samples]) => samples.length > 0)
+      .map(([name, samples]) => {
+        const { type, help, labels } = definitions[name];
+        const registry = new Registry();
+        const options = { name, help, labelNames: labels, registers: [registry] };
+        if (type === 'counter') {
+          const counter = new Counter(options);
+          for (const sample of samples) counter.inc(sample.labels, sample.value);
+        } else {
+          const gauge = new Gauge(options);
+          for (const sample of samples) gauge.set(sample.labels, sample.value);
+        }
+        return registry.getSingleMetricAsString(name);
+      });
+    return `${(await Promise.all(texts)).join('\n')}\n`;
+  }
+
+  #family(name: MetricName): Samples {
+    return this.#families.get(name) ?? new Map<string, Sample>();
+  }
+
+  #sample(name: MetricName, given: Readonly<Record<string, string>> = {}): Sample {
+    this.#rendered = null;
+    const labels = Object.fromEntries(definitions[name].labels.map((label) => [label, given[label] ?? '']));
+    const key = JSON.stringify(Object.values(labels));
+    const found = this.#family(name).get(key);
+    if (found !== undefined) return found;
+    const sample = { labels, value: 0 };
+    this.#family(name).set(key, sample);
+    return sample;
+  }
+}
+
+const initial = (name: MetricName): Samples =>
+  new Map(definitions[name].labels.length === 0 ? [['[]', { labels: {}, value: 0 }]] : []);
