@@ -1,0 +1,44 @@
+// Writes the reference pages from the sources; with --check only says which of them are stale.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const check = process.argv.includes('--check');
+
+const { outputFiles } = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/docs/pages.ts'],
+  bundle: true,
+  write: false,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20',
+  logLevel: 'warning',
+});
+const { pages } = await import(
+  `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
+);
+
+const stale = pages
+  .map(({ file, render }) => ({ file, path: join(root, file), text: render() }))
+  .filter(({ path, text }) => current(path) !== text);
+
+for (const { file, path, text } of stale) {
+  if (check) console.error(`${file} is stale: run npm run docs`);
+  else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    console.log(`wrote ${file}`);
+  }
+}
+if (check && stale.length > 0) process.exitCode = 1;
+
+function current(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}

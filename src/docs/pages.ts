@@ -1,0 +1,16 @@
+import { cliPage } from './cli-page.ts';
+import { errorsPage } from './errors-page.ts';
+import { specPage } from './spec-page.ts';
+
+export interface Page {
+  /** Path from the root of the repository. */
+  readonly file: string;
+  readonly render: () => string;
+}
+
+/** Every file that is generated from the sources. A new one is a line here. */
+export const pages: readonly Page[] = [
+  { file: 'docs/reference/cli.md', render: cliPage },
+  { file: 'docs/reference/spec.md', render: specPage },
+  { file: 'docs/reference/errors.md', render: errorsPage },
+];
