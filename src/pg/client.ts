@@ -16,7 +16,7 @@ export interface ConnectOptions {
 }
 
 /** Loads the driver on first use. Without a navigator it would load all of fetch to look for a worker runtime. */
-async function loadClient(): Promise<typeof PgClient> {
+export async function loadClient(): Promise<typeof PgClient> {
   (globalThis as { navigator?: unknown }).navigator ??= { userAgent: `Node.js/${process.versions.node}` };
   const { default: loaded } = await import('pg');
   return loaded.Client;

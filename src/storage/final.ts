@@ -1,0 +1,34 @@
+import { ComputeError } from '../core/errors.ts';
+
+/** A failure that the next attempt would only repeat. */
+export class FinalError extends ComputeError {}
+
+/** What a pageserver says when repeating the question is no use. It has one SQLSTATE, XX000, for nearly everything, so
+ *  its fixed words have to do: those of the simple protocol, and those of the extended one. */
+const finalWords: readonly RegExp[] = [
+  // Tenant, timeline or shard is not there, or the timeline is archived.
+  /^not found$/,
+  /^Not found: /,
+  /^JWT authentication error/,
+  /^Unauthorized: /,
+  /^must connect with TLS$/,
+  // The LSN is below what garbage collection has kept.
+  /^invalid basebackup lsn/,
+  /^(?:invalid|duplicate) parameter for basebackup command/,
+];
+
+/** Malformed connection strings, and a disk that is full or not writable. */
+const finalCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused']);
+
+/** False when a retry is no use: wrong address, credentials or names, a hostile archive, a full disk.
+ *  SQLSTATE class 28 is a failed log-in wherever it comes from. */
+export function mayHeal(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (current instanceof FinalError) return false;
+    const { code, message } = current as Error & { code?: unknown };
+    if (typeof code !== 'string') continue;
+    if (current instanceof ComputeError ? finalCodes.has(code) : code.startsWith('28')) return false;
+    if (code === 'XX000' && finalWords.some((words) => words.test(message))) return false;
+  }
+  return true;
+}

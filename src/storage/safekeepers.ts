@@ -1,0 +1,85 @@
+import { parseLibpqUrl } from '../config/libpq.ts';
+import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import { parseLsn } from '../core/lsn.ts';
+import type { Secret } from '../core/secret.ts';
+import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { type Answer, type Verdict, judge, settled } from './judge.ts';
+
+export interface SafekeeperContext {
+  /** `host`, `host:port` or `host:port?key=value` each. */
+  readonly safekeepers: readonly string[];
+  readonly tenantId: string;
+  readonly timelineId: string;
+  /** Sent when a safekeeper asks for it. */
+  readonly token: Secret | null;
+}
+
+/** Per safekeeper, for name resolution, connect, authentication and answer together. */
+const answerMs = 100;
+
+/** Asks all safekeepers at once where the timeline stands, and judges what they say within 100 ms. It is a few
+ *  milliseconds where everybody answers. Never rejects but by an abort: trouble is a verdict.
+ *  @returns `checkMs`: how long it took, in whole milliseconds */
+export async function checkSafekeepers(
+  context: SafekeeperContext,
+  signal: AbortSignal,
+): Promise<{ verdict: Verdict; checkMs: number }> {
+  // Loading the driver for the first time must not use up the safekeepers' time.
+  await loadClient();
+  const startMs = monotonicMs();
+  const members = context.safekeepers.length;
+  const answers: Answer[] = [];
+  const enough = new AbortController();
+  const asking = AbortSignal.any([signal, enough.signal]);
+  const questions = context.safekeepers.map(async (entry) => {
+    const answer = await ask(entry, context, asking);
+    if (enough.signal.aborted) return;
+    answers.push(answer);
+    if (settled(answers, members)) enough.abort();
+  });
+  await Promise.all(questions);
+  signal.throwIfAborted();
+  return { verdict: judge(answers, members), checkMs: elapsedMs(startMs) };
+}
+
+async function ask(entry: string, context: SafekeeperContext, signal: AbortSignal): Promise<Answer> {
+  try {
+    const target = safekeeperTarget(entry, context);
+    return await withDeadline('the answer', answerMs, signal, (inTime) => timelineStatus(target, inTime));
+  } catch (error) {
+    return { kind: 'failed', reason: `safekeeper ${entry}: ${inline(error)}` };
+  }
+}
+
+async function timelineStatus(target: PgTarget, signal: AbortSignal): Promise<Answer> {
+  const options = { applicationName: 'compute_ctl', connectMs: answerMs, queryMs: answerMs, signal };
+  const client = await connectPg(target, options);
+  try {
+    const { rows } = await client.query<Record<string, unknown>>('TIMELINE_STATUS');
+    const [row] = rows;
+    if (row === undefined) return { kind: 'unknown' };
+    return { kind: 'known', flush: column(row, 'flush_lsn'), commit: column(row, 'commit_lsn') };
+  } finally {
+    // Without a farewell: a safekeeper that is slow to close must not delay the start.
+    destroyPg(client);
+  }
+}
+
+function column(row: Record<string, unknown>, name: string): NonNullable<ReturnType<typeof parseLsn>> {
+  const text = row[name];
+  const lsn = typeof text === 'string' ? parseLsn(text) : null;
+  if (lsn === null) throw new Error(`${name} is not an LSN: ${JSON.stringify(text ?? null)}`);
+  return lsn;
+}
+
+/** @throws ComputeError `connstr` */
+function safekeeperTarget(entry: string, context: SafekeeperContext): PgTarget {
+  return {
+    ...parseLibpqUrl(`postgresql://no_user@${entry}`),
+    user: 'no_user',
+    password: context.token,
+    options: `-c timeline_id=${context.timelineId} tenant_id=${context.tenantId}`,
+  };
+}

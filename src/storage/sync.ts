@@ -1,0 +1,134 @@
+import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
+import { ComputeError, inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import type { RunAs } from '../supervisor/os-user.ts';
+import { runProcess } from '../supervisor/run-process.ts';
+import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
+
+export interface SyncContext extends SafekeeperContext {
+  /** The postgres program. */
+  readonly pgbin: string;
+  /** Holds `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
+  readonly pgdata: string;
+  readonly runAs: RunAs;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+  /** Gets what Postgres says while it syncs, line by line. */
+  readonly onStderrLine: (line: string) => void;
+  readonly limits?: Partial<SyncLimits>;
+}
+
+export interface SyncLimits {
+  /** Milliseconds for one run; Postgres itself waits for a quorum forever. */
+  readonly runMs: number;
+  /** Milliseconds for all runs, checks and pauses of one start together. */
+  readonly totalMs: number;
+  /** Milliseconds for the one run at shutdown. */
+  readonly shutdownMs: number;
+}
+
+export const defaultSyncLimits: SyncLimits = { runMs: 120_000, totalMs: 300_000, shutdownMs: 60_000 };
+
+/** Milliseconds before the second and each later run. */
+const pausesMs = [0, 1100, 1210, 1331, 1464];
+
+export interface SyncResult {
+  readonly lsn: Lsn;
+  /** Milliseconds of the last check by `TIMELINE_STATUS`. */
+  readonly checkMs: number;
+  /** Milliseconds of the run of Postgres that succeeded, null when none was needed. */
+  readonly syncMs: number | null;
+}
+
+/** Finds the LSN at which a primary may start: by asking the safekeepers, or by letting Postgres bring them in sync.
+ *  Only a primary may call it: it puts an end to any other writer of the timeline.
+ *  Each retry asks first, since the safekeepers may have recovered meanwhile.
+ *  @throws ComputeError `safekeepers`: `failed to sync safekeepers` after six runs or when the time is up;
+ *  `postgres_missing` at once when there is no program to run */
+export async function syncSafekeepers(context: SyncContext, signal: AbortSignal): Promise<SyncResult> {
+  const { runMs, totalMs } = { ...defaultSyncLimits, ...context.limits };
+  const endMs = monotonicMs() + totalMs;
+  let last: unknown;
+  // The limit is shared out to the waits, not raced against them: a run must have ended before this function does.
+  for (let run = 0; run <= pausesMs.length; run++) {
+    if (run > 0) await sleep(pausesMs[run - 1] ?? 0, signal);
+    const { verdict, checkMs } = await checkSafekeepers(context, signal);
+    if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
+    context.log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
+    const leftMs = Math.ceil(endMs - monotonicMs());
+    if (leftMs <= 0) break;
+    try {
+      return { ...(await runSync(context, Math.min(runMs, leftMs), signal)), checkMs };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof ComputeError && error.code === 'postgres_missing') throw error;
+      last = error;
+      context.log.warn({ run: run + 1, error: inline(error) }, 'sync of the safekeepers failed');
+    }
+  }
+  throw failed(last);
+}
+
+/** The same at the end, after a clean stop of Postgres: one question, and one run when that settles nothing.
+ *  @returns the LSN, or the error, which is for the status and no reason to fail the shutdown */
+export async function syncAtShutdown(
+  context: SyncContext,
+  signal: AbortSignal,
+): Promise<SyncResult | { readonly error: ComputeError }> {
+  const { shutdownMs } = { ...defaultSyncLimits, ...context.limits };
+  try {
+    const { verdict, checkMs } = await checkSafekeepers(context, signal);
+    if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
+    context.log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
+    return { ...(await runSync(context, shutdownMs, signal)), checkMs };
+  } catch (error) {
+    return { error: failed(error) };
+  }
+}
+
+const failed = (cause: unknown): ComputeError =>
+  new ComputeError('safekeepers', 'failed to sync safekeepers', {
+    cause,
+    hint: 'a majority of the safekeepers must be reachable, and no other compute may run on this timeline',
+  });
+
+async function runSync(
+  context: SyncContext,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<{ lsn: Lsn; syncMs: number }> {
+  const startMs = monotonicMs();
+  const args = ['--sync-safekeepers'];
+  // Under autoscaling Postgres has a memory group of its own, also for this.
+  const grouped = context.env['AUTOSCALING'] !== undefined;
+  const result = await runProcess(
+    {
+      command: grouped ? 'cgexec' : context.pgbin,
+      args: grouped ? ['-g', 'memory:neon-postgres', context.pgbin, ...args] : args,
+      env: {
+        ...context.env,
+        PGDATA: context.pgdata,
+        ...(context.token === null ? {} : { NEON_AUTH_TOKEN: context.token.reveal() }),
+      },
+      runAs: context.runAs,
+      limitMs,
+      maxBytes: 64 * 1024,
+      onStderrLine: context.onStderrLine,
+    },
+    signal,
+  );
+  if (result.code !== 0) {
+    const how = result.code === null ? `signal ${result.signal}` : `exit code ${result.code}`;
+    throw new ComputeError('safekeepers', `postgres --sync-safekeepers exited with non-zero status: ${how}`, {
+      cause: new Error(`stderr ends with: ${result.stderr.trim().slice(-1000) || 'nothing'}`),
+    });
+  }
+  const lsn = parseLsn(result.stdout);
+  if (lsn === null) {
+    const said = JSON.stringify(result.stdout.slice(0, 200));
+    throw new ComputeError('safekeepers', `postgres --sync-safekeepers printed ${said} in place of an LSN`);
+  }
+  context.log.info({ lsn: formatLsn(lsn) }, 'safekeepers synced');
+  return { lsn, syncMs: elapsedMs(startMs) };
+}

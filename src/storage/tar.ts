@@ -1,0 +1,208 @@
+/** The archive is damaged or no archive. */
+export class TarError extends Error {
+  override readonly name = 'TarError';
+}
+
+export interface TarEntry {
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
+  /** Permission bits only. */
+  readonly mode: number;
+  /** Bytes of content that follow. */
+  readonly size: number;
+  /** Seconds since 1970. */
+  readonly mtime: number;
+  readonly linkName: string;
+}
+
+/** Gets the entries in order: `begin`, the content in pieces, `end`. Pieces are valid during the call only. */
+export interface TarSink {
+  begin(entry: TarEntry): void;
+  data(piece: Buffer): void;
+  end(): void;
+}
+
+const block = 512;
+/** Largest extended header in bytes; those hold names only. */
+const metaLimit = 1 << 20;
+
+const types: Record<string, TarEntry['type']> = {
+  '0': 'file',
+  '\0': 'file',
+  '7': 'file',
+  '1': 'hardlink',
+  '2': 'symlink',
+  '5': 'directory',
+};
+
+/** Reads ustar, GNU long names and pax headers (path, linkpath, size), handing everything on at once and keeping
+ *  nothing but one block. Zero blocks do not end the reading: old pageservers write them in front of an error.
+ *  @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13 */
+export class TarReader {
+  readonly #sink: TarSink;
+  #partial: Buffer = Buffer.alloc(0);
+  /** Bytes of content still to come, and of padding behind it. */
+  #content = 0;
+  #padding = 0;
+  /** Collects an extended header; null while a real entry is read. */
+  #meta: { type: string; pieces: Buffer[] } | null = null;
+  #inEntry = false;
+  #next: { path?: string; linkpath?: string; size?: number } = {};
+
+  constructor(sink: TarSink) {
+    this.#sink = sink;
+  }
+
+  /** @throws TarError */
+  push(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#content > 0) {
+        const piece = chunk.subarray(at, at + this.#content);
+        at += piece.length;
+        this.#content -= piece.length;
+        // A copy, because the reader keeps it beyond this call.
+        if (this.#meta === null) this.#sink.data(piece);
+        else this.#meta.pieces.push(Buffer.from(piece));
+        if (this.#content === 0) this.#finish();
+      } else if (this.#padding > 0) {
+        const skipped = Math.min(this.#padding, chunk.length - at);
+        at += skipped;
+        this.#padding -= skipped;
+      } else at = this.#header(chunk, at);
+    }
+  }
+
+  /** The stream has ended. @throws TarError when it ended inside an entry or header */
+  end(): void {
+    if (
+      this.#inEntry ||
+      this.#padding > 0 ||
+      this.#partial.length > 0 ||
+      Object.keys(this.#next).length > 0
+    ) {
+      throw new TarError('the archive is cut off');
+    }
+  }
+
+  #header(chunk: Buffer, at: number): number {
+    if (this.#partial.length === 0 && chunk.length - at >= block) {
+      this.#begin(chunk.subarray(at, at + block));
+      return at + block;
+    }
+    const missing = block - this.#partial.length;
+    this.#partial = Buffer.concat([this.#partial, chunk.subarray(at, at + missing)]);
+    if (this.#partial.length === block) {
+      const header = this.#partial;
+      this.#partial = Buffer.alloc(0);
+      this.#begin(header);
+    }
+    return Math.min(at + missing, chunk.length);
+  }
+
+  #begin(header: Buffer): void {
+    if (header[0] === 0 && header.equals(zeros)) return;
+    checkSum(header);
+    const letter = String.fromCharCode(header[156] ?? 0);
+    const meta = 'xgLK'.includes(letter);
+    const size = (meta ? undefined : this.#next.size) ?? number(header, 124, 12);
+    this.#inEntry = true;
+    if (meta) {
+      if (size > metaLimit) throw new TarError(`extended header of ${size} bytes`);
+      this.#meta = { type: letter, pieces: [] };
+      this.#content = size;
+    } else {
+      const entry = this.#entry(header, letter, size);
+      this.#next = {};
+      this.#sink.begin(entry);
+      this.#content = entry.size;
+    }
+    this.#padding = (block - (this.#content % block)) % block;
+    if (this.#content === 0) this.#finish();
+  }
+
+  #entry(header: Buffer, letter: string, size: number): TarEntry {
+    const name = this.#next.path ?? headerName(header);
+    const type = types[letter] ?? 'other';
+    return {
+      name,
+      type: type === 'file' && name.endsWith('/') ? 'directory' : type,
+      mode: number(header, 100, 8) & 0o777,
+      // Links carry no content, whatever size they state.
+      size: type === 'symlink' || type === 'hardlink' ? 0 : size,
+      mtime: number(header, 136, 12),
+      linkName: this.#next.linkpath ?? text(header, 157, 100),
+    };
+  }
+
+  #finish(): void {
+    this.#inEntry = false;
+    if (this.#meta === null) {
+      this.#sink.end();
+      return;
+    }
+    const { type, pieces } = this.#meta;
+    const body = Buffer.concat(pieces);
+    this.#meta = null;
+    if (type === 'L') this.#next.path = text(body, 0, body.length);
+    else if (type === 'K') this.#next.linkpath = text(body, 0, body.length);
+    else if (type === 'x') readPax(body, this.#next);
+  }
+}
+
+const zeros = Buffer.alloc(block);
+
+function checkSum(header: Buffer): void {
+  const stated = number(header, 148, 8);
+  let sum = 8 * 32;
+  for (let at = 0; at < 148; at++) sum += header[at] as number;
+  for (let at = 156; at < block; at++) sum += header[at] as number;
+  if (sum !== stated) throw new TarError('a header has a bad checksum');
+}
+
+/** Octal digits, or base 256 when the first bit is set (GNU, for what does not fit). */
+function number(header: Buffer, at: number, length: number): number {
+  const first = header[at] as number;
+  if (first >= 0x80) {
+    let value = first & 0x7f;
+    for (let next = at + 1; next < at + length; next++) value = value * 256 + (header[next] as number);
+    if (!Number.isSafeInteger(value)) throw new TarError('a header holds a number that is too large');
+    return value;
+  }
+  const digits = text(header, at, length).trim();
+  if (!/^[0-7]*$/.test(digits)) throw new TarError('a header holds something in place of a number');
+  return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+function text(bytes: Buffer, at: number, length: number): string {
+  const end = bytes.indexOf(0, at);
+  return bytes.toString('utf8', at, end === -1 || end > at + length ? at + length : end);
+}
+
+function headerName(header: Buffer): string {
+  const name = text(header, 0, 100);
+  // Only POSIX archives have a prefix there; GNU's keep other things in its place.
+  const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? text(header, 345, 155) : '';
+  return prefix === '' ? name : `${prefix}/${name}`;
+}
+
+function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: number }): void {
+  for (let at = 0; at < body.length;) {
+    const space = body.indexOf(0x20, at);
+    const stated = body.toString('latin1', at, space === -1 ? at : Math.min(space, at + 10));
+    const length = /^\d{1,7}$/.test(stated) ? Number(stated) : 0;
+    const record = body.toString('utf8', space + 1, at + length - 1);
+    const equals = record.indexOf('=');
+    if (at + length > body.length || equals < 1 || body[at + length - 1] !== 0x0a) {
+      throw new TarError('a pax header is malformed');
+    }
+    const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
+    if (key === 'path') next.path = value;
+    else if (key === 'linkpath') next.linkpath = value;
+    else if (key === 'size') {
+      if (!/^\d{1,15}$/.test(value)) throw new TarError('a pax header states a size that is no number');
+      next.size = Number(value);
+    }
+    at += length;
+  }
+}
