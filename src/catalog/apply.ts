@@ -1,0 +1,111 @@
+import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import { type PgClient, destroyPg } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { permits } from './concurrency.ts';
+import type { CatalogInput } from './input.ts';
+import { observe } from './observe.ts';
+import type { Unit } from './phase.ts';
+import { type Plan, planCatalog } from './plan.ts';
+import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure } from './result.ts';
+import { run } from './run.ts';
+import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { assertValid } from './validate.ts';
+
+export interface CatalogDeps {
+  readonly target: PgTarget;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Databases that are worked on at a time, 1 or more; by default as the spec and the stage say. */
+  readonly concurrency?: number;
+  readonly limits?: Partial<CatalogLimits>;
+}
+
+/** Only one pass at a time: a session-level advisory lock of the system database, given back by its end. */
+const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 1)';
+
+/** Brings the server to what the spec asks for; sends no write when it is there already.
+ *  @throws ComputeError `spec_invalid` before anything is sent, with every problem of the spec
+ *  @throws ComputeError `catalog` for what is bound to fail, before the first write
+ *  @throws CatalogFailure naming phase, database, object and SQLSTATE of everything that failed, with the result so far
+ *  @throws ComputeError `deadline` when the whole pass takes too long */
+export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Promise<CatalogResult> {
+  assertValid(input);
+  const limits = { ...defaultLimits, ...deps.limits };
+  return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
+    const startMs = monotonicMs();
+    const main = await openSession({ target: deps.target, limits, signal });
+    try {
+      await main.query(lockQuery);
+      const plan = planCatalog(input, await observe(main, input));
+      const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
+      closeSession(main);
+      return result;
+    } catch (error) {
+      destroyPg(main);
+      signal.throwIfAborted();
+      throw error;
+    }
+  });
+}
+
+async function carryOut(
+  plan: Plan,
+  main: PgClient,
+  input: CatalogInput,
+  deps: CatalogDeps & { readonly limits: CatalogLimits },
+  startMs: number,
+): Promise<CatalogResult> {
+  for (const { phase, object, reason, warn } of plan.skips) {
+    deps.log[warn ? 'warn' : 'debug']({ phase, object }, `left alone: ${reason}`);
+  }
+  const done = new Set<Unit>();
+  const failures: UnitFailure[] = [];
+  const resultSoFar = (): CatalogResult => ({
+    outcomes: outcomes(plan, done, failures),
+    statements: [...done].reduce((sum, unit) => sum + unit.statements.length, 0),
+    durationMs: elapsedMs(startMs),
+  });
+  try {
+    await run(plan.units, {
+      main,
+      target: deps.target,
+      limits: deps.limits,
+      signal: deps.signal,
+      permits: Math.max(1, deps.concurrency ?? permits(input)),
+      systemDatabase: input.systemDatabase,
+      done: (unit) => {
+        done.add(unit);
+        deps.log.debug({ phase: unit.phase, database: unit.database, object: unit.object }, unit.action);
+      },
+      failed: (failure) => void failures.push(failure),
+    });
+  } catch (error) {
+    deps.signal.throwIfAborted();
+    if (failures.length === 0) throw error;
+    throw new CatalogFailure(failures, resultSoFar());
+  }
+  const result = resultSoFar();
+  deps.log.info(
+    { statements: result.statements, duration_ms: result.durationMs },
+    result.statements === 0 ? 'the catalog is as the spec asks' : 'applied the spec to the catalog',
+  );
+  return result;
+}
+
+function outcomes(plan: Plan, done: ReadonlySet<Unit>, failures: readonly UnitFailure[]): Outcome[] {
+  const failed = new Map(failures.map((failure) => [failure.unit, failure]));
+  const skipped = plan.skips.map(({ phase, object, reason }): Outcome => {
+    return { phase, database: null, object, action: '', result: 'skipped', reason, sqlState: null };
+  });
+  const ran = plan.units.map((unit): Outcome => {
+    const { phase, database, object, action } = unit;
+    const failure = failed.get(unit);
+    if (failure === undefined) {
+      const result = done.has(unit) ? 'done' : 'not reached';
+      return { phase, database, object, action, result, reason: null, sqlState: null };
+    }
+    return { phase, database, object, action, result: 'failed', ...failure.why };
+  });
+  return [...skipped, ...ran];
+}

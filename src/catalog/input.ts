@@ -1,0 +1,43 @@
+import type { PgTarget } from '../pg/target.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
+
+/** Everything a catalog pass is decided from, apart from what the server holds. */
+export interface CatalogInput {
+  readonly spec: ComputeSpec;
+  /** 32 hex digits, lower case. */
+  readonly timelineId: string;
+  /** The role whose members the spec's roles are. */
+  readonly privilegedRole: string;
+  /** The superuser that compute_ctl logs in as. */
+  readonly adminRole: string;
+  /** The database of the connection string, where the bookkeeping lives. */
+  readonly systemDatabase: string;
+  readonly stage: 'start' | 'reconfigure';
+  /** Look into every database of the spec, also those whose shared traces say that their work is done. */
+  readonly verify: boolean;
+}
+
+export function catalogInput(
+  resolved: Pick<ResolvedSpec, 'spec' | 'timelineId'>,
+  options: {
+    readonly target: PgTarget;
+    readonly privilegedRole: string;
+    readonly stage: CatalogInput['stage'];
+    readonly verify?: boolean;
+  },
+): CatalogInput {
+  return {
+    spec: resolved.spec,
+    timelineId: resolved.timelineId,
+    privilegedRole: options.privilegedRole,
+    adminRole: options.target.user,
+    systemDatabase: options.target.database,
+    stage: options.stage,
+    verify: options.verify ?? false,
+  };
+}
+
+/** Roles that log in through local_proxy; they are created without privileges. */
+export const proxyRoles = (spec: ComputeSpec): ReadonlySet<string> =>
+  new Set(spec.local_proxy_config?.jwks?.flatMap((entry) => entry.role_names) ?? []);

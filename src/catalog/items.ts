@@ -1,0 +1,24 @@
+import type { Sql } from '../core/sql.ts';
+import type { Mode, Obstacle, Skip, Unit } from './phase.ts';
+
+export const roleObject = (name: string): string => `role ${JSON.stringify(name)}`;
+export const databaseObject = (name: string): string => `database ${JSON.stringify(name)}`;
+
+/** The pieces that a phase's plan is made of, with the phase's name filled in. */
+export const itemsOf = (phase: string) => ({
+  unit: (
+    mode: Mode,
+    action: string,
+    object: string,
+    statements: readonly Sql[],
+    database: string | null = null,
+  ): Unit => ({ kind: 'do', phase, mode, database, object, action, statements }),
+  skip: (object: string, reason: string, warn = false): Skip => ({
+    kind: 'skip',
+    phase,
+    object,
+    reason,
+    warn,
+  }),
+  obstacle: (object: string, reason: string): Obstacle => ({ kind: 'obstacle', phase, object, reason }),
+});

@@ -1,0 +1,261 @@
+import { Secret } from '../core/secret.ts';
+import type { PgClient } from '../pg/client.ts';
+import { setting } from '../spec/resolve.ts';
+import type { CatalogInput } from './input.ts';
+import { observeQuery } from './observe-query.ts';
+import type {
+  Bookkeeping,
+  Observed,
+  ObservedDatabase,
+  ObservedExtension,
+  ObservedRole,
+  ObservedSchema,
+} from './observed.ts';
+import { parseValidUntil } from './role-attributes.ts';
+
+type RoleRow = [
+  string,
+  number,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  number,
+  string | null,
+  string | null,
+  boolean,
+];
+type DatabaseRow = [
+  string,
+  number,
+  string | null,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  boolean,
+  number,
+  number,
+  boolean,
+];
+
+interface Row {
+  readonly version: number;
+  readonly searchPath: string;
+  readonly preload: string;
+  readonly superuser: boolean | null;
+  readonly roles: readonly RoleRow[] | null;
+  readonly databases: readonly DatabaseRow[] | null;
+  readonly privilegedIn: readonly string[] | null;
+  readonly references: readonly [string, number][] | null;
+  readonly extensions: readonly [string, string, string, boolean][] | null;
+  readonly schemas: readonly [string, string, boolean, string[] | null][] | null;
+  readonly auditOfSystem: string | null;
+}
+
+/** Reads what the plan depends on: one query, and a second one where there is bookkeeping to read or an extension to
+ *  look for. Databases are not looked into. */
+export async function observe(client: PgClient, input: CatalogInput): Promise<Observed> {
+  const values = [rolesOfInterest(input), input.privilegedRole, namesOf(input, 'delete_role')];
+  const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
+  const row = rows[0]?.observed;
+  if (row === undefined) throw new Error('the catalogs gave no row');
+  const databases = new Map((row.databases ?? []).map((one) => [one[0], database(one)]));
+  const names = new Map([...databases].map(([name, { oid }]) => [oid, name]));
+  const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
+  const schemas = new Map((row.schemas ?? []).map((one) => [one[0], schema(one)]));
+  const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
+  return {
+    version: row.version,
+    superuser: row.superuser === true,
+    searchPath: row.searchPath,
+    preloaded,
+    roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
+    databases,
+    privilegedIn: new Set(row.privilegedIn ?? []),
+    references: references(row.references ?? [], names),
+    extensions,
+    schemas,
+    auditOfSystem: row.auditOfSystem,
+    available: await available(client, wantedExtensions(input, preloaded, extensions)),
+    bookkeeping: await bookkeeping(client, schemas),
+    inside: new Map(),
+  };
+}
+
+const namesOf = ({ spec }: CatalogInput, action: string): string[] =>
+  (spec.delta_operations ?? []).filter((op) => op.action === action).map((op) => op.name);
+
+function rolesOfInterest(input: CatalogInput): string[] {
+  const { cluster, delta_operations: ops } = input.spec;
+  return [
+    ...new Set([
+      input.privilegedRole,
+      input.adminRole,
+      'web_access',
+      ...cluster.roles.map(({ name }) => name),
+      ...cluster.databases.map(({ owner }) => owner),
+      ...(ops ?? []).flatMap(({ name, new_name }) => (new_name === null ? [name] : [name, new_name])),
+    ]),
+  ];
+}
+
+function role(row: RoleRow): ObservedRole {
+  const [
+    ,
+    oid,
+    superuser,
+    inherit,
+    createrole,
+    createdb,
+    login,
+    replication,
+    bypassrls,
+    connectionLimit,
+    until,
+    password,
+    member,
+  ] = row;
+  // Seen only by comparison: a time that cannot be read differs from every time a spec can ask for.
+  const validUntil = until === null ? null : parseValidUntil(until);
+  return {
+    oid,
+    attributes: {
+      superuser,
+      inherit,
+      createrole,
+      createdb,
+      login,
+      replication,
+      bypassrls,
+      connectionLimit,
+      validUntil,
+    },
+    password: password === null ? null : new Secret(password),
+    member,
+  };
+}
+
+function database(row: DatabaseRow): ObservedDatabase {
+  const [
+    ,
+    oid,
+    owner,
+    connectable,
+    invalid,
+    template,
+    untouchedAcl,
+    builtIn,
+    subscriptions,
+    defaultPrivileges,
+    webAccess,
+  ] = row;
+  return {
+    oid,
+    owner: owner ?? '',
+    connectable,
+    invalid,
+    template,
+    untouchedAcl,
+    builtIn,
+    subscriptions,
+    defaultPrivileges,
+    webAccess,
+  };
+}
+
+const extension = ([, version, schema, relocatable]: [
+  string,
+  string,
+  string,
+  boolean,
+]): ObservedExtension => ({
+  version,
+  schema,
+  relocatable,
+});
+
+const schema = ([name, owner, trusted, tables]: [
+  string,
+  string,
+  boolean,
+  string[] | null,
+]): ObservedSchema => ({
+  name,
+  owner,
+  trusted,
+  tables: tables ?? [],
+});
+
+function references(
+  rows: readonly [string, number][],
+  names: ReadonlyMap<number, string>,
+): Map<string, (string | null)[]> {
+  const found = new Map<string, (string | null)[]>();
+  for (const [role, oid] of rows) {
+    const at = oid === 0 ? null : names.get(oid);
+    if (at !== undefined) found.set(role, [...(found.get(role) ?? []), at]);
+  }
+  return found;
+}
+
+/** Extensions whose default version the plan needs to know. Asking costs the server a look at every control file. */
+function wantedExtensions(
+  { spec }: CatalogInput,
+  preloaded: readonly string[],
+  installed: ReadonlyMap<string, ObservedExtension>,
+): string[] {
+  const wanted = preloaded.includes('neon') ? ['neon'] : [];
+  if (spec.audit_log_level !== 'Disabled')
+    wanted.push(...['pgaudit', 'pgauditlogtofile'].filter((one) => !installed.has(one)));
+  const libraries = setting(spec, 'shared_preload_libraries') ?? '';
+  if (libraries.includes('pg_stat_statements') && !installed.has('pg_stat_statements'))
+    wanted.push('pg_stat_statements');
+  return wanted;
+}
+
+async function available(client: PgClient, names: readonly string[]): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
+  const text =
+    'select a.name, a.default_version as version from pg_catalog.pg_available_extensions a where a.name = any ($1::pg_catalog.name[])';
+  const { rows } = await client.query<{ name: string; version: string }>({ text, values: [names] });
+  return new Map(rows.map(({ name, version }) => [name, version]));
+}
+
+const nothing = 'null::pg_catalog.json';
+
+/** Reads the bookkeeping tables that exist, as far as they can be trusted. */
+async function bookkeeping(
+  client: PgClient,
+  schemas: ReadonlyMap<string, ObservedSchema>,
+): Promise<Bookkeeping> {
+  const has = (name: string, table: string): boolean => {
+    const found = schemas.get(name);
+    return found?.trusted === true && found.tables.includes(table);
+  };
+  const managed = has('neon_migration', 'managed_role')
+    ? '(select pg_catalog.json_agg(m.oid::pg_catalog.int8) from neon_migration.managed_role m)'
+    : nothing;
+  const operation = has('neon_migration', 'operation_done')
+    ? '(select pg_catalog.to_json(o.digest) from neon_migration.operation_done o where o.key = 0)'
+    : nothing;
+  const timeline = has('neon', 'drop_subscriptions_done')
+    ? '(select pg_catalog.to_json(d.timeline_id) from neon.drop_subscriptions_done d order by d.id limit 1)'
+    : nothing;
+  if ([managed, operation, timeline].every((one) => one === nothing)) {
+    return { managedRoles: new Set(), operationsDone: null, subscriptionsDroppedOn: null };
+  }
+  const { rows } = await client.query<{
+    managed: number[] | null;
+    operation: string | null;
+    timeline: string | null;
+  }>(`select ${managed} as managed, ${operation} as operation, ${timeline} as timeline`);
+  return {
+    managedRoles: new Set(rows[0]?.managed ?? []),
+    operationsDone: rows[0]?.operation ?? null,
+    subscriptionsDroppedOn: rows[0]?.timeline ?? null,
+  };
+}

@@ -1,0 +1,91 @@
+import type { Secret } from '../core/secret.ts';
+import type { RoleAttributes } from './role-attributes.ts';
+
+export interface ObservedRole {
+  /** 0 for a role that exists only in the plan. */
+  readonly oid: number;
+  readonly attributes: RoleAttributes;
+  readonly password: Secret | null;
+  /** Direct member of the privileged role. */
+  readonly member: boolean;
+}
+
+export interface ObservedDatabase {
+  /** 0 for a database that exists only in the plan. */
+  readonly oid: number;
+  readonly owner: string;
+  readonly connectable: boolean;
+  /** Left behind by an interrupted `DROP DATABASE`; the server lets nobody in and nothing be altered. */
+  readonly invalid: boolean;
+  readonly template: boolean;
+  /** Nobody has granted or revoked anything on the database yet. */
+  readonly untouchedAcl: boolean;
+  /** Comes with initdb. */
+  readonly builtIn: boolean;
+  readonly subscriptions: number;
+  /** What the shared catalog shows of the default privileges inside: 2 when those on tables and on sequences
+   *  are both granted to the privileged role. */
+  readonly defaultPrivileges: number;
+  /** `web_access` holds a privilege on some schema inside. */
+  readonly webAccess: boolean;
+}
+
+export interface ObservedExtension {
+  readonly version: string;
+  readonly schema: string;
+  readonly relocatable: boolean;
+}
+
+/** A bookkeeping schema: tables of a user in it would run the user's triggers as superuser. */
+export interface ObservedSchema {
+  readonly name: string;
+  readonly owner: string;
+  /** Its owner and the owners of all bookkeeping tables in it are superusers. */
+  readonly trusted: boolean;
+  readonly tables: readonly string[];
+}
+
+/** What only a look into a database tells; each is true when there is something to do. */
+export interface Inside {
+  readonly owner: boolean;
+  readonly webAccess: boolean;
+  readonly tables: boolean;
+  readonly sequences: boolean;
+}
+
+/** What the catalogs held at one moment. Roles are those that the spec speaks of, databases are all. */
+export interface Observed {
+  /** `server_version_num`, e.g. 150018. */
+  readonly version: number;
+  readonly superuser: boolean;
+  readonly searchPath: string;
+  readonly preloaded: readonly string[];
+  readonly roles: ReadonlyMap<string, ObservedRole>;
+  readonly databases: ReadonlyMap<string, ObservedDatabase>;
+  /** Predefined roles that the privileged role is a direct member of. */
+  readonly privilegedIn: ReadonlySet<string>;
+  /** For each role that shall be deleted: the databases whose objects or privileges refer to it; null stands
+   *  for shared objects. */
+  readonly references: ReadonlyMap<string, readonly (string | null)[]>;
+  /** Of the system database. */
+  readonly extensions: ReadonlyMap<string, ObservedExtension>;
+  /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */
+  readonly available: ReadonlyMap<string, string>;
+  readonly schemas: ReadonlyMap<string, ObservedSchema>;
+  /** `ALTER DATABASE … SET pgaudit.log` of the system database. */
+  readonly auditOfSystem: string | null;
+  readonly bookkeeping: Bookkeeping;
+  /** Databases that were looked into. */
+  readonly inside: ReadonlyMap<string, Inside>;
+}
+
+export interface Bookkeeping {
+  /** Oids of the roles that compute_ctl made privileged. */
+  readonly managedRoles: ReadonlySet<number>;
+  /** Timeline whose subscriptions were dropped last. */
+  readonly subscriptionsDroppedOn: string | null;
+  /** Digest of the delta operations that were carried out last. */
+  readonly operationsDone: string | null;
+}
+
+export const major = (observed: Observed): number => Math.floor(observed.version / 10_000);

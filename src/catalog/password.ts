@@ -1,0 +1,20 @@
+import { Secret } from '../core/secret.ts';
+
+const scram =
+  /^SCRAM-SHA-256\$([1-9]\d{0,9}):((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;
+
+/** What `pg_authid.rolpassword` holds once the spec's `encrypted_password` is applied: a SCRAM verifier as it is,
+ *  an md5 hash with the prefix that the spec leaves out. */
+export const storedPassword = (encrypted: Secret | null): Secret | null =>
+  encrypted === null || isScram(encrypted) ? encrypted : new Secret(`md5${encrypted.reveal()}`);
+
+export const isScram = (password: Secret): boolean => password.reveal().startsWith('SCRAM-SHA-256');
+
+/** Why the server would not take `encrypted` for a hash, and would store the hash of that text instead. Null: it would. */
+export function passwordFault(encrypted: Secret): string | null {
+  if (isScram(encrypted)) {
+    return scram.test(encrypted.reveal()) ? null : 'is not a well-formed SCRAM-SHA-256 verifier';
+  }
+  if (/^[0-9a-f]{32}$/.test(encrypted.reveal())) return null;
+  return 'is neither a SCRAM-SHA-256 verifier nor 32 lower-case hex digits, an md5 hash without its prefix "md5"';
+}

@@ -1,0 +1,33 @@
+import { ident, literal, sql } from '../../core/sql.ts';
+import { itemsOf, roleObject } from '../items.ts';
+import { isScram, storedPassword } from '../password.ts';
+import { doomedRoles } from '../operations.ts';
+import type { Phase } from '../phase.ts';
+
+const { unit } = itemsOf('passwords');
+
+/** Sets the passwords that differ from what the server holds. A role that is not in the spec keeps its own; a role
+ *  that is in the spec without a password loses it.
+ *
+ *  Apart from the creation of roles, because the server works for milliseconds on every SCRAM verifier: this can go
+ *  over several connections, while members of one role can only be added one transaction after the other. */
+export const passwords: Phase = {
+  name: 'passwords',
+  plan(input, observed) {
+    const doomed = doomedRoles(input, observed);
+    const units = input.spec.cluster.roles.flatMap((role) => {
+      const wanted = storedPassword(role.encrypted_password);
+      const held = observed.roles.get(role.name)?.password ?? null;
+      const same = wanted === null || held === null ? wanted === held : wanted.equals(held);
+      if (same || doomed.has(role.name)) return [];
+      const value = wanted === null ? sql`null` : literal(wanted);
+      const statement = sql`alter role ${ident(role.name)} password ${value}`;
+      const mode = wanted !== null && isScram(wanted) ? 'hash' : 'batch';
+      return [
+        unit(mode, wanted === null ? 'remove password' : 'set password', roleObject(role.name), [statement]),
+      ];
+    });
+    // Side by side, so that each kind reaches the server in as few messages as possible.
+    return [...units.filter(({ mode }) => mode === 'batch'), ...units.filter(({ mode }) => mode === 'hash')];
+  },
+};

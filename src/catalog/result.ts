@@ -1,0 +1,67 @@
+import { ComputeError, inline, messageOf } from '../core/errors.ts';
+import { sqlState } from '../pg/client.ts';
+import type { Unit } from './phase.ts';
+
+/** What became of one object. */
+export interface Outcome {
+  readonly phase: string;
+  /** Where the statements ran; null is the system database. */
+  readonly database: string | null;
+  readonly object: string;
+  readonly action: string;
+  /** `not reached` also stands for a transaction that a failure beside it undid or cut off. */
+  readonly result: 'done' | 'skipped' | 'failed' | 'not reached';
+  /** Why it was skipped or failed. */
+  readonly reason: string | null;
+  readonly sqlState: string | null;
+}
+
+export interface CatalogResult {
+  /** Objects in the order of the plan; those that needed nothing are not listed. */
+  readonly outcomes: readonly Outcome[];
+  /** Statements sent, without the reading ones. */
+  readonly statements: number;
+  readonly durationMs: number;
+}
+
+/** A pass that ended early, with what it had done by then. */
+export class CatalogFailure extends ComputeError {
+  readonly result: CatalogResult;
+
+  constructor(failures: readonly UnitFailure[], result: CatalogResult) {
+    const [first] = failures;
+    const more = failures.slice(1).map((one) => `; also ${one.message}: ${inline(one.cause)}`);
+    super('catalog', `${first?.message ?? 'the catalog pass failed'}${more.join('')}`, {
+      cause: first?.cause,
+      ...(first?.hint === undefined ? {} : { hint: first.hint }),
+    });
+    this.name = 'CatalogFailure';
+    this.result = result;
+  }
+}
+
+const hints: Readonly<Record<string, string>> = {
+  '55006':
+    'End the sessions, prepared transactions or logical replication slots that use it, then apply again.',
+  '55P03': 'Another session holds a lock on it; pg_locks tells which. End it, then apply again.',
+  '57014': 'The statement took longer than its limit; look for locks or a storage that does not acknowledge.',
+  '2BP01': 'Objects in another database still depend on it; apply again, or drop them by hand.',
+};
+
+/** One unit's failure: names phase, database, object and SQLSTATE. */
+export class UnitFailure extends ComputeError {
+  readonly unit: Unit;
+  readonly why: { readonly reason: string; readonly sqlState: string | null };
+
+  constructor(unit: Unit, cause: unknown, systemDatabase: string) {
+    const state = sqlState(cause);
+    const where = `catalog phase "${unit.phase}", database ${JSON.stringify(unit.database ?? systemDatabase)}, ${unit.object}`;
+    const how = state === null ? 'failed' : `failed with SQLSTATE ${state}`;
+    super('catalog', `${where}: ${unit.action} ${how}`, {
+      cause: cause instanceof Error ? cause : new Error(messageOf(cause)),
+      ...(state !== null && hints[state] !== undefined ? { hint: hints[state] } : {}),
+    });
+    this.unit = unit;
+    this.why = { reason: inline(cause), sqlState: state };
+  }
+}

@@ -1,0 +1,157 @@
+import { ComputeError } from '../core/errors.ts';
+import { type PgClient, destroyPg } from '../pg/client.ts';
+import { inLanes } from './lanes.ts';
+import type { Mode, Unit } from './phase.ts';
+import { UnitFailure } from './result.ts';
+import { SendFailure, sendAlone, sendTransaction } from './send.ts';
+import { type SessionOptions, closeSession, openSession } from './session.ts';
+
+/** Statements a message holds at most. */
+const messageSize = 50;
+/** Connections on which the server hashes or copies at a time: more than it has cores bring nothing. */
+const hashLanes = 2;
+const createLanes = 2;
+/** Visits are mostly the server's work for a new connection. */
+const visitLanes = 4;
+
+export interface RunOptions extends SessionOptions {
+  readonly main: PgClient;
+  /** Connections to databases at a time, 1 or more; `main` is extra. */
+  readonly permits: number;
+  readonly systemDatabase: string;
+  readonly done: (unit: Unit) => void;
+  readonly failed: (failure: UnitFailure) => void;
+}
+
+/** Carries out the units in order and stops at the first failure. Neighbours of the same mode share messages or run
+ *  side by side, as their mode allows.
+ *  @throws whatever ended it; failures of units were handed to `failed` before */
+export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
+  const helpers: PgClient[] = [];
+  try {
+    for (const group of groups(units)) await runGroup(group, helpers, options);
+  } finally {
+    for (const helper of helpers) closeSession(helper);
+  }
+}
+
+function groups(units: readonly Unit[]): Unit[][] {
+  const found: Unit[][] = [];
+  for (const unit of units) {
+    const last = found.at(-1);
+    if (last?.[0]?.mode === unit.mode) last.push(unit);
+    else found.push([unit]);
+  }
+  return found;
+}
+
+async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
+  const lane = async (number: number): Promise<PgClient> =>
+    number === 0 ? options.main : (helpers[number - 1] ??= await openSession(options));
+  await byMode[group[0]?.mode ?? 'batch'](group, options, lane);
+}
+
+type Lane = (number: number) => Promise<PgClient>;
+type RunMode = (group: readonly Unit[], options: RunOptions, lane: Lane) => Promise<void>;
+
+const byMode: Record<Mode, RunMode> = {
+  batch: (group, options) =>
+    inLanes(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
+      transaction(options.main, units, signal, options),
+    ),
+  hash: (group, options, lane) => {
+    const width = Math.min(hashLanes, 1 + options.permits);
+    const size = Math.min(messageSize, Math.max(2, Math.ceil(group.length / (2 * width))));
+    return inLanes(chunks(group, size), width, options.signal, async (units, number, signal) =>
+      transaction(await opened(lane(number), units, options), units, signal, options),
+    );
+  },
+  bare: (group, options) =>
+    inLanes(group, 1, options.signal, (unit, _, signal) => alone(options.main, unit, signal, options)),
+  create: (group, options, lane) =>
+    inLanes(group, Math.min(createLanes, 1 + options.permits), options.signal, async (unit, number, signal) =>
+      alone(await opened(lane(number), [unit], options), unit, signal, options),
+    ),
+  visit: (group, options) => visits(group, Math.min(visitLanes, options.permits), options),
+  'visit-in-turn': (group, options) => visits(group, 1, options),
+};
+
+const visits = (group: readonly Unit[], width: number, options: RunOptions): Promise<void> =>
+  inLanes([...byDatabase(group)], width, options.signal, ([database, units], _, signal) =>
+    visit(database, units, signal, options),
+  );
+
+function chunks(units: readonly Unit[], size: number): Unit[][] {
+  const count = Math.ceil(units.length / size);
+  return Array.from({ length: count }, (_, at) => units.slice(at * size, (at + 1) * size));
+}
+
+function byDatabase(units: readonly Unit[]): Map<string | null, Unit[]> {
+  const found = new Map<string | null, Unit[]>();
+  for (const unit of units) found.set(unit.database, [...(found.get(unit.database) ?? []), unit]);
+  return found;
+}
+
+async function transaction(
+  client: PgClient,
+  units: readonly Unit[],
+  signal: AbortSignal,
+  options: RunOptions,
+): Promise<void> {
+  const owners = units.flatMap((unit) => unit.statements.map((statement) => ({ unit, statement })));
+  try {
+    const statements = owners.map(({ statement }) => statement);
+    await sendTransaction(client, statements, signal);
+    units.forEach(options.done);
+  } catch (error) {
+    if (!(error instanceof SendFailure)) throw error;
+    const owner = owners[Math.min(error.at, owners.length - 1)]?.unit ?? units[0];
+    throw report(owner as Unit, error.cause, options);
+  }
+}
+
+async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options: RunOptions): Promise<void> {
+  try {
+    for (const statement of unit.statements) await sendAlone(client, statement, signal);
+    options.done(unit);
+  } catch (error) {
+    if (!(error instanceof SendFailure)) throw error;
+    throw report(unit, error.cause, options);
+  }
+}
+
+async function visit(
+  database: string | null,
+  units: readonly Unit[],
+  signal: AbortSignal,
+  options: RunOptions,
+): Promise<void> {
+  const client = await opened(openSession({ ...options, database, signal }), units, options);
+  try {
+    for (const unit of units) await transaction(client, [unit], signal, options);
+    closeSession(client);
+  } catch (error) {
+    destroyPg(client);
+    throw error;
+  }
+}
+
+/** A connection that cannot be opened is a failure of what it was meant for. */
+async function opened(
+  session: Promise<PgClient>,
+  units: readonly Unit[],
+  options: RunOptions,
+): Promise<PgClient> {
+  try {
+    return await session;
+  } catch (error) {
+    if (!(error instanceof ComputeError)) throw error;
+    throw report(units[0] as Unit, error, options);
+  }
+}
+
+function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
+  const failure = new UnitFailure(unit, cause, options.systemDatabase);
+  options.failed(failure);
+  return failure;
+}

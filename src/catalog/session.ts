@@ -1,0 +1,73 @@
+import { type PgClient, connectPg } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+
+/** Limits in milliseconds. */
+export interface CatalogLimits {
+  readonly connectMs: number;
+  /** One statement. Commits may wait until the storage is attached. */
+  readonly statementMs: number;
+  /** Waiting for a lock that somebody else holds. */
+  readonly lockMs: number;
+  /** The whole pass. */
+  readonly overallMs: number;
+}
+
+export const defaultLimits: CatalogLimits = {
+  connectMs: 10_000,
+  statementMs: 120_000,
+  lockMs: 30_000,
+  overallMs: 600_000,
+};
+
+/** The server gives up first and says why; the driver only when the server does not answer at all. */
+const patienceMs = 5000;
+
+/** What the start-up parameter `options` of every maintenance connection pins, because users may attach settings to
+ *  databases and roles and only this outranks them. The operator's own options follow and may change them, except
+ *  the last: with anything in `search_path`, names and operators could mean objects of a user. */
+export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly = false): string {
+  const escaped = target.user.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
+  return [
+    `-c role=${escaped}`,
+    `-c default_transaction_read_only=${readOnly ? 'on' : 'off'}`,
+    `-c statement_timeout=${limits.statementMs}`,
+    `-c lock_timeout=${limits.lockMs}`,
+    '-c idle_in_transaction_session_timeout=0',
+    '-c TimeZone=UTC',
+    '-c pgaudit.log=none',
+    // Keeps the neon extension from reporting our own changes to the control plane; a placeholder elsewhere.
+    '-c neon.forward_ddl=false',
+    // A pass that was cancelled must not go on in the server and meet its successor.
+    '-c client_connection_check_interval=500',
+    target.options,
+    '-c search_path=',
+  ]
+    .filter((option) => option !== '')
+    .join(' ');
+}
+
+export interface SessionOptions {
+  readonly target: PgTarget;
+  readonly limits: CatalogLimits;
+  readonly signal: AbortSignal;
+  readonly database?: string | null;
+  readonly readOnly?: boolean;
+}
+
+/** Opens a maintenance connection to `database`, or to the system database. */
+export const openSession = (options: SessionOptions): Promise<PgClient> =>
+  connectPg(
+    { ...options.target, options: sessionOptions(options.target, options.limits, options.readOnly) },
+    {
+      applicationName: 'compute_ctl:apply_config',
+      connectMs: options.limits.connectMs,
+      queryMs: options.limits.statementMs + patienceMs,
+      ...(options.database === null || options.database === undefined ? {} : { database: options.database }),
+      signal: options.signal,
+    },
+  );
+
+/** Ends a connection that has done its work, without waiting for the server to wind it up. */
+export function closeSession(client: PgClient): void {
+  void client.end().catch(() => {});
+}
