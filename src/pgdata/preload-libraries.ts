@@ -40,4 +40,5 @@ export function confValue(text: string, wanted: string): string | null {
   return found;
 }
 
-const unquote = (text: string): string => text.replaceAll("''", "'").replaceAll(/\\(.)/g, '$1');
+const unquote = (text: string): string =>
+  text.replaceAll(/''|\\(.)/g, (_pair, escaped?: string) => escaped ?? "'");

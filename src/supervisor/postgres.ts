@@ -91,6 +91,10 @@ export class Postgres {
     this.exited = this.#afterExit();
   }
 
+  get running(): boolean {
+    return this.#child.exit === null;
+  }
+
   /** Null while the postmaster runs. */
   get exit(): Exit | null {
     return this.#child.exit;
