@@ -13,7 +13,7 @@ export interface PreparedPgdata {
   readonly path: string;
   /** Removes what was moved aside, by this start and by earlier ones that did not get so far. Meant for the background
    *  once the compute runs; rejects when something cannot be removed. */
-  cleanUp(signal: AbortSignal): Promise<void>;
+  readonly cleanUp: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Only directories that hold one of these may be wiped. */

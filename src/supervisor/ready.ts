@@ -47,13 +47,14 @@ export async function untilReady(
   watching: PidFileWatch,
   signal: AbortSignal,
 ): Promise<void> {
+  const ended = new AbortController();
+  void postmaster.exited.then(() => ended.abort());
+  const either = AbortSignal.any([signal, ended.signal]);
   for (;;) {
     if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit.code);
     const file = readPostmasterPid(pgdata);
     if (file?.pid === postmaster.pid && file.status === 'ready') return;
-    const ended = new AbortController();
-    void postmaster.exited.then(() => ended.abort());
-    await watching.changed(AbortSignal.any([signal, ended.signal])).catch(() => signal.throwIfAborted());
+    await watching.changed(either).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -183,14 +183,13 @@ test('a line break in an id or an address is refused', () => {
 });
 
 test.each([
-  ['Disabled', null],
-  ['Log', 'pgaudit'],
-  ['Hipaa', 'pgaudit,pgauditlogtofile'],
-  ['Full', 'pgaudit,pgauditlogtofile'],
-])('audit level %s adds its libraries to the one the storage needs', (level, libraries) => {
-  const conf = text(resolved({ audit_log_level: level }));
-  if (libraries === null) expect(conf).not.toContain('audit');
-  else expect(conf).toContain(`shared_preload_libraries='neon,${libraries}'`);
+  ['Disabled', []],
+  ['Log', ["shared_preload_libraries='neon,pgaudit'"]],
+  ['Hipaa', ["shared_preload_libraries='neon,pgaudit,pgauditlogtofile'"]],
+  ['Full', ["shared_preload_libraries='neon,pgaudit,pgauditlogtofile'"]],
+])('audit level %s adds its libraries to the one the storage needs', (level, expected) => {
+  const lines = text(resolved({ audit_log_level: level })).split('\n');
+  expect(lines.filter((line) => line.startsWith('shared_preload_libraries'))).toEqual(expected);
 });
 
 test('auditing keeps the libraries that the head of the conf file asks for', () => {

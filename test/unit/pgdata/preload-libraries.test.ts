@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { quoteConf } from '../../../src/pgdata/conf-quote.ts';
 import { addLibraries, confValue } from '../../../src/pgdata/preload-libraries.ts';
