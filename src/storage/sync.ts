@@ -16,6 +16,8 @@ export interface SyncContext extends SafekeeperContext {
   readonly log: Log;
   /** Gets what Postgres says while it syncs, line by line. */
   readonly onStderrLine: (line: string) => void;
+  /** What a run of Postgres waits for, while the safekeepers are asked already: its `postgresql.conf`. */
+  readonly beforeRun?: Promise<void>;
   readonly limits?: Partial<SyncLimits>;
 }
 
@@ -59,6 +61,7 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
     const leftMs = Math.ceil(endMs - monotonicMs());
     if (leftMs <= 0) break;
     try {
+      await context.beforeRun;
       return { ...(await runSync(context, Math.min(runMs, leftMs), signal)), checkMs };
     } catch (error) {
       signal.throwIfAborted();

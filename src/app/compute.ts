@@ -1,0 +1,123 @@
+import { ComputeError, multiline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type Lifecycle, wrongStatus } from '../core/lifecycle.ts';
+import type { Status } from '../core/status.ts';
+import { readConfigureBody } from '../spec/parse.ts';
+import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
+import type { ComputeCtlConfig } from '../spec/schema.ts';
+import type { ComputeApi, StartFigures, StatusBody, TerminateMode } from './api.ts';
+import type { ComputeState } from './state.ts';
+
+export interface ComputeOptions {
+  readonly state: ComputeState;
+  readonly log: Log;
+  /** False when the spec stood on the command line: it stays what it is. */
+  readonly liveConfigAllowed: boolean;
+  /** Brings the stored spec into force on the running Postgres. */
+  readonly reconfigure: (spec: ResolvedSpec) => Promise<void>;
+  /** Further checks of a spec before it is taken, beyond what resolving it finds. */
+  readonly validate: (spec: ResolvedSpec) => void;
+  /** Hears of the config that came with an accepted spec: keys are rotated this way. */
+  readonly onConfig: (config: ComputeCtlConfig) => void;
+}
+
+const ended: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate', 'terminated'];
+
+/** What the outside may ask of the compute, in terms of its status. The stories do the work. */
+export class Compute implements ComputeApi {
+  readonly #options: ComputeOptions;
+  readonly #state: ComputeState;
+
+  constructor(options: ComputeOptions) {
+    this.#options = options;
+    this.#state = options.state;
+  }
+
+  get lifecycle(): Lifecycle {
+    return this.#state.lifecycle;
+  }
+
+  get ready(): boolean {
+    return this.#state.ready;
+  }
+
+  status(): StatusBody {
+    return this.#state.status();
+  }
+
+  figures(): Readonly<StartFigures> {
+    return this.#state.figures;
+  }
+
+  async configure(body: unknown, signal: AbortSignal): Promise<StatusBody> {
+    const { log, liveConfigAllowed, validate, onConfig } = this.#options;
+    if (!liveConfigAllowed) {
+      throw new ComputeError('not_allowed', 'live configuration is not allowed for this compute node');
+    }
+    const { value, notes } = readConfigureBody(body);
+    const spec = resolveSpec(value.spec);
+    validate(spec);
+    this.#take(spec);
+    for (const note of notes) log.warn(note);
+    onConfig(value.compute_ctl_config);
+    return this.#configured(signal);
+  }
+
+  async terminate(
+    mode: TerminateMode,
+    signal: AbortSignal,
+  ): Promise<{ lsn: string | null; already: boolean }> {
+    const { lifecycle, stop } = this.#state;
+    if (lifecycle.status === 'terminated') return { lsn: this.#state.flushLsn, already: true };
+    if (!['empty', 'running', 'failed'].includes(lifecycle.status)) throw wrongStatus(lifecycle.status);
+    lifecycle.tryMove(mode === 'fast' ? 'termination_pending_fast' : 'termination_pending_immediate');
+    stop.byHttp(mode);
+    await lifecycle.reached(['terminated'], signal);
+    return { lsn: this.#state.flushLsn, already: false };
+  }
+
+  /** Stores a spec and sets the work on it going: the first start, or a reconfiguration. */
+  #take(spec: ResolvedSpec): void {
+    const { lifecycle } = this.#state;
+    const { status } = lifecycle;
+    const mendable = status === 'failed' && (this.#state.postgres?.running ?? false);
+    if (status !== 'empty' && status !== 'running' && !mendable) throw wrongStatus(status);
+    if (status !== 'empty') this.#mustBeSameCompute(spec);
+    this.#state.spec = spec;
+    lifecycle.tryMove('configuration_pending');
+    // Whoever waits for the first spec hears of the status; a running compute is worked on here.
+    if (status !== 'empty') void this.#reconfigure(spec);
+  }
+
+  #mustBeSameCompute(spec: ResolvedSpec): void {
+    const current = this.#state.spec;
+    const differs = (['tenantId', 'timelineId'] as const).find((key) => current?.[key] !== spec[key]);
+    if (differs === undefined && current?.mode.kind === spec.mode.kind) return;
+    const what = differs === undefined ? 'mode' : differs.replace('Id', ' id');
+    throw new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
+  }
+
+  async #reconfigure(spec: ResolvedSpec): Promise<void> {
+    const { lifecycle } = this.#state;
+    if (!lifecycle.tryMove('configuration')) return;
+    const operation = spec.spec.operation_uuid ?? 'unknown';
+    try {
+      await this.#options.reconfigure(spec);
+      this.#options.log.info(`finished reconfiguration of compute node for operation ${operation}`);
+      lifecycle.tryMove('running');
+    } catch (error) {
+      this.#options.log.error(`could not reconfigure the compute node: ${multiline(error)}`);
+      lifecycle.tryMove('failed', multiline(error));
+    }
+  }
+
+  async #configured(signal: AbortSignal): Promise<StatusBody> {
+    const { lifecycle } = this.#state;
+    const status = await lifecycle.reached(['running', 'failed', ...ended], signal);
+    if (status === 'running') return this.status();
+    const reason =
+      status === 'failed' ? (lifecycle.error ?? 'unknown error') : 'the compute is shutting down';
+    const code = status === 'failed' ? 'internal' : 'terminated';
+    throw new ComputeError(code, `compute configuration failed: ${JSON.stringify(reason)}`);
+  }
+}

@@ -1,0 +1,34 @@
+import type { TlsFiles } from '../pgdata/tls.ts';
+import type { PgTarget } from '../pg/target.ts';
+import type { RunAs } from '../supervisor/os-user.ts';
+import type { PostgresBin } from '../supervisor/postgres-bin.ts';
+
+/** What is fixed for the life of the process: the command line and the environment, looked up and resolved. */
+export interface Settings {
+  readonly pgdata: string;
+  readonly bin: PostgresBin;
+  readonly runAs: RunAs;
+  /** How compute_ctl reaches its own Postgres. */
+  readonly target: PgTarget;
+  /** The environment of Postgres and its helpers: ours, without the credentials that are none of its business. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly privilegedRole: string;
+  readonly internalHttpPort: number;
+  /** Paths of the certificate and key of the config; null without TLS. */
+  readonly tls: TlsFiles | null;
+  readonly startTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly syncTimeoutMs: number;
+  readonly basebackupIdleMs: number;
+  readonly exitGraceMs: number;
+}
+
+/** Under autoscaling Postgres runs in a memory control group of this name. */
+export const postgresCgroup = (env: NodeJS.ProcessEnv): string | null =>
+  env['AUTOSCALING'] === undefined ? null : 'neon-postgres';
+
+/** Whoever may run SQL as a superuser can read the environment of Postgres. */
+export function environmentOfPostgres(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { NEON_CONTROL_PLANE_TOKEN: _token, PGBOUNCER_PASSWORD: _password, ...rest } = env;
+  return rest;
+}

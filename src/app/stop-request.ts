@@ -1,0 +1,35 @@
+import { ComputeError } from '../core/errors.ts';
+import type { TerminateMode } from './api.ts';
+
+/** Asks the compute to leave: by `/terminate`, which wants its end to be readable, or by signals, each more urgent. */
+export class StopRequest {
+  readonly #asked = new AbortController();
+  readonly #leave = new AbortController();
+  readonly #hurry = new AbortController();
+  #mode: TerminateMode | null = null;
+
+  /** Aborted by the first request of any kind: a start gives up, Postgres is stopped in its fast mode. */
+  readonly asked: AbortSignal = this.#asked.signal;
+  /** Aborted by the first signal: nobody waits for the status to be read. */
+  readonly leave: AbortSignal = this.#leave.signal;
+  /** Aborted by the second signal: Postgres is stopped in its immediate mode, no wait is finished. */
+  readonly hurry: AbortSignal = this.#hurry.signal;
+
+  /** How `/terminate` asked; null when it did not. */
+  get mode(): TerminateMode | null {
+    return this.#mode;
+  }
+
+  byHttp(mode: TerminateMode): void {
+    this.#mode ??= mode;
+    this.#asked.abort(stopping());
+  }
+
+  bySignal(): void {
+    if (this.leave.aborted) this.#hurry.abort(stopping());
+    this.#leave.abort(stopping());
+    this.#asked.abort(stopping());
+  }
+}
+
+const stopping = (): ComputeError => new ComputeError('terminated', 'the compute is shutting down');

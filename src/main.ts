@@ -1,0 +1,199 @@
+import { Background } from './app/background.ts';
+import { Compute } from './app/compute.ts';
+import type { StartContext } from './app/context.ts';
+import { leave } from './app/leave.ts';
+import { notBuiltYet } from './app/not-built.ts';
+import { reconfiguration, withSpec } from './app/reconfigure.ts';
+import { runCompute } from './app/run.ts';
+import { type Settings, environmentOfPostgres } from './app/settings.ts';
+import { startup } from './app/startup.ts';
+import { ComputeState } from './app/state.ts';
+import { tell } from './app/steps.ts';
+import { catalogInput } from './catalog/input.ts';
+import { assertValid } from './catalog/validate.ts';
+import { parseConnstr } from './config/connstr.ts';
+import { type LoadedConfig, loadConfig } from './config/load.ts';
+import type { RunOptions } from './config/options.ts';
+import { ComputeError } from './core/errors.ts';
+import type { Log } from './core/log.ts';
+import { noLsn } from './core/lsn.ts';
+import { type Auth, createAuth } from './http/auth.ts';
+import { Metrics } from './metrics/registry.ts';
+import { followStatus } from './metrics/up.ts';
+import type { ResolvedSpec } from './spec/resolve.ts';
+import { findRunAs } from './supervisor/os-user.ts';
+import { locatePostgres } from './supervisor/postgres-bin.ts';
+
+export interface MainDeps {
+  readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
+  /** Told once the signals of the operating system have somebody to go to. */
+  readonly onStop: (bySignal: () => void) => void;
+}
+
+const httpCloseMs = 2000;
+const backgroundMs = 5000;
+
+/** Runs one compute from its command line to its end.
+ *  @returns the exit code
+ *  @throws ComputeError for what is wrong before there is a compute: config, connection string, programs, ports */
+export async function main(options: RunOptions, { log, env, onStop }: MainDeps): Promise<number> {
+  const early = new AbortController();
+  onStop(() => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')));
+  const metrics = new Metrics();
+  const target = parseConnstr(options.connstr);
+  const runAs = await findRunAs(options.osUser);
+  const [loaded, bin] = await Promise.all([
+    loadConfig(options, {
+      signal: early.signal,
+      log,
+      env,
+      onControlPlaneAttempt: (http_status) =>
+        metrics.inc('compute_ctl_cplane_requests_total', { http_status, rpc: 'GetConfig' }),
+    }),
+    locatePostgres(options.pgbin, env, runAs, early.signal),
+  ]);
+  const { tls } = loaded.config;
+  const settings: Settings = {
+    pgdata: options.pgdata,
+    bin,
+    runAs,
+    target,
+    env: environmentOfPostgres(env),
+    privilegedRole: options.privilegedRoleName,
+    internalHttpPort: options.internalHttpPort,
+    tls: tls === null ? null : { keyPath: tls.key_path, certPath: tls.cert_path },
+    startTimeoutMs: options.startTimeoutSeconds * 1000,
+    stopTimeoutMs: options.stopTimeoutSeconds * 1000,
+    syncTimeoutMs: options.syncTimeoutSeconds * 1000,
+    basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
+    exitGraceMs: options.exitGraceMs,
+  };
+  return serveCompute({ options, settings, loaded, metrics, log, onStop });
+}
+
+interface Parts {
+  readonly options: RunOptions;
+  readonly settings: Settings;
+  readonly loaded: LoadedConfig;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly onStop: MainDeps['onStop'];
+}
+
+async function serveCompute(parts: Parts): Promise<number> {
+  const { settings, loaded, metrics, log } = parts;
+  const state = new ComputeState(loaded.spec);
+  if (loaded.spec !== null) validate(loaded.spec, settings);
+  followStatus(metrics, state.lifecycle);
+  state.lifecycle.changed.on('status', ({ from, to }) =>
+    log.info(`Changing compute status from ${from.replaceAll('_', '-')} to ${to.replaceAll('_', '-')}`),
+  );
+  const background = new Background(log);
+  let context: StartContext | null = null;
+
+  const start = async (signal: AbortSignal): Promise<void> => {
+    const spec = state.spec as ResolvedSpec;
+    for (const line of notBuiltYet(spec)) log.warn(line);
+    context = newContext(parts, state, spec, background);
+    const steps: Record<string, number> = {};
+    await tell(startup, context, { log, signal, onStep: (name, ms) => (steps[name] = ms) });
+    state.figures.total_startup_ms = state.sinceStartMs;
+    state.lifecycle.tryMove('running');
+    log.info({ total_ms: state.figures.total_startup_ms, steps }, 'compute start finished');
+    const { pgdata } = context;
+    if (pgdata !== null) background.run('removing an earlier PGDATA', (signal) => pgdata.cleanUp(signal));
+  };
+  const reconfigure = (spec: ResolvedSpec): Promise<void> => {
+    if (context === null) throw new ComputeError('internal', 'there is no compute to reconfigure');
+    return tell(reconfiguration, withSpec(context, spec), {
+      log,
+      signal: state.stop.asked,
+      onStep: () => {},
+    });
+  };
+
+  const auth = authOf(parts);
+  const compute = new Compute({
+    state,
+    log,
+    liveConfigAllowed: loaded.liveConfigAllowed,
+    reconfigure,
+    validate: (spec) => validate(spec, settings),
+    onConfig: ({ jwks }) => {
+      if (jwks.keys.length > 0) void auth.setKeys(jwks);
+    },
+  });
+  parts.onStop(() => state.stop.bySignal());
+  try {
+    const ran = runCompute({
+      state,
+      log,
+      start,
+      afterPostgres: (hurry) => (context === null ? Promise.resolve() : leave(context, hurry)),
+      stopTimeoutMs: settings.stopTimeoutMs,
+      exitGraceMs: settings.exitGraceMs,
+    });
+    return await withHttp(parts, compute, auth, state, ran);
+  } finally {
+    await background.end(backgroundMs);
+    await (context as StartContext | null)?.lock?.release();
+  }
+}
+
+/** Serves HTTP for as long as the compute runs. Without its port the compute does not go on. */
+async function withHttp(
+  { options, metrics, log }: Parts,
+  app: Compute,
+  auth: Auth,
+  state: ComputeState,
+  ran: Promise<number>,
+): Promise<number> {
+  const closed = new AbortController();
+  try {
+    const [{ startServer }, { externalRoutes }] = await Promise.all([
+      import('./http/server.ts'),
+      import('./http/external.ts'),
+    ]);
+    const service = { routes: externalRoutes, app, auth, metrics, log, signal: closed.signal };
+    const server = await startServer({
+      ...service,
+      name: 'external',
+      host: '::',
+      port: options.externalHttpPort,
+    });
+    log.debug(`listening ${Math.round(performance.now())} ms after the start of the process`);
+    const code = await ran;
+    await server.close(httpCloseMs);
+    return code;
+  } catch (error) {
+    state.stop.bySignal();
+    await ran;
+    throw error;
+  } finally {
+    closed.abort();
+  }
+}
+
+function newContext(
+  { settings, log }: Parts,
+  state: ComputeState,
+  spec: ResolvedSpec,
+  background: Background,
+): StartContext {
+  const nothing = {
+    lock: null,
+    pgdata: null,
+    pageserver: null,
+    lsn: noLsn,
+    configWritten: Promise.resolve(),
+  };
+  return { settings, state, spec, log, background, ...nothing };
+}
+
+const validate = (spec: ResolvedSpec, { target, privilegedRole }: Settings): void =>
+  assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
+
+function authOf({ options, loaded, log }: Parts): Auth {
+  return createAuth({ computeId: options.computeId, jwks: loaded.config.jwks, log });
+}
