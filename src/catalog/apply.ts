@@ -4,6 +4,7 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { permits } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
+import { lookInside } from './look.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
@@ -37,7 +38,8 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     const main = await openSession({ target: deps.target, limits, signal });
     try {
       await main.query(lockQuery);
-      const plan = planCatalog(input, await observe(main, input));
+      const observed = await lookInside(await observe(main, input), input, { ...deps, limits, signal });
+      const plan = planCatalog(input, observed);
       const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
       closeSession(main);
       return result;
@@ -57,7 +59,7 @@ async function carryOut(
   startMs: number,
 ): Promise<CatalogResult> {
   for (const { phase, object, reason, warn } of plan.skips) {
-    deps.log[warn ? 'warn' : 'debug']({ phase, object }, `left alone: ${reason}`);
+    deps.log[warn ? 'warn' : 'info']({ phase, object }, `left alone: ${reason}`);
   }
   const done = new Set<Unit>();
   const failures: UnitFailure[] = [];

@@ -59,7 +59,7 @@ interface Row {
 /** Reads what the plan depends on: one query, and a second one where there is bookkeeping to read or an extension to
  *  look for. Databases are not looked into. */
 export async function observe(client: PgClient, input: CatalogInput): Promise<Observed> {
-  const values = [rolesOfInterest(input), input.privilegedRole, namesOf(input, 'delete_role')];
+  const values = [rolesOfInterest(input), input.privilegedRole, doomed(input)];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
   if (row === undefined) throw new Error('the catalogs gave no row');
@@ -86,8 +86,9 @@ export async function observe(client: PgClient, input: CatalogInput): Promise<Ob
   };
 }
 
-const namesOf = ({ spec }: CatalogInput, action: string): string[] =>
-  (spec.delta_operations ?? []).filter((op) => op.action === action).map((op) => op.name);
+/** Roles that are deleted, also under the names they have before. */
+const doomed = ({ spec }: CatalogInput): string[] =>
+  (spec.delta_operations ?? []).filter((op) => op.action.endsWith('_role')).map((op) => op.name);
 
 function rolesOfInterest(input: CatalogInput): string[] {
   const { cluster, delta_operations: ops } = input.spec;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DeltaOp } from '../spec/schema.ts';
 import type { CatalogInput } from './input.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ObservedDatabase } from './observed.ts';
 
 /** The delta operations that are still to be carried out: none when these very ones, under the same operation,
  *  went through before. A spec is applied again at every restart, and by then the name may be in use again. */
@@ -25,3 +25,40 @@ export const doomedRoles = (input: CatalogInput, observed: Observed): ReadonlySe
       .filter((op) => op.action === 'delete_role')
       .map((op) => op.name),
   );
+
+/** A delta operation on a database, with what it will meet when its turn comes. */
+export interface DatabaseStep {
+  readonly op: DeltaOp;
+  readonly existing: ObservedDatabase | null;
+  /** Name of the database before the first of the operations. */
+  readonly original: string;
+  /** Name of a renamed database; null for a deletion. */
+  readonly target: string | null;
+  /** The new name is in use. */
+  readonly taken: boolean;
+}
+
+/** Goes through the deletions and renames of databases in order, without a server. */
+export function walkDatabases(
+  ops: readonly DeltaOp[],
+  databases: ReadonlyMap<string, ObservedDatabase>,
+): { steps: DatabaseStep[]; after: Map<string, ObservedDatabase>; originals: Map<string, string> } {
+  const after = new Map(databases);
+  const originals = new Map([...databases.keys()].map((name) => [name, name]));
+  const steps: DatabaseStep[] = [];
+  for (const op of ops) {
+    if (op.action !== 'delete_db' && op.action !== 'rename_db') continue;
+    const existing = after.get(op.name) ?? null;
+    const original = originals.get(op.name) ?? op.name;
+    const target = op.action === 'rename_db' ? op.new_name : null;
+    const taken = target !== null && after.has(target);
+    steps.push({ op, existing, original, target, taken });
+    if (existing === null || taken) continue;
+    after.delete(op.name);
+    originals.delete(op.name);
+    if (target === null) continue;
+    after.set(target, existing);
+    originals.set(target, original);
+  }
+  return { steps, after, originals };
+}

@@ -31,7 +31,7 @@ export interface Skip {
   readonly phase: string;
   readonly object: string;
   readonly reason: string;
-  /** Worth a line in the log even when everything is as usual. */
+  /** Somebody should know. */
   readonly warn: boolean;
 }
 

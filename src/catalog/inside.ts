@@ -1,0 +1,89 @@
+import { type Sql, ident, literal, sql } from '../core/sql.ts';
+import type { PgClient } from '../pg/client.ts';
+import type { CatalogInput } from './input.ts';
+import { type Inside, type Observed, type ObservedDatabase, major } from './observed.ts';
+
+/** Conditions that hold where something is to be done in the schema `public` of the current database. */
+export type InsideConditions = Readonly<Record<keyof Inside, Sql>>;
+
+/** @param owner of the database, by the spec
+ *  @param webAccess whether the server is one whose `web_access` needs a right of its own */
+export function insideConditions(input: CatalogInput, owner: string, webAccess: boolean): InsideConditions {
+  const admin = literal(input.adminRole);
+  return {
+    owner: sql`exists (
+      select from pg_catalog.pg_namespace n join pg_catalog.pg_authid o on o.oid = n.nspowner
+      where n.nspname = 'public' and o.rolname in (${admin}, 'zenith_admin') and o.rolname <> ${literal(owner)})`,
+    webAccess: webAccess
+      ? sql`exists (
+      select from pg_catalog.pg_namespace n join pg_catalog.pg_authid w on w.rolname = 'web_access'
+      where n.nspname = 'public' and not exists (
+        select from pg_catalog.aclexplode(n.nspacl) a where a.grantee = w.oid and a.privilege_type = 'CREATE'))`
+      : sql`false`,
+    tables: lacksDefaults(input, literal('r'), literal('r')),
+    sequences: lacksDefaults(input, literal('S'), literal('s')),
+  };
+}
+
+/** The privileged role lacks one of the privileges, or its grant option, that this version knows for such objects. */
+const lacksDefaults = (input: CatalogInput, kind: Sql, defaultKind: Sql): Sql => sql`exists (
+      select from pg_catalog.pg_namespace n
+      join pg_catalog.pg_authid o on o.rolname = ${literal(input.adminRole)}
+      cross join lateral pg_catalog.aclexplode(pg_catalog.acldefault(${defaultKind}, o.oid)) whole
+      where n.nspname = 'public' and not exists (
+        select from pg_catalog.pg_default_acl d
+        cross join lateral pg_catalog.aclexplode(d.defaclacl) a
+        join pg_catalog.pg_authid p on p.oid = a.grantee
+        where d.defaclrole = o.oid and d.defaclnamespace = n.oid and d.defaclobjtype = ${kind}
+          and p.rolname = ${literal(input.privilegedRole)} and a.privilege_type = whole.privilege_type and a.is_grantable))`;
+
+export const wantsWebAccess = (observed: Observed): boolean =>
+  major(observed) >= 15 && observed.roles.has('web_access');
+
+/** Whether what the shared catalogs show leaves open that something is to be done inside. A database without a
+ *  schema `public` always does. */
+export function needsLook(input: CatalogInput, observed: Observed, database: ObservedDatabase): boolean {
+  if (!database.connectable || database.invalid) return false;
+  if (input.verify || database.defaultPrivileges < 2) return true;
+  return wantsWebAccess(observed) && !database.webAccess;
+}
+
+/** Looks into the database that `client` is connected to. */
+export async function observeInside(
+  client: PgClient,
+  input: CatalogInput,
+  observed: Observed,
+  owner: string,
+): Promise<Inside> {
+  const {
+    owner: schema,
+    webAccess,
+    tables,
+    sequences,
+  } = insideConditions(input, owner, wantsWebAccess(observed));
+  const statement = sql`select ${schema} as owner, ${webAccess} as "webAccess", ${tables} as tables, ${sequences} as sequences`;
+  const { rows } = await client.query<Inside>(statement.reveal());
+  const [row] = rows;
+  if (row === undefined) throw new Error('the catalogs gave no row');
+  return row;
+}
+
+/** Brings about that none of the conditions holds; writes nothing where none does. */
+export function mend(input: CatalogInput, observed: Observed, owner: string): Sql {
+  const {
+    owner: schema,
+    webAccess,
+    tables,
+    sequences,
+  } = insideConditions(input, owner, wantsWebAccess(observed));
+  const defaults = sql`alter default privileges for role ${ident(input.adminRole)} in schema public grant all privileges`;
+  const heir = sql`to ${ident(input.privilegedRole)} with grant option`;
+  return sql`
+begin
+  if ${schema} then alter schema public owner to ${ident(owner)}; end if;
+  if ${webAccess} then grant create on schema public to web_access; end if;
+  if ${tables} then ${defaults} on tables ${heir}; end if;
+  if ${sequences} then ${defaults} on sequences ${heir}; end if;
+end
+`;
+}

@@ -1,0 +1,23 @@
+import { databaseObject, itemsOf } from '../items.ts';
+import { pendingOps, walkDatabases } from '../operations.ts';
+import type { Phase, PlanItem } from '../phase.ts';
+import { dropSubscriptionsBlock } from '../subscriptions.ts';
+
+const { unit, skip } = itemsOf('drop-subscriptions-of-deleted');
+
+/** Postgres refuses to drop a database that a subscription uses, so those go first. */
+export const dropSubscriptionsOfDeleted: Phase = {
+  name: 'drop-subscriptions-of-deleted',
+  plan(input, observed) {
+    const { steps } = walkDatabases(pendingOps(input, observed), observed.databases);
+    return steps.flatMap(({ op, existing, original }): PlanItem[] => {
+      if (op.action !== 'delete_db' || existing === null || existing.subscriptions === 0) return [];
+      if (!existing.connectable || existing.invalid) {
+        return [skip(databaseObject(original), 'it has subscriptions, but accepts no connections', true)];
+      }
+      return [
+        unit('visit', 'drop subscriptions', databaseObject(original), [dropSubscriptionsBlock], original),
+      ];
+    });
+  },
+};

@@ -1,0 +1,21 @@
+import { sql } from '../../core/sql.ts';
+import { setting } from '../../spec/resolve.ts';
+import { itemsOf } from '../items.ts';
+import type { Phase } from '../phase.ts';
+
+const { unit, obstacle } = itemsOf('extensions');
+
+/** `pg_stat_statements` in the system database, where the settings of the spec load its library. */
+export const extensions: Phase = {
+  name: 'extensions',
+  plan({ spec }, observed) {
+    const libraries = setting(spec, 'shared_preload_libraries') ?? '';
+    if (!libraries.includes('pg_stat_statements') || observed.extensions.has('pg_stat_statements')) return [];
+    const object = 'extension "pg_stat_statements"';
+    if (!observed.available.has('pg_stat_statements'))
+      return [obstacle(object, 'the server does not have it')];
+    return [
+      unit('batch', 'create', object, [sql`create extension if not exists pg_stat_statements schema public`]),
+    ];
+  },
+};

@@ -1,0 +1,19 @@
+import { body, sql } from '../core/sql.ts';
+
+/** Drops every subscription of the database it runs in, without a word to the publisher: its slot stays, because on
+ *  a branch it belongs to the parent. The lock keeps two databases from waiting for each other half-way. */
+export const dropSubscriptionsBlock = sql`do ${body(sql`
+declare
+  subscription pg_catalog.name;
+begin
+  lock table pg_catalog.pg_subscription in access exclusive mode;
+  for subscription in
+    select s.subname from pg_catalog.pg_subscription s
+    where s.subdbid = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+  loop
+    execute pg_catalog.format('alter subscription %I disable', subscription);
+    execute pg_catalog.format('alter subscription %I set (slot_name = none)', subscription);
+    execute pg_catalog.format('drop subscription %I', subscription);
+  end loop;
+end
+`)}`;
