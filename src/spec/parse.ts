@@ -3,7 +3,7 @@ import { ComputeError } from '../core/errors.ts';
 import { JsonSyntaxError, type JsonText, parseJson } from './json.ts';
 import { usableKeys } from './jwks.ts';
 import type { JsonPath } from './path.ts';
-import { describeIssue, describeWriting, shapeError } from './problems.ts';
+import { describeIssue, describeSlips, shapeError } from './problems.ts';
 import {
   type ComputeSpec,
   type ConfigFile,
@@ -72,7 +72,7 @@ function read<S extends v.GenericSchema>(
 ): Parsed<v.InferOutput<S>> {
   const node = schema as SchemaNode;
   const result = v.safeParse(schema, json.value);
-  const problems = describeWriting(node, json, prefix);
+  const problems = describeSlips(node, json, prefix);
   for (const issue of result.issues ?? []) problems.push(describeIssue(node, issue, prefix));
   if (!result.success || problems.length > 0) throw shapeError(problems);
   const unknown = unknownMembers(node, json.value, prefix.join('.'));

@@ -2,7 +2,7 @@ import type * as v from 'valibot';
 import { ComputeError } from '../core/errors.ts';
 import type { JsonText } from './json.ts';
 import { type JsonPath, showPath } from './path.ts';
-import { type SchemaNode, expectedBy, notesOf, schemaAt } from './walk.ts';
+import { type SchemaNode, expectedBy, misplacedArrays, notesOf, schemaAt } from './walk.ts';
 
 /** More lines than this help nobody. */
 const maxProblems = 100;
@@ -31,8 +31,8 @@ export function describeIssue(root: SchemaNode, issue: v.BaseIssue<unknown>, pre
   return `${at}: expected ${expected}, found ${secret ? typeName(issue.input) : show(issue.input)}`;
 }
 
-/** What is wrong with how the text is written: members given twice, integers written with a fraction. */
-export function describeWriting(root: SchemaNode, json: JsonText, prefix: JsonPath): string[] {
+/** What the schema lets pass: members given twice, integers written with a fraction, arrays in the place of objects. */
+export function describeSlips(root: SchemaNode, json: JsonText, prefix: JsonPath): string[] {
   const twice = json.duplicates.map((path) => `${showPath([...prefix, ...path])}: given twice`);
   const fractions = json.fractions
     .filter((path) => {
@@ -40,7 +40,10 @@ export function describeWriting(root: SchemaNode, json: JsonText, prefix: JsonPa
       return schema !== undefined && notesOf(schema).integer === true;
     })
     .map((path) => `${showPath([...prefix, ...path])}: expected integer, found a number with a fraction`);
-  return [...twice, ...fractions];
+  const arrays = misplacedArrays(root, json.value, prefix).map(
+    (path) => `${showPath(path)}: expected object, found array`,
+  );
+  return [...twice, ...fractions, ...arrays];
 }
 
 function show(value: unknown): string {

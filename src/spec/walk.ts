@@ -46,28 +46,45 @@ export function expectedBy(schema: SchemaNode): string {
   return inner.type === 'record' || inner.type === 'loose_object' ? 'object' : inner.type;
 }
 
-/** Members of `value` that the schema does not know, each once: indexes are left out (`spec.cluster.roles[].x`). */
-export function unknownMembers(schema: SchemaNode, value: unknown, prefix: string): string[] {
-  const found = new Set<string>();
-  visit(schema, value, prefix, found);
-  return [...found];
+interface Child {
+  readonly part: string | number;
+  /** Undefined: the schema does not know this member. */
+  readonly schema: SchemaNode | undefined;
+  readonly value: unknown;
 }
 
-function visit(schema: SchemaNode, value: unknown, path: string, found: Set<string>): void {
+/** The elements or members of a value, as far as the schema describes them; none where the two do not agree. */
+function children(schema: SchemaNode, value: unknown): Child[] {
+  const known = schema.type === 'object' || schema.type === 'record' || schema.type === 'array';
+  if (!known || typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value) !== (schema.type === 'array')) return [];
+  if (Array.isArray(value)) return value.map((item, part) => ({ part, schema: schema.item, value: item }));
+  return Object.entries(value).map(([part, member]) => ({
+    part,
+    schema: childOf(schema, part),
+    value: member,
+  }));
+}
+
+/** Members of `value` that the schema does not know, each once: indexes are left out (`spec.cluster.roles[].x`). */
+export function unknownMembers(schema: SchemaNode, value: unknown, prefix: string): string[] {
   const inner = unwrap(schema);
-  if (typeof value !== 'object' || value === null) return;
-  if (inner.type === 'array' && inner.item !== undefined) {
-    for (const item of value as unknown[]) visit(inner.item, item, `${path}[]`, found);
-  }
-  if (inner.type === 'record' && inner.value !== undefined) {
-    for (const item of Object.values(value)) visit(inner.value, item, `${path}[]`, found);
-  }
-  if (inner.type !== 'object') return;
   const { ignored = [] } = notesOf(inner);
-  for (const [name, member] of Object.entries(value)) {
-    const at = path === '' ? name : `${path}.${name}`;
-    const known = childOf(inner, name);
-    if (known !== undefined) visit(known, member, at, found);
-    else if (!ignored.includes(name)) found.add(at);
-  }
+  const found = children(inner, value).flatMap((child) => {
+    const step = inner.type === 'object' ? `.${child.part}` : '[]';
+    const path = `${prefix}${step}`.replace(/^\./, '');
+    if (child.schema !== undefined) return unknownMembers(child.schema, child.value, path);
+    return ignored.includes(String(child.part)) ? [] : [path];
+  });
+  return [...new Set(found)];
+}
+
+/** Where an array stands in the place of an object, which valibot lets pass. */
+export function misplacedArrays(schema: SchemaNode, value: unknown, path: JsonPath): JsonPath[] {
+  const inner = unwrap(schema);
+  const object = inner.type === 'object' || inner.type === 'record' || inner.type === 'loose_object';
+  if (object && Array.isArray(value)) return [path];
+  return children(inner, value).flatMap((child) =>
+    child.schema === undefined ? [] : misplacedArrays(child.schema, child.value, [...path, child.part]),
+  );
 }
