@@ -1,4 +1,5 @@
 import { cliPage } from './cli-page.ts';
+import { renderMetricsReference } from '../metrics/reference.ts';
 import { errorsPage } from './errors-page.ts';
 import { specPage } from './spec-page.ts';
 
@@ -13,4 +14,5 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/cli.md', render: cliPage },
   { file: 'docs/reference/spec.md', render: specPage },
   { file: 'docs/reference/errors.md', render: errorsPage },
+  { file: 'docs/reference/metrics.md', render: renderMetricsReference },
 ];

@@ -1,0 +1,188 @@
+import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { pino } from 'pino';
+import type { ComputeApi, StatusBody } from '../../../src/app/api.ts';
+import { Lifecycle, wrongStatus } from '../../../src/core/lifecycle.ts';
+import type { Log } from '../../../src/core/log.ts';
+import type { Status } from '../../../src/core/status.ts';
+import { createAuth } from '../../../src/http/auth.ts';
+import { externalRoutes } from '../../../src/http/external.ts';
+import { type RunningServer, type ServerOptions, startServer } from '../../../src/http/server.ts';
+import { Metrics } from '../../../src/metrics/registry.ts';
+import { type Issuer, issuer } from '../../support/tokens.ts';
+
+export interface FakeCompute extends ComputeApi {
+  ready: boolean;
+  onConfigure: (body: unknown, signal: AbortSignal) => Promise<StatusBody>;
+  onTerminate: ComputeApi['terminate'];
+}
+
+const waysTo: Partial<Record<Status, readonly Status[]>> = {
+  init: ['init'],
+  running: ['init', 'running'],
+  configuration_pending: ['configuration_pending'],
+  configuration: ['configuration_pending', 'configuration'],
+  failed: ['init', 'failed'],
+  refresh_configuration_pending: ['init', 'running', 'refresh_configuration_pending'],
+  refresh_configuration: ['init', 'running', 'refresh_configuration_pending', 'refresh_configuration'],
+  termination_pending_fast: ['termination_pending_fast'],
+  termination_pending_immediate: ['termination_pending_immediate'],
+  terminated: ['termination_pending_fast', 'terminated'],
+};
+
+/** A compute that keeps the promises of ComputeApi without a Postgres. */
+export function fakeCompute(at: Status): FakeCompute {
+  const lifecycle = new Lifecycle();
+  for (const status of waysTo[at] ?? []) lifecycle.tryMove(status);
+  const status = (): StatusBody => ({
+    start_time: '2025-08-08T12:00:00.123Z',
+    tenant: null,
+    timeline: null,
+    status: lifecycle.status,
+    last_active: null,
+    error: lifecycle.error,
+  });
+  const compute: FakeCompute = {
+    lifecycle,
+    ready: at === 'running',
+    status,
+    figures: () => ({
+      wait_for_spec_ms: 0,
+      sync_sk_check_ms: 1,
+      sync_safekeepers_ms: 2,
+      pageserver_connect_micros: 3,
+      basebackup_ms: 4,
+      basebackup_bytes: 5,
+      start_postgres_ms: 6,
+      config_ms: 7,
+      total_startup_ms: 8,
+      load_ext_ms: 9,
+      num_ext_downloaded: 10,
+      largest_ext_size: 11,
+      total_ext_download_size: 12,
+    }),
+    onConfigure: () =>
+      ['empty', 'running', 'failed'].includes(lifecycle.status)
+        ? Promise.resolve(status())
+        : Promise.reject(wrongStatus(lifecycle.status)),
+    onTerminate: () => Promise.resolve({ lsn: '0/28F10D8', already: lifecycle.status === 'terminated' }),
+    configure: (body, signal) => compute.onConfigure(body, signal),
+    terminate: (mode, signal) => compute.onTerminate(mode, signal),
+  };
+  return compute;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface TestServer {
+  readonly server: RunningServer;
+  readonly port: number;
+  readonly app: FakeCompute;
+  readonly metrics: Metrics;
+  readonly keys: Issuer;
+  /** A token that opens everything. */
+  readonly token: string;
+  /** Everything that was logged, at every level. */
+  readonly lines: readonly string[];
+  /** With the token, unless `headers` name another `authorization` (empty: none). */
+  readonly send: (method: string, path: string, options?: SendOptions) => Promise<Reply>;
+}
+
+export interface SendOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  readonly signal?: AbortSignal;
+}
+
+export function recorder(): { log: Log; lines: string[] } {
+  const lines: string[] = [];
+  const log = pino({ level: 'trace', base: null }, { write: (line: string) => void lines.push(line) });
+  return { log, lines };
+}
+
+/** Runs `use` against a real server on a free port, and closes it. */
+export async function withServer(
+  options: Partial<ServerOptions> & { readonly at?: Status },
+  use: (server: TestServer) => Promise<void>,
+): Promise<void> {
+  const keys = issuer();
+  const { log, lines } = recorder();
+  const app = fakeCompute(options.at ?? 'running');
+  const metrics = new Metrics();
+  const auth = createAuth({ computeId: 'compute-1', jwks: keys.jwks, log });
+  const token = await keys.token({ compute_id: 'compute-1' });
+  const server = await startServer({
+    name: 'external',
+    host: '127.0.0.1',
+    port: 0,
+    routes: externalRoutes,
+    app,
+    auth,
+    metrics,
+    log,
+    signal: new AbortController().signal,
+    ...options,
+  });
+  const send: TestServer['send'] = (method, path, { headers = {}, ...rest } = {}) =>
+    exchange(server.port, method, path, {
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      ...rest,
+    });
+  try {
+    await use({ server, port: server.port, app, metrics, keys, token, lines, send });
+  } finally {
+    await server.close(0);
+  }
+}
+
+export function exchange(
+  port: number,
+  method: string,
+  path: string,
+  options: SendOptions = {},
+): Promise<Reply> {
+  const { headers = {}, body, signal } = options;
+  const given = Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''));
+  return new Promise((resolve, reject) => {
+    const outgoing = httpRequest(
+      { host: '127.0.0.1', port, method, path, headers: given, agent: false, ...(signal && { signal }) },
+      (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+        incoming.on('error', reject);
+        incoming.on('end', () => {
+          const { statusCode = 0, headers } = incoming;
+          resolve({ status: statusCode, headers, body: Buffer.concat(chunks).toString() });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+export const postJson = (body: string | Buffer): SendOptions => ({
+  headers: { 'content-type': 'application/json' },
+  body,
+});
+
+/** Writes bytes as they are and resolves with everything that came back until the connection was closed. */
+export function raw(
+  port: number,
+  write: string | Buffer | ((chunk: (text: string) => void) => void),
+): Promise<string> {
+  return new Promise((resolve) => {
+    let received = '';
+    const socket = connect(port, '127.0.0.1', () => {
+      if (typeof write === 'function') write((text) => void socket.write(text));
+      else socket.write(write);
+    });
+    socket.setEncoding('latin1').on('data', (text: string) => (received += text));
+    // A reset counts as closed; what came before it is what matters.
+    socket.on('error', () => {}).on('close', () => resolve(received));
+  });
+}
