@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { migrationsForTests } from './scripts/migrations-plugin.mjs';
 
 /** Unit tests share one process (they are pure and quick); tests with a real Postgres and with the built
  *  program run file by file on few workers, because they start servers and the machines have two cores. */
@@ -6,8 +7,12 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 10_000 } },
       {
+        plugins: [migrationsForTests],
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 10_000 },
+      },
+      {
+        plugins: [migrationsForTests],
         test: {
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { migrationsForBundle } from './migrations-plugin.mjs';
 import { die, root, run } from './run.mjs';
 
 const [name = '', ...args] = process.argv.slice(2);
@@ -18,6 +19,7 @@ await build({
   platform: 'node',
   target: 'node20',
   packages: 'external',
+  plugins: [migrationsForBundle],
   logLevel: 'warning',
 });
 const done = run(process.execPath, [outfile, ...args]);

@@ -1,0 +1,178 @@
+import type { Migration } from './migration.ts';
+import { withDeadline } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { fromFile, ident, integer, literal, sql } from '../core/sql.ts';
+import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { SendFailure, sendTransaction } from './send.ts';
+import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+
+export interface MigrationDeps {
+  readonly target: PgTarget;
+  readonly privilegedRole: string;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly limits?: Partial<CatalogLimits>;
+  /** For tests of the failure: the bookkeeping of this migration fails after its own statements ran. */
+  readonly failAt?: number | null;
+}
+
+export interface MigrationResult {
+  /** Ids that ran now, in order. */
+  readonly ran: readonly number[];
+  /** Id of the last migration that this cluster has behind it. */
+  readonly current: number;
+}
+
+/** A migration that was rolled back; the next start tries it again. */
+export class MigrationFailure extends ComputeError {
+  readonly migrationId: number;
+
+  constructor(migration: Migration, cause: unknown) {
+    const state = sqlState(cause);
+    const how = state === null ? '' : ` with SQLSTATE ${state}`;
+    super('catalog', `migration ${migration.name} failed${how} and was rolled back`, { cause });
+    this.migrationId = migration.id;
+  }
+}
+
+/** Only one runner at a time, whichever process it is in. */
+const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 2)';
+
+/** Runs what this cluster has not behind it yet, each migration in a transaction with its bookkeeping. What needs a
+ *  newer PostgreSQL is put off and made up for after an upgrade. Sends no write when there is nothing to run.
+ *  @throws MigrationFailure   @throws ComputeError `catalog` when the bookkeeping cannot be trusted */
+export async function migrate(all: readonly Migration[], deps: MigrationDeps): Promise<MigrationResult> {
+  const limits = { ...defaultLimits, ...deps.limits };
+  return withDeadline('the migrations', limits.overallMs, deps.signal, async (signal) => {
+    const client = await openSession({ target: deps.target, limits, signal });
+    try {
+      await client.query(lockQuery);
+      const result = await runAll(client, all, { ...deps, signal });
+      closeSession(client);
+      return result;
+    } catch (error) {
+      destroyPg(client);
+      signal.throwIfAborted();
+      throw error;
+    }
+  });
+}
+
+async function runAll(
+  client: PgClient,
+  all: readonly Migration[],
+  deps: MigrationDeps,
+): Promise<MigrationResult> {
+  const { current, deferred, version } = await prepare(client, deps);
+  const role = sql`select pg_catalog.set_config('compute_ctl.privileged_role', ${literal(deps.privilegedRole)}, false)`;
+  await client.query(role.reveal());
+  const due = all.filter(({ id, needs }) => id > current || (deferred.includes(id) && version >= needs));
+  const ran: number[] = [];
+  for (const migration of due) {
+    if (await runOne(client, migration, current, version, deps)) ran.push(migration.id);
+  }
+  return { ran, current: Math.max(current, ...all.map(({ id }) => id)) };
+}
+
+/** False when it was skipped or put off. */
+async function runOne(
+  client: PgClient,
+  migration: Migration,
+  current: number,
+  version: number,
+  { log, signal, failAt }: MigrationDeps,
+): Promise<boolean> {
+  const { id, name, text, skip, needs } = migration;
+  const later = version < needs;
+  if (skip) log.info(`Skipping migration id=${id}`);
+  else if (later)
+    log.info({ migration: name }, `Putting off migration id=${id}, which needs a newer PostgreSQL`);
+  else log.info({ migration: name }, `Running migration id=${id}`);
+  const runs = !skip && !later;
+  const forget = sql`delete from neon_migration.deferred where id = ${integer(id)}`;
+  const defer = sql`insert into neon_migration.deferred values (${integer(id)}) on conflict do nothing`;
+  const count = sql`update neon_migration.migration_id set id = ${integer(id)} where key = 0`;
+  const fault = sql`select 1 / 0`;
+  try {
+    await sendTransaction(
+      client,
+      [
+        ...(runs ? [fromFile(text)] : []),
+        ...(failAt === id ? [fault] : []),
+        ...(id > current ? [count, ...(later && !skip ? [defer] : [])] : [forget]),
+      ],
+      signal,
+    );
+  } catch (error) {
+    throw new MigrationFailure(migration, error instanceof SendFailure ? error.cause : error);
+  }
+  if (runs) log.info(`Finished migration id=${id}`);
+  return runs;
+}
+
+interface State {
+  readonly current: number;
+  readonly deferred: readonly number[];
+  /** Major version of the server. */
+  readonly version: number;
+}
+
+async function prepare(client: PgClient, deps: MigrationDeps): Promise<State> {
+  const before = await read(client);
+  if (before !== null) return before;
+  const admin = ident(deps.target.user);
+  const statements = [
+    sql`create schema if not exists neon_migration`,
+    sql`alter schema neon_migration owner to ${admin}`,
+    sql`revoke all privileges on schema neon_migration from public`,
+    sql`create table if not exists neon_migration.migration_id (key pg_catalog.int4 not null primary key, id pg_catalog.int8 not null default 0)`,
+    sql`insert into neon_migration.migration_id values (0, 0) on conflict do nothing`,
+    sql`create table if not exists neon_migration.deferred (id pg_catalog.int8 primary key)`,
+  ];
+  try {
+    await sendTransaction(client, statements, deps.signal);
+  } catch (error) {
+    throw new ComputeError('catalog', 'could not prepare the database to handle migrations', {
+      cause: error,
+    });
+  }
+  const after = await read(client);
+  if (after === null) throw new ComputeError('catalog', 'the bookkeeping of the migrations is incomplete');
+  return after;
+}
+
+/** Null when something of the bookkeeping is missing. */
+async function read(client: PgClient): Promise<State | null> {
+  const { rows: found } = await client.query<{ version: number; tables: number; strangers: number }>(
+    `select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as version,
+       pg_catalog.count(*) filter (where c.relname in ('migration_id', 'deferred'))::pg_catalog.int4 as tables,
+       pg_catalog.count(*) filter (where not o.rolsuper or not s.rolsuper)::pg_catalog.int4 as strangers
+     from pg_catalog.pg_namespace n
+     join pg_catalog.pg_authid s on s.oid = n.nspowner
+     left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname in ('migration_id', 'deferred')
+     left join pg_catalog.pg_authid o on o.oid = c.relowner
+     where n.nspname = 'neon_migration'`,
+  );
+  const [row] = found;
+  if (row !== undefined && row.strangers > 0) {
+    throw new ComputeError(
+      'catalog',
+      'schema "neon_migration", or a table in it, belongs to a role that is no superuser',
+      {
+        hint: 'Its triggers would run as superuser. Drop or rename it, then start again.',
+      },
+    );
+  }
+  if (row?.tables !== 2) return null;
+  const { rows } = await client.query<{ id: number | null; deferred: number[] | null }>(
+    `select (select m.id::pg_catalog.int4 from neon_migration.migration_id m where m.key = 0) as id,
+       (select pg_catalog.array_agg(d.id::pg_catalog.int4) from neon_migration.deferred d) as deferred`,
+  );
+  const id = rows[0]?.id ?? null;
+  if (id === null) return null;
+  if (id < 0)
+    throw new ComputeError('catalog', `neon_migration.migration_id holds ${id}, which is no migration`);
+  return { current: id, deferred: rows[0]?.deferred ?? [], version: row.version };
+}

@@ -1,0 +1,7 @@
+-- Why: the owner of a project may subscribe to publications elsewhere.
+-- Needs: PostgreSQL 16   Re-run: safe   Locks: no user table
+do $$
+begin
+  execute pg_catalog.format('grant pg_create_subscription to %I', pg_catalog.current_setting('compute_ctl.privileged_role'));
+end
+$$;

@@ -1,0 +1,7 @@
+-- Why: the owner of a project may watch the server, and let others do so.   Re-run: safe   Locks: no user table
+do $$
+begin
+  execute pg_catalog.format(
+    'grant pg_monitor to %I with admin option', pg_catalog.current_setting('compute_ctl.privileged_role'));
+end
+$$;

@@ -1,0 +1,1 @@
+-- SKIP   Superseded: every catalog pass sees to the default privileges of each database.

@@ -1,0 +1,1 @@
+-- SKIP   Superseded, as 0005.

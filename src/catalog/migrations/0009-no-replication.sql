@@ -1,0 +1,1 @@
+-- SKIP   Withdrawn: roles of a project may replicate.

@@ -1,0 +1,6 @@
+select exists (
+  select from pg_catalog.pg_auth_members m
+  join pg_catalog.pg_roles g on g.oid = m.roleid
+  join pg_catalog.pg_roles r on r.oid = m.member
+  where g.rolname = 'pg_signal_backend' and m.admin_option
+    and r.rolname = pg_catalog.current_setting('compute_ctl.privileged_role'));

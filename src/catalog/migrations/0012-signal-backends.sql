@@ -1,0 +1,7 @@
+-- Why: the owner of a project may end sessions, and let others do so.   Re-run: safe   Locks: no user table
+do $$
+begin
+  execute pg_catalog.format(
+    'grant pg_signal_backend to %I with admin option', pg_catalog.current_setting('compute_ctl.privileged_role'));
+end
+$$;

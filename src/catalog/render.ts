@@ -1,0 +1,96 @@
+import type { PgTarget } from '../pg/target.ts';
+import { destroyPg } from '../pg/client.ts';
+import { withDeadline } from '../core/clock.ts';
+import type { CatalogInput } from './input.ts';
+import { lookInside } from './look.ts';
+import { observe } from './observe.ts';
+import type { Unit } from './phase.ts';
+import { type Plan, planCatalog } from './plan.ts';
+import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { assertValid } from './validate.ts';
+
+export interface PlanOutcome {
+  /** 0: nothing to do. 2: something to do. */
+  readonly exitCode: 0 | 2;
+  readonly text: string;
+}
+
+/** Says what `applyCatalog` would send to this server now, and sends nothing but questions.
+ *  @throws what `applyCatalog` throws before its first statement */
+export async function runPlan(
+  input: CatalogInput,
+  deps: {
+    readonly target: PgTarget;
+    readonly signal: AbortSignal;
+    readonly json: boolean;
+    readonly limits?: Partial<CatalogLimits>;
+  },
+): Promise<PlanOutcome> {
+  assertValid(input);
+  const limits = { ...defaultLimits, ...deps.limits };
+  return withDeadline('planning the catalog pass', limits.overallMs, deps.signal, async (signal) => {
+    const session = { target: deps.target, limits, signal, readOnly: true };
+    const client = await openSession(session);
+    try {
+      const observed = await lookInside(await observe(client, input), input, session);
+      const plan = planCatalog(input, observed);
+      closeSession(client);
+      return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };
+    } catch (error) {
+      destroyPg(client);
+      signal.throwIfAborted();
+      throw error;
+    }
+  });
+}
+
+/** The statements by phase and database, in the order in which they would run, passwords masked. */
+export const renderPlan = (plan: Plan, options: { json: boolean; systemDatabase: string }): string =>
+  options.json ? asJson(plan, options.systemDatabase) : asText(plan, options.systemDatabase);
+
+interface Group {
+  readonly phase: string;
+  readonly database: string;
+  readonly units: Unit[];
+}
+
+function grouped(plan: Plan, systemDatabase: string): Group[] {
+  const found: Group[] = [];
+  for (const unit of plan.units) {
+    const database = unit.database ?? systemDatabase;
+    const last = found.at(-1);
+    if (last?.phase === unit.phase && last.database === database) last.units.push(unit);
+    else found.push({ phase: unit.phase, database, units: [unit] });
+  }
+  return found;
+}
+
+function asJson(plan: Plan, systemDatabase: string): string {
+  const groups = grouped(plan, systemDatabase).map(({ phase, database, units }) => ({
+    phase,
+    database,
+    objects: units.map(({ object, action, statements }) => ({
+      object,
+      action,
+      statements: statements.map(String),
+    })),
+  }));
+  const left = plan.skips.map(({ phase, object, reason }) => ({ phase, object, reason }));
+  return `${JSON.stringify({ changes: plan.units.length, groups, left_alone: left }, null, 2)}\n`;
+}
+
+function asText(plan: Plan, systemDatabase: string): string {
+  const lines = grouped(plan, systemDatabase).flatMap(({ phase, database, units }) => [
+    `-- ${phase}, in database ${JSON.stringify(database)}`,
+    ...units.flatMap(({ object, action, statements }) => [
+      `--   ${action} ${object}`,
+      ...statements.map((statement) => `${String(statement)};`),
+    ]),
+    '',
+  ]);
+  const left = plan.skips.map(
+    ({ phase, object, reason }) => `-- left alone by ${phase}: ${object}: ${reason}`,
+  );
+  if (lines.length === 0) lines.push('-- Nothing to do: the server is as the spec asks.');
+  return `${[...lines, ...left].join('\n')}\n`;
+}
