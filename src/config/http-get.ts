@@ -54,7 +54,9 @@ const read = (env: NodeJS.ProcessEnv, name: string): string => env[name.toLowerC
 async function proxied(get: HttpGet, proxy: string): Promise<HttpAnswer> {
   const { EnvHttpProxyAgent, request } = await import('undici');
   const noProxy = read(get.env, 'NO_PROXY');
-  const dispatcher = new EnvHttpProxyAgent({ httpProxy: proxy, httpsProxy: proxy, noProxy });
+  // A proxy forwards what it may read, and passes through what is encrypted.
+  const proxyTunnel = get.url.startsWith('https:');
+  const dispatcher = new EnvHttpProxyAgent({ httpProxy: proxy, httpsProxy: proxy, noProxy, proxyTunnel });
   try {
     const answer = await request(get.url, { headers: get.headers, signal: get.signal, dispatcher });
     const body = await collect(answer.body, get.maxBytes);

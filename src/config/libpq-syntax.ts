@@ -10,6 +10,7 @@ export function parseUrl(text: string): Parameters {
   } catch {
     throw new Error('not a valid URL');
   }
+  if (text.includes('#')) throw new Error("'#' must be written %23");
   const found = new Map<string, string>();
   const set = (name: string, value: string): void => {
     if (value !== '') found.set(name, decode(name, value));
