@@ -1,0 +1,129 @@
+import { createHmac, generateKeyPairSync, pbkdf2Sync, createHash, randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import { writeDurable } from './durable.ts';
+
+/** Everything that a first `up` decides and later ones keep. Holds secrets: the file is readable for its owner only. */
+export interface LocalState {
+  readonly version: 1;
+  readonly tenantId: string;
+  readonly timelineId: string;
+  readonly computeId: string;
+  readonly user: string;
+  readonly database: string;
+  readonly password: string;
+  /** The same password as PostgreSQL stores it, so that every start sets the same. */
+  readonly passwordVerifier: string;
+  readonly storageToken: string;
+  readonly controlPlaneToken: string;
+  /** Ed25519, as JWK: the private one signs our requests to compute_ctl. */
+  readonly signingKey: {
+    readonly kty: 'OKP';
+    readonly crv: 'Ed25519';
+    readonly x: string;
+    readonly d: string;
+  };
+  readonly ports: Ports;
+}
+
+export interface Ports {
+  readonly postgres: number;
+  readonly externalHttp: number;
+  readonly internalHttp: number;
+  readonly pageserver: number;
+  readonly safekeeper: number;
+  readonly controlPlane: number;
+}
+
+export interface LocalDir {
+  readonly root: string;
+  readonly state: string;
+  readonly storage: string;
+  readonly pgdata: string;
+  /** Holds the Unix socket of Postgres; closed to everybody but its OS user. */
+  readonly run: string;
+  readonly log: string;
+  readonly upPid: string;
+  readonly storagePid: string;
+  readonly computePid: string;
+}
+
+export const defaultDir = (): string =>
+  process.getuid?.() === 0 ? '/var/lib/compute-local' : join(homedir(), '.compute-local');
+
+/** A socket path may have 107 bytes. */
+const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
+
+/** @throws ComputeError `usage` when the path is too long for a Unix socket below it */
+export function localDir(path: string): LocalDir {
+  const root = resolve(path);
+  const run = join(root, 'run');
+  if (Buffer.byteLength(run) > longestSocketDir) {
+    throw new ComputeError('usage', `the path ${root} is too long: a Unix socket has to fit below it`, {
+      hint: 'choose a shorter one with --dir',
+    });
+  }
+  return {
+    ...{ root, run, state: join(root, 'local.json'), storage: join(root, 'storage') },
+    ...{ pgdata: join(root, 'pgdata'), log: join(root, 'log'), upPid: join(root, 'up.pid') },
+    ...{ storagePid: join(root, 'storage.pid'), computePid: join(root, 'compute_ctl.pid') },
+  };
+}
+
+/** Null when there has been no `up` in this directory.
+ *  @throws ComputeError `config_unreadable` */
+export function readState(dir: LocalDir): LocalState | null {
+  if (!existsSync(dir.state)) return null;
+  try {
+    const state = JSON.parse(readFileSync(dir.state, 'utf8')) as LocalState;
+    if (state.version === 1) return state;
+  } catch (cause) {
+    throw new ComputeError('config_unreadable', `${dir.state} cannot be read`, { cause });
+  }
+  throw new ComputeError('config_unreadable', `${dir.state} was written by another version of compute-local`);
+}
+
+/** @throws ComputeError `conflict` when there has been no `up` */
+export function stateOf(dir: LocalDir): LocalState {
+  const state = readState(dir);
+  if (state !== null) return state;
+  throw new ComputeError('conflict', `there is no local compute in ${dir.root}`, {
+    hint: 'make one with: compute-local up',
+  });
+}
+
+export function createState(dir: LocalDir, ports: Ports): LocalState {
+  const hex = (): string => randomBytes(16).toString('hex');
+  const secret = (): string => randomBytes(24).toString('base64url');
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const password = secret();
+  const state: LocalState = {
+    ...{ version: 1, tenantId: hex(), timelineId: hex(), computeId: 'compute-local' },
+    ...{ user: 'app', database: 'app', password, passwordVerifier: scramVerifier(password) },
+    ...{ storageToken: secret(), controlPlaneToken: secret(), ports },
+    signingKey: privateKey.export({ format: 'jwk' }) as LocalState['signingKey'],
+  };
+  writeState(dir, state);
+  return state;
+}
+
+export const writeState = (dir: LocalDir, state: LocalState): void =>
+  writeDurable(dir.state, `${JSON.stringify(state, null, 2)}\n`);
+
+const iterations = 4096;
+
+/** `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>` for a password of plain ASCII.
+ *  @see https://www.rfc-editor.org/rfc/rfc5803 */
+export function scramVerifier(password: string, salt: Buffer = randomBytes(16)): string {
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const keyed = (what: string): Buffer => createHmac('sha256', salted).update(what).digest();
+  const stored = createHash('sha256').update(keyed('Client Key')).digest('base64');
+  const server = keyed('Server Key').toString('base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${server}`;
+}
+
+/** Where applications connect to. */
+export const connectionUrl = ({ user, password, ports, database }: LocalState): string =>
+  `postgresql://${user}:${password}@127.0.0.1:${ports.postgres}/${database}`;

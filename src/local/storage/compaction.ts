@@ -1,0 +1,95 @@
+import { renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { sleep } from '../../core/clock.ts';
+import { ComputeError, inline } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { formatLsn } from '../../core/lsn.ts';
+import { fsyncPath, linkDurable, writeDurable } from '../durable.ts';
+import type { Socket, Tools } from '../tools.ts';
+import { type TakenBase, takeBase } from './base.ts';
+import { type BaseFacts, factsFile, factsText } from './layout.ts';
+import type { TimelineDir } from './layout.ts';
+import type { Timeline } from './timeline.ts';
+
+export interface CompactionOptions {
+  readonly timeline: Timeline;
+  readonly server: Socket;
+  readonly tools: Tools;
+  readonly log: Log;
+  /** WAL since the base that is put up with, in bytes. */
+  readonly maxWalBytes: number;
+}
+
+const lookMs = 1000;
+const retryMs = 30_000;
+const arrivalMs = 120_000;
+
+/** Takes a new base whenever too much WAL has come since the last one, until `signal` aborts. Never rejects. */
+export async function keepCompact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await sleep(lookMs, signal);
+      if (options.timeline.walBytes() > options.maxWalBytes) await compact(options, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);
+      await sleep(retryMs, signal).catch(() => {});
+    }
+  }
+}
+
+/** Replaces the base by one of the running compute. Old base and WAL stay complete until the new base is on disk.
+ *  @throws ComputeError `conflict` when no compute is attached, or it is fenced or lost before the base is complete */
+export async function compact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
+  const { timeline, server, tools, log } = options;
+  const attached = timeline.receiver.attached;
+  if (attached === null)
+    throw new ComputeError('conflict', 'a new base needs a running compute, and none is attached');
+  const before = timeline.base;
+  const number = before.number + 1;
+  const fresh = join(timeline.dir.bases, `${number}.new`);
+  const both = AbortSignal.any([signal, attached]);
+  log.info({ wal_bytes: timeline.walBytes() }, 'taking a new base backup');
+  try {
+    const taken = await takeBase(tools, server, fresh, both);
+    await received(timeline, taken, both);
+    // From here on nothing is awaited: no other compute can be let in between.
+    finishBase(timeline.dir, fresh, number, { ...before, ...taken });
+    timeline.useNewBase();
+    log.info({ base: number, lsn: formatLsn(taken.startLsn) }, 'the new base backup is in use');
+  } catch (error) {
+    rmSync(fresh, { recursive: true, force: true });
+    signal.throwIfAborted();
+    if (attached.aborted)
+      throw new ComputeError('conflict', 'the compute was lost meanwhile', { cause: error });
+    throw error;
+  }
+}
+
+/** Describes a base, makes it durable and puts it into use. */
+export function finishBase(dir: TimelineDir, fresh: string, number: number, facts: BaseFacts): void {
+  const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes } = facts;
+  const text = factsText({ crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes });
+  writeDurable(factsFile(fresh), text);
+  fsyncPath(fresh);
+  const final = join(dir.bases, String(number));
+  rmSync(final, { recursive: true, force: true });
+  renameSync(fresh, final);
+  fsyncPath(dir.bases);
+  linkDurable(dir.current, join('bases', String(number)));
+}
+
+async function received(timeline: Timeline, { stopLsn }: TakenBase, signal: AbortSignal): Promise<void> {
+  for (let waitedMs = 0; timeline.end() < stopLsn; waitedMs += 20) {
+    if (waitedMs >= arrivalMs) {
+      throw new ComputeError(
+        'deadline',
+        `the WAL up to ${formatLsn(stopLsn)} did not arrive within ${arrivalMs} ms`,
+      );
+    }
+    await sleep(20, signal);
+  }
+  // Read here means written by pg_receivewal, which may be about to fsync it: the base must not be ahead of that.
+  timeline.syncFrom(stopLsn);
+  signal.throwIfAborted();
+}

@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { sleep } from '../../core/clock.ts';
+import { isAbort } from '../../core/errors.ts';
+import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
+import type { Socket } from '../tools.ts';
+import { generationFile } from './files.ts';
+
+export const slotName = 'compute_local';
+/** What synchronous_standby_names of the compute says. */
+export const standbyName = 'compute_local';
+
+/** What a running compute says about itself. */
+export interface ComputeIdentity {
+  readonly systemId: string;
+  /** Number of the base backup it was made from; null when it was not made from one of ours. */
+  readonly generation: number | null;
+}
+
+const quickMs = 10;
+const slowMs = 50;
+const quickForMs = 30_000;
+const connectMs = 5000;
+
+/** Waits until a server answers at the socket, and asks it who it is. The compute's first commits wait for us, so
+ *  this looks often; less often when nothing has been there for half a minute. */
+export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
+  const path = join(server.dir, `.s.PGSQL.${server.port}`);
+  for (let waitedMs = 0; ;) {
+    const identity = existsSync(path) ? await tryIdentity(server, signal) : null;
+    if (identity !== null) return identity;
+    const pause = waitedMs < quickForMs ? quickMs : slowMs;
+    await sleep(pause, signal);
+    waitedMs += pause;
+  }
+}
+
+/** Null while the server starts, stops or is not there. */
+async function tryIdentity(server: Socket, signal: AbortSignal): Promise<ComputeIdentity | null> {
+  try {
+    return await withCompute(server, signal, async (pg) => {
+      const { rows } = await pg.query<{ id: string; generation: string | null }>(
+        `select system_identifier::text as id,
+                pg_catalog.pg_read_file('${generationFile}', 0, 20, true) as generation
+           from pg_catalog.pg_control_system()`,
+      );
+      const [row] = rows;
+      if (row === undefined) return null;
+      return { systemId: row.id, generation: row.generation === null ? null : Number(row.generation) };
+    });
+  } catch (error) {
+    if (isAbort(error) || signal.aborted) throw error;
+    const state = sqlState(error);
+    // Everything but a server that is not up yet will fail in the same way next time: do not ask that often.
+    if (state !== null && state !== '57P03' && state !== '53300') await sleep(slowMs, signal);
+    return null;
+  }
+}
+
+/** A slot keeps the WAL that the storage has not got yet, also while the storage is away. */
+export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
+  withCompute(server, signal, async (pg) => {
+    await pg.query(
+      `select pg_catalog.pg_create_physical_replication_slot('${slotName}', true)
+        where not exists (select from pg_catalog.pg_replication_slots where slot_name = '${slotName}')`,
+    );
+  });
+
+export function withCompute<T>(
+  server: Socket,
+  signal: AbortSignal,
+  work: (pg: PgClient) => Promise<T>,
+): Promise<T> {
+  const target = {
+    host: server.dir,
+    port: server.port,
+    user: 'cloud_admin',
+    password: null,
+    database: 'postgres',
+    options: '-c statement_timeout=5s',
+  };
+  const options = { applicationName: 'compute_local_link', connectMs, queryMs: connectMs, signal };
+  return withPg(target, options, work);
+}

@@ -1,0 +1,187 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { sleep, withDeadline } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { type RunningProcess, startProcess } from '../../supervisor/process.ts';
+import { runOk } from '../../supervisor/run-process.ts';
+import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
+import { fsyncPath, ownDir, renameDurable } from '../durable.ts';
+import { type Socket, type Tools, conninfo } from '../tools.ts';
+import { takeBase } from './base.ts';
+import { finishBase } from './compaction.ts';
+import { awaitCompute, withCompute } from './compute-link.ts';
+import { type TimelineDir, timelineDir } from './layout.ts';
+import { WalEnd } from './wal-end.ts';
+
+export interface InitialiseOptions {
+  readonly storageDir: string;
+  readonly tenantId: string;
+  readonly timelineId: string;
+  /** An existing directory of the OS user for a socket, with a short path. */
+  readonly socketDir: string;
+  readonly tools: Tools;
+  /** Hears what is being done, and bytes done where they are known. */
+  readonly onProgress: (step: 'initdb' | 'start' | 'base', bytes?: number) => void;
+}
+
+/** Small segments: a start sends and zero-fills at least one, and the receiver begins again at the start of one. */
+const walSegmentBytes = 1024 * 1024;
+/** Only used while a timeline is made; sockets are told apart by it. */
+const scratchPort = 65_432;
+const initdbMs = 300_000;
+const startMs = 120_000;
+const arrivalMs = 60_000;
+const firstNumber = 1;
+
+/** Makes an empty timeline: a fresh cluster and its first base backup. It appears under its name only when it is
+ *  complete and on disk.
+ *  @throws ComputeError `local_storage`, `internal` with what initdb said, `deadline` */
+export async function initialise(options: InitialiseOptions, signal: AbortSignal): Promise<void> {
+  const { storageDir, tenantId, timelineId, tools } = options;
+  const dir = timelineDir(storageDir, tenantId, timelineId);
+  const fresh = timelineDir(storageDir, tenantId, `${timelineId}.new`);
+  rmSync(fresh.root, { recursive: true, force: true });
+  mkdirSync(fresh.bases, { recursive: true, mode: 0o755 });
+  ownDir(fresh.wal, 0o700, tools.runAs);
+  const scratch = join(fresh.root, 'scratch');
+  ownDir(scratch, 0o700, tools.runAs);
+  options.onProgress('initdb');
+  await initdb(tools, join(scratch, 'data'), signal);
+  await withServer(options, join(scratch, 'data'), signal, (server, whileItRuns) =>
+    firstBase(options, fresh, server, whileItRuns),
+  );
+  rmSync(scratch, { recursive: true, force: true });
+  for (const path of [fresh.wal, fresh.root]) fsyncPath(path);
+  renameDurable(fresh.root, dir.root);
+  fsyncPath(dirname(dirname(dir.root)));
+}
+
+/** With UTF-8 collation by code point, and plain C where the system does not have that. */
+async function initdb(tools: Tools, dataDir: string, signal: AbortSignal): Promise<void> {
+  const command = tools.postgres.sibling('initdb');
+  const common = [
+    '-D',
+    dataDir,
+    '-U',
+    'cloud_admin',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--no-sync',
+    '--no-instructions',
+  ];
+  const segments = `--wal-segsize=${walSegmentBytes / 1024 / 1024}`;
+  const run = (locale: string): Promise<unknown> => {
+    const args = [...common, segments, '--data-checksums', `--locale=${locale}`];
+    return runOk({ command, args, env: tools.env, cwd: '/', runAs: tools.runAs, limitMs: initdbMs }, signal);
+  };
+  try {
+    await run('C.UTF-8');
+  } catch (error) {
+    if (!(error instanceof ComputeError) || !error.message.includes('locale')) throw error;
+    rmSync(dataDir, { recursive: true, force: true });
+    await run('C');
+  }
+}
+
+/** Runs a server that only we can reach, as long as `work` takes. */
+async function withServer(
+  { socketDir, tools, onProgress }: InitialiseOptions,
+  dataDir: string,
+  signal: AbortSignal,
+  work: (server: Socket, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  onProgress('start');
+  const settings = {
+    ...{ listen_addresses: '', unix_socket_directories: socketDir, unix_socket_permissions: '0700' },
+    ...{ port: scratchPort, fsync: 'off', wal_level: 'replica', max_wal_senders: 5, shared_buffers: '16MB' },
+    // The checkpoint of the base backup would remove segments that are still to be received.
+    wal_keep_size: '64MB',
+  };
+  const said: string[] = [];
+  const child = await startProcess({
+    command: tools.postgres.path,
+    args: ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    env: tools.env,
+    cwd: '/',
+    runAs: tools.runAs,
+    stdout: 'ignore',
+    onStderrLine: (line) => void said.splice(0, Math.max(0, said.push(line) - 20)),
+    detached: true,
+  });
+  const died = new AbortController();
+  void child.exited.then(() => died.abort());
+  try {
+    await work({ dir: socketDir, port: scratchPort }, AbortSignal.any([signal, died.signal]));
+  } catch (error) {
+    if (child.exit !== null && !signal.aborted) {
+      throw new ComputeError('local_storage', `the first server ended: ${said.slice(-5).join('; ')}`, {
+        cause: error,
+      });
+    }
+    throw error;
+  } finally {
+    const steps = [
+      { signal: 'SIGINT', graceMs: 20_000, patient: true },
+      { signal: 'SIGQUIT', graceMs: 5000 },
+      { signal: 'SIGKILL', graceMs: 5000 },
+    ] as const;
+    await stopProcess(child, steps, signal, { group: true });
+  }
+}
+
+async function firstBase(
+  { tools, onProgress }: InitialiseOptions,
+  dir: TimelineDir,
+  server: Socket,
+  signal: AbortSignal,
+): Promise<void> {
+  const { systemId } = await withDeadline('the start of the first server', startMs, signal, (limited) =>
+    awaitCompute(server, limited),
+  );
+  const receiver = await receive(tools, server, dir.wal);
+  const alive = (): void => {
+    if (receiver.child.exit !== null)
+      throw new ComputeError('local_storage', `pg_receivewal ended: ${receiver.said.slice(-3).join('; ')}`);
+  };
+  try {
+    await withDeadline('pg_receivewal', startMs, signal, (limited) => streaming(server, alive, limited));
+    onProgress('base');
+    const fresh = join(dir.bases, `${firstNumber}.new`);
+    const taken = await takeBase(tools, server, fresh, signal, (bytes) => onProgress('base', bytes));
+    const walEnd = new WalEnd(dir.wal, walSegmentBytes, taken.startLsn);
+    await withDeadline('the WAL of the first base', arrivalMs, signal, async (limited) => {
+      for (; (walEnd.find() ?? 0n) < taken.stopLsn; await sleep(10, limited)) alive();
+    });
+    finishBase(dir, fresh, firstNumber, {
+      ...taken,
+      ...{ systemId, walSegmentBytes, postgresMajor: tools.postgres.major },
+    });
+  } finally {
+    await stopProcess(receiver.child, termThenKill(2000), signal);
+  }
+}
+
+async function receive(
+  tools: Tools,
+  server: Socket,
+  walDir: string,
+): Promise<{ child: RunningProcess; said: readonly string[] }> {
+  const said: string[] = [];
+  const child = await startProcess({
+    command: tools.postgres.sibling('pg_receivewal'),
+    args: ['-d', conninfo(server, 'first'), '-D', walDir, '--synchronous', '--no-loop', '--no-password'],
+    ...{ env: tools.env, cwd: '/', runAs: tools.runAs, stdout: 'ignore' },
+    onStderrLine: (line) => said.push(line),
+  });
+  return { child, said };
+}
+
+/** The backup must not begin before its WAL is being received. */
+async function streaming(server: Socket, alive: () => void, signal: AbortSignal): Promise<void> {
+  const look = 'select from pg_catalog.pg_stat_replication where state = $1';
+  await withCompute(server, signal, async (pg) => {
+    for (; (await pg.query(look, ['streaming'])).rowCount === 0; await sleep(10, signal)) alive();
+  });
+}

@@ -1,0 +1,98 @@
+import { readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { ComputeError } from '../../core/errors.ts';
+import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
+
+/** Where the parts of one timeline lie on disk. */
+export interface TimelineDir {
+  readonly root: string;
+  /** Finished bases, by number. */
+  readonly bases: string;
+  /** Symbolic link to the base in use. */
+  readonly current: string;
+  /** The directory of pg_receivewal. */
+  readonly wal: string;
+  readonly receiverPid: string;
+  /** Who may write: see fence.ts. */
+  readonly fence: string;
+}
+
+export const timelineDir = (storageDir: string, tenantId: string, timelineId: string): TimelineDir => {
+  const root = join(storageDir, tenantId, timelineId);
+  return {
+    root,
+    bases: join(root, 'bases'),
+    current: join(root, 'current'),
+    wal: join(root, 'wal'),
+    receiverPid: join(root, 'receiver.pid'),
+    fence: join(root, 'fence.json'),
+  };
+};
+
+/** One base backup, ready to be sent. */
+export interface Base {
+  readonly number: number;
+  readonly dir: string;
+  /** The tar entries without the end of the archive, raw deflate without an end. */
+  readonly file: string;
+  readonly crc32: number;
+  /** Length of the tar entries. */
+  readonly tarBytes: number;
+  readonly startLsn: Lsn;
+  readonly stopLsn: Lsn;
+  readonly systemId: string;
+  readonly postgresMajor: number;
+  readonly walSegmentBytes: number;
+}
+
+export type BaseFacts = Omit<Base, 'number' | 'dir' | 'file'>;
+
+export const baseFile = (dir: string): string => join(dir, 'base.deflate');
+export const factsFile = (dir: string): string => join(dir, 'base.json');
+
+export const factsText = (facts: BaseFacts): string =>
+  `${JSON.stringify({ ...facts, startLsn: formatLsn(facts.startLsn), stopLsn: formatLsn(facts.stopLsn) }, null, 2)}\n`;
+
+/** The base in use, null when the timeline has none yet.
+ *  @throws ComputeError `local_storage` when its description is damaged */
+export function currentBase(dir: TimelineDir): Base | null {
+  let name: string;
+  try {
+    name = basename(readlinkSync(dir.current));
+  } catch {
+    return null;
+  }
+  const base = join(dir.bases, name);
+  try {
+    const facts = JSON.parse(readFileSync(factsFile(base), 'utf8')) as Record<string, unknown>;
+    const [startLsn, stopLsn] = [parseLsn(String(facts['startLsn'])), parseLsn(String(facts['stopLsn']))];
+    if (startLsn === null || stopLsn === null) throw new Error('it names no LSN');
+    return {
+      ...(facts as unknown as BaseFacts),
+      startLsn,
+      stopLsn,
+      number: Number(name),
+      dir: base,
+      file: baseFile(base),
+    };
+  } catch (cause) {
+    throw new ComputeError('local_storage', `the base backup in ${base} cannot be read`, { cause });
+  }
+}
+
+const unfinished = (name: string): boolean => name.endsWith('.new');
+
+/** Removes the bases that a crash left half taken. Only before a compaction can be under way. */
+export function removeUnfinished(dir: TimelineDir): void {
+  for (const name of readdirSync(dir.bases).filter(unfinished)) {
+    rmSync(join(dir.bases, name), { recursive: true, force: true });
+  }
+}
+
+/** Removes every finished base but the one in use. */
+export function removeOtherBases(dir: TimelineDir, keep: Base): void {
+  for (const name of readdirSync(dir.bases)) {
+    if (name === String(keep.number) || unfinished(name)) continue;
+    rmSync(join(dir.bases, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,87 @@
+import { isAbort } from '../../core/errors.ts';
+import { type Lsn, noLsn, parseLsn } from '../../core/lsn.ts';
+import type { Log } from '../../core/log.ts';
+import {
+  WireError,
+  type WireServer,
+  type WireSession,
+  serveWire,
+  startupOptions,
+} from '../../wire/server.ts';
+import { gzipArchive, plainArchive } from './archive.ts';
+import type { ServedTimeline } from './safekeeper.ts';
+import { isToken } from './token.ts';
+
+export interface BasebackupCommand {
+  readonly tenantId: string;
+  readonly timelineId: string;
+  /** `0n`: whatever is there. */
+  readonly lsn: Lsn;
+  readonly gzip: boolean;
+  readonly replica: boolean;
+}
+
+const flags = ['--gzip', '--replica'];
+
+/** `basebackup TENANT TIMELINE [latest|LSN] [--gzip] [--replica]`
+ *  @throws WireError in the words of the pageserver */
+export function parseBasebackup(text: string): BasebackupCommand {
+  const [command = '', ...words] = text.trim().replace(/;$/, '').split(/\s+/);
+  if (words.length === 0) throw new WireError('XX000', `cannot parse query: ${text}`);
+  if (command.toLowerCase() !== 'basebackup') {
+    throw new WireError('XX000', `the local storage does not know the command ${command}`);
+  }
+  const [tenantId = '', timelineId = '', ...rest] = words;
+  if (timelineId === '') throw new WireError('XX000', 'invalid number of params for basebackup command');
+  const position = rest[0] === undefined || rest[0].startsWith('--') ? null : (rest.shift() as string);
+  const lsn = position === null || position === 'latest' ? noLsn : parseLsn(position);
+  if (lsn === null) throw new WireError('XX000', `invalid LSN in basebackup command: ${position}`);
+  rest.forEach((flag, at) => {
+    if (!flags.includes(flag))
+      throw new WireError('XX000', `invalid parameter for basebackup command: ${flag}`);
+    if (rest.indexOf(flag) !== at)
+      throw new WireError('XX000', `duplicate parameter for basebackup command: ${flag}`);
+  });
+  return { tenantId, timelineId, lsn, gzip: rest.includes('--gzip'), replica: rest.includes('--replica') };
+}
+
+/** Serves base backups as a Neon pageserver does. */
+export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
+  serveWire({
+    password: async (token) =>
+      isToken(token, served.token) ? null : new WireError('XX000', 'JWT authentication error'),
+    async onQuery(session, text) {
+      if (/^set\s/i.test(text)) return session.complete('SET');
+      const command = parseBasebackup(text);
+      const known =
+        command.tenantId.toLowerCase() === served.tenantId &&
+        command.timelineId.toLowerCase() === served.timelineId;
+      if (!known) throw new WireError('XX000', 'not found');
+      await send(session, served, command, log);
+    },
+  });
+
+async function send(
+  session: WireSession,
+  { timeline }: ServedTimeline,
+  command: BasebackupCommand,
+  log: Log,
+): Promise<void> {
+  // compute_ctl says in its start-up options what it is going to be; a copy for anybody else may not write.
+  const mode = startupOptions(session.parameters.get('options') ?? '').get('neon.compute_mode');
+  const primary = mode === 'primary' && !command.replica;
+  const { snapshot, release } = await timeline.snapshot(primary, command.lsn, session.signal);
+  try {
+    log.info(
+      { base: snapshot.base.number, segments: snapshot.segments.length, generation: snapshot.generation },
+      'sending a base backup',
+    );
+    await session.copyOut(command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot), 'SELECT 1');
+  } catch (error) {
+    if (isAbort(error)) log.info('the client left before the end of its base backup');
+    else log.error({ err: error }, 'the base backup broke off');
+    throw error;
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,135 @@
+import { rmSync, truncateSync } from 'node:fs';
+import { raceAbort, sleep } from '../../core/clock.ts';
+import { inline } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { startProcess } from '../../supervisor/process.ts';
+import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
+import { endByPidFile, endProcess, findProcesses, writePidFile } from '../process-identity.ts';
+import { type Socket, type Tools, conninfo } from '../tools.ts';
+import { type ComputeIdentity, awaitCompute, ensureSlot, slotName, standbyName } from './compute-link.ts';
+import type { TimelineDir } from './layout.ts';
+import { isComplete, listSegments } from './segments.ts';
+
+export interface ReceiverOptions {
+  readonly dir: TimelineDir;
+  readonly server: Socket;
+  readonly tools: Tools;
+  readonly walSegmentBytes: number;
+  readonly log: Log;
+  /** Why this compute must not be received from; null when it may. */
+  readonly refusal: (compute: ComputeIdentity) => string | null;
+}
+
+const refusedMs = 250;
+const failedMs = 25;
+
+/** Keeps pg_receivewal attached to the compute, until it is stopped. */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  #running: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null;
+  #attachment: AbortController | null = null;
+  #lastComplaint = '';
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+  }
+
+  /** Aborts when the attachment ends; null while nothing is attached. */
+  get attached(): AbortSignal | null {
+    return this.#attachment?.signal ?? null;
+  }
+
+  start(): void {
+    if (this.#running !== null) return;
+    const abort = new AbortController();
+    this.#running = { abort, ended: this.#keepAttached(abort.signal) };
+  }
+
+  /** Resolves when pg_receivewal has ended: after that nothing is written, and nothing acknowledged. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    running.abort.abort();
+    await running.ended;
+    this.#running = null;
+  }
+
+  async #keepAttached(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        const compute = await awaitCompute(this.#options.server, signal);
+        const refusal = this.#options.refusal(compute);
+        if (refusal === null) await this.#attach(signal);
+        else {
+          this.#complain(refusal);
+          await sleep(refusedMs, signal);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#complain(inline(error));
+        await sleep(failedMs, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #attach(signal: AbortSignal): Promise<void> {
+    const { dir, server, tools, walSegmentBytes, log } = this.#options;
+    await ensureSlot(server, signal);
+    dropUnpadded(dir.wal, walSegmentBytes);
+    const said: string[] = [];
+    const child = await startProcess({
+      command: tools.postgres.sibling('pg_receivewal'),
+      args: [
+        ...['-d', conninfo(server, standbyName), '--no-password', '-D', dir.wal],
+        ...['--slot', slotName, '--synchronous', '--no-loop'],
+      ],
+      env: tools.env,
+      cwd: '/',
+      runAs: tools.runAs,
+      stdout: 'ignore',
+      onStderrLine: (line) => said.push(line),
+    });
+    const attachment = new AbortController();
+    try {
+      writePidFile(dir.receiverPid, child.pid);
+      this.#attachment = attachment;
+      this.#lastComplaint = '';
+      log.info({ pid: child.pid }, 'receiving WAL from the compute');
+      const exit = await raceAbort(child.closed, signal);
+      log.info(
+        { code: exit.code, signal: exit.signal, said: said.slice(-3).join('; ') },
+        'pg_receivewal ended',
+      );
+    } finally {
+      this.#attachment = null;
+      attachment.abort();
+      await stopProcess(child, termThenKill(1000), new AbortController().signal);
+      rmSync(dir.receiverPid, { force: true });
+    }
+    // It ends at once when the slot is still held by a connection that broke; the server frees it in a moment.
+    await sleep(failedMs, signal);
+  }
+
+  /** Says it once, not at every try. */
+  #complain(text: string): void {
+    if (text === this.#lastComplaint) return;
+    this.#lastComplaint = text;
+    this.#options.log.warn(`not receiving WAL: ${text}`);
+  }
+}
+
+/** A crash while pg_receivewal filled a new segment with zeros leaves a short file, on which it would fail for ever.
+ *  No WAL is in it yet. */
+function dropUnpadded(walDir: string, segmentBytes: number): void {
+  const last = listSegments(walDir, segmentBytes).at(-1);
+  if (last?.partial === true && !isComplete(last, segmentBytes)) truncateSync(last.path, 0);
+}
+
+/** Ends a pg_receivewal that outlived its storage, so that only one writes to the directory. */
+export async function endOrphans(dir: TimelineDir, signal: AbortSignal): Promise<void> {
+  await endByPidFile(dir.receiverPid, 'pg_receivewal of an earlier run', 1000, signal);
+  const ours = (line: string): boolean =>
+    /^\S*pg_receivewal /.test(line) && ` ${line} `.includes(` -D ${dir.wal} `);
+  for (const orphan of findProcesses(ours))
+    await endProcess(orphan, 'an orphaned pg_receivewal', 1000, signal);
+}

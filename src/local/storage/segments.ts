@@ -1,0 +1,52 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** WAL of a timeline that never changes: the embedded storage serves timeline 1 only. */
+export const timelineNumber = 1;
+
+export interface Segment {
+  /** Number of the segment since position 0. */
+  readonly number: number;
+  /** The name under which Postgres knows it. */
+  readonly name: string;
+  readonly path: string;
+  /** Still being received: the file is called `<name>.partial`. */
+  readonly partial: boolean;
+}
+
+const perLogFile = (segmentBytes: number): number => 0x1_0000_0000 / segmentBytes;
+const hex = (value: number): string => value.toString(16).toUpperCase().padStart(8, '0');
+
+/** `000000010000000000000002`: timeline, high and low part of the number.
+ *  @see https://www.postgresql.org/docs/current/wal-internals.html */
+export function segmentName(number: number, segmentBytes: number): string {
+  const per = perLogFile(segmentBytes);
+  return hex(timelineNumber) + hex(Math.floor(number / per)) + hex(number % per);
+}
+
+/** The number in a segment's file name; null for every other file and for other timelines. */
+export function segmentNumber(name: string, segmentBytes: number): number | null {
+  const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);
+  if (match === null || Number.parseInt(match[1] as string, 16) !== timelineNumber) return null;
+  const low = Number.parseInt(match[3] as string, 16);
+  return low >= perLogFile(segmentBytes)
+    ? null
+    : Number.parseInt(match[2] as string, 16) * perLogFile(segmentBytes) + low;
+}
+
+/** The received segments in order. Of a segment that is there whole and as a partial file the whole one counts. */
+export function listSegments(walDir: string, segmentBytes: number): Segment[] {
+  const found = new Map<number, Segment>();
+  for (const file of readdirSync(walDir)) {
+    const partial = file.endsWith('.partial');
+    const name = partial ? file.slice(0, -'.partial'.length) : file;
+    const number = segmentNumber(name, segmentBytes);
+    if (number === null || (partial && found.has(number))) continue;
+    found.set(number, { number, name, path: join(walDir, file), partial });
+  }
+  return [...found.values()].toSorted((a, b) => a.number - b.number);
+}
+
+/** True when the file has its full size: pg_receivewal makes a segment full of zeros before it writes into it. */
+export const isComplete = (segment: Segment, segmentBytes: number): boolean =>
+  statSync(segment.path, { throwIfNoEntry: false })?.size === segmentBytes;

@@ -1,0 +1,115 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ComputeError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { formatLsn } from '../../core/lsn.ts';
+import { Secret } from '../../core/secret.ts';
+import type { WireServer } from '../../wire/server.ts';
+import { localSpec } from '../spec.ts';
+import type { LocalDir, LocalState } from '../state.ts';
+import type { Tools } from '../tools.ts';
+import { keepCompact } from './compaction.ts';
+import { closeHttp, controlPlane } from './control-plane.ts';
+import { timelineDir } from './layout.ts';
+import { pageserver } from './pageserver.ts';
+import { endOrphans } from './receiver.ts';
+import { safekeeper } from './safekeeper.ts';
+import { Timeline } from './timeline.ts';
+
+export interface ServeOptions {
+  readonly dir: LocalDir;
+  readonly state: LocalState;
+  readonly tools: Tools;
+  readonly log: Log;
+  readonly maxWalBytes: number;
+}
+
+export interface RunningStorage {
+  readonly timeline: Timeline;
+  /** Stops serving, then the receiver. Resolves when nothing is left. */
+  close(): Promise<void>;
+}
+
+const loopback = '127.0.0.1';
+const closeMs = 2000;
+
+/** Opens everything: pageserver, safekeeper, control plane, receiver and compaction. The timeline must exist.
+ *  @throws ComputeError `port`, `local_storage` */
+export async function serveStorage(options: ServeOptions, signal: AbortSignal): Promise<RunningStorage> {
+  const { dir, state, tools, log } = options;
+  const { tenantId, timelineId, ports } = state;
+  const files = timelineDir(dir.storage, tenantId, timelineId);
+  await endOrphans(files, signal);
+  const server = { dir: dir.run, port: ports.postgres };
+  const timeline = new Timeline({ dir: files, server, tools, log });
+  const served = { tenantId, timelineId, timeline, token: new Secret(state.storageToken) };
+  const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
+  const http = controlPlane({
+    computeId: state.computeId,
+    token: new Secret(state.controlPlaneToken),
+    spec: () => localSpec(dir, state, ports),
+    status: () => storageStatus(timeline, options.maxWalBytes),
+    log,
+  });
+  const stopping = new AbortController();
+  let compaction: Promise<void> = Promise.resolve();
+  const close = async (): Promise<void> => {
+    stopping.abort();
+    const limit = AbortSignal.timeout(closeMs);
+    await Promise.all([closeHttp(http), ...Object.values(wire).map((one) => one.close(limit))]);
+    await compaction;
+    await timeline.receiver.stop();
+  };
+  try {
+    await open('pageserver', wire.pageserver, ports.pageserver);
+    await open('safekeeper', wire.safekeeper, ports.safekeeper);
+    await open('control plane', http, ports.controlPlane);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  timeline.receiver.start();
+  compaction = keepCompact(
+    { timeline, server, tools, log, maxWalBytes: options.maxWalBytes },
+    stopping.signal,
+  );
+  return { timeline, close };
+}
+
+async function open(what: string, server: WireServer | Server, port: number): Promise<AddressInfo> {
+  try {
+    if (!('address' in server)) return await server.listen(port, loopback);
+    server.listen(port, loopback);
+    await once(server, 'listening');
+    return server.address() as AddressInfo;
+  } catch (cause) {
+    throw new ComputeError('port', `the ${what} of the local storage cannot listen on ${loopback}:${port}`, {
+      cause,
+      hint: 'see who uses the port (ss -ltnp), or choose others: compute-local up --new-ports',
+    });
+  }
+}
+
+export interface StorageStatus {
+  readonly end_lsn: string;
+  readonly base: { readonly number: number; readonly start_lsn: string; readonly postgres_major: number };
+  readonly wal_bytes: number;
+  readonly compaction_at_bytes: number;
+  /** The compute is being received from. */
+  readonly attached: boolean;
+  readonly generation: number;
+}
+
+const storageStatus = (timeline: Timeline, maxWalBytes: number): StorageStatus => ({
+  end_lsn: formatLsn(timeline.end()),
+  base: {
+    number: timeline.base.number,
+    start_lsn: formatLsn(timeline.base.startLsn),
+    postgres_major: timeline.base.postgresMajor,
+  },
+  wal_bytes: timeline.walBytes(),
+  compaction_at_bytes: maxWalBytes,
+  attached: timeline.receiver.attached !== null,
+  generation: timeline.generation,
+});

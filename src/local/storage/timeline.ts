@@ -1,0 +1,188 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { sleep } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { type Lsn, formatLsn } from '../../core/lsn.ts';
+import { fsyncPath } from '../durable.ts';
+import type { Socket, Tools } from '../tools.ts';
+import type { Snapshot } from './archive.ts';
+import type { ComputeIdentity } from './compute-link.ts';
+import { Fence } from './fence.ts';
+import { type Base, type TimelineDir, currentBase, removeOtherBases, removeUnfinished } from './layout.ts';
+import { Receiver } from './receiver.ts';
+import { type Segment, isComplete, listSegments } from './segments.ts';
+import { WalEnd } from './wal-end.ts';
+
+export interface TimelineOptions {
+  readonly dir: TimelineDir;
+  readonly server: Socket;
+  readonly tools: Tools;
+  readonly log: Log;
+}
+
+/** How long a base backup waits for a position that has not been received yet. */
+const arrivalMs = 30_000;
+
+/** One timeline: its base, the WAL received since, and the compute that writes to it. */
+export class Timeline {
+  readonly dir: TimelineDir;
+  readonly receiver: Receiver;
+  readonly #fence: Fence;
+  #base: Base;
+  #walEnd: WalEnd;
+  #readers = 0;
+  #handover: Promise<unknown> = Promise.resolve();
+
+  /** @throws ComputeError `local_storage` when there is no base */
+  constructor({ dir, server, tools, log }: TimelineOptions) {
+    const base = currentBase(dir);
+    if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
+    this.dir = dir;
+    this.#base = base;
+    this.#walEnd = new WalEnd(dir.wal, base.walSegmentBytes, base.startLsn);
+    this.#fence = new Fence(dir);
+    this.receiver = new Receiver({
+      ...{ dir, server, tools, log, walSegmentBytes: base.walSegmentBytes },
+      refusal: (compute) => this.#refusal(compute),
+    });
+    removeUnfinished(dir);
+    this.#removeObsolete();
+  }
+
+  get base(): Base {
+    return this.#base;
+  }
+
+  get generation(): number {
+    return this.#fence.generation;
+  }
+
+  /** The end of the last whole record received. */
+  end(): Lsn {
+    return this.#walEnd.find() ?? this.#base.stopLsn;
+  }
+
+  /** Bytes that a start has to replay. */
+  walBytes(): number {
+    return Number(this.end() - this.#base.startLsn);
+  }
+
+  /** Everything needed to answer a base backup; `release` it when it has been sent.
+   *  @param primary true: the compute that is made from it becomes the only writer, every other is shut out first
+   *  @param lsn must have been received; `0n` for whatever there is
+   *  @throws ComputeError `not_found` for a position outside of what is stored */
+  async snapshot(
+    primary: boolean,
+    lsn: Lsn,
+    signal: AbortSignal,
+  ): Promise<{ snapshot: Snapshot; release: () => void }> {
+    await this.#arrived(lsn, signal);
+    if (!primary) return this.#read(null);
+    // One after the other: each stops the receiver before it looks at the WAL.
+    const mine = this.#handover.then(async () => {
+      signal.throwIfAborted();
+      await this.receiver.stop();
+      try {
+        return this.#read(this.#fence.next());
+      } finally {
+        this.receiver.start();
+      }
+    });
+    this.#handover = mine.catch(() => {});
+    return mine;
+  }
+
+  /** Puts a finished base into use. What only the old one needs goes when nobody reads it any more. */
+  useNewBase(): void {
+    this.#base = currentBase(this.dir) ?? this.#base;
+    this.#walEnd = new WalEnd(this.dir.wal, this.#base.walSegmentBytes, this.#base.startLsn);
+    this.#removeObsolete();
+  }
+
+  /** Removes old bases and the WAL before the one in use, unless somebody reads them. */
+  #removeObsolete(): void {
+    if (this.#readers > 0) return;
+    removeOtherBases(this.dir, this.#base);
+    const first = this.#firstSegment();
+    const old = this.#segments().filter((segment) => segment.number < first);
+    for (const segment of old) rmSync(segment.path);
+    if (old.length > 0) fsyncPath(this.dir.wal);
+  }
+
+  /** Makes sure that the WAL from the segment before `lsn` on is on disk. */
+  syncFrom(lsn: Lsn): void {
+    const first = Math.floor(Number(lsn) / this.#base.walSegmentBytes) - 1;
+    for (const segment of this.#segments()) if (segment.number >= first) fsyncPath(nowAt(segment));
+  }
+
+  #firstSegment(): number {
+    return Math.floor(Number(this.#base.startLsn) / this.#base.walSegmentBytes);
+  }
+
+  #segments(): Segment[] {
+    return listSegments(this.dir.wal, this.#base.walSegmentBytes);
+  }
+
+  #read(generation: number | null): { snapshot: Snapshot; release: () => void } {
+    const { walSegmentBytes } = this.#base;
+    const first = this.#firstSegment();
+    const segments = this.#segments().filter(
+      (segment) => segment.number >= first && (!segment.partial || isComplete(segment, walSegmentBytes)),
+    );
+    segments.forEach((segment, at) => {
+      const whole = isComplete(segment, walSegmentBytes) && (!segment.partial || at === segments.length - 1);
+      if (segment.number === first + at && whole) return;
+      throw new ComputeError('local_storage', `the WAL in ${this.dir.wal} is damaged at ${segment.name}`);
+    });
+    const last = segments.at(-1);
+    if (last === undefined) throw new ComputeError('local_storage', `there is no WAL in ${this.dir.wal}`);
+    const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
+    this.#readers++;
+    let released = false;
+    const release = (): void => {
+      if (released) return;
+      released = true;
+      this.#readers--;
+      this.#removeObsolete();
+    };
+    return { snapshot: { base: this.#base, segments, partial, generation }, release };
+  }
+
+  async #arrived(lsn: Lsn, signal: AbortSignal): Promise<void> {
+    if (lsn === 0n) return;
+    if (lsn < this.#base.stopLsn) {
+      throw new ComputeError(
+        'not_found',
+        `LSN ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.#base.stopLsn)}`,
+      );
+    }
+    for (let waitedMs = 0; this.end() < lsn; waitedMs += 20) {
+      if (waitedMs >= arrivalMs) {
+        throw new ComputeError(
+          'not_found',
+          `LSN ${formatLsn(lsn)} did not arrive within ${arrivalMs} ms: the timeline ends at ${formatLsn(this.end())}`,
+        );
+      }
+      await sleep(20, signal);
+    }
+  }
+
+  #refusal(compute: ComputeIdentity): string | null {
+    if (compute.systemId !== this.#base.systemId) {
+      return `the server at the socket is another database system (${compute.systemId}, not ${this.#base.systemId})`;
+    }
+    if (compute.generation === this.#fence.generation) return null;
+    const made = compute.generation === null ? 'not made by this storage' : `number ${compute.generation}`;
+    return `the compute is fenced: it is ${made}, and only number ${this.#fence.generation} may write`;
+  }
+}
+
+/** Received to its end since it was listed, a segment has got its final name. */
+const nowAt = ({ path, partial }: Segment): string =>
+  partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
+
+function readWhole(segment: Segment, bytes: number): Buffer {
+  const content = readFileSync(nowAt(segment));
+  if (content.length === bytes) return content;
+  throw new ComputeError('local_storage', `${segment.path} has ${content.length} bytes instead of ${bytes}`);
+}

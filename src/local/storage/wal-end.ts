@@ -1,0 +1,133 @@
+import { type Lsn } from '../../core/lsn.ts';
+import { crc32c } from './crc32c.ts';
+import { type Segment, listSegments } from './segments.ts';
+import { WalPages, pageBytes } from './wal-pages.ts';
+
+const headerBytes = 24;
+const crcAt = 20;
+const maxRecordBytes = 1020 * 1024 * 1024;
+const align = (value: number): number => Math.ceil(value / 8) * 8;
+
+/** A place in the WAL: the end of a valid record and where that record began. */
+interface Position {
+  readonly end: number;
+  readonly previous: number | null;
+}
+
+/** Finds the end of the last valid record in received WAL, the place to which Postgres would recover.
+ *  Remembers it: asking again only reads what came since.
+ *  @see src/backend/access/transam/xlogreader.c of PostgreSQL, whose checks these are */
+export class WalEnd {
+  readonly #dir: string;
+  readonly #segmentBytes: number;
+  /** Where a record begins for certain: the start of the base. */
+  readonly #start: number;
+  #known: Position | null = null;
+
+  constructor(dir: string, segmentBytes: number, start: Lsn) {
+    this.#dir = dir;
+    this.#segmentBytes = segmentBytes;
+    this.#start = Number(start);
+  }
+
+  /** The end of the last valid record, null when there is none after the start. */
+  find(): Lsn | null {
+    const pages = new WalPages(this.#dir, this.#segmentBytes);
+    try {
+      this.#known = this.#search(pages);
+    } finally {
+      pages.close();
+    }
+    return this.#known === null ? null : (BigInt(this.#known.end) as Lsn);
+  }
+
+  #search(pages: WalPages): Position | null {
+    const newest = this.#newest();
+    if (newest === null) return this.#known;
+    const first = Math.floor(this.#start / this.#segmentBytes);
+    const from = this.#known === null ? -1 : Math.floor(this.#known.end / this.#segmentBytes);
+    if (this.#known !== null && newest.number - from <= 1) return follow(pages, this.#known);
+    // Too far to follow: begin at the last segment, or before it when no record begins and ends there.
+    for (let number = newest.number; number > Math.max(first, from); number--) {
+      const begin = firstRecord(pages, number * this.#segmentBytes);
+      const found = begin === null ? null : follow(pages, { end: begin, previous: null });
+      if (found !== null && found.previous !== null) return found;
+    }
+    const found = follow(pages, this.#known ?? { end: this.#start, previous: null });
+    return found.previous === null ? null : found;
+  }
+
+  #newest(): Segment | null {
+    return listSegments(this.#dir, this.#segmentBytes).at(-1) ?? null;
+  }
+}
+
+function follow(pages: WalPages, from: Position): Position {
+  for (let position = from; ;) {
+    const next = readRecord(pages, position);
+    if (next === null) return position;
+    position = next;
+  }
+}
+
+/** Where the first record of a segment begins, behind the rest of one from the segment before; null when nowhere. */
+function firstRecord(pages: WalPages, segmentStart: number): number | null {
+  for (let at = segmentStart; at < segmentStart + pages.segmentBytes; at += pageBytes) {
+    const page = pages.page(at);
+    if (page === null) return null;
+    const begin = page.headerBytes + align(page.remaining);
+    if (begin < pageBytes) return at + begin;
+    if (begin === pageBytes) return at + pageBytes;
+  }
+  return null;
+}
+
+/** The end of the record that begins at `from.end`, null when no valid record does (yet). */
+function readRecord(pages: WalPages, from: Position): Position | null {
+  let at = from.end - (from.end % pageBytes);
+  let page = pages.page(at);
+  if (page === null) return null;
+  if (from.end % pageBytes !== 0 && from.end % pageBytes < page.headerBytes) return null;
+  let offset = Math.max(from.end - at, page.headerBytes);
+  if (from.end === at && page.remaining > 0) return null;
+  const start = at + offset;
+  const total = page.bytes.readUInt32LE(offset);
+  if (total < headerBytes || total > maxRecordBytes) return null;
+  const parts: Buffer[] = [];
+  for (let got = 0; ;) {
+    const part = page.bytes.subarray(offset, Math.min(pageBytes, offset + total - got));
+    parts.push(part);
+    got += part.length;
+    offset += part.length;
+    // Look at the header before following a length that may be garbage.
+    if (parts.length === 1 && !plausible(part, from)) return null;
+    if (got === total) break;
+    at += pageBytes;
+    page = pages.page(at);
+    if (page === null) return null;
+    // A new writer found the record incomplete and went on here instead.
+    if (page.overwrites) return readRecord(pages, { end: at, previous: from.previous });
+    if (page.remaining !== total - got) return null;
+    offset = page.headerBytes;
+  }
+  const record = Buffer.concat(parts, total);
+  if (!plausible(record, from) || !intact(record)) return null;
+  const end = at + align(offset);
+  return { end: isSwitch(record) ? nextSegment(end, pages.segmentBytes) : end, previous: start };
+}
+
+/** The back link must name the record before. A header cut by the page end is judged once it is whole. */
+function plausible(record: Buffer, from: Position): boolean {
+  if (record.length < 16 || from.previous === null) return true;
+  return Number(record.readBigUInt64LE(8)) === from.previous;
+}
+
+/** The checksum covers the data first, then the header up to the checksum itself. */
+const intact = (record: Buffer): boolean =>
+  crc32c(record.subarray(0, crcAt), crc32c(record.subarray(headerBytes))) === record.readUInt32LE(crcAt);
+
+/** XLOG_SWITCH of resource manager 0: the rest of its segment is empty. */
+const isSwitch = (record: Buffer): boolean => record[17] === 0 && ((record[16] as number) & 0xf0) === 0x40;
+
+const nextSegment = (end: number, segmentBytes: number): number =>
+  Math.ceil(end / segmentBytes) * segmentBytes;
