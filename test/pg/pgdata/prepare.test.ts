@@ -125,6 +125,19 @@ test.runIf(mayMount)('a mounted volume is emptied in place, one mounted inside s
   }
 });
 
+test.runIf(mayMount)('a data directory with a volume mounted inside is not moved aside', async () => {
+  fill(pgdata);
+  mkdirSync(join(pgdata, 'pg_wal'));
+  execFileSync('mount', ['-t', 'tmpfs', 'none', join(pgdata, 'pg_wal')]);
+  try {
+    await prepare(pgdata);
+    expect(readdirSync(home)).toEqual(['pgdata']);
+    expect(readdirSync(pgdata)).toEqual(['pg_wal']);
+  } finally {
+    execFileSync('umount', [join(pgdata, 'pg_wal')]);
+  }
+});
+
 test('between two tries of a base backup everything goes, the directory stays', async () => {
   await prepare(pgdata);
   const { ino } = statSync(pgdata);

@@ -6,6 +6,7 @@ import { findPostgresOf } from '../../../src/supervisor/pgdata-processes.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import {
   busySession,
+  cleanUp,
   editPidFile,
   end,
   eventually,
@@ -27,7 +28,7 @@ beforeEach(async () => {
   cluster = await startCluster();
   pid = cluster.postmaster.pid as number;
 });
-afterEach(() => cluster.stop());
+afterEach(() => cleanUp(cluster));
 
 test('a living postmaster of an earlier run is stopped fast, with its children', async () => {
   expect(await stop(cluster.dataDir)).toBeGreaterThan(1);
@@ -42,6 +43,7 @@ test('a postmaster that was stopped by SIGSTOP ends too', async () => {
   process.kill(pid, 'SIGSTOP');
   await stop(cluster.dataDir);
   expect(lives(pid)).toBe(false);
+  expect(cluster.log()).toContain('received fast shutdown request');
 });
 
 test('a postmaster that does not obey is killed, with every backend', async () => {

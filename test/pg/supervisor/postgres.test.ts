@@ -7,6 +7,7 @@ import { startPostgres } from '../../../src/supervisor/postgres.ts';
 import type { Cluster } from '../../support/cluster.ts';
 import {
   busySession,
+  cleanUp,
   clientOptions,
   eventually,
   lives,
@@ -21,7 +22,7 @@ let cluster: Cluster;
 beforeEach(async () => {
   cluster = await stoppedCluster();
 });
-afterEach(() => cluster.stop());
+afterEach(() => cleanUp(cluster));
 
 const query = async (sql: string): Promise<unknown> =>
   withPg(cluster.target, clientOptions, async (pg) => (await pg.query(sql)).rows[0]);

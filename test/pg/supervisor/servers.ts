@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { withPg } from '../../../src/pg/client.ts';
 import { locatePostgres } from '../../../src/supervisor/postgres-bin.ts';
 import { type PostgresOptions, startPostgres } from '../../../src/supervisor/postgres.ts';
+import { findPostgresOf } from '../../../src/supervisor/pgdata-processes.ts';
 import { readStat } from '../../../src/supervisor/proc.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { osUser } from '../../support/postgres-versions.ts';
@@ -32,6 +33,12 @@ export async function stoppedCluster(): Promise<Cluster> {
 export async function end(cluster: Cluster, signal: NodeJS.Signals): Promise<void> {
   cluster.postmaster.kill(signal);
   await eventually('the postmaster ends', () => !lives(cluster.postmaster.pid as number));
+}
+
+/** Ends whatever a failed test has left of the server, and removes its directory. */
+export async function cleanUp(cluster: Cluster): Promise<void> {
+  for (const { pid } of findPostgresOf(cluster.dataDir).processes) process.kill(pid, 'SIGKILL');
+  await cluster.stop();
 }
 
 /** Options for `startPostgres` on that directory; its log lines go to the returned array. */
