@@ -52,7 +52,7 @@ function proxyFor(protocol: string, env: NodeJS.ProcessEnv): string {
 const read = (env: NodeJS.ProcessEnv, name: string): string => env[name.toLowerCase()] || env[name] || '';
 
 async function proxied(get: HttpGet, proxy: string): Promise<HttpAnswer> {
-  const { EnvHttpProxyAgent, request } = await import('undici');
+  const { default: undici } = await import('undici');
   const noProxy = read(get.env, 'NO_PROXY');
   // A proxy forwards what it may read, and passes through what is encrypted.
   const proxyTunnel = get.url.startsWith('https:');

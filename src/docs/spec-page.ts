@@ -66,9 +66,7 @@ function typeText(schema: SchemaNode): string {
 
 /** Types with a section of their own; the others are listed inside the section that uses them. */
 function nameOf(node: SchemaNode): string | undefined {
-  const found = types.find(
-    ([, schema]) => unwrap(schema).entries === node.entries && node.entries,
-  );
+  const found = types.find(([, schema]) => unwrap(schema).entries === node.entries && node.entries);
   return found === undefined ? undefined : `[${found[0]}](#${found[0].toLowerCase().replaceAll(' ', '-')})`;
 }
 
