@@ -3,14 +3,17 @@ import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { readFileSync } from 'node:fs';
+import { migrationsForBundle } from './migrations-plugin.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
+const programs = { compute_ctl: 'src/cli.ts', 'compute-local': 'src/local/cli.ts' };
+
 rmSync(`${root}/dist`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { compute_ctl: 'src/cli.ts', 'compute-local': 'src/local/cli.ts' },
+  entryPoints: programs,
   outdir: 'dist',
   bundle: true,
   splitting: true,
@@ -21,6 +24,7 @@ await build({
   sourcemap: 'linked',
   sourcesContent: false,
   external: ['pg-native'],
+  plugins: [migrationsForBundle],
   // Its main file hides its imports from the bundler; the ES build does not.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: {

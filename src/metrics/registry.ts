@@ -71,18 +71,18 @@ export class Metrics {
 
   async #write(): Promise<string> {
     const families = names.map((name) => [name, [...this.#family(name).values()]] as const);
-    const { Counter, Gauge, Registry } = await import('prom-client');
+    const { default: prom } = await import('prom-client');
     const texts = families
       .filter(([, samples]) => samples.length > 0)
       .map(([name, samples]) => {
         const { type, help, labels } = definitions[name];
-        const registry = new Registry();
+        const registry = new prom.Registry();
         const options = { name, help, labelNames: labels, registers: [registry] };
         if (type === 'counter') {
-          const counter = new Counter(options);
+          const counter = new prom.Counter(options);
           for (const sample of samples) counter.inc(sample.labels, sample.value);
         } else {
-          const gauge = new Gauge(options);
+          const gauge = new prom.Gauge(options);
           for (const sample of samples) gauge.set(sample.labels, sample.value);
         }
         return registry.getSingleMetricAsString(name);

@@ -21,8 +21,8 @@ export async function receiveCopy(
   idleMs: number,
   signal: AbortSignal,
 ): Promise<CopyOut> {
-  const { to } = await import('pg-copy-streams');
-  const stream = client.query(to(command));
+  const { default: copyStreams } = await import('pg-copy-streams');
+  const stream = client.query(copyStreams.to(command));
   const done = new AbortController();
   let failure: unknown = null;
   let received = 0;

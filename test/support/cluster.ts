@@ -40,7 +40,7 @@ export async function freePort(): Promise<number> {
 const asOsUser = osUser ?? {};
 
 /** A freshly initialised data directory for `postgres`, made once per version and copied from then on. */
-function template(postgres: Installed): string {
+export function initialised(postgres: Installed): string {
   const dir = `/var/tmp/compute-ctl-test-template-${postgres.major}`;
   if (existsSync(dir)) return dir;
   const fresh = join(scratchDir('initdb'), 'data');
@@ -70,7 +70,7 @@ export async function startCluster(options: { postgres?: Installed; conf?: strin
   const postgres = options.postgres ?? defaultPostgres();
   const home = scratchDir('pg');
   const dataDir = join(home, 'data');
-  cpSync(template(postgres), dataDir, { recursive: true, preserveTimestamps: true });
+  cpSync(initialised(postgres), dataDir, { recursive: true, preserveTimestamps: true });
   if (osUser !== null) execFileSync('chown', ['-R', `${osUser.uid}:${osUser.gid}`, dataDir]);
   chmodSync(dataDir, 0o700);
   const port = await freePort();

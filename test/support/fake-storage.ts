@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 import * as wire from '../../src/wire/messages.ts';
 import { WireError, type WireOptions, type WireSession, serveWire } from '../../src/wire/server.ts';
 
@@ -162,7 +162,7 @@ async function start<Script extends CommonScript & { fault?: string }>(
   return fake;
 }
 
-export interface TarballEntry extends Omit<Partial<Headers>, 'name'> {
+export interface TarballEntry extends Pick<Partial<Header>, 'type' | 'mode' | 'linkname' | 'mtime'> {
   readonly name: string;
   readonly body?: string | Buffer;
 }

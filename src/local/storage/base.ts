@@ -111,8 +111,8 @@ async function store(
 
 /** The entries of pg_basebackup's archive that belong to the timeline, named without `./`. */
 async function* repacked(archive: Readable, onLabel: (content: Buffer) => void): AsyncGenerator<TarEntry> {
-  const { extract } = await import('tar-stream');
-  const parser = extract();
+  const { default: tar } = await import('tar-stream');
+  const parser = tar.extract();
   const parsed = pipeline(archive, parser).catch((error: Error) => parser.destroy(error));
   for await (const entry of parser) {
     const { header } = entry;

@@ -15,8 +15,8 @@ export const tarEndBytes = 1024;
 export async function* writeTar(
   entries: AsyncIterable<TarEntry> | Iterable<TarEntry>,
 ): AsyncGenerator<Buffer> {
-  const { pack } = await import('tar-stream');
-  const tar = pack();
+  const { default: tarStream } = await import('tar-stream');
+  const tar = tarStream.pack();
   const write = (entry: TarEntry): Promise<void> =>
     new Promise((resolve, reject) => {
       const sink = tar.entry(header(entry), (error) => (error == null ? resolve() : reject(error)));
