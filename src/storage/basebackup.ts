@@ -108,16 +108,16 @@ async function attempts(
 ): Promise<BasebackupFigures> {
   const endMs = monotonicMs() + limits.totalMs;
   for (let attempt = 0; ; attempt++) {
-    let running: Promise<BasebackupFigures> | null = null;
+    const running: Promise<BasebackupFigures>[] = [];
     try {
       const leftMs = Math.max(1, Math.ceil(endMs - monotonicMs()));
       return await withDeadline('the base backup', leftMs, signal, (inTime) => {
-        running = fetchOnce(context, limits, connect, lsn, inTime);
-        return running;
+        running.push(fetchOnce(context, limits, connect, lsn, inTime));
+        return Promise.race(running);
       });
     } catch (error) {
       // It tidies up even when its time is over; nobody may use the directory before that.
-      await Promise.allSettled([running]);
+      await Promise.allSettled(running);
       signal.throwIfAborted();
       const pauseMs = Math.trunc(500 * 1.5 ** attempt * (1 + Math.random() * 0.2));
       const last = attempt >= limits.retries || !mayHeal(error) || monotonicMs() + pauseMs > endMs;

@@ -189,13 +189,14 @@ function headerName(header: Buffer): string {
 function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: number }): void {
   for (let at = 0; at < body.length;) {
     const space = body.indexOf(0x20, at);
-    const stated = body.toString('latin1', at, space === -1 ? at : Math.min(space, at + 10));
-    const length = /^\d{1,7}$/.test(stated) ? Number(stated) : 0;
-    const record = body.toString('utf8', space + 1, at + length - 1);
-    const equals = record.indexOf('=');
-    if (at + length > body.length || equals < 1 || body[at + length - 1] !== 0x0a) {
+    const digits = space === -1 ? '' : body.toString('latin1', at, Math.min(space, at + 10));
+    const end = at + Number(digits);
+    if (!/^[1-9]\d{0,6}$/.test(digits) || end > body.length || end <= space || body[end - 1] !== 0x0a) {
       throw new TarError('a pax header is malformed');
     }
+    const record = body.toString('utf8', space + 1, end - 1);
+    const equals = record.indexOf('=');
+    if (equals < 1) throw new TarError('a pax header is malformed');
     const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
     if (key === 'path') next.path = value;
     else if (key === 'linkpath') next.linkpath = value;
@@ -203,6 +204,6 @@ function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: 
       if (!/^\d{1,15}$/.test(value)) throw new TarError('a pax header states a size that is no number');
       next.size = Number(value);
     }
-    at += length;
+    at = end;
   }
 }
