@@ -1,0 +1,171 @@
+import { closeSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { ComputeError } from '../core/errors.ts';
+import { type RunningProcess, startProcess } from '../supervisor/process.ts';
+import { stopProcess } from '../supervisor/stop-process.ts';
+import { untilRunning } from './compute-api.ts';
+import { type StorageEvent, parseEvent } from './events.ts';
+import type { Kept } from './keeper.ts';
+import { openLog } from './prepare.ts';
+import { writePidFile } from './process-identity.ts';
+import type { Report } from './report.ts';
+import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
+import { type Tools, binDirOf } from './tools.ts';
+
+export interface UpContext {
+  readonly dir: LocalDir;
+  readonly state: LocalState;
+  readonly tools: Tools;
+  readonly osUser: string;
+  readonly compactAtBytes: number;
+  readonly report: Report;
+  /** Where the built programs lie. */
+  readonly programs: string;
+  /** Aborts when there is no more patience: children are killed at once. */
+  readonly hurry: AbortSignal;
+}
+
+/** Both programs lie side by side; a link in a bin directory leads there. */
+export const programDir = (): string => dirname(realpathSync(process.argv[1] as string));
+
+const startLimitSeconds = 600;
+/** How long compute_ctl shows why a start failed. We ask many times a second. */
+const exitGraceMs = 2000;
+
+async function startNode(
+  context: UpContext,
+  name: string,
+  args: readonly string[],
+  pidFile: string,
+  options: { env?: NodeJS.ProcessEnv; piped: boolean },
+): Promise<RunningProcess> {
+  const log = openLog(context.dir, name);
+  try {
+    const child = await startProcess({
+      command: process.execPath,
+      args: [join(context.programs, `${name === 'storage' ? 'compute-local' : name}.js`), ...args],
+      env: { ...process.env, ...options.env },
+      cwd: '/',
+      runAs: null,
+      stdin: options.piped ? 'pipe' : 'ignore',
+      stdout: options.piped ? 'pipe' : log.fd,
+      stderr: log.fd,
+      // A Ctrl-C in the terminal is for us alone: we stop the children in the right order.
+      detached: true,
+    });
+    writePidFile(pidFile, child.pid);
+    return child;
+  } finally {
+    closeSync(log.fd);
+  }
+}
+
+export function storageChild(context: UpContext, onReady: () => void): Kept {
+  const { dir, tools, report } = context;
+  const args = [
+    ...['storage', '--dir', dir.root, '--pg-bin-dir', binDirOf(tools), '--os-user', context.osUser],
+    ...['--compact-at', String(context.compactAtBytes)],
+  ];
+  return {
+    name: 'the storage',
+    start: () => startNode(context, 'storage', args, dir.storagePid, { piped: true }),
+    ready: (child, signal) =>
+      untilReady(child.stdout as Readable, signal, (event) => showProgress(event, report)),
+    stop: (child) => stopNicely(child, 20_000, context.hurry),
+    onReady(restart) {
+      if (restart) report.event('storage-restarted', {}, 'The storage runs again.');
+      else onReady();
+    },
+    onExit: ({ code, signal }, _wasReady, nextMs) =>
+      report.event(
+        'storage-exited',
+        { code, signal, restart_in_ms: nextMs },
+        exitText('The storage', code, signal),
+      ),
+  };
+}
+
+const exitText = (who: string, code: number | null, signal: string | null): string =>
+  `${who} ended (${code === null ? signal : `exit code ${code}`}); starting it again.`;
+
+function showProgress(event: StorageEvent, report: Report): void {
+  if (event.event !== 'progress') return;
+  const { step, bytes } = event;
+  if (step === 'initdb') report.progress('Making a new, empty cluster ...', '');
+  if (step === 'start') report.progress('Starting it once ...', '');
+  if (step === 'base')
+    report.progress(
+      'Taking the first base backup ...',
+      bytes === null ? '' : `${(bytes / 1e6).toFixed(0)} MB`,
+    );
+}
+
+/** Reads the daemon's events up to `ready`, and on, so that its pipe never fills.
+ *  @throws ComputeError `local_storage` with the daemon's own reason */
+function untilReady(
+  stdout: Readable,
+  signal: AbortSignal,
+  onEvent: (event: StorageEvent) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: stdout });
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    lines.on('line', (line) => {
+      const event = parseEvent(line);
+      if (event === null) return;
+      onEvent(event);
+      if (event.event === 'ready') resolve();
+      if (event.event === 'failed') {
+        const hint = event.hint === null ? {} : { hint: event.hint };
+        reject(new ComputeError('local_storage', event.message, hint));
+      }
+    });
+  });
+}
+
+export function computeChild(context: UpContext, onReady: () => void): Kept {
+  const { dir, state, tools, report } = context;
+  const { ports } = state;
+  const args = [
+    ...['-p', `http://127.0.0.1:${ports.controlPlane}`, '-i', state.computeId, '-D', dir.pgdata],
+    ...['-C', `postgresql://cloud_admin@${encodeURIComponent(dir.run)}:${ports.postgres}/postgres`],
+    ...['-b', tools.postgres.path, '--os-user', context.osUser],
+    ...[
+      '--external-http-port',
+      String(ports.externalHttp),
+      '--internal-http-port',
+      String(ports.internalHttp),
+    ],
+    ...['--start-timeout', String(startLimitSeconds), '--exit-grace-ms', String(exitGraceMs)],
+  ];
+  const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
+  return {
+    name: 'compute_ctl',
+    start: () => startNode(context, 'compute_ctl', args, dir.computePid, { env, piped: false }),
+    ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
+    stop: (child) => stopNicely(child, 110_000, context.hurry),
+    onReady(restart) {
+      if (restart)
+        report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute runs again.');
+      else onReady();
+    },
+    onExit: ({ code, signal }, _wasReady, nextMs) =>
+      report.event(
+        'compute-exited',
+        { code, signal, restart_in_ms: nextMs },
+        exitText('The compute', code, signal),
+      ),
+  };
+}
+
+/** SIGTERM, and SIGKILL after `graceMs`; a second SIGTERM and a short grace when there is no more patience. */
+async function stopNicely(child: RunningProcess, graceMs: number, hurry: AbortSignal): Promise<void> {
+  const steps = [
+    { signal: 'SIGTERM', graceMs, patient: true },
+    { signal: 'SIGTERM', graceMs: 7000 },
+    { signal: 'SIGKILL', graceMs: 5000 },
+  ] as const;
+  if (child.exit === null) await stopProcess(child, steps, hurry);
+}

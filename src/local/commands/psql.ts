@@ -1,0 +1,23 @@
+import { existsSync } from 'node:fs';
+import { startProcess } from '../../supervisor/process.ts';
+import type { Tools } from '../tools.ts';
+import { type LocalDir, stateOf } from '../state.ts';
+
+const exitBySignal = 128;
+
+/** Runs psql in this terminal, logged in. The password travels in the environment, where `ps` does not show it. */
+export async function psql(dir: LocalDir, tools: Tools, args: readonly string[]): Promise<number> {
+  const { user, password, database, ports } = stateOf(dir);
+  const own = tools.postgres.sibling('psql');
+  // Ctrl-C is for psql, which cancels the statement.
+  process.on('SIGINT', () => {});
+  const child = await startProcess({
+    command: existsSync(own) ? own : 'psql',
+    args: [`postgresql://${user}@127.0.0.1:${ports.postgres}/${database}`, ...args],
+    env: { ...process.env, PGPASSWORD: password },
+    runAs: null,
+    ...{ stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' },
+  });
+  const { code } = await child.exited;
+  return code ?? exitBySignal;
+}

@@ -1,0 +1,23 @@
+import { rmSync } from 'node:fs';
+import type { Log } from '../../core/log.ts';
+import { endLeftovers } from '../leftovers.ts';
+import { endProcess, readPidFile } from '../process-identity.ts';
+import type { Report } from '../report.ts';
+import { type LocalDir, readState } from '../state.ts';
+
+/** What a stop of Postgres may take, and then some. */
+const graceMs = 140_000;
+
+/** Ends `up` and everything it started, also when `up` itself is gone already. Fine when nothing runs. */
+export async function stop(dir: LocalDir, report: Report, log: Log, signal: AbortSignal): Promise<number> {
+  const running = readPidFile(dir.upPid);
+  if (running !== null) {
+    report.progress(`Stopping pid ${running.pid} ...`, '');
+    await endProcess(running, 'compute-local up', graceMs, signal);
+  }
+  const left = await endLeftovers(dir, readState(dir), log, signal);
+  rmSync(dir.upPid, { force: true });
+  const was = running !== null || left.length > 0;
+  report.event('stopped', { was_running: was }, was ? 'Stopped.' : `Nothing runs in ${dir.root}.`);
+  return 0;
+}

@@ -1,0 +1,88 @@
+import { existsSync } from 'node:fs';
+import { ComputeError, inline } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { findRunAs } from '../../supervisor/os-user.ts';
+import type { StorageEvent } from '../events.ts';
+import { endLeftoverCompute } from '../leftovers.ts';
+import { type LocalDir, type LocalState, stateOf } from '../state.ts';
+import { initialise } from '../storage/initialise.ts';
+import { currentBase, timelineDir } from '../storage/layout.ts';
+import { serveStorage } from '../storage/serve.ts';
+import { type Tools, findTools } from '../tools.ts';
+
+export interface StorageOptions {
+  readonly osUser: string;
+  readonly pgBinDir: string | null;
+  readonly compactAtBytes: number;
+}
+
+/** A reader that is gone is noticed by stdin; what is said to nobody does not matter. */
+const tell = (event: StorageEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
+
+/** Why the daemon stops. */
+type Reason = 'signal' | 'parent';
+
+/** The storage daemon: serves one timeline until a signal, or until its parent is gone (stdin ends). */
+export async function storageDaemon(dir: LocalDir, options: StorageOptions, log: Log): Promise<number> {
+  process.stdout.on('error', () => {});
+  const stop = new AbortController();
+  const asked = stopRequests(stop);
+  try {
+    const state = stateOf(dir);
+    const tools = await toolsFor(dir, state, options, stop.signal);
+    await ensureTimeline(dir, state, tools, stop.signal);
+    const maxWalBytes = options.compactAtBytes;
+    const storage = await serveStorage({ dir, state, tools, log, maxWalBytes }, stop.signal);
+    log.info({ ...state.ports, dir: dir.root }, 'the local storage is ready');
+    tell({ event: 'ready' });
+    const reason = await asked;
+    log.info(reason === 'signal' ? 'asked to stop' : 'compute-local up is gone: stopping');
+    // Nobody else is left who would end the compute, and without its storage it can commit nothing.
+    if (reason === 'parent') await endLeftoverCompute(dir, log, new AbortController().signal);
+    await storage.close();
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) return 0;
+    log.error(`the local storage failed: ${inline(error)}`);
+    const hint = error instanceof ComputeError ? (error.hint ?? null) : null;
+    tell({ event: 'failed', message: inline(error), hint });
+    return 1;
+  }
+}
+
+function stopRequests(stop: AbortController): Promise<Reason> {
+  return new Promise((resolve) => {
+    const because = (reason: Reason) => (): void => {
+      stop.abort();
+      resolve(reason);
+    };
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, because('signal'));
+    process.stdin.on('end', because('parent')).on('error', because('parent')).resume();
+  });
+}
+
+/** An existing timeline only fits the PostgreSQL that made it. */
+export async function toolsFor(
+  dir: LocalDir,
+  state: LocalState | null,
+  { osUser, pgBinDir }: Pick<StorageOptions, 'osUser' | 'pgBinDir'>,
+  signal: AbortSignal,
+): Promise<Tools> {
+  const files = state === null ? null : timelineDir(dir.storage, state.tenantId, state.timelineId);
+  const major = files === null ? null : (currentBase(files)?.postgresMajor ?? null);
+  return findTools(pgBinDir, major, await findRunAs(osUser), signal);
+}
+
+async function ensureTimeline(
+  dir: LocalDir,
+  { tenantId, timelineId }: LocalState,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = timelineDir(dir.storage, tenantId, timelineId);
+  if (existsSync(files.root)) return;
+  const onProgress = (step: 'initdb' | 'start' | 'base', bytes?: number): void =>
+    tell({ event: 'progress', step, bytes: bytes ?? null });
+  const socketDir = dir.run;
+  await initialise({ storageDir: dir.storage, tenantId, timelineId, socketDir, tools, onProgress }, signal);
+}

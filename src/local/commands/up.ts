@@ -1,0 +1,170 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { raceAbort } from '../../core/clock.ts';
+import { ComputeError, isAbort } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
+import { keepRunning } from '../keeper.ts';
+import { endLeftovers } from '../leftovers.ts';
+import { lockDir } from '../lock.ts';
+import { choosePorts, isFree } from '../ports.ts';
+import { prepareDirs } from '../prepare.ts';
+import { writePidFile } from '../process-identity.ts';
+import { type Report, failureText } from '../report.ts';
+import {
+  type LocalDir,
+  type LocalState,
+  connectionUrl,
+  createState,
+  readState,
+  writeState,
+} from '../state.ts';
+import { type StorageOptions, toolsFor } from './storage.ts';
+
+export interface UpOptions extends StorageOptions {
+  /** TCP port of Postgres; null: keep or choose. */
+  readonly port: number | null;
+  /** Port of the authenticated HTTP server; null: keep or choose. */
+  readonly httpPort: number | null;
+  /** Choose another port for each one that is taken. */
+  readonly newPorts: boolean;
+}
+
+/** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
+ *  @returns the exit code */
+export async function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) hurry.abort();
+      else report.event('stopping', { signal }, 'Stopping (once more to hurry) ...');
+      stop.abort();
+    });
+  }
+  try {
+    await prepareAndRun(dir, options, { report, log, stop, hurry: hurry.signal });
+    report.event('stopped', {}, 'Stopped. The data stays in the storage.');
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted && isAbort(error)) return 0;
+    const text = failureText(error);
+    report.event('failed', { message: text }, null);
+    process.stderr.write(`${text}\n`);
+    return 1;
+  }
+}
+
+interface Running {
+  readonly report: Report;
+  readonly log: Log;
+  readonly stop: AbortController;
+  readonly hurry: AbortSignal;
+}
+
+async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
+  const { report, log, stop, hurry } = running;
+  const known = readState(dir);
+  const tools = await toolsFor(dir, known, options, stop.signal);
+  await prepareDirs(dir, tools.runAs, stop.signal);
+  const lock = await lockDir(dir);
+  try {
+    writePidFile(dir.upPid, process.pid);
+    const ended = await endLeftovers(dir, known, log, stop.signal);
+    if (ended.length > 0)
+      report.event(
+        'leftovers',
+        { ended: ended.join(', ') },
+        `Ended ${ended.join(' and ')} of an earlier run.`,
+      );
+    const state = await stateFor(dir, known, options);
+    const { postgres } = tools;
+    report.event(
+      'starting',
+      { dir: dir.root, postgres: postgres.version, bin_dir: postgres.dir },
+      `PostgreSQL ${postgres.version} from ${postgres.dir}; everything is kept in ${dir.root}`,
+    );
+    const { osUser, compactAtBytes } = options;
+    const context = { dir, state, tools, osUser, compactAtBytes, report, programs: programDir(), hurry };
+    await runChildren(context, stop);
+  } finally {
+    for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
+    await lock.release();
+  }
+}
+
+/** The compute needs the storage until its very end: that is stopped only when the compute is gone. */
+async function runChildren(context: UpContext, stop: AbortController): Promise<void> {
+  const stopStorage = new AbortController();
+  const giveUp = (error: unknown): never => {
+    stop.abort();
+    throw error;
+  };
+  let storageReady = (): void => {};
+  const ready = new Promise<void>((resolve) => (storageReady = resolve));
+  const storage = keepRunning(storageChild(context, storageReady), stopStorage.signal).catch(giveUp);
+  const compute = raceAbort(ready, stop.signal)
+    .then(() => context.report.progress('Starting Postgres ...', ''))
+    .then(() =>
+      keepRunning(
+        computeChild(context, () => announce(context)),
+        stop.signal,
+      ),
+    )
+    .catch((error: unknown) => {
+      if (!isAbort(error) || !stop.signal.aborted) giveUp(withLog(context, error));
+    });
+  try {
+    await compute;
+  } finally {
+    stopStorage.abort();
+    // When both failed, the storage failed first.
+    await storage;
+  }
+}
+
+const withLog = ({ dir }: UpContext, error: unknown): unknown =>
+  error instanceof ComputeError && error.hint === undefined
+    ? new ComputeError(error.code, error.message, {
+        cause: error.cause,
+        hint: `its log is ${join(dir.log, 'compute_ctl.log')}`,
+      })
+    : error;
+
+function announce({ state, dir, report }: UpContext): void {
+  const url = connectionUrl(state);
+  const http = `http://127.0.0.1:${state.ports.externalHttp}`;
+  const lines = [
+    '',
+    `  Postgres  ${url}`,
+    `  HTTP API  ${http}  (public: /metrics /livez /readyz /startupz; token for the rest: compute-local token)`,
+    `  Internal  http://127.0.0.1:${state.ports.internalHttp}`,
+    `  Logs      ${dir.log}`,
+    '',
+    'Ready. Ctrl-C stops everything.',
+  ];
+  report.event(
+    'ready',
+    { url, http, internal_http: `http://127.0.0.1:${state.ports.internalHttp}`, pid: process.pid },
+    lines.join('\n'),
+  );
+}
+
+/** Ports and secrets of earlier runs are kept, so that the URL stays the same. */
+async function stateFor(dir: LocalDir, known: LocalState | null, options: UpOptions): Promise<LocalState> {
+  const asked = {
+    ...(options.port === null ? {} : { postgres: options.port }),
+    ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
+  };
+  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked });
+  const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
+  const state = { ...known, ports: { ...kept, ...asked } };
+  const { postgres } = state.ports;
+  if (!(await isFree(postgres))) {
+    throw new ComputeError('port', `another program uses port ${postgres}, the one of this compute`, {
+      hint: 'stop it (ss -ltnp shows who), or choose another port with --port or --new-ports',
+    });
+  }
+  if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
+  return state;
+}

@@ -1,0 +1,31 @@
+import { raceAbort } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import { leftoverLimits, stopLeftover } from '../supervisor/leftover.ts';
+import { endByPidFile } from './process-identity.ts';
+import type { LocalDir, LocalState } from './state.ts';
+import { timelineDir } from './storage/layout.ts';
+import { endOrphans } from './storage/receiver.ts';
+
+/** compute_ctl stops Postgres itself, which may take it a while. */
+const computeGraceMs = 30_000;
+const storageGraceMs = 10_000;
+
+/** Ends compute_ctl of an earlier run, and its Postgres if that is left. True when there was one. */
+export async function endLeftoverCompute(dir: LocalDir, log: Log, signal: AbortSignal): Promise<boolean> {
+  const compute = await endByPidFile(dir.computePid, 'compute_ctl of an earlier run', computeGraceMs, signal);
+  const postgres = await raceAbort(stopLeftover(dir.pgdata, leftoverLimits, log, signal), signal);
+  return compute || postgres > 0;
+}
+
+/** Ends whatever a killed `up` left behind: the compute first, so that its last WAL still arrives. Names what it ended. */
+export async function endLeftovers(
+  dir: LocalDir,
+  state: LocalState | null,
+  log: Log,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const compute = await endLeftoverCompute(dir, log, signal);
+  const storage = await endByPidFile(dir.storagePid, 'the storage of an earlier run', storageGraceMs, signal);
+  if (state !== null) await endOrphans(timelineDir(dir.storage, state.tenantId, state.timelineId), signal);
+  return [compute ? 'the compute' : '', storage ? 'the storage' : ''].filter((what) => what !== '');
+}

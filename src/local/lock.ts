@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import { type PgdataLock, lockPgdata } from '../pgdata/lock.ts';
+import { readPidFile } from './process-identity.ts';
+import type { LocalDir } from './state.ts';
+
+/** Keeps a second `up` or `reset` off the directory. The kernel gives the lock back however its holder ends.
+ *  @throws ComputeError `conflict` */
+export async function lockDir(dir: LocalDir): Promise<PgdataLock> {
+  try {
+    return await lockPgdata(join(dir.root, 'up'));
+  } catch (error) {
+    if (!(error instanceof ComputeError) || error.code !== 'pgdata_locked') throw error;
+    const holder = readPidFile(dir.upPid);
+    const who = holder === null ? 'another compute-local' : `compute-local with pid ${holder.pid}`;
+    throw new ComputeError('conflict', `${who} works in ${dir.root} already`, {
+      hint: 'stop it with: compute-local stop (or use another directory: --dir)',
+    });
+  }
+}

@@ -1,0 +1,25 @@
+import { chmodSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkReachable } from '../pgdata/parent.ts';
+import type { RunAs } from '../supervisor/os-user.ts';
+import { ownDir } from './durable.ts';
+import type { LocalDir } from './state.ts';
+
+/** Makes the directories. The OS user of Postgres must get through to its own.
+ *  @throws ComputeError `pgdata_refused` naming the directory that bars the way */
+export async function prepareDirs(dir: LocalDir, runAs: RunAs, signal: AbortSignal): Promise<void> {
+  mkdirSync(dir.root, { recursive: true, mode: 0o755 });
+  for (const path of [dir.storage, dir.log]) mkdirSync(path, { recursive: true, mode: 0o755 });
+  ownDir(dir.run, 0o700, runAs);
+  chmodSync(dir.run, 0o700);
+  await checkReachable(dir.pgdata, runAs, signal);
+}
+
+const largestLogBytes = 10 * 1024 * 1024;
+
+/** Opens a log file for appending. A large one is put aside first; one earlier file is kept. */
+export function openLog(dir: LocalDir, name: string): { path: string; fd: number } {
+  const path = join(dir.log, `${name}.log`);
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > largestLogBytes) renameSync(path, `${path}.1`);
+  return { path, fd: openSync(path, 'a', 0o640) };
+}

@@ -1,0 +1,64 @@
+import { ComputeError, inline } from '../core/errors.ts';
+
+export type Fields = Readonly<Record<string, string | number | boolean | null>>;
+
+/** Tells people, or programs, what happens. */
+export interface Report {
+  /** Something happened. People read `text`, programs get `event` and `fields`; `text` null is for programs only. */
+  event(event: string, fields: Fields, text: string | null): void;
+  /** Something goes on. On a terminal the line is rewritten, elsewhere each `what` is said once. */
+  progress(what: string, done: string): void;
+}
+
+/** @param json one JSON object a line instead of sentences */
+export function createReport(out: NodeJS.WriteStream, json: boolean): Report {
+  let open = '';
+  let last = '';
+  const write = (text: string): void => {
+    // A reader that left must not end the compute.
+    if (out.writable) out.write(text);
+  };
+  out.on('error', () => {});
+  if (json) {
+    return {
+      event: (event, fields) =>
+        write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`),
+      progress(what, done) {
+        if (what !== last)
+          write(`${JSON.stringify({ time: new Date().toISOString(), event: 'progress', what, done })}\n`);
+        last = what;
+      },
+    };
+  }
+  const close = (): void => {
+    if (open !== '') write('\n');
+    open = '';
+  };
+  return {
+    event(_event, _fields, text) {
+      if (text === null) return;
+      close();
+      write(`${text}\n`);
+    },
+    progress(what, done) {
+      if (!out.isTTY) {
+        if (what !== last) write(`${what}\n`);
+      } else {
+        if (what !== last) close();
+        const line = done === '' ? what : `${what} ${done}`;
+        write(`\r${line.padEnd(open.length)}`);
+        open = line;
+      }
+      last = what;
+    },
+  };
+}
+
+/** The sentence for a failure, and what to do about it. */
+export function failureText(error: unknown): string {
+  const lines = [`Error: ${inline(error)}`];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
+  }
+  return lines.join('\n');
+}
