@@ -26,7 +26,8 @@ export const neonExtension: Phase = {
     const statements: Sql[] = [];
     if (!installed.relocatable) statements.push(relocatable);
     if (installed.schema !== 'neon') statements.push(sql`alter extension neon set schema neon`);
-    if (installed.version !== newest) statements.push(sql`alter extension neon update`);
+    // The update takes the mark from the control file again.
+    if (installed.version !== newest) statements.push(sql`alter extension neon update`, relocatable);
     return statements.length === 0 ? [] : [unit('batch', 'bring up to date', object, statements)];
   },
 };

@@ -79,3 +79,22 @@ export const md5 = (password: string, role: string): string =>
   createHash('md5')
     .update(password + role)
     .digest('hex');
+
+/** Runs `work` and fails when it made the server write. No transaction got an id, which is exact; and the WAL did not
+ *  grow, which takes a few tries, because reading may clean up pages and the server writes a record now and then. */
+export async function withoutWrite(cluster: Cluster, work: () => Promise<unknown>): Promise<void> {
+  const transactions = (): Promise<unknown> =>
+    value(cluster.target, 'select pg_snapshot_xmax(pg_current_snapshot())::text');
+  const position = (): Promise<unknown> => value(cluster.target, 'select pg_current_wal_insert_lsn()::text');
+  const log = cluster.log().length;
+  for (let tries = 1; ; tries++) {
+    const before = { transactions: await transactions(), position: await position() };
+    await work();
+    const after = { transactions: await transactions(), position: await position() };
+    if (after.transactions !== before.transactions) throw new Error('a transaction was given an id');
+    if (after.position === before.position) break;
+    if (tries === 5) throw new Error('the WAL grew every time');
+  }
+  if (cluster.log().slice(log).includes('statement:'))
+    throw new Error('a statement that modifies was logged');
+}
