@@ -41,9 +41,14 @@ export interface Rig {
   spec(changes?: object): Record<string, unknown>;
   config(spec: object | null): object;
   /** Writes a config file and starts the program on it. */
-  start(options?: { spec?: object | null; args?: readonly string[]; env?: NodeJS.ProcessEnv }): Program;
+  start(options?: {
+    spec?: object | null;
+    args?: readonly string[];
+    env?: NodeJS.ProcessEnv;
+    httpPort?: number;
+  }): Program;
   /** Starts the program with just these arguments besides directory, port and grace time. */
-  run(args: readonly string[], env?: NodeJS.ProcessEnv): Program;
+  run(args: readonly string[], env?: NodeJS.ProcessEnv, httpPort?: number): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Waits for a status; a program that has exited is the end of hope. */
   until(status: string, limitMs?: number): Promise<Record<string, unknown>>;
@@ -90,10 +95,10 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   });
   const config = (given: object | null): object => ({ spec: given, compute_ctl_config: { jwks: keys.jwks } });
 
-  const run: Rig['run'] = (args, env = {}) => {
+  const run: Rig['run'] = (args, env = {}, http = httpPort) => {
     const common = ['-D', pgdata, '-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
-    const ports = ['--external-http-port', String(httpPort), '--internal-http-port', String(internalPort)];
-    const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '300', ...args], {
+    const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
+    const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '1500', ...args], {
       PATH: `${postgres.bindir}:${process.env['PATH']}`,
       NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '0',
       ...env,
@@ -122,10 +127,10 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
     safekeeper,
     spec,
     config,
-    start({ spec: given = spec(), args = [], env = {} } = {}) {
+    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort } = {}) {
       const file = join(home, 'config.json');
       writeFileSync(file, JSON.stringify(config(given)));
-      return run(['-c', file, '-i', 'compute-1', ...args], env);
+      return run(['-c', file, '-i', 'compute-1', ...args], env, http);
     },
     run,
     http,

@@ -33,8 +33,13 @@ export function startProgram(
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const closed = new Promise((resolve) => child.once('close', resolve));
   const ended = new Promise<number | NodeJS.Signals>((resolve) =>
-    child.once('close', (code, signal) => resolve(code ?? signal ?? -1)),
+    child.once('exit', (code, signal) => {
+      // Its last words are still on their way; a Postgres that outlives it keeps the pipes open, though.
+      const result = (): void => resolve(code ?? signal ?? -1);
+      void Promise.race([closed, new Promise((wait) => setTimeout(wait, 300))]).then(result);
+    }),
   );
   const output = (): string => `--- stdout\n${stdout}\n--- stderr\n${stderr}`;
   return {
