@@ -39,7 +39,7 @@ export async function getJson<T>(url: string, token: string, signal: AbortSignal
   }
 }
 
-const pollMs = 50;
+const pollMs = 100;
 
 /** Waits until the compute runs.
  *  @throws ComputeError `postgres_start` with the reason it gives when it failed; `deadline` */

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { isAbort } from '../../core/errors.ts';
@@ -17,7 +17,7 @@ export interface ComputeIdentity {
   readonly generation: number | null;
 }
 
-const quickMs = 10;
+const quickMs = 5;
 const slowMs = 50;
 const quickForMs = 30_000;
 const connectMs = 5000;
@@ -25,13 +25,25 @@ const connectMs = 5000;
 /** Waits until a server answers at the socket, and asks it who it is. The compute's first commits wait for us, so
  *  this looks often; less often when nothing has been there for half a minute. */
 export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
-  const path = join(server.dir, `.s.PGSQL.${server.port}`);
   for (let waitedMs = 0; ;) {
-    const identity = existsSync(path) ? await tryIdentity(server, signal) : null;
+    const identity = isReady(server) ? await tryIdentity(server, signal) : null;
     if (identity !== null) return identity;
     const pause = waitedMs < quickForMs ? quickMs : slowMs;
     await sleep(pause, signal);
     waitedMs += pause;
+  }
+}
+
+/** Follows the socket's lock file to the data directory, whose postmaster.pid tells what the postmaster is doing: a
+ *  connection would only be refused, with a FATAL line in its log.
+ *  @see src/include/utils/pidfile.h of PostgreSQL for the lines of both files */
+function isReady({ dir, port }: Socket): boolean {
+  try {
+    const [, dataDir = ''] = readFileSync(join(dir, `.s.PGSQL.${port}.lock`), 'utf8').split('\n');
+    const status = readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n')[7];
+    return status?.trim() === 'ready';
+  } catch {
+    return false;
   }
 }
 
