@@ -1,5 +1,5 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, isAbort } from '../core/errors.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 
 export interface CopyOut {
@@ -29,7 +29,8 @@ export async function receiveCopy(
   let heardMs = monotonicMs();
   const finished = new Promise<void>((resolve, reject) => {
     stream.on('error', (error) => {
-      failure ??= error;
+      // An abort only says that our side stopped reading; why is known there.
+      if (!isAbort(error)) failure ??= error;
       reject(error);
     });
     client.once('drain', resolve);

@@ -1,6 +1,5 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
 import { TarError, TarReader } from './tar.ts';
@@ -21,6 +20,9 @@ export interface UnpackResult {
 /** zlib's default of 16 KiB makes node's inflate two to three times slower. */
 const inflateBytes = 256 * 1024;
 
+/** Compressed bytes that may lie ready for zlib, so that its thread never waits for the next message. */
+const waitingBytes = 1024 * 1024;
+
 /** Unpacks an archive while it arrives, holding no more than a few pieces of it. Reads `source` to its very end,
  *  past the end mark of the archive, and so sees errors that are reported there. What was written before a failure
  *  stays: the caller empties the directory.
@@ -33,14 +35,10 @@ export async function unpack(
 ): Promise<UnpackResult> {
   const extractor = new Extractor(options);
   const reader = new TarReader(extractor);
-  const read = async (pieces: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const piece of pieces) reader.push(piece);
-  };
+  const push = (piece: Buffer): void => reader.push(piece);
   try {
-    if (options.gzip) {
-      const input = Readable.from(source, { objectMode: true });
-      await pipeline(input, createGunzip({ chunkSize: inflateBytes }), read, { signal });
-    } else await pipeline(source, read, { signal });
+    if (options.gzip) await inflate(source, push, signal);
+    else for await (const piece of source) push(piece);
     reader.end();
     extractor.finish();
   } catch (error) {
@@ -49,6 +47,61 @@ export async function unpack(
     extractor.abandon();
   }
   return { files: extractor.files, bytes: extractor.bytes, names: extractor.names };
+}
+
+/** Not `pipeline`: that would report the abort of a stream in place of what made it stop. The first failure of any
+ *  side, or the abort, ends all waiting at once. */
+async function inflate(
+  source: AsyncIterable<Buffer>,
+  push: (piece: Buffer) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const broken = new AbortController();
+  const options = { chunkSize: inflateBytes, writableHighWaterMark: waitingBytes };
+  const gunzip = createGunzip(options);
+  let over = false;
+  let wake = (): void => {};
+  gunzip.on('drain', () => wake());
+  const ended = new Promise<void>((resolve) => {
+    gunzip.once('end', () => {
+      over = true;
+      wake();
+      resolve();
+    });
+  });
+  const take = (piece: Buffer): void => {
+    try {
+      if (!broken.signal.aborted) push(piece);
+    } catch (error) {
+      broken.abort(error);
+    }
+  };
+  gunzip.on('error', (error) => broken.abort(error));
+  // A tick later, because zlib's thread goes on with the next piece only when this handler has returned.
+  gunzip.on('data', (piece: Buffer) => process.nextTick(take, piece));
+  const chunks = source[Symbol.asyncIterator]();
+  const feed = async (): Promise<void> => {
+    let fed = 0;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      fed += next.value.length;
+      if (over || gunzip.write(next.value)) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    if (!over) gunzip.end();
+    await ended;
+    // zlib stops without a word at a zero byte behind its last member.
+    if (gunzip.bytesWritten < fed)
+      throw new TarError('there is something behind the end of the compressed data');
+  };
+  try {
+    await raceAbort(feed(), AbortSignal.any([signal, broken.signal]));
+  } finally {
+    gunzip.destroy();
+    // Not awaited: it waits for the piece that is under way, which may never come.
+    chunks.return?.().catch(() => {});
+  }
 }
 
 function explain(error: unknown): unknown {

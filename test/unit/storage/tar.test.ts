@@ -39,6 +39,16 @@ function read(archive: Buffer, sizes: readonly number[] = [archive.length]): See
   return seen;
 }
 
+/** What reading throws, null when it does not. */
+function outcome(archive: Buffer, sizes?: readonly number[]): unknown {
+  try {
+    read(archive, sizes);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
 const name = fc
   .array(fc.string({ minLength: 1, maxLength: 60 }), { minLength: 1, maxLength: 5 })
   .map((parts) => parts.join('/').replaceAll('\0', '').replaceAll(/\/+$/g, ''))
@@ -110,12 +120,14 @@ test('a block of garbage after the end is refused', async () => {
 
 test('one flipped bit in a header is noticed', async () => {
   const archive = await makeTarball([{ name: 'a' }], { gzip: false });
-  for (let bit = 0; bit < 512 * 8; bit++) {
+  const checksum = (bit: number): boolean => bit >= 148 * 8 && bit < 156 * 8;
+  const bits = Array.from({ length: 512 * 8 }, (_, bit) => bit).filter((bit) => !checksum(bit));
+  const unnoticed = bits.filter((bit) => {
     const broken = Buffer.from(archive);
     broken[bit >> 3] = (broken[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    const inChecksumText = bit >> 3 >= 148 && bit >> 3 < 156;
-    if (!inChecksumText) expect(() => read(broken), `bit ${bit}`).toThrow(TarError);
-  }
+    return !(outcome(broken) instanceof TarError);
+  });
+  expect(unnoticed).toEqual([]);
 });
 
 /** A header whose checksum is right, whatever else is in it. */
@@ -154,15 +166,7 @@ test('headers of garbage with a right checksum are read or refused, never anythi
         Buffer.alloc(1024 - body.length),
         Buffer.alloc(1024),
       ]);
-      const refused = ((): unknown => {
-        try {
-          read(archive, sizes);
-          return new TarError('none');
-        } catch (error) {
-          return error;
-        }
-      })();
-      expect(refused).toBeInstanceOf(TarError);
+      expect(outcome(archive, sizes) ?? new TarError('none')).toBeInstanceOf(TarError);
     }),
     { numRuns: 500, endOnFailure: true },
   );

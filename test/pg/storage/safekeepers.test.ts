@@ -1,0 +1,191 @@
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLog } from '../../../src/core/log.ts';
+import { Secret } from '../../../src/core/secret.ts';
+import { checkSafekeepers } from '../../../src/storage/safekeepers.ts';
+import { type SyncContext, syncAtShutdown, syncSafekeepers } from '../../../src/storage/sync.ts';
+import { freePort, scratchDir } from '../../support/cluster.ts';
+import { type FakeStorage, type SafekeeperScript, startFakeSafekeeper } from '../../support/fake-storage.ts';
+
+const never = new AbortController().signal;
+const [X, Y] = ['0/169B1D8', '0/169B2A0'];
+const good: SafekeeperScript = { flush: X, commit: X };
+const fakes: FakeStorage<SafekeeperScript>[] = [];
+
+async function addresses(scripts: readonly (SafekeeperScript | 'down')[]): Promise<string[]> {
+  return Promise.all(
+    scripts.map(async (script) => {
+      if (script === 'down') return `127.0.0.1:${await freePort()}`;
+      const fake = await startFakeSafekeeper(script);
+      fakes.push(fake);
+      return fake.address;
+    }),
+  );
+}
+
+const ask = (safekeepers: readonly string[], token: Secret | null = null) =>
+  checkSafekeepers({ safekeepers, tenantId: 't', timelineId: 'l', token }, never);
+
+afterEach(async () => {
+  await Promise.all(fakes.splice(0).map((fake) => fake.stop()));
+});
+
+describe('over real sockets', () => {
+  test.each<[string, readonly (SafekeeperScript | 'down')[], boolean]>([
+    ['three agree', [good, good, good], true],
+    ['one is down', ['down', good, good], true],
+    ['one is silent', [{ ...good, fault: 'silent' }, good, good], true],
+    ['one is silent before the log-in', [{ ...good, fault: 'silent-login' }, good, good], true],
+    ['one answers after 30 ms, with more WAL', [{ flush: Y, commit: X, delayMs: 30 }, good, good], false],
+    ['one answers too late, with more WAL', [{ flush: Y, commit: X, delayMs: 400 }, good, good], true],
+    ['one is down and one too late', ['down', good, { ...good, delayMs: 400 }], false],
+    ['one does not know the timeline', [good, { fault: 'unknown' }, good], true],
+    ['nobody knows the timeline', [{ fault: 'unknown' }, { fault: 'unknown' }, { fault: 'unknown' }], false],
+    ['all are empty', [{}, {}, {}], true],
+    ['one, alone', [good], true],
+    ['two, one down', [good, 'down'], false],
+    ['four, two down', [good, good, 'down', 'down'], false],
+    ['one reports an error', [good, good, { fault: 'error' }], true],
+    ['two report errors', [good, { fault: 'error' }, { fault: 'error' }], false],
+    ['one closes, one half-closes', [{ fault: 'close' }, good, { fault: 'half-close' }], false],
+    ['one speaks another protocol', [{ fault: 'garbage' }, good, good], true],
+    ['one leaves a column out', [{ ...good, fault: 'missing-column' }, good], false],
+    ['one has NULL', [{ flush: X, commit: null }, good], false],
+    ['one has no LSN', [{ flush: X, commit: 'x/y' }, good], false],
+  ])('%s', async (_, scripts, synced) => {
+    const { verdict, checkMs } = await ask(await addresses(scripts));
+    expect(Object.keys(verdict)).toEqual([synced ? 'synced' : 'unknown']);
+    expect(checkMs).toBeLessThan(2000);
+  });
+});
+
+test('the token is sent when it is asked for, with the ids in the options', async () => {
+  const [address = ''] = await addresses([{ ...good, token: 'secret' }]);
+  expect((await ask([address], new Secret('secret'))).verdict).toHaveProperty('synced');
+  expect((await ask([address], new Secret('wrong'))).verdict).toEqual({
+    unknown: expect.stringContaining('JWT authentication error') as string,
+  });
+  const [login] = fakes[0]?.logins ?? [];
+  expect(login?.get('options')).toBe('-c timeline_id=l tenant_id=t');
+  expect(login?.get('user')).toBe('no_user');
+});
+
+test.each([
+  '',
+  ':',
+  'host:port',
+  'g#1:host:5454',
+  'host:5454?nonsense=1',
+  'a,b:1',
+  '127.0.0.1:99999',
+  '%zz:1',
+])('the malformed address %j is a reason, not a crash', async (address) => {
+  expect((await ask([address])).verdict).toEqual({
+    unknown: expect.stringContaining('connection string') as string,
+  });
+});
+
+test('an abort ends the question', async () => {
+  const safekeepers = await addresses([{ fault: 'silent' }]);
+  const signal = AbortSignal.timeout(20);
+  const asking = checkSafekeepers({ safekeepers, tenantId: 't', timelineId: 'l', token: null }, signal);
+  await expect(asking).rejects.toThrow('timeout');
+});
+
+describe('postgres --sync-safekeepers', () => {
+  let dir = '';
+  beforeEach(() => {
+    dir = scratchDir('sync');
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  /** A `postgres` that counts its runs in the file `runs` and then does what the script says. */
+  function context(
+    script: string,
+    safekeepers: readonly string[],
+    more: Partial<SyncContext> = {},
+  ): SyncContext {
+    const pgbin = join(dir, 'postgres');
+    writeFileSync(pgbin, `#!/bin/sh\necho "$@ $PGDATA $NEON_AUTH_TOKEN" >> ${dir}/runs\n${script}\n`);
+    chmodSync(pgbin, 0o755);
+    return {
+      pgbin,
+      pgdata: '/pgdata',
+      runAs: null,
+      env: { PATH: process.env['PATH'] },
+      log: createLog({ format: 'json', level: 'silent' }),
+      onStderrLine: () => {},
+      safekeepers,
+      tenantId: 't',
+      timelineId: 'l',
+      token: new Secret('secret'),
+      ...more,
+    };
+  }
+  const runs = (): string[] => readFileSync(join(dir, 'runs'), 'utf8').trim().split('\n');
+
+  test('it runs when the safekeepers are not in sync, and its LSN counts', async () => {
+    const lines: string[] = [];
+    const safekeepers = await addresses([{ flush: Y, commit: X }]);
+    const onStderrLine = (line: string): unknown => lines.push(line);
+    const { lsn, syncMs } = await syncSafekeepers(
+      context('echo log >&2; echo " 0/169B2A0"', safekeepers, { onStderrLine }),
+      never,
+    );
+    expect(lsn).toBe(0x169b2a0n);
+    expect(syncMs).toBeGreaterThanOrEqual(0);
+    expect(lines).toEqual(['log']);
+    expect(runs()).toEqual(['--sync-safekeepers /pgdata secret']);
+  });
+
+  test('it does not run when they are', async () => {
+    const result = await syncSafekeepers(context('exit 1', await addresses([good])), never);
+    expect(result).toMatchObject({ lsn: 0x169b1d8n, syncMs: null });
+  });
+
+  test('after a failed run the safekeepers are asked again first', async () => {
+    const safekeepers = await addresses([{ fault: 'unknown' }]);
+    const [fake] = fakes;
+    const syncing = syncSafekeepers(context('echo oops >&2; exit 1', safekeepers), never);
+    await expect.poll(() => fake?.commands.length).toBeGreaterThan(0);
+    if (fake !== undefined) fake.script = { ...good };
+    expect(await syncing).toMatchObject({ lsn: 0x169b1d8n, syncMs: null });
+    expect(runs().length).toBeLessThanOrEqual(2);
+  });
+
+  test.each([
+    ['exit 1', 'exited with non-zero status: exit code 1'],
+    ['echo 0/1; exit 1', 'exited with non-zero status'],
+    ['kill -9 $$', 'exited with non-zero status: signal SIGKILL'],
+    ['echo 0/1; echo 0/1', 'printed "0/1\\n0/1\\n" in place of an LSN'],
+    ['true', 'printed "" in place of an LSN'],
+    [`printf '\\377'`, 'in place of an LSN'],
+    ['trap "" TERM; sleep 60 & wait', 'took longer than 300 ms'],
+  ])('the run at shutdown reports a program that does %j', async (script, reason) => {
+    const result = await syncAtShutdown(context(script, ['bad:x'], { limits: { shutdownMs: 300 } }), never);
+    if (!('error' in result)) throw new Error('it succeeded');
+    expect(result.error.message).toBe('failed to sync safekeepers');
+    expect((result.error.cause as Error).message).toContain(reason);
+  });
+
+  test('a program that never ends is killed at every run and the start fails within its limit', async () => {
+    const limits = { runMs: 100, totalMs: 500 };
+    const syncing = syncSafekeepers(
+      context(`echo $$ >> ${dir}/pids; sleep 60`, ['bad:x'], { limits }),
+      never,
+    );
+    await expect(syncing).rejects.toMatchObject({
+      code: 'safekeepers',
+      message: 'failed to sync safekeepers',
+    });
+    for (const pid of readFileSync(join(dir, 'pids'), 'utf8').trim().split('\n')) {
+      expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+    }
+  });
+
+  test('a missing program fails at once', async () => {
+    const missing = context('', ['bad:x'], { pgbin: '/nowhere/postgres' });
+    await expect(syncSafekeepers(missing, never)).rejects.toMatchObject({ code: 'postgres_missing' });
+  });
+});
