@@ -8,7 +8,7 @@ import { lookInside } from './look.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
-import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure } from './result.ts';
+import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
 import { run } from './run.ts';
 import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
 import { assertValid } from './validate.ts';
@@ -37,7 +37,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     const startMs = monotonicMs();
     const main = await openSession({ target: deps.target, limits, signal });
     try {
-      await main.query(lockQuery);
+      await lock(main, input);
       const observed = await lookInside(await observe(main, input), input, { ...deps, limits, signal });
       const plan = planCatalog(input, observed);
       const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
@@ -49,6 +49,14 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
       throw error;
     }
   });
+}
+
+async function lock(main: PgClient, input: CatalogInput): Promise<void> {
+  try {
+    await main.query(lockQuery);
+  } catch (error) {
+    throw readFailure('wait-for-other-pass', input.systemDatabase, error);
+  }
 }
 
 async function carryOut(

@@ -1,9 +1,13 @@
+import { raceAbort } from '../core/clock.ts';
+import type { ComputeError } from '../core/errors.ts';
+import { destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { permits } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
 import { needsLook, observeInside } from './inside.ts';
 import { inLanes } from './lanes.ts';
 import type { Inside, Observed } from './observed.ts';
+import { readFailure, together } from './result.ts';
 import { type CatalogLimits, closeSession, openSession } from './session.ts';
 
 /** Connections to databases at a time. */
@@ -28,14 +32,30 @@ export async function lookInside(
   });
   if (open.length === 0) return observed;
   const inside = new Map<string, Inside>();
-  const lanes = Math.min(width, options.concurrency ?? permits(input));
-  await inLanes(open, lanes, options.signal, async ({ name, owner }, _, signal) => {
-    const client = await openSession({ ...options, database: name, signal });
+  const look = async (database: string, owner: string, signal: AbortSignal): Promise<Inside> => {
+    const client = await openSession({ ...options, database, signal });
     try {
-      inside.set(name, await observeInside(client, input, observed, owner));
-    } finally {
+      const found = await raceAbort(observeInside(client, input, observed, owner), signal);
       closeSession(client);
+      return found;
+    } catch (error) {
+      destroyPg(client);
+      throw error;
     }
+  };
+  const lanes = Math.min(width, options.concurrency ?? permits(input));
+  const failures: ComputeError[] = [];
+  const work = inLanes(open, lanes, options.signal, async ({ name, owner }, _, signal) => {
+    try {
+      inside.set(name, await look(name, owner, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(readFailure('look-inside', name, error));
+      throw error;
+    }
+  });
+  await work.catch((error: unknown) => {
+    throw failures.length === 0 ? error : together(failures);
   });
   return { ...observed, inside };
 }

@@ -11,6 +11,7 @@ import type {
   ObservedRole,
   ObservedSchema,
 } from './observed.ts';
+import { readFailure } from './result.ts';
 import { parseValidUntil } from './role-attributes.ts';
 
 type RoleRow = [
@@ -57,8 +58,17 @@ interface Row {
 }
 
 /** Reads what the plan depends on: one query, and a second one where there is bookkeeping to read or an extension to
- *  look for. Databases are not looked into. */
+ *  look for. Databases are not looked into.
+ *  @throws ComputeError `catalog` */
 export async function observe(client: PgClient, input: CatalogInput): Promise<Observed> {
+  try {
+    return await read(client, input);
+  } catch (error) {
+    throw readFailure('observe', input.systemDatabase, error);
+  }
+}
+
+async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const values = [rolesOfInterest(input), input.privilegedRole, doomed(input)];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;

@@ -29,12 +29,8 @@ export class CatalogFailure extends ComputeError {
   readonly result: CatalogResult;
 
   constructor(failures: readonly UnitFailure[], result: CatalogResult) {
-    const [first] = failures;
-    const more = failures.slice(1).map((one) => `; also ${one.message}: ${inline(one.cause)}`);
-    super('catalog', `${first?.message ?? 'the catalog pass failed'}${more.join('')}`, {
-      cause: first?.cause,
-      ...(first?.hint === undefined ? {} : { hint: first.hint }),
-    });
+    const { message, cause, hint } = together(failures);
+    super('catalog', message, { cause, ...(hint === undefined ? {} : { hint }) });
     this.name = 'CatalogFailure';
     this.result = result;
   }
@@ -64,4 +60,30 @@ export class UnitFailure extends ComputeError {
     this.unit = unit;
     this.why = { reason: inline(cause), sqlState: state };
   }
+}
+
+/** A question to the catalogs of a database that got no answer. */
+export function readFailure(phase: string, database: string, cause: unknown): ComputeError {
+  const state = sqlState(cause);
+  const how = state === null ? 'failed' : `failed with SQLSTATE ${state}`;
+  return new ComputeError(
+    'catalog',
+    `catalog phase "${phase}", database ${JSON.stringify(database)}: ${how}`,
+    {
+      cause,
+      ...(state !== null && hints[state] !== undefined ? { hint: hints[state] } : {}),
+    },
+  );
+}
+
+/** Several failures as one, which lists them all. */
+export function together(failures: readonly ComputeError[]): ComputeError {
+  const [first, ...others] = failures;
+  if (first === undefined) return new ComputeError('catalog', 'the catalog pass failed');
+  if (others.length === 0) return first;
+  const message = [first.message, ...others.map((one) => `also ${inline(one)}`)].join('; ');
+  return new ComputeError('catalog', message, {
+    cause: first.cause,
+    ...(first.hint === undefined ? {} : { hint: first.hint }),
+  });
 }

@@ -34,6 +34,9 @@ export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly
     `-c lock_timeout=${limits.lockMs}`,
     '-c idle_in_transaction_session_timeout=0',
     '-c TimeZone=UTC',
+    // A fresh cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
+    '-c enable_seqscan=off',
+    '-c jit=off',
     '-c pgaudit.log=none',
     // Keeps the neon extension from reporting our own changes to the control plane; a placeholder elsewhere.
     '-c neon.forward_ddl=false',

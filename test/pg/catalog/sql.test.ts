@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, asyncProperty, constantFrom, oneof, string } from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { body, ident, literal, nameFault, sql } from '../../../src/core/sql.ts';
 import { type PgClient, connectPg } from '../../../src/pg/client.ts';
@@ -16,7 +16,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-const nasty = fc.constantFrom(
+const nasty = constantFrom(
   "'",
   '"',
   '\\',
@@ -42,9 +42,9 @@ const nasty = fc.constantFrom(
   'U&"',
   '\u2028',
 );
-const text = fc
-  .array(fc.oneof(nasty, fc.string({ unit: 'binary', maxLength: 4 })), { maxLength: 12 })
-  .map((parts) => parts.join(''));
+const text = array(oneof(nasty, string({ unit: 'binary', maxLength: 4 })), { maxLength: 12 }).map((parts) =>
+  parts.join(''),
+);
 const storable = text.filter((one) => !one.includes('\0'));
 const name = text.filter((one) => nameFault(one) === null);
 
@@ -53,8 +53,8 @@ test.each(['on', 'off'])(
   async (setting) => {
     await pg.query(`set standard_conforming_strings = ${setting}; set escape_string_warning = off`);
     // Without that setting a backslash means something in plain quotes too; ours are then in the E form anyway.
-    await fc.assert(
-      fc.asyncProperty(storable, async (value) => {
+    await assert(
+      asyncProperty(storable, async (value) => {
         const { rows } = await pg.query(sql`select ${literal(value)}::text as v`.reveal());
         expect(rows).toEqual([{ v: value }]);
       }),
@@ -65,8 +65,8 @@ test.each(['on', 'off'])(
 );
 
 test('every name arrives as it was', async () => {
-  await fc.assert(
-    fc.asyncProperty(name, async (one) => {
+  await assert(
+    asyncProperty(name, async (one) => {
       const { fields } = await pg.query(sql`select 1 as ${ident(one)}`.reveal());
       expect(fields[0]?.name).toBe(one);
     }),
@@ -75,8 +75,8 @@ test('every name arrives as it was', async () => {
 });
 
 test('every value survives a block', async () => {
-  await fc.assert(
-    fc.asyncProperty(storable, async (value) => {
+  await assert(
+    asyncProperty(storable, async (value) => {
       const block = sql`begin perform pg_catalog.set_config('test.v', ${literal(value)}, false); end`;
       const { rows } =
         (await pg.query(sql`do ${body(block)}`.reveal()),

@@ -15,7 +15,7 @@ test('jobs run side by side, never more than allowed', async () => {
     seen.push(job);
   });
   expect(most).toBe(2);
-  expect(seen.toSorted()).toEqual([1, 2, 3, 4, 5]);
+  expect(seen.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5]);
 });
 
 test('after a failure the others are cancelled and awaited, and all that failed are named', async () => {
@@ -31,7 +31,7 @@ test('after a failure the others are cancelled and awaited, and all that failed 
     }
   });
   await expect(work).rejects.toMatchObject({ errors: [{ message: 'first' }, { message: 'second' }] });
-  expect(ended.toSorted()).toEqual([1, 2, 3]);
+  expect(ended.toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
 });
 
 test('an abort from outside passes through', async () => {
