@@ -1,0 +1,170 @@
+import { expect, test } from 'vitest';
+import type { Observed, ObservedDatabase } from '../../../src/catalog/observed.ts';
+import { planCatalog } from '../../../src/catalog/plan.ts';
+import { renderPlan } from '../../../src/catalog/render.ts';
+import { type SpecParts, inputFor } from '../../pg/catalog/support.ts';
+
+const target = { host: 'h', port: 1, user: 'cloud_admin', password: null, database: 'postgres', options: '' };
+
+const database = (more: Partial<ObservedDatabase> = {}): ObservedDatabase => ({
+  oid: 20_000,
+  owner: 'ann',
+  connectable: true,
+  invalid: false,
+  template: false,
+  untouchedAcl: false,
+  builtIn: false,
+  subscriptions: 0,
+  defaultPrivileges: 2,
+  webAccess: false,
+  ...more,
+});
+
+const role = (more: object = {}) => ({
+  oid: 16_400,
+  attributes: {
+    superuser: false,
+    inherit: true,
+    createrole: true,
+    createdb: true,
+    login: true,
+    replication: true,
+    bypassrls: true,
+    connectionLimit: -1,
+    validUntil: null,
+  },
+  password: null,
+  member: true,
+  ...more,
+});
+
+const privileged = role({ member: false, attributes: { ...role().attributes, login: false } });
+
+const observed = (more: Partial<Observed> = {}): Observed => ({
+  version: 150_000,
+  superuser: true,
+  searchPath: '',
+  preloaded: [],
+  roles: new Map([
+    ['neon_superuser', privileged],
+    ['ann', role()],
+  ]),
+  databases: new Map([['postgres', database({ builtIn: true })]]),
+  privilegedIn: new Set(['pg_read_all_data', 'pg_write_all_data']),
+  references: new Map(),
+  extensions: new Map(),
+  available: new Map(),
+  schemas: new Map([['neon', { name: 'neon', owner: 'cloud_admin', trusted: true, tables: [] }]]),
+  auditOfSystem: null,
+  bookkeeping: { managedRoles: new Set([16_400]), subscriptionsDroppedOn: null, operationsDone: null },
+  inside: new Map(),
+  ...more,
+});
+
+const statements = (parts: SpecParts, held: Observed): string[] =>
+  planCatalog(inputFor(target, parts), held).units.flatMap((unit) => unit.statements.map(String));
+const ann = { name: 'ann' };
+
+test('nothing is planned where nothing is missing', () => {
+  expect(statements({ roles: [ann] }, observed())).toEqual([]);
+});
+
+test('only what differs is sent', () => {
+  const drifted = role({
+    attributes: { ...role().attributes, login: false, createdb: false },
+    member: false,
+  });
+  const held = observed({
+    roles: new Map([
+      ['neon_superuser', privileged],
+      ['ann', drifted],
+    ]),
+  });
+  expect(statements({ roles: [ann] }, held)).toEqual([
+    'alter role "ann" createdb login',
+    'grant "neon_superuser" to "ann"',
+  ]);
+});
+
+test('a stranger among the roles is given LOGIN alone', () => {
+  const stranger = role({
+    oid: 999_999,
+    member: false,
+    attributes: { ...role().attributes, login: false, createdb: false, bypassrls: false },
+  });
+  const held = observed({
+    roles: new Map([
+      ['neon_superuser', privileged],
+      ['ann', stranger],
+    ]),
+  });
+  expect(statements({ roles: [ann] }, held)).toEqual(['alter role "ann" login']);
+});
+
+test('deletions, renames and creations follow each other as the phases say', () => {
+  const held = observed({
+    roles: new Map([
+      ['neon_superuser', privileged],
+      ['ann', role()],
+      ['old', role({ oid: 16_500 })],
+    ]),
+    databases: new Map([
+      ['gone', database({ template: true, subscriptions: 1 })],
+      ['broken', database({ invalid: true })],
+    ]),
+    references: new Map([['old', [null, 'gone']]]),
+  });
+  const parts = {
+    roles: [ann],
+    databases: [{ name: 'gone', owner: 'ann' }],
+    delta_operations: [
+      { action: 'delete_db', name: 'gone' },
+      { action: 'delete_role', name: 'old' },
+    ],
+  };
+  const plan = planCatalog(inputFor(target, parts), held);
+  expect(plan.units.map(({ phase, action, mode, database: at }) => [phase, action, mode, at])).toEqual([
+    ['drop-subscriptions-of-deleted', 'drop subscriptions', 'visit', 'gone'],
+    ['drop-invalid-databases', 'drop invalid', 'bare', null],
+    ['rename-and-delete-databases', 'drop', 'bare', null],
+    ['databases', 'create', 'create', null],
+    ['databases', 'grant', 'batch', null],
+    ['delete-role-references', 'hand over to "cloud_admin"', 'visit-in-turn', 'postgres'],
+    ['schema-permissions', 'set privileges of schema public', 'visit', 'gone'],
+    ['drop-roles', 'drop', 'batch', null],
+  ]);
+  expect(plan.skips).toContainEqual(
+    expect.objectContaining({
+      object: 'database "gone"',
+      reason: expect.stringContaining('made again, empty'),
+      warn: true,
+    }),
+  );
+});
+
+test('everything that is bound to fail is reported at once', () => {
+  const held = observed({ superuser: false, searchPath: 'public', version: 130_000 });
+  const parts = { databases: [{ name: 'd', owner: 'nobody' }], audit_log_level: 'Log' };
+  expect(() => statements(parts, held)).toThrow(
+    [
+      'catalog phase "preconditions", role "cloud_admin": is not a superuser',
+      'catalog phase "preconditions", server: is version 130000, older than PostgreSQL 14',
+      'catalog phase "preconditions", setting search_path: is not empty, so that names could mean objects of a user',
+      'catalog phase "preconditions", database "d": its owner, role "nobody", does not exist',
+      'catalog phase "audit", extension "pgaudit": audit_log_level Log needs it, but the server does not have it',
+    ].join('\n'),
+  );
+});
+
+test('an empty plan says so', () => {
+  expect(renderPlan({ units: [], skips: [] }, { json: false, systemDatabase: 'postgres' })).toBe(
+    '-- Nothing to do: the server is as the spec asks.\n',
+  );
+  expect(
+    JSON.parse(renderPlan({ units: [], skips: [] }, { json: true, systemDatabase: 'postgres' })),
+  ).toEqual({
+    changes: 0,
+    groups: [],
+    left_alone: [],
+  });
+});
