@@ -20,6 +20,7 @@ import { noLsn } from './core/lsn.ts';
 import { type Auth, createAuth } from './http/auth.ts';
 import { Metrics } from './metrics/registry.ts';
 import { followStatus } from './metrics/up.ts';
+import { loadClient } from './pg/client.ts';
 import type { ResolvedSpec } from './spec/resolve.ts';
 import { findRunAs } from './supervisor/os-user.ts';
 import { locatePostgres } from './supervisor/postgres-bin.ts';
@@ -38,6 +39,10 @@ const backgroundMs = 5000;
  *  @returns the exit code
  *  @throws ComputeError for what is wrong before there is a compute: config, connection string, programs, ports */
 export async function main(options: RunOptions, { log, env, onStop }: MainDeps): Promise<number> {
+  // What is loaded while the config and the version of Postgres are waited for costs the start nothing.
+  const http = loadHttp();
+  const driver = loadClient();
+  for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
   const early = new AbortController();
   onStop(() => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')));
   const metrics = new Metrics();
@@ -69,7 +74,7 @@ export async function main(options: RunOptions, { log, env, onStop }: MainDeps):
     basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
     exitGraceMs: options.exitGraceMs,
   };
-  return serveCompute({ options, settings, loaded, metrics, log, onStop });
+  return serveCompute({ options, settings, loaded, metrics, log, onStop, http });
 }
 
 interface Parts {
@@ -79,7 +84,10 @@ interface Parts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly onStop: MainDeps['onStop'];
+  readonly http: ReturnType<typeof loadHttp>;
 }
+
+const loadHttp = () => Promise.all([import('./http/server.ts'), import('./http/external.ts')]);
 
 async function serveCompute(parts: Parts): Promise<number> {
   const { settings, loaded, metrics, log } = parts;
@@ -143,7 +151,7 @@ async function serveCompute(parts: Parts): Promise<number> {
 
 /** Serves HTTP for as long as the compute runs. Without its port the compute does not go on. */
 async function withHttp(
-  { options, metrics, log }: Parts,
+  { options, metrics, log, http }: Parts,
   app: Compute,
   auth: Auth,
   state: ComputeState,
@@ -151,10 +159,7 @@ async function withHttp(
 ): Promise<number> {
   const closed = new AbortController();
   try {
-    const [{ startServer }, { externalRoutes }] = await Promise.all([
-      import('./http/server.ts'),
-      import('./http/external.ts'),
-    ]);
+    const [{ startServer }, { externalRoutes }] = await http;
     const service = { routes: externalRoutes, app, auth, metrics, log, signal: closed.signal };
     const server = await startServer({
       ...service,
