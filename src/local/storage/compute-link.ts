@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { isAbort } from '../../core/errors.ts';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
 import type { Socket } from '../tools.ts';
 import { generationFile } from './files.ts';
@@ -15,6 +16,8 @@ export interface ComputeIdentity {
   readonly systemId: string;
   /** Number of the base backup it was made from; null when it was not made from one of ours. */
   readonly generation: number | null;
+  /** How far its WAL goes; null while it is in recovery. */
+  readonly flushLsn: Lsn | null;
 }
 
 const quickMs = 5;
@@ -51,14 +54,20 @@ function isReady({ dir, port }: Socket): boolean {
 async function tryIdentity(server: Socket, signal: AbortSignal): Promise<ComputeIdentity | null> {
   try {
     return await withCompute(server, signal, async (pg) => {
-      const { rows } = await pg.query<{ id: string; generation: string | null }>(
+      const { rows } = await pg.query<{ id: string; generation: string | null; lsn: string | null }>(
         `select system_identifier::text as id,
-                pg_catalog.pg_read_file('${generationFile}', 0, 20, true) as generation
+                pg_catalog.pg_read_file('${generationFile}', 0, 20, true) as generation,
+                case when not pg_catalog.pg_is_in_recovery()
+                     then pg_catalog.pg_current_wal_flush_lsn()::text end as lsn
            from pg_catalog.pg_control_system()`,
       );
       const [row] = rows;
       if (row === undefined) return null;
-      return { systemId: row.id, generation: row.generation === null ? null : Number(row.generation) };
+      return {
+        systemId: row.id,
+        generation: row.generation === null ? null : Number(row.generation),
+        flushLsn: row.lsn === null ? null : parseLsn(row.lsn),
+      };
     });
   } catch (error) {
     if (isAbort(error) || signal.aborted) throw error;

@@ -171,9 +171,17 @@ export class Timeline {
     if (compute.systemId !== this.#base.systemId) {
       return `the server at the socket is another database system (${compute.systemId}, not ${this.#base.systemId})`;
     }
-    if (compute.generation === this.#fence.generation) return null;
+    if (compute.generation === this.#fence.generation) return this.#lacking(compute.flushLsn);
     const made = compute.generation === null ? 'not made by this storage' : `number ${compute.generation}`;
     return `the compute is fenced: it is ${made}, and only number ${this.#fence.generation} may write`;
+  }
+
+  /** The receiver would overwrite what the compute does not know of. Damaged WAL ends a recovery early, for instance. */
+  #lacking(flushLsn: Lsn | null): string | null {
+    if (flushLsn === null) return 'the compute is in recovery';
+    if (flushLsn >= this.end()) return null;
+    const [has, kept] = [formatLsn(flushLsn), formatLsn(this.end())];
+    return `the compute only goes up to ${has}, but commits up to ${kept} are stored: not overwriting them`;
   }
 }
 

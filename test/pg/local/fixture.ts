@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createLog } from '../../../src/core/log.ts';
+import { pino } from 'pino';
 import { withPg } from '../../../src/pg/client.ts';
 import { ownDir } from '../../../src/local/durable.ts';
 import { localSpec } from '../../../src/local/spec.ts';
@@ -24,8 +24,11 @@ export interface LocalFixture {
   readonly tools: Tools;
   /** Opens the storage in this process. */
   serve(maxWalBytes?: number): Promise<RunningStorage>;
-  /** Starts a postmaster on a fresh base backup, as compute_ctl would. */
-  startCompute(name?: string): Promise<TestCompute>;
+  /** Starts a postmaster on a fresh base backup, as compute_ctl would, and waits until it is received from; for a
+   *  copy that is not primary, or shall not be `attached`, only until it is ready. */
+  startCompute(name?: string, mode?: 'primary' | 'static' | 'unattached'): Promise<TestCompute>;
+  /** What the storage logged so far. */
+  log(): string;
   remove(): void;
 }
 
@@ -63,23 +66,44 @@ export async function localFixture(): Promise<LocalFixture> {
   ownDir(dir.run, 0o700, runAs);
   await madeTimeline(dir, state, tools);
   const running = new Set<TestCompute>();
-  const log = createLog({ format: 'text', level: process.env['TEST_LOG'] ?? 'silent' });
+  const logged: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) });
   const fixture: LocalFixture = {
     dir,
     state,
     tools,
     serve: (maxWalBytes = 1 << 30) => serveStorage({ dir, state, tools, log, maxWalBytes }, never),
-    async startCompute(name = 'pgdata') {
-      const compute = await startCompute(fixture, join(home, name));
+    async startCompute(name = 'pgdata', mode = 'primary') {
+      const compute = await startCompute(fixture, join(home, name), mode === 'static' ? mode : 'primary');
       running.add(compute);
+      if (mode === 'primary')
+        await eventually('the receiver', async () => {
+          const [row] = await compute.query('select from pg_stat_replication where sync_state = $$sync$$');
+          return row;
+        });
       return compute;
     },
+    log: () => logged.join(''),
     remove() {
       for (const { postmaster } of running) postmaster.kill('SIGKILL');
       rmSync(home, { recursive: true, force: true });
     },
   };
   return fixture;
+}
+
+/** A fixture with its storage open in this process, for as long as `work` takes. */
+export async function withStorage(
+  work: (parts: { local: LocalFixture; storage: RunningStorage }) => Promise<void>,
+): Promise<void> {
+  const local = await localFixture();
+  const storage = await local.serve();
+  try {
+    await work({ local, storage });
+  } finally {
+    await storage.close();
+    local.remove();
+  }
 }
 
 let template: { readonly root: string; readonly path: string } | null = null;
@@ -105,10 +129,10 @@ async function madeTimeline(
   execFileSync('cp', ['-a', template.path, copy]);
 }
 
-async function startCompute(fixture: LocalFixture, dataDir: string): Promise<TestCompute> {
+async function startCompute(fixture: LocalFixture, dataDir: string, mode: string): Promise<TestCompute> {
   const { dir, state, tools } = fixture;
   // The sender follows the archive with psql, which must not block the storage in this very process.
-  const archive = await fetchArchive(fixture);
+  const archive = await fetchArchive(fixture, '--gzip', mode);
   rmSync(dataDir, { recursive: true, force: true });
   mkdirSync(dataDir, { mode: 0o700 });
   writeFileSync(`${dataDir}.tgz`, archive);

@@ -1,0 +1,126 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { choosePorts, isFree } from '../../../src/local/ports.ts';
+import {
+  endByPidFile,
+  identify,
+  isAlive,
+  readPidFile,
+  writePidFile,
+} from '../../../src/local/process-identity.ts';
+import { bytes } from '../../../src/local/sizes.ts';
+import { crc32c } from '../../../src/local/storage/crc32c.ts';
+import { Fence } from '../../../src/local/storage/fence.ts';
+import { belongsToCompute } from '../../../src/local/storage/files.ts';
+import { timelineDir } from '../../../src/local/storage/layout.ts';
+
+const never = new AbortController().signal;
+
+function freshDir(): string {
+  const path = mkdtempSync(join(tmpdir(), 'local-'));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test('CRC-32C gives the check value of its definition, also in pieces', () => {
+  expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
+  expect(crc32c(Buffer.from('56789'), crc32c(Buffer.from('1234')))).toBe(0xe3069283);
+});
+
+test('every answer to a primary gets a higher number, which survives a restart', () => {
+  const dir = timelineDir(freshDir(), '', '');
+  const fence = new Fence(dir);
+  expect([fence.generation, fence.next(), fence.next()]).toEqual([0, 1, 2]);
+  expect(new Fence(dir).generation).toBe(2);
+});
+
+test('a damaged fence is refused: guessing could let two writers in', () => {
+  const dir = timelineDir(freshDir(), '', '');
+  writeFileSync(dir.fence, '{}');
+  expect(() => new Fence(dir)).toThrow('damaged');
+});
+
+test('a pid file finds the process it was written for, and no other one with its pid', async () => {
+  const path = join(freshDir(), 'pid');
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  expect(writePidFile(path, child.pid!)).toBe(true);
+  expect(readPidFile(path)).toEqual(identify(child.pid!));
+  const { pid } = identify(child.pid!)!;
+  writeFileSync(`${path}.other`, JSON.stringify({ pid, started: 'boot:1' }));
+  expect(readPidFile(`${path}.other`)).toBeNull();
+  await expect(endByPidFile(path, 'sleep', 5000, never)).resolves.toBe(true);
+  await ended;
+  expect(isAlive({ pid, started: 'boot:1' })).toBe(false);
+  expect(existsSync(path)).toBe(false);
+  await expect(endByPidFile(path, 'sleep', 5000, never)).resolves.toBe(false);
+});
+
+test('a process that ignores SIGTERM is killed', async () => {
+  const path = join(freshDir(), 'pid');
+  const child = spawn('sh', ['-c', 'trap "" TERM; echo; while :; do sleep 1; done'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(child.stdout!, 'data');
+  const ended = once(child, 'exit');
+  writePidFile(path, child.pid!);
+  await endByPidFile(path, 'sh', 50, never);
+  expect((await ended)[1]).toBe('SIGKILL');
+});
+
+test('a port that is taken is replaced by a free one, the others are kept', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  try {
+    await expect(isFree(port)).resolves.toBe(false);
+    const ports = await choosePorts({
+      postgres: port,
+      externalHttp: port,
+      internalHttp: port,
+      pageserver: port,
+      safekeeper: port,
+      controlPlane: port,
+    });
+    const chosen = Object.values(ports);
+    expect(chosen).not.toContain(port);
+    expect(new Set(chosen).size).toBe(chosen.length);
+  } finally {
+    server.close();
+  }
+});
+
+test('sizes are read with and without a unit, and too small ones refused', () => {
+  expect(['256MB', '1 gb', '8388608'].map(bytes)).toEqual([268_435_456, 1_073_741_824, 8_388_608]);
+  for (const text of ['1MB', '-5MB', '', 'MB', '5 TB'])
+    expect(() => bytes(text), text).toThrow('a size of 4MB');
+});
+
+test('files that every start writes anew are no part of a base', () => {
+  const own = [
+    'postgresql.conf',
+    'pg_hba.conf',
+    'postmaster.pid',
+    'postmaster.opts',
+    'standby.signal',
+    'log/a.log',
+    'core',
+    'core.12',
+    '.x',
+  ];
+  const data = [
+    'PG_VERSION',
+    'base/1/1259',
+    'global/pg_control',
+    'backup_label',
+    'pg_logical',
+    'base/1/pg_filenode.map',
+  ];
+  expect(own.filter((name) => !belongsToCompute(name))).toEqual([]);
+  expect(data.filter(belongsToCompute)).toEqual([]);
+});

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { localSpec } from '../../../src/local/spec.ts';
+import { createState, localDir } from '../../../src/local/state.ts';
+import { parseControlPlane } from '../../../src/spec/parse.ts';
+import { resolveSpec, setting } from '../../../src/spec/resolve.ts';
+
+const ports = {
+  postgres: 55_432,
+  externalHttp: 2,
+  internalHttp: 3,
+  pageserver: 4,
+  safekeeper: 5,
+  controlPlane: 6,
+};
+
+test('compute_ctl accepts what the local control plane answers, without a remark', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'spec-'));
+  try {
+    const dir = localDir(path);
+    const state = createState(dir, ports);
+    const parsed = await parseControlPlane(JSON.stringify(localSpec(dir, state, ports)));
+    const { spec } = parsed.value;
+    const resolved = resolveSpec(spec!);
+    expect(resolved.mode).toEqual({ kind: 'primary' });
+    expect(resolved.safekeepers).toEqual(['127.0.0.1:5']);
+    expect(resolved.tenantId).toBe(state.tenantId);
+    expect(spec!.storage_auth_token?.reveal()).toBe(state.storageToken);
+    expect(setting(spec!, 'synchronous_standby_names')).toBe('compute_local');
+    expect(setting(spec!, 'port')).toBe('55432');
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+});
