@@ -20,6 +20,9 @@ import { noLsn } from './core/lsn.ts';
 import { type Auth, createAuth } from './http/auth.ts';
 import { Metrics } from './metrics/registry.ts';
 import { followStatus } from './metrics/up.ts';
+import { followLifecycle } from './monitor/follow.ts';
+import { Monitor } from './monitor/monitor.ts';
+import { Writability } from './monitor/writability.ts';
 import { loadClient } from './pg/client.ts';
 import type { ResolvedSpec } from './spec/resolve.ts';
 import { findRunAs } from './supervisor/os-user.ts';
@@ -97,6 +100,16 @@ async function serveCompute(parts: Parts): Promise<number> {
   state.lifecycle.changed.on('status', ({ from, to }) =>
     log.info(`Changing compute status from ${from.replaceAll('_', '-')} to ${to.replaceAll('_', '-')}`),
   );
+  const monitor = new Monitor({
+    target: settings.target,
+    log,
+    metrics,
+    isRunning: () => state.postgres?.running ?? false,
+    useStatistics: () => state.spec?.spec.features.includes('activity_monitor_experimental') ?? false,
+  });
+  state.monitor = monitor;
+  followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
+  const writability = new Writability({ target: settings.target, log });
   const background = new Background(log);
   let context: StartContext | null = null;
 
@@ -131,6 +144,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     onConfig: ({ jwks }) => {
       if (jwks.keys.length > 0) void auth.setKeys(jwks);
     },
+    checkWritability: (signal) => writability.check(signal),
   });
   parts.onStop(() => state.stop.bySignal());
   try {
@@ -144,6 +158,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     });
     return await withHttp(parts, compute, auth, state, ran);
   } finally {
+    await monitor.stop();
     await background.end(backgroundMs);
     await (context as StartContext | null)?.lock?.release();
   }

@@ -1,5 +1,6 @@
 import type { Lifecycle } from '../core/lifecycle.ts';
 import type { Status } from '../core/status.ts';
+import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
 /** The body of `GET /status` and of a successful `POST /configure`. */
 export interface StatusBody {
@@ -11,6 +12,8 @@ export interface StatusBody {
   /** RFC 3339, UTC, ends in `+00:00`. */
   readonly last_active: string | null;
   readonly error: string | null;
+  /** From the moment the compute first runs. */
+  readonly postgres?: PostgresReport;
 }
 
 /** The figures of `GET /metrics.json`: whole numbers, 0 until measured. */
@@ -39,6 +42,11 @@ export interface ComputeApi {
   readonly ready: boolean;
   status(): StatusBody;
   figures(): Readonly<StartFigures>;
+  /** When and why Postgres did not answer. */
+  downtime(): DowntimeReport;
+  /** Writes a row and says so; a full disk is no fault of Postgres.
+   *  @throws ComputeError `sql` */
+  checkWritability(signal: AbortSignal): Promise<true>;
   /** Takes a new spec and waits until it is running.
    *  @param body the parsed JSON: `{ spec, compute_ctl_config }`, not yet validated
    *  @param signal the client left: stop waiting; the work itself goes on

@@ -5,6 +5,7 @@ import type { Status } from '../core/status.ts';
 import { readConfigureBody } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
+import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
 import type { ComputeApi, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { ComputeState } from './state.ts';
 
@@ -19,6 +20,7 @@ export interface ComputeOptions {
   readonly validate: (spec: ResolvedSpec) => void;
   /** Hears of the config that came with an accepted spec: keys are rotated this way. */
   readonly onConfig: (config: ComputeCtlConfig) => void;
+  readonly checkWritability: ComputeApi['checkWritability'];
 }
 
 const ended: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate', 'terminated'];
@@ -47,6 +49,14 @@ export class Compute implements ComputeApi {
 
   figures(): Readonly<StartFigures> {
     return this.#state.figures;
+  }
+
+  downtime(): DowntimeReport {
+    return this.#state.monitor?.downtimeReport() ?? noDowntime;
+  }
+
+  checkWritability(signal: AbortSignal): Promise<true> {
+    return this.#options.checkWritability(signal);
   }
 
   async configure(body: unknown, signal: AbortSignal): Promise<StatusBody> {

@@ -1,6 +1,7 @@
 import { monotonicMs } from '../core/clock.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { isTerminating } from '../core/status.ts';
+import type { Monitor } from '../monitor/monitor.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { Postgres } from '../supervisor/postgres.ts';
 import type { StartFigures, StatusBody } from './api.ts';
@@ -31,7 +32,8 @@ export class ComputeState {
   spec: ResolvedSpec | null;
   /** The running Postgres; null before its start and after its end. */
   postgres: Postgres | null = null;
-  lastActive: Date | null = null;
+  /** Knows whether Postgres answers, and when it was last used. */
+  monitor: Monitor | null = null;
   /** The end of WAL that the storage had when this compute left; null before, and for what is not a primary. */
   flushLsn: string | null = null;
   #startTime = new Date();
@@ -56,7 +58,7 @@ export class ComputeState {
   get ready(): boolean {
     const { status } = this.lifecycle;
     const started = status !== 'empty' && status !== 'init' && !isTerminating(status);
-    return started && (this.postgres?.running ?? false);
+    return started && (this.postgres?.running ?? false) && (this.monitor?.up ?? true);
   }
 
   status(): StatusBody {
@@ -65,8 +67,9 @@ export class ComputeState {
       tenant: this.spec?.tenantId ?? null,
       timeline: this.spec?.timelineId ?? null,
       status: this.lifecycle.status,
-      last_active: this.lastActive?.toISOString().replace('Z', '+00:00') ?? null,
+      last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
       error: this.lifecycle.error,
+      ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
     };
   }
 }

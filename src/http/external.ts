@@ -1,5 +1,7 @@
 import type { Route } from './route.ts';
+import { checkWritability } from './routes/check-writability.ts';
 import { configure } from './routes/configure.ts';
+import { downtime } from './routes/downtime.ts';
 import { livez } from './routes/livez.ts';
 import { metricsJson } from './routes/metrics-json.ts';
 import { metrics } from './routes/metrics.ts';
@@ -13,6 +15,8 @@ export const externalRoutes: readonly Route[] = [
   status,
   metrics,
   metricsJson,
+  downtime,
+  checkWritability,
   configure,
   terminate,
   livez,

@@ -1,8 +1,10 @@
 export interface MetricDefinition {
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   /** In the order of their names, which is also their order on the wire. */
   readonly labels: readonly string[];
   readonly help: string;
+  /** Of a histogram: the upper bounds, rising, in the unit that the name tells. */
+  readonly buckets?: readonly number[];
 }
 
 /** Every metric, in the order of `GET /metrics`. One without labels is there from the first scrape, starting at 0;
@@ -83,6 +85,17 @@ export const metricDefinitions = {
     labels: ['pg_compute_id', 'pg_instance_id', 'tenant_id', 'timeline_id'],
     help: 'Always 1; its labels tell what this compute is attached to.',
   },
+  compute_pg_downtime_incidents_total: {
+    type: 'counter',
+    labels: ['reason', 'sqlstate'],
+    help: 'Downtimes of Postgres that began, by the reason of the first failed check; sqlstate is empty for the others.',
+  },
+  compute_pg_check_duration_seconds: {
+    type: 'histogram',
+    labels: ['check'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
+    help: 'How long a check of Postgres took, failed ones included: activity on the kept connection, connect on a new one.',
+  },
 } as const satisfies Record<string, MetricDefinition>;
 
 type Definitions = typeof metricDefinitions;
@@ -92,9 +105,10 @@ type OfType<T extends MetricDefinition['type']> = {
 }[MetricName];
 export type CounterName = OfType<'counter'>;
 export type GaugeName = OfType<'gauge'>;
-export type UnlabelledGauge = {
-  [N in GaugeName]: Definitions[N]['labels'] extends readonly [] ? N : never;
-}[GaugeName];
+export type HistogramName = OfType<'histogram'>;
+export type Unlabelled = {
+  [N in CounterName | GaugeName]: Definitions[N]['labels'] extends readonly [] ? N : never;
+}[CounterName | GaugeName];
 
 /** Exactly the labels that the definition names. */
 export type Labels<N extends MetricName> = { readonly [L in Definitions[N]['labels'][number]]: string };

@@ -1,13 +1,16 @@
+import type { Histogram as PromHistogram } from 'prom-client';
 import {
   type CounterName,
   type GaugeName,
+  type HistogramName,
   type LabelArgs,
   type Labels,
   type MetricDefinition,
   type MetricName,
-  type UnlabelledGauge,
+  type Unlabelled,
   metricDefinitions,
 } from './definitions.ts';
+import { Distribution } from './histogram.ts';
 
 export const metricsContentType = 'text/plain; version=0.0.4';
 
@@ -15,6 +18,8 @@ interface Sample {
   /** Keys in the order of their names. */
   readonly labels: Readonly<Record<string, string>>;
   value: number;
+  /** Of a histogram, in place of the value. */
+  distribution?: Distribution;
 }
 type Samples = Map<string, Sample>;
 
@@ -25,7 +30,7 @@ const names = Object.keys(metricDefinitions) as MetricName[];
  *  prom-client is loaded by the first scrape and only writes the text. */
 export class Metrics {
   readonly #families = new Map<MetricName, Samples>(names.map((name) => [name, initial(name)]));
-  readonly #observed = new Map<UnlabelledGauge, () => number>();
+  readonly #observed = new Map<Unlabelled, () => number>();
   #rendered: Promise<string> | null = null;
 
   inc<N extends CounterName>(name: N, ...labels: LabelArgs<N>): void {
@@ -44,6 +49,13 @@ export class Metrics {
     sample.value = value;
   }
 
+  /** One more observation of a histogram, in the unit that its name tells. */
+  record<N extends HistogramName>(name: N, value: number, ...labels: LabelArgs<N>): void {
+    const sample = this.#sample(name, labels[0]);
+    sample.distribution ??= new Distribution(definitions[name].buckets ?? []);
+    sample.distribution.record(value);
+  }
+
   /** All samples of a gauge at once: those that are not given are gone, and no scrape sees a gap. */
   replace<N extends GaugeName>(
     name: N,
@@ -54,16 +66,17 @@ export class Metrics {
     this.#rendered = null;
   }
 
-  /** Lets `read` give the value of a gauge at every scrape, for figures that grow by themselves. */
-  observe(name: UnlabelledGauge, read: () => number): void {
+  /** Lets `read` give the value at every scrape, for figures that grow by themselves. A counter shows the highest value. */
+  observe(name: Unlabelled, read: () => number): void {
     this.#observed.set(name, read);
   }
 
   /** The text format 0.0.4 of Prometheus; kept until a value changes. */
   render(): Promise<string> {
     for (const [name, read] of this.#observed) {
-      const value = read();
-      if (this.#family(name).get('[]')?.value !== value) this.set(name, value);
+      const before = this.#family(name).get('[]')?.value ?? 0;
+      const value = definitions[name].type === 'counter' ? Math.max(before, read()) : read();
+      if (value !== before) this.#sample(name).value = value;
     }
     this.#rendered ??= this.#write();
     return this.#rendered;
@@ -78,7 +91,8 @@ export class Metrics {
         const { type, help, labels } = definitions[name];
         const registry = new prom.Registry();
         const options = { name, help, labelNames: labels, registers: [registry] };
-        if (type === 'counter') {
+        if (type === 'histogram') registry.registerMetric(histogram(name, help, samples));
+        else if (type === 'counter') {
           const counter = new prom.Counter(options);
           for (const sample of samples) counter.inc(sample.labels, sample.value);
         } else {
@@ -104,6 +118,13 @@ export class Metrics {
     this.#family(name).set(key, sample);
     return sample;
   }
+}
+
+/** prom-client can only observe, not take over what was observed; of a metric it wants no more than this to write it. */
+function histogram(name: MetricName, help: string, samples: readonly Sample[]): PromHistogram {
+  const values = samples.flatMap(({ labels, distribution }) => distribution?.samples(name, labels) ?? []);
+  const metric = { name, get: () => Promise.resolve({ name, help, type: 'histogram', values }) };
+  return metric as unknown as PromHistogram;
 }
 
 const initial = (name: MetricName): Samples =>

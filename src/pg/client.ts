@@ -46,6 +46,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   client.once('end', () => options.signal.removeEventListener('abort', destroy));
   try {
     await client.connect();
+    count(target, options.database ?? target.database);
     options.signal.throwIfAborted();
     return client;
   } catch (error) {
@@ -54,6 +55,21 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     const where = describeTarget({ ...target, database: options.database ?? target.database });
     throw new ComputeError('sql', `could not connect to ${where}`, { cause: error });
   }
+}
+
+/** How often this process has logged in, by server and database. */
+const opened = new Map<string, Map<string, number>>();
+const serverOf = ({ host, port }: PgTarget): string => `${host}:${port}`;
+
+function count(target: PgTarget, database: string): void {
+  const databases = opened.get(serverOf(target)) ?? new Map<string, number>();
+  opened.set(serverOf(target), databases.set(database, (databases.get(database) ?? 0) + 1));
+}
+
+/** How many sessions this process has ever opened on that server, in all databases but those of `except`. */
+export function sessionsOpened(target: PgTarget, except: readonly string[]): number {
+  const databases = [...(opened.get(serverOf(target)) ?? [])];
+  return databases.reduce((sum, [name, times]) => sum + (except.includes(name) ? 0 : times), 0);
 }
 
 /** Cuts the connection without waiting for the server, which may not answer any more. */
@@ -83,7 +99,8 @@ export async function withPg<T>(
 export function sqlState(error: unknown): string | null {
   for (let current = error; current instanceof Error; current = current.cause) {
     const { code } = current as { code?: unknown };
-    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return code;
+    // Some errors of the operating system (EPIPE) have five letters, too; no class of SQLSTATE begins with E.
+    if (typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code)) return code;
   }
   return null;
 }

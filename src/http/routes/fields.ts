@@ -1,5 +1,7 @@
 import * as v from 'valibot';
 import { type Status, statuses } from '../../core/status.ts';
+import { activityKinds } from '../../monitor/activity.ts';
+import { downReasons } from '../../monitor/failure.ts';
 
 const described = <S extends v.GenericSchema>(
   schema: S,
@@ -12,6 +14,20 @@ export const text = (doc: string) => described(v.string(), doc);
 export const textOrNull = (doc: string) => described(v.nullable(v.string()), doc);
 export const count = (doc: string) => described(v.pipe(v.number(), v.integer(), v.minValue(0)), doc);
 
+/** What the monitor knows of Postgres. */
+const postgres = v.object({
+  up: described(
+    v.boolean(),
+    'Whether Postgres answered when it was last asked, old and new connections alike.',
+  ),
+  since: text('Since when it is up, or down; UTC.'),
+  current_downtime_ms: count('How long it has not been answering; 0 while it answers.'),
+  total_downtime_ms: count('All downtimes together, the one that lasts included.'),
+  reason: described(v.nullable(v.picklist(downReasons)), 'Why the latest check failed; null while it is up.'),
+  sqlstate: textOrNull('What the server said, when it said something.'),
+  last_activity: described(v.nullable(v.picklist(activityKinds)), 'What was seen at `last_active`.'),
+});
+
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
@@ -22,6 +38,7 @@ export const computeStatus = v.object({
   status: status('What the compute is doing.'),
   last_active: textOrNull('The latest activity of a client that was seen; UTC, ends in +00:00.'),
   error: textOrNull('Why the last start or reconfiguration failed; null after a success.'),
+  postgres: described(v.optional(postgres), 'Left out until the compute first runs.'),
 });
 
 /** The body of the three probes. */

@@ -61,6 +61,8 @@ export function fakeCompute(at: Status): FakeCompute {
       largest_ext_size: 11,
       total_ext_download_size: 12,
     }),
+    downtime: () => ({ current_downtime_ms: 0, total_downtime_ms: 0, incidents: [] }),
+    checkWritability: () => Promise.resolve(true),
     onConfigure: () =>
       ['empty', 'running', 'failed'].includes(lifecycle.status)
         ? Promise.resolve(status())

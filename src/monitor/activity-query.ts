@@ -1,0 +1,62 @@
+/** What one look at the server says about activity. Times are milliseconds since 1970 by the server's clock. */
+export interface ActivityRow {
+  readonly now_ms: number;
+  /** Sessions of users that are doing something, or sit in a transaction. */
+  readonly busy: number;
+  /** The latest state change of the idle ones; null when there are none. */
+  readonly idle_since_ms: number | null;
+  readonly walsenders: number;
+  readonly subscriptions: number;
+  readonly autovacuum: number;
+  /** Sessions of compute_ctl and of the admin in databases of users. */
+  readonly own_sessions: number;
+  /** Null unless the statistics were asked for: sessions ever begun, and milliseconds spent active, in databases of users. */
+  readonly sessions: number | null;
+  readonly active_ms: number | null;
+}
+
+/** Every connection of compute_ctl has a name that begins like this. */
+export const ownPrefix = 'compute_ctl:';
+
+/** WAL senders that serve the storage, as long as Postgres runs: Neon's and that of the embedded storage. */
+const storageWalSenders = ['walproposer', 'compute_local'];
+
+/** No user works in these databases. */
+export const systemDatabases: readonly string[] = ['postgres', 'template0', 'template1'];
+
+const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
+
+/** One statement, one row. Parameters: the name of the admin role; whether to read the statistics.
+ *  With track_activities off a session has the state `disabled` and no times: then it is busy as long as it is in a
+ *  transaction, which its lock on its own transaction id tells, and otherwise idle since it began.
+ *  @see https://www.postgresql.org/docs/current/monitoring-stats.html */
+export const activityQuery = `
+select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscriptions, sessions, active_ms
+  from (
+    select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 as now_ms,
+           count(*) filter (where of_user and case state
+             when 'idle' then false
+             when 'disabled' then exists (
+               select from pg_catalog.pg_locks l where l.pid = s.pid and l.locktype = 'virtualxid')
+             else state is not null end)::int as busy,
+           max(pg_catalog.date_part('epoch', case state
+             when 'idle' then state_change when 'disabled' then backend_start end) * 1000)
+             filter (where of_user) as idle_since_ms,
+           count(*) filter (where backend_type = 'walsender' and not own
+             and application_name not in (${list(storageWalSenders)}))::int as walsenders,
+           count(*) filter (where backend_type = 'autovacuum worker')::int as autovacuum,
+           count(*) filter (where backend_type = 'client backend' and (own or usename = $1)
+             and datname not in (${list(systemDatabases)}))::int as own_sessions
+      from (
+        select a.*, pg_catalog.starts_with(a.application_name, '${ownPrefix}') as own,
+               a.backend_type = 'client backend' and a.usename <> $1
+                 and not pg_catalog.starts_with(a.application_name, '${ownPrefix}') as of_user
+          from pg_catalog.pg_stat_activity a
+         where a.pid <> pg_catalog.pg_backend_pid()
+      ) s
+  ) seen,
+  (select count(w.pid)::int as subscriptions from pg_catalog.pg_stat_get_subscription(null) w) workers,
+  (select case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_sessions(d.oid)), 0)::float8 end as sessions,
+          case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_active_time(d.oid)), 0) end as active_ms
+     from pg_catalog.pg_database d
+    where $2::bool and d.datname not in (${list(systemDatabases)})) totals`;

@@ -1,0 +1,213 @@
+import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
+import type { Log } from '../core/log.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import { sessionsOpened } from '../pg/client.ts';
+import { type PgTarget, describeTarget } from '../pg/target.ts';
+import { type Activity, ActivityTracker } from './activity.ts';
+import { systemDatabases } from './activity-query.ts';
+import { Backoff } from './backoff.ts';
+import { ActivityConnection, CheckFailed, type CheckLimits, checkConnecting } from './checks.ts';
+import { type Failure, postgresExited } from './failure.ts';
+import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
+import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
+
+export interface MonitorTimes extends CheckLimits {
+  /** From one look at activity to the next. */
+  readonly activityMs: number;
+  /** From one new connection to the next. */
+  readonly freshMs: number;
+  /** Pauses after a failure: the first, and the longest. */
+  readonly retryMs: number;
+  readonly retryMaxMs: number;
+}
+
+/** A frozen server is seen within freshMs + connectMs; a thawed one within retryMaxMs. */
+export const monitorTimes: MonitorTimes = {
+  activityMs: 500,
+  freshMs: 1000,
+  connectMs: 2500,
+  queryMs: 2000,
+  retryMs: 100,
+  retryMaxMs: 1000,
+};
+
+export interface MonitorOptions {
+  readonly target: PgTarget;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** True while the postmaster has not exited. */
+  readonly isRunning: () => boolean;
+  /** True while the spec wants activity to be seen in the statistics, too. */
+  readonly useStatistics: () => boolean;
+  readonly times?: Partial<MonitorTimes>;
+  readonly clock?: Clock;
+}
+
+const realClock: Clock = { monotonicMs, wallMs: () => Date.now() };
+/** A postmaster that has just died is reaped a moment after its connections broke. */
+const reapMs = 50;
+/** A limit that was overrun by so much was overrun because this process was stopped, not Postgres. */
+const stoodStillMs = 500;
+
+/** Asks Postgres again and again whether it answers and whether anybody uses it, from `begin` until it exits or `stop`. */
+export class Monitor {
+  readonly #options: MonitorOptions;
+  readonly #times: MonitorTimes;
+  readonly #ledger: DowntimeLedger;
+  readonly #activity = new ActivityTracker();
+  readonly #stop = new AbortController();
+  #running: Promise<void> | null = null;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#times = { ...monitorTimes, ...options.times };
+    this.#ledger = new DowntimeLedger(options.clock ?? realClock);
+    const { metrics } = options;
+    metrics.observe('compute_pg_current_downtime_ms', () => this.#ledger.currentMs);
+    metrics.observe('compute_pg_downtime_ms_total', () => this.#ledger.totalMs);
+  }
+
+  /** The compute runs for the first time: time counts from now. Later calls do nothing. */
+  begin(): void {
+    if (this.#running !== null || this.#stop.signal.aborted) return;
+    this.#ledger.begin();
+    this.#options.log.info(`starting compute monitor for ${describeTarget(this.#options.target)}`);
+    this.#running = this.#run();
+  }
+
+  get begun(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Postgres is meant to end: from now on its silence is no downtime. Resolves when nothing of the monitor is left. */
+  async stop(): Promise<void> {
+    if (!this.#stop.signal.aborted) {
+      this.#stop.abort();
+      this.#ledger.close();
+      if (this.begun) this.#options.log.info('stopping compute monitor');
+    }
+    await this.#running;
+  }
+
+  /** Postgres has ended by itself. The downtime that this is lasts for as long as the process. */
+  postgresExited(): void {
+    if (!this.begun || this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    this.#failed('connect', postgresExited);
+  }
+
+  /** Whether Postgres answered when it was last asked. */
+  get up(): boolean {
+    return this.#ledger.up;
+  }
+
+  /** The latest activity, null until there was some; never goes back. */
+  get lastActivity(): Activity | null {
+    return this.#activity.last;
+  }
+
+  postgresReport(): PostgresReport {
+    return postgresReport(this.#ledger, this.#activity.last);
+  }
+
+  downtimeReport(): DowntimeReport {
+    return downtimeReport(this.#ledger);
+  }
+
+  async #run(): Promise<void> {
+    const { target, useStatistics } = this.#options;
+    const { activityMs, freshMs } = this.#times;
+    const kept = new ActivityConnection(target, this.#times);
+    const { signal } = this.#stop;
+    const look = async (): Promise<void> => {
+      const row = await kept.look(useStatistics(), signal);
+      const sessions = sessionsOpened(target, systemDatabases);
+      this.#activity.take(row, { sessions, monotonicMs: monotonicMs() });
+    };
+    const connect = (): Promise<void> => checkConnecting(target, this.#times, signal);
+    try {
+      await Promise.all([
+        this.#repeat('activity', activityMs, look),
+        this.#repeat('connect', freshMs, connect),
+      ]);
+    } finally {
+      kept.close();
+    }
+  }
+
+  /** Makes a check on a steady period while it succeeds, and with growing pauses while it fails. */
+  async #repeat(check: Check, periodMs: number, make: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stop;
+    const backoff = new Backoff(this.#times.retryMs, this.#times.retryMaxMs);
+    let excused = false;
+    while (!signal.aborted) {
+      const startMs = monotonicMs();
+      const failed = await this.#make(check, make);
+      const stoodStill: boolean = !excused && failed !== null && failed.lateMs > stoodStillMs;
+      excused = stoodStill;
+      if (signal.aborted) return;
+      let pauseMs = 0;
+      if (failed === null) {
+        backoff.reset();
+        this.#succeeded(check);
+        // A slow server is not asked without a pause.
+        pauseMs = Math.max(periodMs - elapsedMs(startMs), periodMs / 5);
+      } else if (!stoodStill) {
+        await this.#judge(check, failed);
+        pauseMs = backoff.next();
+      }
+      await sleep(pauseMs, signal).catch(() => {});
+    }
+  }
+
+  async #make(check: Check, make: () => Promise<void>): Promise<CheckFailed | null> {
+    const startMs = monotonicMs();
+    try {
+      await make();
+      return null;
+    } catch (error) {
+      return error instanceof CheckFailed
+        ? error
+        : new CheckFailed({ phase: 'query', error, timedOut: false }, 0);
+    } finally {
+      if (!this.#stop.signal.aborted) {
+        const seconds = (monotonicMs() - startMs) / 1000;
+        this.#options.metrics.record('compute_pg_check_duration_seconds', seconds, { check });
+      }
+    }
+  }
+
+  async #judge(check: Check, failed: CheckFailed): Promise<void> {
+    const { isRunning } = this.#options;
+    const { signal } = this.#stop;
+    if (this.up && !failed.failure.reason.endsWith('_timeout')) await sleep(reapMs, signal).catch(() => {});
+    if (signal.aborted) return;
+    this.#failed(check, isRunning() ? failed.failure : postgresExited, failed.phase);
+  }
+
+  #succeeded(check: Check): void {
+    const ms = this.#ledger.succeeded(check);
+    if (ms !== null) this.#options.log.info(this.#info, `Postgres answers again after ${ms} ms`);
+  }
+
+  #failed(check: Check, failure: Failure, phase: CheckFailed['phase'] = 'query'): void {
+    const { log, metrics } = this.#options;
+    const news = this.#ledger.failed(check, failure);
+    if (news === 'opened') {
+      const { reason, sqlstate } = failure;
+      metrics.inc('compute_pg_downtime_incidents_total', { reason, sqlstate: sqlstate ?? '' });
+    }
+    const text =
+      phase === 'connect'
+        ? `could not connect to Postgres: ${failure.message}, retrying`
+        : `could not check Postgres: ${failure.message}`;
+    // An outage is told once for each of its reasons, not twice a second.
+    log[news === 'same' ? 'debug' : 'error'](this.#info, text);
+  }
+
+  get #info(): { downtime_info: string } {
+    const { totalMs, currentMs, lastUpWallMs } = this.#ledger;
+    const lastUp = new Date(lastUpWallMs).toISOString();
+    return { downtime_info: `total_ms: ${totalMs}, current_ms: ${currentMs}, last_up: ${lastUp}` };
+  }
+}
