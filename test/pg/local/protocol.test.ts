@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
@@ -153,7 +153,9 @@ test('a segment that a crash left half filled with zeros does not stop the recei
       .toBe(0);
     const next = Number(storage.timeline.end()) / megabyte;
     await storage.close();
-    writeFileSync(join(dir.wal, `${segmentName(next, megabyte)}.partial`), Buffer.alloc(4096));
+    const short = join(dir.wal, `${segmentName(next, megabyte)}.partial`);
+    writeFileSync(short, Buffer.alloc(4096));
+    if (runAs !== null) chownSync(short, runAs.uid, runAs.gid);
     storage = await local.serve();
     await compute.query('insert into t values (1)');
     await compute.kill('SIGKILL');
