@@ -7,7 +7,9 @@ export interface EnvironmentEntry {
 /** Variables that are no option's default. */
 export const environment = {
   NEON_CONTROL_PLANE_TOKEN: { doc: 'Bearer token for the control plane, read at each pull.' },
-  INSTANCE_ID: { doc: 'Set by lakebase: switches authentication of the external server off.' },
+  INSTANCE_ID: {
+    doc: 'In lakebase mode, and only there, it switches authentication of the external server off, with a warning.',
+  },
   RUST_LOG: {
     doc: 'Log level: `error`, `warn`, `info`, `debug`, `trace`, `off`, or `compute_ctl=debug`. Anything else means `info`.',
   },
@@ -29,7 +31,9 @@ export const environment = {
   OTEL_EXPORTER_OTLP_ENDPOINT: { doc: 'Collector of traces.', implementedBy: 'later' },
   TRACEPARENT: { doc: 'Parent of the trace of the start.', implementedBy: 'later' },
   TRACESTATE: { doc: 'Goes with TRACEPARENT.', implementedBy: 'later' },
-  FAILPOINTS: { doc: 'Points of failure for tests.', implementedBy: 'later' },
+  FAILPOINTS: {
+    doc: 'Points of failure for tests, `name=actions` joined by `;`. Read with --enable-failpoints.',
+  },
 } as const satisfies Record<string, EnvironmentEntry>;
 
 export const environmentEntries = Object.entries(environment) as readonly [string, EnvironmentEntry][];

@@ -21,6 +21,7 @@ export const errorCodes = {
   conflict: { exit: 1, http: 409, doc: 'Something needed for this is not there, or two requests collide.' },
   not_found: { exit: 1, http: 404, doc: 'The named object does not exist.' },
   busy: { exit: 1, http: 429, doc: 'The same work is under way already.' },
+  not_built: { exit: 1, http: 501, doc: 'This version of compute_ctl does not have the part that would do it.' },
   os_user: { exit: 1, http: 500, doc: 'The operating system user for Postgres is missing or unusable.' },
   postgres_missing: { exit: 1, http: 500, doc: 'The postgres program cannot be found or run.' },
   postgres_version: { exit: 1, http: 500, doc: 'The version of Postgres is not supported.' },

@@ -19,7 +19,7 @@ export class Lifecycle {
     return this.#status;
   }
 
-  /** Why the compute is, or last was, `failed`; null again after the next success. */
+  /** Why the compute is, or last was, `failed`, or why a refresh is tried again; null after the next success. */
   get error(): string | null {
     return this.#error;
   }
@@ -37,7 +37,8 @@ export class Lifecycle {
     this.#set(to, error);
   }
 
-  /** Moves from whatever the status is, if its row allows it. False when it does not. */
+  /** Moves from whatever the status is, if its row allows it. False when it does not.
+   *  @param error the reason of a failure; a later `running` clears it */
   tryMove(to: Status, error?: string): boolean {
     if (!(transitions[this.#status] as readonly Status[]).includes(to)) return false;
     this.#set(to, error);
@@ -58,7 +59,7 @@ export class Lifecycle {
   #set(to: Status, error?: string): void {
     const from = this.#status;
     this.#status = to;
-    if (to === 'failed') this.#error = error ?? 'unknown error';
+    if (to === 'failed' || error !== undefined) this.#error = error ?? 'unknown error';
     if (to === 'running') [this.#error, this.#started] = [null, true];
     this.changed.emit('status', { from, to });
   }

@@ -117,7 +117,22 @@ export const mainOptions = {
     value: 'PORT',
     fallback: 3081,
     group: 'http',
-    doc: 'Port of the server for the programs beside it.',
+    doc: 'Port of the server for the programs beside it, above all Postgres.',
+  },
+  internalHttpHost: {
+    flag: '--internal-http-host',
+    kind: 'name',
+    value: 'HOST',
+    fallback: 'localhost',
+    group: 'http',
+    doc: 'Where that server listens: an address, `::` for all of them, `localhost` for the loopback of both families. It asks nobody for a token.',
+  },
+  allowTokensWithoutExp: {
+    flag: '--allow-tokens-without-exp',
+    kind: 'flag',
+    fallback: false,
+    group: 'http',
+    doc: 'Accept tokens that never expire.',
   },
   httpPort: {
     flag: '--http-port',

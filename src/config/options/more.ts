@@ -104,6 +104,13 @@ export const moreOptions = {
     group: 'other',
     doc: 'Form of the log lines on stderr.',
   },
+  enableFailpoints: {
+    flag: '--enable-failpoints',
+    kind: 'flag',
+    fallback: false,
+    group: 'other',
+    doc: 'Only for tests: serve POST /failpoints and read FAILPOINTS.',
+  },
   dev: {
     flag: '--dev',
     kind: 'flag',

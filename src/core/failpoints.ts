@@ -1,0 +1,64 @@
+import { ComputeError } from './errors.ts';
+import { sleep } from './clock.ts';
+
+interface Action {
+  readonly task: string;
+  readonly argument: string | null;
+  readonly percent: number;
+  /** How often it still applies. */
+  left: number;
+}
+
+const shape = /^(?:(\d+(?:\.\d+)?)%)?(?:(\d+)\*)?(off|return|sleep|pause|panic|exit)(?:\(([^()]*)\))?$/;
+const pauseMs = 50;
+
+/** Places where tests make the program fail. Nothing is set unless somebody asks, and then by name.
+ *  @see https://docs.rs/fail for the language of the actions, of which `off`, `return`, `sleep`, `pause`, `panic`,
+ *  percentages and counts are known here, and besides `exit` */
+export class Failpoints {
+  readonly #points = new Map<string, readonly Action[]>();
+
+  /** Sets what happens at a point from now on, e.g. `return(boom)`, `50%sleep(100)->return`.
+   *  @throws ComputeError `bad_request` for what is not an action */
+  set(name: string, actions: string): void {
+    this.#points.set(name, actions.split('->').map(parse));
+  }
+
+  /** Sets several, as they stand in FAILPOINTS: `name=actions;name=actions`. @throws ComputeError `bad_request` */
+  setAll(text: string): void {
+    for (const entry of text.split(';').filter((one) => one.trim() !== '')) {
+      const [name = '', ...rest] = entry.split('=');
+      this.set(name.trim(), rest.join('='));
+    }
+  }
+
+  /** To be awaited where the failure shall strike.
+   *  @returns the argument of `return`, '' when it has none; null: go on as if there were no such point
+   *  @throws Error for `panic`; AbortError */
+  async hit(name: string, signal: AbortSignal): Promise<string | null> {
+    const action = this.#points.get(name)?.find(applies);
+    if (action === undefined) return null;
+    action.left--;
+    if (action.task === 'sleep') await sleep(Number(action.argument), signal);
+    while (action.task === 'pause' && this.#points.get(name)?.includes(action) === true)
+      await sleep(pauseMs, signal);
+    if (action.task === 'panic') throw new Error(`${name} failpoint`);
+    // A process that ends in the middle of things is what this action is for.
+    if (action.task === 'exit') process.exit(1);
+    return action.task === 'return' ? (action.argument ?? '') : null;
+  }
+}
+
+const applies = ({ percent, left }: Action): boolean => left > 0 && Math.random() * 100 < percent;
+
+function parse(text: string): Action {
+  const found = shape.exec(text.trim());
+  const [, percent = '100', count, task = '', argument = null] = found ?? [];
+  if (found === null || (task === 'sleep' && !/^\d+$/.test(argument ?? ''))) {
+    throw new ComputeError('bad_request', `failed to configure failpoints: ${JSON.stringify(text)} is not known`);
+  }
+  return { task, argument, percent: Number(percent), left: count === undefined ? Infinity : Number(count) };
+}
+
+/** Those of this process. */
+export const failpoints = new Failpoints();
