@@ -13,13 +13,14 @@ import { type Installed, defaultPostgres, osUser } from './postgres-versions.ts'
 import { type Program, eventually, startProgram } from './program.ts';
 import { type Issuer, issuer } from './tokens.ts';
 
-let clusterTarball: Buffer | undefined;
+const clusterTarballs = new Map<number, Buffer>();
 
 /** A base backup of an empty cluster that was shut down cleanly, as a pageserver sends it. */
 export function baseBackup(postgres: Installed = defaultPostgres()): Buffer {
   const args = ['czf', '-', '--exclude=./postgresql.conf', '-C', initialised(postgres), '.'];
-  clusterTarball ??= execFileSync('tar', args, { maxBuffer: 1 << 28 });
-  return clusterTarball;
+  const tarball = clusterTarballs.get(postgres.major) ?? execFileSync('tar', args, { maxBuffer: 1 << 28 });
+  clusterTarballs.set(postgres.major, tarball);
+  return tarball;
 }
 
 export interface Answer {

@@ -1,0 +1,81 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import { killAllOf, processesIn } from './compute.ts';
+import { type Program, eventually, startProgram } from './program.ts';
+
+/** A directory for `compute-local`, in memory where there is one: what is tested is the death of processes, not of disks. */
+function stateDir(): string {
+  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : '/var/tmp', 'cl-e2e-'));
+  chmodSync(dir, 0o755);
+  return dir;
+}
+
+export interface LocalRig {
+  readonly dir: string;
+  readonly pgdata: string;
+  up(args?: readonly string[]): Program;
+  /** Starts and waits until it is ready. */
+  upAndReady(): Promise<Program>;
+  /** Runs one of the short commands to its end. */
+  command(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }>;
+  /** What the first `up` decided: ports, ids, tokens. */
+  state(): { ports: Record<string, number>; [key: string]: unknown };
+  pidOf(what: 'postgres' | 'compute_ctl' | 'storage'): number | undefined;
+  clean(): Promise<void>;
+}
+
+export function localRig(): LocalRig {
+  const dir = stateDir();
+  const pgdata = join(dir, 'pgdata');
+  const programs: Program[] = [];
+  const pid = (text: string, json: boolean): number =>
+    json ? (JSON.parse(text) as { pid: number }).pid : Number(text.split('\n')[0]);
+  const files = { postgres: 'pgdata/postmaster.pid', compute_ctl: 'compute_ctl.pid', storage: 'storage.pid' };
+  const rig: LocalRig = {
+    dir,
+    pgdata,
+    up(args = []) {
+      const program = startProgram('compute-local', ['up', '--dir', dir, '--json', ...args]);
+      programs.push(program);
+      return program;
+    },
+    async upAndReady() {
+      const program = rig.up();
+      const ready = (): true | undefined => {
+        if (program.child.exitCode !== null) throw new Error(program.output());
+        return program.stdout().includes('"event":"ready"') || undefined;
+      };
+      await eventually('compute-local is ready', ready, 60_000).catch((error: unknown) => {
+        throw new Error(program.output(), { cause: error });
+      });
+      return program;
+    },
+    async command(...args) {
+      const program = startProgram('compute-local', [...args, '--dir', dir]);
+      const code = await program.exited();
+      return { code, stdout: program.stdout(), stderr: program.stderr() };
+    },
+    state: () => JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as ReturnType<LocalRig['state']>,
+    pidOf(what) {
+      try {
+        const found = pid(readFileSync(join(dir, files[what]), 'utf8'), what !== 'postgres');
+        process.kill(found, 0);
+        return found;
+      } catch {
+        return undefined;
+      }
+    },
+    async clean() {
+      for (const program of programs) program.kill('SIGKILL');
+      for (const program of programs) await program.exited();
+      for (const what of ['compute_ctl', 'storage'] as const) {
+        const left = rig.pidOf(what);
+        if (left !== undefined) process.kill(left, 'SIGKILL');
+      }
+      killAllOf(dir);
+      await eventually('nothing runs there', () => (processesIn(dir).length === 0 ? true : undefined));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  return rig;
+}
