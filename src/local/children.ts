@@ -65,8 +65,11 @@ async function startNode(
 export function storageChild(context: UpContext, onReady: () => void): Kept {
   const { dir, tools, report } = context;
   const args = [
-    ...['storage', '--dir', dir.root, '--pg-bin-dir', binDirOf(tools), '--os-user', context.osUser],
-    ...['--compact-at', String(context.compactAtBytes)],
+    'storage',
+    `--dir=${dir.root}`,
+    `--pg-bin-dir=${binDirOf(tools)}`,
+    `--os-user=${context.osUser}`,
+    `--compact-at=${context.compactAtBytes}`,
   ];
   return {
     name: 'the storage',
@@ -129,16 +132,16 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   const { dir, state, tools, report } = context;
   const { ports } = state;
   const args = [
-    ...['-p', `http://127.0.0.1:${ports.controlPlane}`, '-i', state.computeId, '-D', dir.pgdata],
-    ...['-C', `postgresql://cloud_admin@${encodeURIComponent(dir.run)}:${ports.postgres}/postgres`],
-    ...['-b', tools.postgres.path, '--os-user', context.osUser],
-    ...[
-      '--external-http-port',
-      String(ports.externalHttp),
-      '--internal-http-port',
-      String(ports.internalHttp),
-    ],
-    ...['--start-timeout', String(startLimitSeconds), '--exit-grace-ms', String(exitGraceMs)],
+    `--control-plane-uri=http://127.0.0.1:${ports.controlPlane}`,
+    `--compute-id=${state.computeId}`,
+    `--pgdata=${dir.pgdata}`,
+    `--connstr=postgresql://cloud_admin@${encodeURIComponent(dir.run)}:${ports.postgres}/postgres`,
+    `--pgbin=${tools.postgres.path}`,
+    `--os-user=${context.osUser}`,
+    `--external-http-port=${ports.externalHttp}`,
+    `--internal-http-port=${ports.internalHttp}`,
+    `--start-timeout=${startLimitSeconds}`,
+    `--exit-grace-ms=${exitGraceMs}`,
   ];
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {

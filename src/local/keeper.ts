@@ -16,9 +16,9 @@ export interface Kept {
 
 /** A child that never worked is given up after this many starts. */
 const maxFirstStarts = 3;
-const longestPauseMs = 5000;
+const longestPauseMs = 3000;
 /** A child that worked this long did not fail because of how it was started. */
-const steadyMs = 10_000;
+const steadyMs = 5000;
 
 const pauseMs = (failures: number): number =>
   failures <= 1 ? 0 : Math.min(longestPauseMs, 100 * 2 ** (failures - 2));

@@ -66,9 +66,15 @@ export function localDir(path: string): LocalDir {
     });
   }
   return {
-    ...{ root, run, state: join(root, 'local.json'), storage: join(root, 'storage') },
-    ...{ pgdata: join(root, 'pgdata'), log: join(root, 'log'), upPid: join(root, 'up.pid') },
-    ...{ storagePid: join(root, 'storage.pid'), computePid: join(root, 'compute_ctl.pid') },
+    root,
+    run,
+    state: join(root, 'local.json'),
+    storage: join(root, 'storage'),
+    pgdata: join(root, 'pgdata'),
+    log: join(root, 'log'),
+    upPid: join(root, 'up.pid'),
+    storagePid: join(root, 'storage.pid'),
+    computePid: join(root, 'compute_ctl.pid'),
   };
 }
 
@@ -100,9 +106,17 @@ export function createState(dir: LocalDir, ports: Ports): LocalState {
   const { privateKey } = generateKeyPairSync('ed25519');
   const password = secret();
   const state: LocalState = {
-    ...{ version: 1, tenantId: hex(), timelineId: hex(), computeId: 'compute-local' },
-    ...{ user: 'app', database: 'app', password, passwordVerifier: scramVerifier(password) },
-    ...{ storageToken: secret(), controlPlaneToken: secret(), ports },
+    version: 1,
+    tenantId: hex(),
+    timelineId: hex(),
+    computeId: 'compute-local',
+    user: 'app',
+    database: 'app',
+    password,
+    passwordVerifier: scramVerifier(password),
+    storageToken: secret(),
+    controlPlaneToken: secret(),
+    ports,
     signingKey: privateKey.export({ format: 'jwk' }) as LocalState['signingKey'],
   };
   writeState(dir, state);

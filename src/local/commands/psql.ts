@@ -16,7 +16,9 @@ export async function psql(dir: LocalDir, tools: Tools, args: readonly string[])
     args: [`postgresql://${user}@127.0.0.1:${ports.postgres}/${database}`, ...args],
     env: { ...process.env, PGPASSWORD: password },
     runAs: null,
-    ...{ stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' },
+    stdin: 'inherit',
+    stdout: 'inherit',
+    stderr: 'inherit',
   });
   const { code } = await child.exited;
   return code ?? exitBySignal;

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { raceAbort } from '../../core/clock.ts';
 import { ComputeError, isAbort } from '../../core/errors.ts';
@@ -123,13 +123,17 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   }
 }
 
-const withLog = ({ dir }: UpContext, error: unknown): unknown =>
-  error instanceof ComputeError && error.hint === undefined
-    ? new ComputeError(error.code, error.message, {
-        cause: error.cause,
-        hint: `its log is ${join(dir.log, 'compute_ctl.log')}`,
-      })
-    : error;
+/** compute_ctl says on its way out what is wrong; people should not have to look for that. */
+function withLog({ dir }: UpContext, error: unknown): unknown {
+  if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
+  const path = join(dir.log, 'compute_ctl.log');
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5);
+  const reason = lines.findLast((line) => line.startsWith('Error: '))?.slice('Error: '.length);
+  return new ComputeError(error.code, error.message, {
+    cause: error.cause ?? reason,
+    hint: `its log is ${path}`,
+  });
+}
 
 function announce({ state, dir, report }: UpContext): void {
   const url = connectionUrl(state);

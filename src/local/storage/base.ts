@@ -41,18 +41,13 @@ export async function takeBase(
   const child = await startProcess({
     command: tools.postgres.sibling('pg_basebackup'),
     args: [
-      ...[
-        '-d',
-        conninfo(server, 'compute_local_base'),
-        '--no-password',
-        '-D',
-        '-',
-        '-F',
-        'tar',
-        '-X',
-        'none',
-      ],
-      ...['--checkpoint=fast', '--no-manifest'],
+      `--dbname=${conninfo(server, 'compute_local_base')}`,
+      '--no-password',
+      '--pgdata=-',
+      '--format=tar',
+      '--wal-method=none',
+      '--checkpoint=fast',
+      '--no-manifest',
     ],
     env: tools.env,
     cwd: '/',
@@ -123,14 +118,14 @@ async function* repacked(archive: Readable, onLabel: (content: Buffer) => void):
       });
     }
     const wanted = name !== '' && !belongsToCompute(name);
-    const common = { name, mode: header.type === 'directory' ? 0o755 : 0o600, mtime: header.mtime as Date };
+    const common = { name, mode: header.type === 'directory' ? 0o755 : 0o600, mtime: header.mtime };
     if (name === backupLabel) {
       const content = await buffer(entry as AsyncIterable<Buffer>);
       onLabel(content);
       yield { ...common, content };
     } else if (wanted && header.type === 'directory') yield { ...common, content: null };
     else if (wanted)
-      yield { ...common, content: { bytes: header.size as number, chunks: entry as AsyncIterable<Buffer> } };
+      yield { ...common, content: { bytes: header.size, chunks: entry as AsyncIterable<Buffer> } };
     entry.resume();
   }
   await parsed;

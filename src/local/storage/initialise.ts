@@ -94,8 +94,14 @@ async function withServer(
 ): Promise<void> {
   onProgress('start');
   const settings = {
-    ...{ listen_addresses: '', unix_socket_directories: socketDir, unix_socket_permissions: '0700' },
-    ...{ port: scratchPort, fsync: 'off', wal_level: 'replica', max_wal_senders: 5, shared_buffers: '16MB' },
+    listen_addresses: '',
+    unix_socket_directories: socketDir,
+    unix_socket_permissions: '0700',
+    port: scratchPort,
+    fsync: 'off',
+    wal_level: 'replica',
+    max_wal_senders: 5,
+    shared_buffers: '16MB',
     // The checkpoint of the base backup would remove segments that are still to be received.
     wal_keep_size: '64MB',
   };
@@ -156,7 +162,9 @@ async function firstBase(
     });
     finishBase(dir, fresh, firstNumber, {
       ...taken,
-      ...{ systemId, walSegmentBytes, postgresMajor: tools.postgres.major },
+      systemId,
+      walSegmentBytes,
+      postgresMajor: tools.postgres.major,
     });
   } finally {
     await stopProcess(receiver.child, termThenKill(2000), signal);
@@ -172,7 +180,10 @@ async function receive(
   const child = await startProcess({
     command: tools.postgres.sibling('pg_receivewal'),
     args: ['-d', conninfo(server, 'first'), '-D', walDir, '--synchronous', '--no-loop', '--no-password'],
-    ...{ env: tools.env, cwd: '/', runAs: tools.runAs, stdout: 'ignore' },
+    env: tools.env,
+    cwd: '/',
+    runAs: tools.runAs,
+    stdout: 'ignore',
     onStderrLine: (line) => said.push(line),
   });
   return { child, said };

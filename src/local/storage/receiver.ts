@@ -80,8 +80,15 @@ export class Receiver {
     const child = await startProcess({
       command: tools.postgres.sibling('pg_receivewal'),
       args: [
-        ...['-d', conninfo(server, standbyName), '--no-password', '-D', dir.wal],
-        ...['--slot', slotName, '--synchronous', '--no-loop'],
+        '-d',
+        conninfo(server, standbyName),
+        '--no-password',
+        '-D',
+        dir.wal,
+        '--slot',
+        slotName,
+        '--synchronous',
+        '--no-loop',
       ],
       env: tools.env,
       cwd: '/',

@@ -19,7 +19,7 @@ export async function* writeTar(
   const tar = tarStream.pack();
   const write = (entry: TarEntry): Promise<void> =>
     new Promise((resolve, reject) => {
-      const sink = tar.entry(header(entry), (error) => (error == null ? resolve() : reject(error)));
+      const sink = tar.entry(header(entry), (error) => (error instanceof Error ? reject(error) : resolve()));
       if (entry.content === null) return;
       if (Buffer.isBuffer(entry.content)) sink.end(entry.content);
       else copy(entry.content.chunks, sink).catch(reject);

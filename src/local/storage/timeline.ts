@@ -42,7 +42,11 @@ export class Timeline {
     this.#walEnd = new WalEnd(dir.wal, base.walSegmentBytes, base.startLsn);
     this.#fence = new Fence(dir);
     this.receiver = new Receiver({
-      ...{ dir, server, tools, log, walSegmentBytes: base.walSegmentBytes },
+      dir,
+      server,
+      tools,
+      log,
+      walSegmentBytes: base.walSegmentBytes,
       refusal: (compute) => this.#refusal(compute),
     });
     removeUnfinished(dir);

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
 import { WalEnd } from '../../../src/local/storage/wal-end.ts';
@@ -102,7 +102,7 @@ test('whatever is damaged, the end is never beyond the damage, and reading does 
             const found = new WalEnd(copy, megabyte, startLsn).find() ?? startLsn;
             // A byte of padding or of a page header that nobody checks may change nothing.
             expect(found === end || records.has(found)).toBe(true);
-            if (found !== end) expect(Number(found)).toBeLessThanOrEqual(at);
+            expect(found === end || Number(found) <= at).toBe(true);
           },
         ),
         { numRuns: 60 },

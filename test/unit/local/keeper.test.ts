@@ -14,7 +14,13 @@ function fakeChild(): { child: RunningProcess; end: (exit: Exit) => void } {
     };
   });
   const child: RunningProcess = {
-    ...{ name: 'fake', pid: 1, stdin: null, stdout: null, stderr: null, exited, closed: exited },
+    name: 'fake',
+    pid: 1,
+    stdin: null,
+    stdout: null,
+    stderr: null,
+    exited,
+    closed: exited,
     get exit() {
       return exit;
     },
@@ -68,10 +74,18 @@ test('a child that dies is started again, at once the first time and later the m
   });
   await keepRunning(child, stop.signal);
   expect(said).toEqual([
-    ...['start', 'ready', 'exit, next in 0'],
-    ...['start', 'ready again', 'exit, next in 100'],
-    ...['start', 'ready again', 'exit, next in 200'],
-    ...['start', 'ready again', 'stop'],
+    'start',
+    'ready',
+    'exit, next in 0',
+    'start',
+    'ready again',
+    'exit, next in 100',
+    'start',
+    'ready again',
+    'exit, next in 200',
+    'start',
+    'ready again',
+    'stop',
   ]);
 });
 

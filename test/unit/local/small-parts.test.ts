@@ -66,7 +66,7 @@ test('a process that ignores SIGTERM is killed', async () => {
   const child = spawn('sh', ['-c', 'trap "" TERM; echo; while :; do sleep 1; done'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  await once(child.stdout!, 'data');
+  await once(child.stdout, 'data');
   const ended = once(child, 'exit');
   writePidFile(path, child.pid!);
   await endByPidFile(path, 'sh', 50, never);
@@ -97,8 +97,7 @@ test('a port that is taken is replaced by a free one, the others are kept', asyn
 
 test('sizes are read with and without a unit, and too small ones refused', () => {
   expect(['256MB', '1 gb', '8388608'].map(bytes)).toEqual([268_435_456, 1_073_741_824, 8_388_608]);
-  for (const text of ['1MB', '-5MB', '', 'MB', '5 TB'])
-    expect(() => bytes(text), text).toThrow('a size of 4MB');
+  for (const text of ['1MB', '-5MB', '', 'MB', '5 TB']) expect(() => bytes(text)).toThrow('a size of 4MB');
 });
 
 test('files that every start writes anew are no part of a base', () => {

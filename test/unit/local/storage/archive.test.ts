@@ -43,8 +43,12 @@ test('base and WAL become one gzip member around one tar archive', async () => {
   expect([...found.keys()]).toEqual([
     'PG_VERSION',
     'base',
-    ...['pg_hba.conf', 'pg_ident.conf', 'postgresql.auto.conf', 'compute_local.generation'],
-    ...['pg_wal/one', 'pg_wal/two'],
+    'pg_hba.conf',
+    'pg_ident.conf',
+    'postgresql.auto.conf',
+    'compute_local.generation',
+    'pg_wal/one',
+    'pg_wal/two',
   ]);
   expect(found.get('compute_local.generation')).toBe('7\n');
   expect(found.get('pg_wal/two')).toBe('p'.repeat(600));

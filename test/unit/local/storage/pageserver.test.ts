@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseBasebackup } from '../../../../src/local/storage/pageserver.ts';
 import { WireError } from '../../../../src/wire/server.ts';
@@ -41,11 +41,14 @@ test('whatever a client sends is read or refused with an error for it', () => {
         fc.string().map((text) => `basebackup ${text}`),
       ),
       (text) => {
+        let outcome: unknown;
         try {
-          expect(parseBasebackup(text)).toHaveProperty('lsn');
+          outcome = parseBasebackup(text);
         } catch (error) {
-          expect(error).toBeInstanceOf(WireError);
+          outcome = error;
         }
+        const read = typeof outcome === 'object' && outcome !== null && 'lsn' in outcome;
+        expect(read || outcome instanceof WireError).toBe(true);
       },
     ),
   );
