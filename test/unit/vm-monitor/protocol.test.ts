@@ -59,6 +59,15 @@ test('the messages of the agent are read in any order of keys, with unknown keys
   });
 });
 
+function failure(text: string): unknown {
+  try {
+    parseAgentMessage(text);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
 const target = (mem: string, cpu = '1') =>
   `{"content":{"target":{"cpu":${cpu},"mem":${mem}}},"type":"DownscaleRequest","id":8}`;
 
@@ -83,12 +92,7 @@ test.each([
   [target('"5"'), 8],
   [target('5', '"1"'), 8],
 ])('%s is invalid, and its id is %i', (text, id) => {
-  let thrown: unknown;
-  try {
-    parseAgentMessage(text);
-  } catch (error) {
-    thrown = error;
-  }
+  const thrown = failure(text);
   expect(thrown).toBeInstanceOf(InvalidMessage);
   expect(thrown).toHaveProperty('id', id);
 });
@@ -103,11 +107,8 @@ test('whatever is sent is understood or refused as invalid, nothing else', () =>
       ),
       (text) => {
         expect(() => negotiate(text)).not.toThrow();
-        try {
-          parseAgentMessage(text);
-        } catch (error) {
-          expect(error).toBeInstanceOf(InvalidMessage);
-        }
+        const thrown = failure(text);
+        expect(thrown === null || thrown instanceof InvalidMessage).toBe(true);
       },
     ),
   ));
