@@ -1,0 +1,232 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { monitorTimes } from '../../../src/monitor/monitor.ts';
+import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { figure, keptPid, pause, proxy, run, seen, session, watched } from './support.ts';
+
+let cluster: Cluster;
+beforeEach(async () => {
+  cluster = await startCluster({ conf: 'max_connections=12' });
+});
+afterEach(() => cluster.stop());
+
+const now = (): number => performance.now();
+
+test(
+  'a stopped postmaster is down, although old connections still answer, and up again when it continues',
+  () =>
+    watched(cluster.target, { times: monitorTimes }, async ({ monitor, value }) => {
+      await pause(1200);
+      expect(monitor.up).toBe(true);
+      const stoppedAt = now();
+      try {
+        await session(cluster.target, async (pg) => {
+          cluster.postmaster.kill('SIGSTOP');
+          expect((await pg.query('select 1 one')).rows).toEqual([{ one: 1 }]);
+        });
+        await seen('down', () => !monitor.up, 5000);
+        figure('SIGSTOP of the postmaster to not ready, ms', now() - stoppedAt);
+        const first = await value('compute_pg_current_downtime_ms');
+        await seen('rising', async () => (await value('compute_pg_current_downtime_ms')) > first + 300, 6000);
+        figure(
+          'downtime shown while the next check hangs, ms',
+          await value('compute_pg_current_downtime_ms'),
+        );
+        expect(monitor.postgresReport()).toMatchObject({ up: false, reason: 'connect_timeout' });
+      } finally {
+        cluster.postmaster.kill('SIGCONT');
+      }
+      const continuedAt = now();
+      await seen('up', async () => (await value('compute_pg_current_downtime_ms')) === 0, 2000);
+      figure('SIGCONT to downtime 0, ms', now() - continuedAt);
+      const total = await value('compute_pg_downtime_ms_total');
+      figure('total downtime, ms', total);
+      const [incident, ...others] = monitor.downtimeReport().incidents;
+      expect(others).toEqual([]);
+      expect(incident).toMatchObject({ reason: 'connect_timeout', last_reason: 'connect_timeout' });
+      expect(incident?.ended_at).not.toBeNull();
+      expect(incident?.duration_ms).toBe(total);
+      expect(total).toBeGreaterThan(continuedAt - stoppedAt - 50);
+    }),
+  30_000,
+);
+
+test('a kept connection whose backend is stopped is given up and replaced', () =>
+  watched(cluster.target, {}, async ({ monitor, value }) => {
+    await pause(500);
+    const pid = await keptPid(cluster);
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await seen('down', () => !monitor.up);
+      // New connections never failed.
+      expect(monitor.postgresReport().reason).toBe('query_timeout');
+      await seen('up', () => monitor.up);
+      expect(await keptPid(cluster)).not.toBe(pid);
+      figure('downtime by a stopped backend of ours, ms', await value('compute_pg_downtime_ms_total'));
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  }));
+
+test('a stopped backend of somebody else is no downtime', () =>
+  watched(cluster.target, {}, ({ monitor, value }) =>
+    session(cluster.target, async (pg) => {
+      const { rows } = await pg.query('select pg_backend_pid() pid');
+      const pid = Number((rows[0] as { pid: number }).pid);
+      process.kill(pid, 'SIGSTOP');
+      try {
+        await pause(1500);
+        expect([monitor.up, await value('compute_pg_downtime_ms_total')]).toEqual([true, 0]);
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+    }),
+  ));
+
+test('a killed postmaster has exited, which is the reason of a downtime that does not end', () =>
+  watched(
+    cluster.target,
+    { isRunning: () => cluster.postmaster.signalCode === null },
+    async ({ monitor, metrics, value }) => {
+      await pause(300);
+      const killedAt = now();
+      cluster.postmaster.kill('SIGKILL');
+      await seen('down', () => !monitor.up);
+      figure('SIGKILL of the postmaster to not ready, ms', now() - killedAt);
+      expect(monitor.postgresReport()).toMatchObject({ up: false, reason: 'postgres_exited' });
+      monitor.postgresExited();
+      await monitor.stop();
+      const before = await value('compute_pg_current_downtime_ms');
+      await seen('growth', async () => (await value('compute_pg_current_downtime_ms')) > before);
+      expect(await metrics.render()).toContain(
+        'compute_pg_downtime_incidents_total{reason="postgres_exited",sqlstate=""} 1\n',
+      );
+    },
+  ));
+
+test('the monitored database may be dropped and created again', () =>
+  watched(cluster.target, {}, async ({ monitor, value, lines }) => {
+    const elsewhere = { ...cluster.target, database: 'template1' };
+    await pause(300);
+    await run(elsewhere, 'drop database postgres with (force)');
+    await seen('unknown database', () => monitor.postgresReport().sqlstate === '3D000');
+    await seen('current', async () => (await value('compute_pg_current_downtime_ms')) > 0);
+    await run(elsewhere, 'create database postgres');
+    await seen('up', async () => (await value('compute_pg_current_downtime_ms')) === 0);
+    const total = await value('compute_pg_downtime_ms_total');
+    expect(total).toBeGreaterThan(0);
+    figure('downtime without the database, ms', total);
+    const told = lines.filter((line) => line.includes('downtime_info'));
+    expect(told[0]).toMatch(/"downtime_info":"total_ms: [1-9]\d*, current_ms: [1-9]\d*, last_up: 20\S+Z"/);
+    expect(told.at(-1)).toContain('answers again');
+  }));
+
+test('when no connection is left, new ones fail with 53300 and that is downtime', () =>
+  watched(cluster.target, {}, async ({ monitor }) => {
+    await pause(300);
+    let letGo = (): void => {};
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const taken: Promise<unknown>[] = [];
+    const hold = (): Promise<void> => session(cluster.target, () => held);
+    try {
+      for (let each = 0; each < 14; each++) taken.push(hold().catch(() => {}));
+      await seen('too many', () => monitor.postgresReport().sqlstate === '53300');
+      expect(monitor.up).toBe(false);
+    } finally {
+      letGo();
+      await Promise.all(taken);
+    }
+    await seen('up', () => monitor.up);
+    figure('downtime without a free connection, ms', monitor.downtimeReport().total_downtime_ms);
+  }));
+
+test('a listener that accepts and never answers is down, and so is a port without one', async () => {
+  const mute = await proxy(null);
+  try {
+    await watched({ ...cluster.target, port: mute.port }, {}, async ({ monitor }) => {
+      await seen('down', () => monitor.postgresReport().reason === 'connect_timeout');
+      await mute.stop();
+      await seen('refused', () => monitor.postgresReport().reason === 'connect_refused');
+      expect(monitor.downtimeReport().incidents).toHaveLength(1);
+    });
+  } finally {
+    await mute.stop().catch(() => {});
+  }
+});
+
+test('a connection that is half open, after a cable was cut, is noticed on both kinds of check', async () => {
+  const between = await proxy(cluster.port);
+  try {
+    await watched({ ...cluster.target, port: between.port }, {}, async ({ monitor, metrics }) => {
+      await pause(300);
+      expect(monitor.up).toBe(true);
+      between.silent = true;
+      const reasons = new Set<string | null>();
+      await seen('both', () => {
+        reasons.add(monitor.postgresReport().reason);
+        return reasons.has('query_timeout') && reasons.has('connect_timeout');
+      });
+      between.silent = false;
+      await seen('up', () => monitor.up);
+      const text = await metrics.render();
+      expect(text).toMatch(/compute_pg_downtime_incidents_total\{reason="\w+",sqlstate=""\} 1\n/);
+      expect(text).toMatch(/compute_pg_check_duration_seconds_bucket\{check="connect",le="\+Inf"\} [1-9]/);
+    });
+  } finally {
+    await between.stop();
+  }
+});
+
+test('stepping the clock back and forth changes no downtime and never moves the last activity back', () =>
+  watched(cluster.target, {}, async ({ monitor, value }) => {
+    const user = { ...cluster.target, user: 'somebody' };
+    await run(cluster.target, 'create role somebody login');
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const day = 86_400_000;
+      const real = Date.now();
+      await run(user, 'select 1');
+      const totals: number[] = [];
+      const active: number[] = [];
+      cluster.postmaster.kill('SIGSTOP');
+      const startMs = now();
+      for (const step of [day, -day, 365 * day, -365 * day, 0]) {
+        vi.setSystemTime(real + step);
+        await pause(300);
+        totals.push(await value('compute_pg_downtime_ms_total'));
+        active.push(monitor.lastActivity?.at.getTime() ?? 0);
+      }
+      cluster.postmaster.kill('SIGCONT');
+      await seen('up', () => monitor.up);
+      const elapsed = now() - startMs;
+      totals.push(await value('compute_pg_downtime_ms_total'));
+      expect(totals).toEqual(totals.toSorted((a, b) => a - b));
+      expect(totals.at(-1)).toBeGreaterThan(1000);
+      expect(totals.at(-1)).toBeLessThan(elapsed + 1000);
+      expect(active).toEqual(active.toSorted((a, b) => a - b));
+      figure('downtime while the clock was stepped by a year, ms', totals.at(-1) ?? -1);
+    } finally {
+      vi.useRealTimers();
+      cluster.postmaster.kill('SIGCONT');
+    }
+  }));
+
+test('a monitor that is stopped while Postgres is down leaves no current downtime and is quiet', () =>
+  watched(cluster.target, {}, async ({ monitor, value, lines }) => {
+    await pause(200);
+    cluster.postmaster.kill('SIGSTOP');
+    await seen('down', () => !monitor.up);
+    await monitor.stop();
+    cluster.postmaster.kill('SIGCONT');
+    const total = await value('compute_pg_downtime_ms_total');
+    expect(total).toBeGreaterThan(0);
+    const told = lines.length;
+    await pause(500);
+    expect(await value('compute_pg_current_downtime_ms')).toBe(0);
+    expect(await value('compute_pg_downtime_ms_total')).toBe(total);
+    expect(lines).toHaveLength(told);
+    const connections = await session(cluster.target, async (pg) => {
+      const sql = "select count(*)::int n from pg_stat_activity where application_name like 'compute_ctl:%'";
+      return (await pg.query(sql)).rows;
+    });
+    expect(connections).toEqual([{ n: 0 }]);
+  }));
