@@ -1,7 +1,9 @@
 import { Background } from './app/background.ts';
 import { Compute } from './app/compute.ts';
 import type { StartContext } from './app/context.ts';
+import { ownDatabase } from './app/database.ts';
 import { leave } from './app/leave.ts';
+import { noLfc } from './app/lfc.ts';
 import { notBuiltYet } from './app/not-built.ts';
 import { reconfiguration, withSpec } from './app/reconfigure.ts';
 import { runCompute } from './app/run.ts';
@@ -12,7 +14,7 @@ import { tell } from './app/steps.ts';
 import { catalogInput } from './catalog/input.ts';
 import { assertValid } from './catalog/validate.ts';
 import { parseConnstr } from './config/connstr.ts';
-import { type LoadedConfig, loadConfig } from './config/load.ts';
+import { type LoadDeps, type LoadedConfig, loadConfig } from './config/load.ts';
 import type { RunOptions } from './config/options.ts';
 import { ComputeError } from './core/errors.ts';
 import type { Log } from './core/log.ts';
@@ -25,6 +27,7 @@ import { Monitor } from './monitor/monitor.ts';
 import { Writability } from './monitor/writability.ts';
 import { loadClient } from './pg/client.ts';
 import type { ResolvedSpec } from './spec/resolve.ts';
+import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 import { findRunAs } from './supervisor/os-user.ts';
 import { locatePostgres } from './supervisor/postgres-bin.ts';
 
@@ -35,7 +38,6 @@ export interface MainDeps {
   readonly onStop: (bySignal: () => void) => void;
 }
 
-const httpCloseMs = 2000;
 const backgroundMs = 5000;
 
 /** Runs one compute from its command line to its end.
@@ -52,13 +54,7 @@ export async function main(options: RunOptions, { log, env, onStop }: MainDeps):
   const target = parseConnstr(options.connstr);
   const runAs = await findRunAs(options.osUser);
   const [loaded, bin] = await Promise.all([
-    loadConfig(options, {
-      signal: early.signal,
-      log,
-      env,
-      onControlPlaneAttempt: (http_status) =>
-        metrics.inc('compute_ctl_cplane_requests_total', { http_status, rpc: 'GetConfig' }),
-    }),
+    loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
     locatePostgres(options.pgbin, env, runAs, early.signal),
   ]);
   const { tls } = loaded.config;
@@ -77,8 +73,19 @@ export async function main(options: RunOptions, { log, env, onStop }: MainDeps):
     basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
     exitGraceMs: options.exitGraceMs,
   };
-  return serveCompute({ options, settings, loaded, metrics, log, onStop, http });
+  return serveCompute({ options, settings, loaded, metrics, log, env, onStop, http });
 }
+
+const loading = ({
+  log,
+  env,
+  metrics,
+}: Pick<Parts, 'log' | 'env' | 'metrics'>): Omit<LoadDeps, 'signal'> => ({
+  log,
+  env,
+  onControlPlaneAttempt: (http_status) =>
+    metrics.inc('compute_ctl_cplane_requests_total', { http_status, rpc: 'GetConfig' }),
+});
 
 interface Parts {
   readonly options: RunOptions;
@@ -86,11 +93,10 @@ interface Parts {
   readonly loaded: LoadedConfig;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
   readonly onStop: MainDeps['onStop'];
-  readonly http: ReturnType<typeof loadHttp>;
+  readonly http: HttpModules;
 }
-
-const loadHttp = () => Promise.all([import('./http/server.ts'), import('./http/external.ts')]);
 
 async function serveCompute(parts: Parts): Promise<number> {
   const { settings, loaded, metrics, log } = parts;
@@ -145,6 +151,10 @@ async function serveCompute(parts: Parts): Promise<number> {
       if (jwks.keys.length > 0) void auth.setKeys(jwks);
     },
     checkWritability: (signal) => writability.check(signal),
+    load: (signal) => loadConfig(parts.options, { ...loading(parts), signal }),
+    database: ownDatabase(settings, log),
+    lfc: noLfc,
+    extensionGateway: parts.options.remoteExtBaseUrl,
   });
   parts.onStop(() => state.stop.bySignal());
   try {
@@ -156,42 +166,11 @@ async function serveCompute(parts: Parts): Promise<number> {
       stopTimeoutMs: settings.stopTimeoutMs,
       exitGraceMs: settings.exitGraceMs,
     });
-    return await withHttp(parts, compute, auth, state, ran);
+    return await withHttp({ ...parts, app: compute, auth, state }, ran);
   } finally {
     await monitor.stop();
     await background.end(backgroundMs);
     await (context as StartContext | null)?.lock?.release();
-  }
-}
-
-/** Serves HTTP for as long as the compute runs. Without its port the compute does not go on. */
-async function withHttp(
-  { options, metrics, log, http }: Parts,
-  app: Compute,
-  auth: Auth,
-  state: ComputeState,
-  ran: Promise<number>,
-): Promise<number> {
-  const closed = new AbortController();
-  try {
-    const [{ startServer }, { externalRoutes }] = await http;
-    const service = { routes: externalRoutes, app, auth, metrics, log, signal: closed.signal };
-    const server = await startServer({
-      ...service,
-      name: 'external',
-      host: '::',
-      port: options.externalHttpPort,
-    });
-    log.debug(`listening ${Math.round(performance.now())} ms after the start of the process`);
-    const code = await ran;
-    await server.close(httpCloseMs);
-    return code;
-  } catch (error) {
-    state.stop.bySignal();
-    await ran;
-    throw error;
-  } finally {
-    closed.abort();
   }
 }
 
@@ -214,6 +193,15 @@ function newContext(
 const validate = (spec: ResolvedSpec, { target, privilegedRole }: Settings): void =>
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 
-function authOf({ options, loaded, log }: Parts): Auth {
-  return createAuth({ computeId: options.computeId, jwks: loaded.config.jwks, log });
+function authOf({ options, loaded, log, env }: Parts): Auth {
+  const instance = env['INSTANCE_ID'] !== undefined;
+  if (instance && !options.lakebaseMode)
+    log.warn('INSTANCE_ID is set: it has no effect outside lakebase mode');
+  return createAuth({
+    computeId: options.computeId,
+    jwks: loaded.config.jwks,
+    log,
+    allowTokensWithoutExp: options.allowTokensWithoutExp,
+    ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
+  });
 }

@@ -1,5 +1,9 @@
 import type { Lifecycle } from '../core/lifecycle.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
+import type { DatabaseApi } from './database.ts';
+import type { LfcApi } from './lfc.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
 /** The body of `GET /status` and of a successful `POST /configure`. */
@@ -35,6 +39,16 @@ export interface StartFigures {
 
 export type TerminateMode = 'fast' | 'immediate';
 
+/** The body of `POST /promote`. */
+export type PromoteState =
+  | {
+      readonly status: 'completed';
+      readonly lsn_wait_time_ms: number;
+      readonly pg_promote_time_ms: number;
+      readonly reconfigure_time_ms: number;
+    }
+  | { readonly status: 'failed'; readonly error: string };
+
 /** What the HTTP routes may ask of the compute. They know nothing else of it. */
 export interface ComputeApi {
   readonly lifecycle: Lifecycle;
@@ -55,4 +69,18 @@ export interface ComputeApi {
   /** Stops Postgres and waits until the compute is terminated.
    *  @returns the LSN that is safe in the storage, null when there is none; `already` when nothing was left to do */
   terminate(mode: TerminateMode, signal: AbortSignal): Promise<{ lsn: string | null; already: boolean }>;
+  /** What runs SQL or a program against the own Postgres. */
+  readonly database: DatabaseApi;
+  readonly lfc: LfcApi;
+  /** Asks for the config to be fetched anew, and does not wait for it.
+   *  @throws ComputeError `internal` in a status that has nothing to refresh */
+  refresh(): void;
+  /** Makes a primary of a replica.
+   *  @param spec of the former primary   @param lsn where its WAL ended
+   *  @throws ComputeError `spec_invalid` (400), `wrong_status` without a spec (412) */
+  promote(spec: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState>;
+  /** Puts the files of a remote extension in their place.
+   *  @throws ComputeError `not_allowed` without a gateway (412), `conflict` when the spec has no remote extensions
+   *  (409), `not_found` (404) */
+  downloadExtension(name: string, isLibrary: boolean, signal: AbortSignal): Promise<void>;
 }

@@ -1,12 +1,19 @@
+import type { LoadedConfig } from '../config/load.ts';
 import { ComputeError, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lifecycle, wrongStatus } from '../core/lifecycle.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
 import { readConfigureBody } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
-import type { ComputeCtlConfig } from '../spec/schema.ts';
+import type { ComputeCtlConfig, ComputeSpec } from '../spec/schema.ts';
 import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
-import type { ComputeApi, StartFigures, StatusBody, TerminateMode } from './api.ts';
+import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
+import type { DatabaseApi } from './database.ts';
+import type { LfcApi } from './lfc.ts';
+import { Refresh } from './refresh.ts';
+import { findRemoteExtension } from './remote-extension.ts';
+import { mustBeSameCompute } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
 
 export interface ComputeOptions {
@@ -20,19 +27,38 @@ export interface ComputeOptions {
   readonly validate: (spec: ResolvedSpec) => void;
   /** Hears of the config that came with an accepted spec: keys are rotated this way. */
   readonly onConfig: (config: ComputeCtlConfig) => void;
+  /** Reads the config from where it was read at the start. */
+  readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
+  readonly database: DatabaseApi;
+  readonly lfc: LfcApi;
+  /** Where extensions are downloaded from; null: nowhere. */
+  readonly extensionGateway: string | null;
   readonly checkWritability: ComputeApi['checkWritability'];
 }
 
 const ended: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate', 'terminated'];
 
+/** Also while a refresh keeps failing, which would be a dead end otherwise. */
+const stoppable: readonly Status[] = ['empty', 'running', 'failed', 'refresh_configuration_pending'];
+
 /** What the outside may ask of the compute, in terms of its status. The stories do the work. */
 export class Compute implements ComputeApi {
   readonly #options: ComputeOptions;
   readonly #state: ComputeState;
+  readonly #refresh: Refresh;
+  readonly database: DatabaseApi;
+  readonly lfc: LfcApi;
 
   constructor(options: ComputeOptions) {
     this.#options = options;
     this.#state = options.state;
+    this.database = options.database;
+    this.lfc = options.lfc;
+    const apply = (spec: ResolvedSpec): Promise<void> => {
+      options.validate(spec);
+      return options.reconfigure(spec);
+    };
+    this.#refresh = new Refresh({ ...options, apply });
   }
 
   get lifecycle(): Lifecycle {
@@ -79,11 +105,38 @@ export class Compute implements ComputeApi {
   ): Promise<{ lsn: string | null; already: boolean }> {
     const { lifecycle, stop } = this.#state;
     if (lifecycle.status === 'terminated') return { lsn: this.#state.flushLsn, already: true };
-    if (!['empty', 'running', 'failed'].includes(lifecycle.status)) throw wrongStatus(lifecycle.status);
+    if (!stoppable.includes(lifecycle.status)) throw wrongStatus(lifecycle.status);
     lifecycle.tryMove(mode === 'fast' ? 'termination_pending_fast' : 'termination_pending_immediate');
     stop.byHttp(mode);
     await lifecycle.reached(['terminated'], signal);
     return { lsn: this.#state.flushLsn, already: false };
+  }
+
+  refresh(): void {
+    this.#refresh.ask();
+  }
+
+  async promote(next: ComputeSpec, _lsn: Lsn, _signal: AbortSignal): Promise<PromoteState> {
+    resolveSpec(next);
+    const { spec, lifecycle } = this.#state;
+    if (spec === null) throw wrongStatus(lifecycle.status);
+    const { kind } = spec.mode;
+    if (kind !== 'replica') return { status: 'failed', error: `compute mode "${kind}" is not replica` };
+    throw new ComputeError('not_built', 'promoting a replica is not built yet');
+  }
+
+  async downloadExtension(name: string, isLibrary: boolean, _signal: AbortSignal): Promise<void> {
+    const { spec, lifecycle } = this.#state;
+    if (this.#options.extensionGateway === null) {
+      throw new ComputeError('not_allowed', 'remote storage is not configured');
+    }
+    if (spec === null) throw wrongStatus(lifecycle.status);
+    const known = spec.spec.remote_extensions;
+    if (known === null) {
+      throw new ComputeError('conflict', 'information about remote extensions is unavailable');
+    }
+    const extension = findRemoteExtension(known, name, isLibrary);
+    throw new ComputeError('not_built', `downloading extension ${extension} is not built yet`);
   }
 
   /** Stores a spec and sets the work on it going: the first start, or a reconfiguration. */
@@ -92,19 +145,11 @@ export class Compute implements ComputeApi {
     const { status } = lifecycle;
     const mendable = status === 'failed' && (this.#state.postgres?.running ?? false);
     if (status !== 'empty' && status !== 'running' && !mendable) throw wrongStatus(status);
-    if (status !== 'empty') this.#mustBeSameCompute(spec);
+    if (status !== 'empty') mustBeSameCompute(this.#state.spec, spec);
     this.#state.spec = spec;
     lifecycle.tryMove('configuration_pending');
     // Whoever waits for the first spec hears of the status; a running compute is worked on here.
     if (status !== 'empty') void this.#reconfigure(spec);
-  }
-
-  #mustBeSameCompute(spec: ResolvedSpec): void {
-    const current = this.#state.spec;
-    const differs = (['tenantId', 'timelineId'] as const).find((key) => current?.[key] !== spec[key]);
-    if (differs === undefined && current?.mode.kind === spec.mode.kind) return;
-    const what = differs === undefined ? 'mode' : differs.replace('Id', ' id');
-    throw new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
   }
 
   async #reconfigure(spec: ResolvedSpec): Promise<void> {

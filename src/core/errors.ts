@@ -21,7 +21,11 @@ export const errorCodes = {
   conflict: { exit: 1, http: 409, doc: 'Something needed for this is not there, or two requests collide.' },
   not_found: { exit: 1, http: 404, doc: 'The named object does not exist.' },
   busy: { exit: 1, http: 429, doc: 'The same work is under way already.' },
-  not_built: { exit: 1, http: 501, doc: 'This version of compute_ctl does not have the part that would do it.' },
+  not_built: {
+    exit: 1,
+    http: 501,
+    doc: 'This version of compute_ctl does not have the part that would do it.',
+  },
   os_user: { exit: 1, http: 500, doc: 'The operating system user for Postgres is missing or unusable.' },
   postgres_missing: { exit: 1, http: 500, doc: 'The postgres program cannot be found or run.' },
   postgres_version: { exit: 1, http: 500, doc: 'The version of Postgres is not supported.' },
@@ -33,6 +37,7 @@ export const errorCodes = {
   pgdata_locked: { exit: 1, http: 500, doc: 'Another compute_ctl owns the data directory.' },
   tls: { exit: 1, http: 500, doc: 'The TLS key or certificate is missing, unusable, or they do not match.' },
   safekeepers: { exit: 1, http: 500, doc: 'The safekeepers could not be synced.' },
+  pageserver: { exit: 1, http: 500, doc: 'A pageserver cannot be reached, or refuses what it is asked.' },
   basebackup: { exit: 1, http: 500, doc: 'No complete base backup could be fetched.' },
   archive_invalid: { exit: 1, http: 500, doc: 'The base backup archive is damaged, incomplete or hostile.' },
   postgres_start: { exit: 1, http: 500, doc: 'Postgres did not start.' },
@@ -42,6 +47,7 @@ export const errorCodes = {
   port: { exit: 1, http: 500, doc: 'A port cannot be bound.' },
   deadline: { exit: 1, http: 504, doc: 'Something did not happen within its limit.' },
   terminated: { exit: 1, http: 500, doc: 'The compute is shutting down.' },
+  vm: { exit: 1, http: 500, doc: 'A duty inside a VM failed: the vm-monitor, the swap or the disk quota.' },
   local_storage: { exit: 1, http: 500, doc: 'The embedded storage failed.' },
   internal: { exit: 1, http: 500, doc: 'A defect of compute_ctl itself.' },
 } as const satisfies Record<string, { exit: number; http: number; doc: string }>;

@@ -55,7 +55,10 @@ function parse(text: string): Action {
   const found = shape.exec(text.trim());
   const [, percent = '100', count, task = '', argument = null] = found ?? [];
   if (found === null || (task === 'sleep' && !/^\d+$/.test(argument ?? ''))) {
-    throw new ComputeError('bad_request', `failed to configure failpoints: ${JSON.stringify(text)} is not known`);
+    throw new ComputeError(
+      'bad_request',
+      `failed to configure failpoints: ${JSON.stringify(text)} is not known`,
+    );
   }
   return { task, argument, percent: Number(percent), left: count === undefined ? Infinity : Number(count) };
 }

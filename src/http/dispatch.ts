@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import { Answer, empty, failure, json, text } from './answer.ts';
 import type { Auth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
-import { UnreadableRequest, readBody, readQuery } from './extract.ts';
+import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
 import type { Method, Route } from './route.ts';
 
 export interface Service {
@@ -23,7 +23,7 @@ export function router(service: Service): Hono<{ Bindings: { exchange: Exchange 
   for (const [path, methods] of byPath(service.routes)) {
     const allow = [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
     const notAllowed = empty(405, { allow: allow.join(',') });
-    hono.all(path, async ({ req, env }) => {
+    hono.all(pattern(path, [...methods.values()]), async ({ req, env }) => {
       const route = methods.get((req.method === 'HEAD' ? 'GET' : req.method) as Method);
       return (route === undefined ? notAllowed : await answer(service, route, env.exchange)).toResponse();
     });
@@ -42,6 +42,10 @@ function byPath(routes: readonly Route[]): Map<string, Map<Method, Route>> {
   return paths;
 }
 
+/** A tail in the syntax of hono: at least one character of any kind. */
+const pattern = (path: string, routes: readonly Route[]): string =>
+  routes.some(({ tail }) => tail !== undefined) ? `${path}:tail{.+}` : path;
+
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
 async function answer(service: Service, route: Route, exchange: Exchange): Promise<Answer> {
   const { app, auth, metrics } = service;
@@ -49,18 +53,22 @@ async function answer(service: Service, route: Route, exchange: Exchange): Promi
   try {
     if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
     const query = readQuery(route, incoming.url ?? '');
+    const tail = readTail(route, incoming.url ?? '');
     const body = await readBody(route, incoming);
     gate(route, app);
     const result = await bounded(route, exchange, (signal) =>
-      route.handler({ query, body, signal, log, metrics }, app),
+      route.handler({ query, body, tail, signal, log, metrics }, app),
     );
     if (result instanceof Answer) return result;
-    return route.contentType === undefined
-      ? json(200, result)
-      : text(200, result as string, route.contentType);
+    return successful(route, result);
   } catch (error) {
     return failed(error, exchange);
   }
+}
+
+function successful({ success = 200, contentType }: Route, result: unknown): Answer {
+  if (result === undefined) return empty(success);
+  return contentType === undefined ? json(success, result) : text(success, result as string, contentType);
 }
 
 function gate({ allowedIn, checkedByApp }: Route, { lifecycle: { status } }: ComputeApi): void {

@@ -33,6 +33,19 @@ export function readQuery(route: Route, target: string): unknown {
 
 const badQuery = (why: string): never => refuse('bad_request', `failed to deserialize query string: ${why}`);
 
+/** Decodes what follows the path of the route.
+ *  @throws UnreadableRequest `bad_request` for what is not UTF-8 behind its percent signs */
+export function readTail(route: Route, target: string): string {
+  if (route.tail === undefined) return '';
+  // The path as the router saw it, and not a target in its absolute form.
+  const { pathname } = new URL(target, 'http://localhost');
+  try {
+    return decodeURIComponent(pathname.slice(route.path.length));
+  } catch {
+    return refuse('bad_request', `invalid utf-8 in \`${route.tail.name}\``);
+  }
+}
+
 /** Reads a JSON body.
  *  @throws UnreadableRequest `unsupported_media`, `payload_too_large`, `bad_request` (not JSON) or `spec_shape` */
 export async function readBody(route: Route, incoming: IncomingMessage): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type * as v from 'valibot';
+import * as v from 'valibot';
 import type { ComputeApi } from '../app/api.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -14,6 +14,8 @@ export type Method = 'GET' | 'POST' | 'DELETE';
 export interface RouteInput<Q = unknown, B = unknown> {
   readonly query: Q;
   readonly body: B;
+  /** The end of the path, decoded; empty for routes without `tail`. */
+  readonly tail: string;
   /** Aborts when the client leaves, when the route's limit is over and when the server is cut off. */
   readonly signal: AbortSignal;
   /** Carries the request id. */
@@ -24,8 +26,10 @@ export interface RouteInput<Q = unknown, B = unknown> {
 /** One route: what it accepts, what it answers and how to get there. Validation and documentation read the same object. */
 export interface Route<Q = unknown, B = unknown, R = unknown> {
   readonly method: Method;
-  /** In the syntax of hono; the name of a parameter stands behind a colon. */
+  /** All of it, or what stands before the `tail`. */
   readonly path: string;
+  /** The path ends in a name of any length, slashes included: how it is called and what it is. */
+  readonly tail?: { readonly name: string; readonly doc: string };
   readonly auth: 'jwt' | 'none';
   /** One sentence, for the reference. */
   readonly summary: string;
@@ -39,10 +43,12 @@ export interface Route<Q = unknown, B = unknown, R = unknown> {
   readonly withoutQuery?: NoInfer<Q>;
   /** JSON, at most 2 MiB. */
   readonly body?: Schema<B>;
-  /** The body of the 200 answer: JSON, or text when `contentType` says so. */
+  /** Status of a success; 200 when left out. */
+  readonly success?: 200 | 201 | 202;
+  /** The body of a success: JSON, or text when `contentType` says so. `nothing` for an empty one. */
   readonly reply: Schema<R>;
   readonly contentType?: string;
-  /** Statuses with the shape of `reply` besides 200, and when they are answered. */
+  /** Statuses with the shape of `reply` besides that of a success, and when they are answered. */
   readonly otherReplies?: Readonly<Record<number, string>>;
   /** The errors of the route itself; those of reading and authenticating a request go without saying. */
   readonly errors: readonly ErrorCode[];
@@ -54,6 +60,9 @@ export interface Route<Q = unknown, B = unknown, R = unknown> {
   readonly quiet?: true;
   handler(input: RouteInput<Q, B>, app: ComputeApi): R | Answer | Promise<R | Answer>;
 }
+
+/** The reply of a route that answers without a body. */
+export const nothing = v.undefined();
 
 /** Declares a route; types of query, body and reply come from the schemas. */
 export const route = <R, Q = undefined, B = undefined>(definition: Route<Q, B, R>): Route => definition;

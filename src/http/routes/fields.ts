@@ -43,3 +43,6 @@ export const computeStatus = v.object({
 
 /** The body of the three probes. */
 export const probeStatus = v.object({ status: status('What the compute is doing.') });
+
+/** One of the databases of the compute. */
+export const databaseName = text('Name of the database.');

@@ -12,7 +12,7 @@ export const terminate = route({
   method: 'POST',
   path: '/terminate',
   auth: 'jwt',
-  allowedIn: ['empty', 'running', 'failed', 'terminated'],
+  allowedIn: ['empty', 'running', 'failed', 'refresh_configuration_pending', 'terminated'],
   summary: 'Stops Postgres and answers when it is down.',
   query: v.object({ mode }),
   withoutQuery: { mode: 'fast' },

@@ -10,7 +10,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 test('an unknown path is 404 with an empty body, also without a token', () =>
   withServer({}, async ({ port }) => {
-    for (const path of ['/nothing', '/status/', '/', '//status', '/hadron_liveness_probe']) {
+    for (const path of ['/nothing', '/status/', '/', '//status', '/grants']) {
       const reply = await exchange(port, 'GET', path);
       expect(reply).toMatchObject({ status: 404, body: '', headers: { 'content-length': '0' } });
       expect(reply.headers['content-type']).toBeUndefined();

@@ -2,6 +2,8 @@ import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import type { ComputeApi, StatusBody } from '../../../src/app/api.ts';
+import type { DatabaseApi } from '../../../src/app/database.ts';
+import { noLfc } from '../../../src/app/lfc.ts';
 import { Lifecycle, wrongStatus } from '../../../src/core/lifecycle.ts';
 import type { Log } from '../../../src/core/log.ts';
 import type { Status } from '../../../src/core/status.ts';
@@ -13,6 +15,11 @@ import { type Issuer, issuer } from '../../support/tokens.ts';
 
 export interface FakeCompute extends ComputeApi {
   ready: boolean;
+  database: ReturnType<typeof fakeDatabase>;
+  lfc: ComputeApi['lfc'];
+  refresh: ComputeApi['refresh'];
+  promote: ComputeApi['promote'];
+  downloadExtension: ComputeApi['downloadExtension'];
   onConfigure: (body: unknown, signal: AbortSignal) => Promise<StatusBody>;
   onTerminate: ComputeApi['terminate'];
 }
@@ -29,6 +36,18 @@ const waysTo: Partial<Record<Status, readonly Status[]>> = {
   termination_pending_immediate: ['termination_pending_immediate'],
   terminated: ['termination_pending_fast', 'terminated'],
 };
+
+/** Answers as a server would that has nothing in it. */
+export const fakeDatabase = (): { -readonly [K in keyof DatabaseApi]: DatabaseApi[K] } => ({
+  insights: () => Promise.resolve('{"pg_stat_statements": []}'),
+  dbsAndRoles: () => Promise.resolve({ roles: [], databases: [] }),
+  schema: () => Promise.resolve(new Blob(['-- nothing\n']).stream()),
+  grant: () => Promise.resolve(),
+  installExtension: () => Promise.resolve(),
+  mustAcceptConnections: () => Promise.resolve(),
+  autoscalingMetrics: () =>
+    Promise.resolve({ status: 200, contentType: 'application/text', body: new Blob(['m 1\n']).stream() }),
+});
 
 /** A compute that keeps the promises of ComputeApi without a Postgres. */
 export function fakeCompute(at: Status): FakeCompute {
@@ -63,6 +82,11 @@ export function fakeCompute(at: Status): FakeCompute {
     }),
     downtime: () => ({ current_downtime_ms: 0, total_downtime_ms: 0, incidents: [] }),
     checkWritability: () => Promise.resolve(true),
+    database: fakeDatabase(),
+    lfc: noLfc,
+    refresh: () => {},
+    promote: () => Promise.resolve({ status: 'failed', error: 'compute mode "primary" is not replica' }),
+    downloadExtension: () => Promise.resolve(),
     onConfigure: () =>
       ['empty', 'running', 'failed'].includes(lifecycle.status)
         ? Promise.resolve(status())

@@ -5,25 +5,51 @@ import { type Status, statuses, statusText } from '../../../../src/core/status.t
 import { externalRoutes } from '../../../../src/http/external.ts';
 import { exchange, postJson, withServer } from '../support.ts';
 
+const spec = {
+  format_version: 1,
+  suspend_timeout_seconds: 0,
+  cluster: { roles: [], databases: [], settings: [] },
+};
+const bodies: Readonly<Record<string, object>> = {
+  '/configure': { spec, compute_ctl_config: { jwks: { keys: [] } } },
+  '/promote': { spec, wal_flush_lsn: '0/28F10D8' },
+};
+
 test('every route answers with a body that its schema accepts', () =>
-  withServer({}, async ({ send }) => {
+  withServer({}, async ({ send, app }) => {
+    const idle = { ...app.lfc, prewarm: () => {}, offload: () => {} };
+    app.lfc = idle;
+    app.promote = () =>
+      Promise.resolve({
+        status: 'completed',
+        lsn_wait_time_ms: 1,
+        pg_promote_time_ms: 2,
+        reconfigure_time_ms: 3,
+      });
     for (const route of externalRoutes) {
-      const reply = await send(route.method, route.path, route.body === undefined ? {} : postJson('{}'));
-      expect([route.path, reply.status]).toEqual([route.path, 200]);
-      expect(reply.headers['content-type']).toBe(route.contentType ?? 'application/json');
-      const body: unknown = route.contentType === undefined ? JSON.parse(reply.body) : reply.body;
-      expect([route.path, v.safeParse(route.reply, body).issues]).toEqual([route.path, undefined]);
+      const { method, path, contentType } = route;
+      const target = path === '/database_schema' ? `${path}?database=a` : path;
+      const reply = await send(method, target, path in bodies ? postJson(JSON.stringify(bodies[path])) : {});
+      expect([path, reply.status]).toEqual([path, route.success ?? 200]);
+      const empty = reply.body === '';
+      const type = empty ? undefined : (contentType ?? 'application/json');
+      expect([path, reply.headers['content-type']]).toEqual([path, type]);
+      const text = contentType !== undefined;
+      const body: unknown = empty ? undefined : text ? reply.body : JSON.parse(reply.body);
+      expect([path, v.safeParse(route.reply, body).issues]).toEqual([path, undefined]);
     }
   }));
 
 test('metrics and probes need no token, everything else does', () =>
   withServer({}, async ({ port }) => {
+    const open = new Set<string>();
     for (const { method, path, auth } of externalRoutes) {
       const { status } = await exchange(port, method, path);
       expect([path, status]).toEqual([path, auth === 'none' ? 200 : 401]);
+      if (auth === 'none') open.add(path);
     }
-    const open = externalRoutes.filter(({ auth }) => auth === 'none').map(({ path }) => path);
-    expect(open.sort()).toEqual(['/livez', '/metrics', '/readyz', '/startupz']);
+    const names = ['/autoscaling_metrics', '/livez', '/metrics', '/readyz', '/startupz'];
+    expect([...open].sort()).toEqual(names);
   }));
 
 test('/status is compact, in a fixed order and shows what is unknown as null', () =>
@@ -99,7 +125,13 @@ test('/configure leaves the status to the app, which looks at the body first', a
 });
 
 test('/terminate answers 200, or 201 when it was over before, and 412 in every other status', async () => {
-  const answers: Partial<Record<Status, number>> = { empty: 200, running: 200, failed: 200, terminated: 201 };
+  const answers: Partial<Record<Status, number>> = {
+    empty: 200,
+    running: 200,
+    failed: 200,
+    refresh_configuration_pending: 200,
+    terminated: 201,
+  };
   for (const at of statuses) {
     await withServer({ at }, async ({ send }) => {
       const reply = await send('POST', '/terminate');

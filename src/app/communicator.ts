@@ -1,0 +1,67 @@
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { type IncomingMessage, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { ComputeError, inline } from '../core/errors.ts';
+
+export interface Proxied {
+  readonly status: number;
+  readonly contentType: string | null;
+  readonly body: ReadableStream<Uint8Array>;
+}
+
+const socketName = 'neon-communicator.socket';
+/** The system stores a socket's path in about 108 bytes, and silently cuts longer ones in some places. */
+const maxPathBytes = 100;
+
+/** Asks the metrics service that the neon extension runs inside Postgres.
+ *  @param signal also ends the transfer of the body
+ *  @throws ComputeError `internal` with the whole chain of causes */
+export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
+  const { path, release } = await reachable(join(resolve(pgdata), socketName));
+  try {
+    const incoming = await get(path, signal);
+    const contentType = incoming.headers['content-type'] ?? null;
+    const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
+    return { status: incoming.statusCode ?? 502, contentType, body };
+  } finally {
+    await release();
+  }
+}
+
+function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((done, reject) => {
+    let connected = false;
+    const outgoing = request(
+      { socketPath, path: '/autoscaling_metrics', headers: { host: 'localhost' }, agent: false, signal },
+      done,
+    );
+    outgoing.on('socket', (socket) => socket.once('connect', () => (connected = true)));
+    outgoing.on('error', (cause) => {
+      if (signal.aborted) reject(signal.reason as Error);
+      else {
+        const what = connected
+          ? 'fetching metrics from Postgres metrics service'
+          : 'connecting to communicator control socket';
+        reject(new ComputeError('internal', `${what}: ${inline(cause)}`, { cause }));
+      }
+    });
+    outgoing.end();
+  });
+}
+
+/** A path to the socket that is short enough to connect to. */
+async function reachable(socket: string): Promise<{ path: string; release: () => Promise<void> }> {
+  if (Buffer.byteLength(socket) < maxPathBytes) return { path: socket, release: async () => {} };
+  const dir = await mkdtemp(join(tmpdir(), 'compute_ctl.short-socket.'));
+  const release = (): Promise<void> => rm(dir, { recursive: true, force: true });
+  const path = join(dir, 's');
+  try {
+    await symlink(socket, path);
+    return { path, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}

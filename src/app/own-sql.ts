@@ -1,0 +1,56 @@
+import { type PgClient, sqlState, withPg } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { ComputeError, messageOf } from '../core/errors.ts';
+
+const connectMs = 10_000;
+/** The server gives up first and says why; the driver only when the server does not answer at all. */
+const patienceMs = 2000;
+
+export interface OwnSession {
+  readonly target: PgTarget;
+  /** What comes after `compute_ctl:` in `pg_stat_activity`. */
+  readonly name: string;
+  readonly database?: string;
+  /** Milliseconds for one statement. */
+  readonly statementMs: number;
+  readonly readOnly?: boolean;
+}
+
+/** Runs SQL for a request on a connection of its own, which is gone when this settles.
+ *  @throws what `work` threw; ComputeError `sql` when the server cannot be reached; AbortError */
+export function withOwnPg<T>(
+  { target, name, database, statementMs, readOnly = false }: OwnSession,
+  signal: AbortSignal,
+  work: (pg: PgClient) => Promise<T>,
+): Promise<T> {
+  const options = [
+    target.options,
+    `-c statement_timeout=${statementMs}`,
+    `-c lock_timeout=${statementMs}`,
+    ...(readOnly ? ['-c default_transaction_read_only=on'] : []),
+    // What a client did not wait for must not go on in the server.
+    '-c client_connection_check_interval=500',
+    '-c search_path=',
+  ];
+  return withPg(
+    { ...target, options: options.join(' ') },
+    {
+      applicationName: `compute_ctl:${name}`,
+      connectMs,
+      queryMs: statementMs + patienceMs,
+      signal,
+      ...(database === undefined ? {} : { database }),
+    },
+    work,
+  );
+}
+
+/** A failure in the words of the server, behind words that clients know; the statement is left to the log.
+ *  @param what e.g. `failed to install extension` */
+export function inWordsOfServer(what: string, error: unknown): ComputeError {
+  if (error instanceof ComputeError && error.code !== 'sql') return error;
+  let innermost = error;
+  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause;
+  const reason = sqlState(error) === null ? messageOf(error) : messageOf(innermost);
+  return new ComputeError('sql', `${what}: ${reason}`, { cause: error });
+}

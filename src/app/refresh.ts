@@ -1,0 +1,93 @@
+import type { LoadedConfig } from '../config/load.ts';
+import { sleep, withDeadline } from '../core/clock.ts';
+import { ComputeError, inline, multiline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { Status } from '../core/status.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import { mustBeSameCompute, sameSpec } from './same-spec.ts';
+import type { ComputeState } from './state.ts';
+
+export interface RefreshOptions {
+  readonly state: ComputeState;
+  readonly log: Log;
+  /** Reads the config from where it was read at the start. */
+  readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
+  /** Checks a spec and brings it into force on the running Postgres. */
+  readonly apply: (spec: ResolvedSpec) => Promise<void>;
+  /** Hears of the config that came with a spec that may be taken. */
+  readonly onConfig: (config: LoadedConfig['config']) => void;
+  /** Milliseconds until the first repetition after a failure; it doubles up to sixteen times that. */
+  readonly pauseMs?: number;
+}
+
+const loadMs = 120_000;
+const refreshable: readonly Status[] = ['running', 'failed', 'refresh_configuration_pending'];
+
+/** Fetches the spec anew when somebody, mostly Postgres itself, suspects that the one in force is out of date. */
+export class Refresh {
+  readonly #options: RefreshOptions;
+  /** Ends the pause before the next try; null when nothing is under way. */
+  #again: AbortController | null = null;
+  /** What Postgres runs with may not be what is stored. */
+  #unsettled = false;
+
+  constructor(options: RefreshOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for a refresh and does not wait for it.
+   *  @throws ComputeError `internal` in a status that has nothing to refresh */
+  ask(): void {
+    const { lifecycle, postgres } = this.#options.state;
+    const { status } = lifecycle;
+    if (status === 'init') return;
+    if (!refreshable.includes(status) || postgres === null) {
+      const state = status.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+      throw new ComputeError('internal', `Cannot refresh compute configuration in state ${state}`);
+    }
+    if (status === 'failed') this.#unsettled = true;
+    lifecycle.tryMove('refresh_configuration_pending');
+    if (this.#again === null) void this.#untilDone();
+    else this.#again.abort();
+  }
+
+  async #untilDone(): Promise<void> {
+    const { state, log, pauseMs = 5000 } = this.#options;
+    this.#again = new AbortController();
+    for (
+      let factor = 1;
+      state.lifecycle.tryMove('refresh_configuration');
+      factor = Math.min(16, factor * 2)
+    ) {
+      this.#again = new AbortController();
+      try {
+        await this.#once(state.stop.asked);
+        state.lifecycle.tryMove('running');
+        break;
+      } catch (error) {
+        log.error(`could not refresh the configuration: ${inline(error)}`);
+        if (!state.lifecycle.tryMove('refresh_configuration_pending', multiline(error))) break;
+      }
+      // Asked again, or about to leave: no more waiting. The status tells which.
+      await sleep(pauseMs * factor, AbortSignal.any([state.stop.asked, this.#again.signal])).catch(() => {});
+    }
+    this.#again = null;
+  }
+
+  async #once(signal: AbortSignal): Promise<void> {
+    const { state, log, load, apply, onConfig } = this.#options;
+    const { spec, config } = await withDeadline('fetching the configuration', loadMs, signal, load);
+    if (spec === null) throw new ComputeError('control_plane', 'the configuration holds no spec any more');
+    mustBeSameCompute(state.spec, spec);
+    onConfig(config);
+    if (!this.#unsettled && state.spec !== null && sameSpec(state.spec, spec)) {
+      log.info('the configuration is what it was');
+      return;
+    }
+    this.#unsettled = true;
+    state.spec = spec;
+    await apply(spec);
+    this.#unsettled = false;
+    log.info('refreshed the configuration');
+  }
+}

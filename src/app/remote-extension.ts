@@ -1,0 +1,21 @@
+import { ComputeError } from '../core/errors.ts';
+import type { RemoteExtensions } from '../spec/schema.ts';
+
+/** The extension that a file asked for belongs to.
+ *  @param name of an extension, or of a library: what follows the first `.so` does not count
+ *  @throws ComputeError `not_found` */
+export function findRemoteExtension(spec: RemoteExtensions, name: string, isLibrary: boolean): string {
+  const extension = isLibrary ? ofLibrary(spec, name.split('.so', 1)[0] ?? name) : name;
+  const allowed = [...(spec.public_extensions ?? []), ...(spec.custom_extensions ?? [])];
+  if (!allowed.includes(extension)) throw notFound(`extension ${extension}`);
+  if (!Object.hasOwn(spec.extension_data, extension)) throw notFound(`real_ext_name ${extension}`);
+  return extension;
+}
+
+function ofLibrary({ library_index: index }: RemoteExtensions, library: string): string {
+  const extension = Object.hasOwn(index, library) ? index[library] : undefined;
+  if (extension === undefined) throw notFound(`library ${library}`);
+  return extension;
+}
+
+const notFound = (what: string): ComputeError => new ComputeError('not_found', `${what} is not found`);

@@ -1,0 +1,21 @@
+import { ComputeError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+
+/** Whether two specs say the same in every member, secrets included. */
+export const sameSpec = (one: ResolvedSpec, other: ResolvedSpec): boolean => text(one) === text(other);
+
+function text({ spec }: ResolvedSpec): string {
+  return JSON.stringify(spec, function (this: Record<string, unknown>, key, value: unknown) {
+    const given = this[key];
+    return given instanceof Secret ? given.reveal() : value;
+  });
+}
+
+/** A running compute keeps its tenant, timeline and mode. @throws ComputeError `spec_invalid` */
+export function mustBeSameCompute(current: ResolvedSpec | null, next: ResolvedSpec): void {
+  const differs = (['tenantId', 'timelineId'] as const).find((key) => current?.[key] !== next[key]);
+  if (differs === undefined && current?.mode.kind === next.mode.kind) return;
+  const what = differs === undefined ? 'mode' : differs.replace('Id', ' id');
+  throw new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
+}

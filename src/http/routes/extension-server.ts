@@ -1,0 +1,22 @@
+import * as v from 'valibot';
+import { nothing, route } from '../route.ts';
+
+const isLibrary = v.pipe(
+  v.optional(v.picklist(['true', 'false']), 'false'),
+  v.description('The name is that of a library, such as `postgis-3.so`.'),
+);
+
+export const extensionServer = route({
+  method: 'POST',
+  path: '/extension_server/',
+  tail: { name: 'filename', doc: 'Name of the extension or the library.' },
+  auth: 'none',
+  summary: 'Downloads a remote extension and answers when its files are in place.',
+  query: v.object({ is_library: isLibrary }),
+  withoutQuery: { is_library: 'false' },
+  reply: nothing,
+  errors: ['not_allowed', 'wrong_status', 'conflict', 'not_found', 'not_built', 'internal', 'deadline'],
+  limitMs: 600_000,
+  goesOn: true,
+  handler: ({ query, tail, signal }, app) => app.downloadExtension(tail, query.is_library === 'true', signal),
+});

@@ -1,0 +1,23 @@
+import * as v from 'valibot';
+import { route } from '../route.ts';
+import { databaseName, text } from './fields.ts';
+
+const extension = text('Name of the extension.');
+const version = text('The version that shall be, and then is, installed.');
+
+export const extensions = route({
+  method: 'POST',
+  path: '/extensions',
+  auth: 'none',
+  allowedIn: ['running'],
+  summary: 'Installs an extension in a database, or brings it to a version.',
+  body: v.object({ extension, database: databaseName, version }),
+  success: 201,
+  reply: v.object({ extension, version }),
+  errors: ['bad_request', 'wrong_status', 'sql', 'deadline'],
+  limitMs: 330_000,
+  handler: async ({ body, signal }, { database }) => {
+    await database.installExtension(body, signal);
+    return { extension: body.extension, version: body.version };
+  },
+});

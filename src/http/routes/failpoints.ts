@@ -1,0 +1,22 @@
+import * as v from 'valibot';
+import { failpoints as points } from '../../core/failpoints.ts';
+import { nothing, route } from '../route.ts';
+import { text } from './fields.ts';
+
+export const failpoints = route({
+  method: 'POST',
+  path: '/failpoints',
+  auth: 'none',
+  summary: 'Makes the program fail at given points. Only for tests: 404 without `--enable-failpoints`.',
+  body: v.array(
+    v.object({
+      name: text('`compute-prewarm`, `compute-promotion` or `compute-migration`.'),
+      actions: text('e.g. `return(reason)`, `50%sleep(100)`, `off`, `exit`.'),
+    }),
+  ),
+  reply: nothing,
+  errors: ['bad_request'],
+  handler: ({ body }) => {
+    for (const { name, actions } of body) points.set(name, actions);
+  },
+});

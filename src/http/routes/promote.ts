@@ -1,0 +1,37 @@
+import * as v from 'valibot';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import { computeSpecSchema } from '../../spec/schema.ts';
+import { lsnText } from '../../spec/schema/kit.ts';
+import { json } from '../answer.ts';
+import { route } from '../route.ts';
+import { count, text } from './fields.ts';
+
+const reply = v.variant('status', [
+  v.object({
+    status: v.literal('completed'),
+    lsn_wait_time_ms: count('Until the replica had replayed the WAL of the former primary.'),
+    pg_promote_time_ms: count('Until Postgres was promoted.'),
+    reconfigure_time_ms: count('Until the new spec was in force.'),
+  }),
+  v.object({ status: v.literal('failed'), error: text('Why, with all causes.') }),
+]);
+
+export const promote = route({
+  method: 'POST',
+  path: '/promote',
+  auth: 'jwt',
+  summary: 'Makes a primary of a replica. Once in the life of a process: all callers get the same result.',
+  body: v.object({
+    spec: v.pipe(computeSpecSchema, v.description('The spec of the former primary.')),
+    wal_flush_lsn: v.pipe(lsnText(), v.description('Where the WAL of the former primary ended.')),
+  }),
+  reply,
+  otherReplies: { 500: 'The promotion failed.' },
+  errors: ['spec_invalid', 'wrong_status', 'not_built', 'deadline'],
+  limitMs: 600_000,
+  goesOn: true,
+  handler: async ({ body, signal }, app) => {
+    const state = await app.promote(body.spec, parseLsn(body.wal_flush_lsn) as Lsn, signal);
+    return json(state.status === 'completed' ? 200 : 500, state);
+  },
+});

@@ -1,0 +1,15 @@
+import { nothing, route } from '../route.ts';
+
+export const refreshConfiguration = route({
+  method: 'POST',
+  path: '/refresh_configuration',
+  auth: 'none',
+  summary:
+    'Asks for the configuration to be fetched anew, and does not wait for it. A failure is tried again by itself, and at once when asked again; its reason stands in `error` of the status.',
+  reply: nothing,
+  errors: ['internal'],
+  handler: ({ metrics }, app) => {
+    metrics.inc('pg_cctl_pagestream_request_errors_total');
+    return app.refresh();
+  },
+});
