@@ -97,7 +97,8 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   const config = (given: object | null): object => ({ spec: given, compute_ctl_config: { jwks: keys.jwks } });
 
   const run: Rig['run'] = (args, env = {}, http = httpPort) => {
-    const common = ['-D', pgdata, '-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
+    const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
+    const common = ['-D', pgdata, ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
     const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '1500', ...args], {
       PATH: `${postgres.bindir}:${process.env['PATH']}`,

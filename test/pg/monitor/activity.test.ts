@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ActivityRow } from '../../../src/monitor/activity-query.ts';
 import { ActivityConnection } from '../../../src/monitor/checks.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { installedPostgres, osUser } from '../../support/postgres-versions.ts';
-import { rmSync } from 'node:fs';
 import { figure, never, pause, run, seen, session, watched } from './support.ts';
 
 let cluster: Cluster;
@@ -150,33 +150,33 @@ test('a replica, a running subscription and an autovacuum worker are activity; t
 });
 
 test('the receiver of the embedded storage is no activity, one of somebody else is', async () => {
-  const dir = scratchDir('receive');
-  const receive = (name: string) =>
+  const receive = (dir: string, name: string) =>
     spawn(
       join(cluster.postgres.bindir, 'pg_receivewal'),
       ['-D', dir, '-d', `host=127.0.0.1 port=${cluster.port} user=cloud_admin application_name=${name}`],
-      { stdio: 'ignore', cwd: '/', ...osUser },
+      { stdio: ['ignore', 'ignore', 'inherit'], cwd: '/', ...osUser },
     );
   const senders = () =>
     session(cluster.target, async (pg) => {
       const { rows } = await pg.query<{ n: number }>('select count(*)::int n from pg_stat_replication');
       return rows[0]?.n ?? 0;
     });
-  try {
-    for (const [name, counted] of [
-      ['compute_local', 0],
-      ['walproposer', 0],
-      ['replica', 1],
-    ] as const) {
-      const child = receive(name);
+  for (const [name, counted] of [
+    ['compute_local', 0],
+    ['walproposer', 0],
+    ['replica', 1],
+  ] as const) {
+    const dir = scratchDir('receive');
+    const child = receive(dir, name);
+    try {
       await seen('the receiver', async () => (await senders()) === 1);
       expect([name, (await look()).walsenders]).toEqual([name, counted]);
+    } finally {
       child.kill('SIGKILL');
       await once(child, 'exit');
-      await seen('its end', async () => (await senders()) === 0);
+      rmSync(dir, { recursive: true, force: true });
     }
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
+    await seen('its end', async () => (await senders()) === 0);
   }
 });
 

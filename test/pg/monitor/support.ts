@@ -32,7 +32,7 @@ export interface Watched {
   readonly metrics: Metrics;
   readonly lines: string[];
   /** The value of a metric without labels, as a scrape sees it. */
-  value(name: string): Promise<number>;
+  readonly value: (name: string) => Promise<number>;
 }
 
 /** Runs `use` while a monitor watches the target. */
