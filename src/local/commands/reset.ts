@@ -24,7 +24,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
     }
     await endLeftovers(dir, readState(dir), log, new AbortController().signal);
     // The state last: without it nobody would know what the rest belongs to.
-    for (const path of [dir.pgdata, dir.storage, dir.run, dir.log, dir.state])
+    for (const path of [dir.pgdata, dir.storage, dir.run, dir.log, dir.upPid, dir.state])
       rmSync(path, { recursive: true, force: true });
     report.event('reset', { removed: true }, `Removed all data in ${dir.root}.`);
     return 0;

@@ -29,7 +29,9 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
   while (!signal.aborted) {
     try {
       await sleep(lookMs, signal);
-      if (options.timeline.walBytes() > options.maxWalBytes) await compact(options, signal);
+      const { timeline, maxWalBytes } = options;
+      if (timeline.receiver.attached !== null && timeline.walBytes() > maxWalBytes)
+        await compact(options, signal);
     } catch (error) {
       if (signal.aborted) return;
       options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);

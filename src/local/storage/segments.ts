@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** WAL of a timeline that never changes: the embedded storage serves timeline 1 only. */
@@ -50,3 +50,24 @@ export function listSegments(walDir: string, segmentBytes: number): Segment[] {
 /** True when the file has its full size: pg_receivewal makes a segment full of zeros before it writes into it. */
 export const isComplete = (segment: Segment, segmentBytes: number): boolean =>
   statSync(segment.path, { throwIfNoEntry: false })?.size === segmentBytes;
+
+const tries = 5;
+
+/** The segments from `first` to the last one, which may still be partial; null when one is missing or too short.
+ *  A last one into which nothing can have been written yet is left out. The receiver may rename a file while we look,
+ *  which looks like a gap: so we look again. */
+export function segmentsFrom(walDir: string, segmentBytes: number, first: number): Segment[] | null {
+  for (let tried = 0; tried < tries; tried++) {
+    const all = listSegments(walDir, segmentBytes).filter((segment) => segment.number >= first);
+    if (!all.every((segment) => existsSync(segment.path))) continue;
+    if (all.at(-1)?.partial === true && !isComplete(all.at(-1) as Segment, segmentBytes)) all.pop();
+    const sound = all.every(
+      (segment, at) =>
+        segment.number === first + at &&
+        isComplete(segment, segmentBytes) &&
+        (!segment.partial || at === all.length - 1),
+    );
+    if (sound) return all;
+  }
+  return null;
+}

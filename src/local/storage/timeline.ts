@@ -10,7 +10,7 @@ import type { ComputeIdentity } from './compute-link.ts';
 import { Fence } from './fence.ts';
 import { type Base, type TimelineDir, currentBase, removeOtherBases, removeUnfinished } from './layout.ts';
 import { Receiver } from './receiver.ts';
-import { type Segment, isComplete, listSegments } from './segments.ts';
+import { type Segment, listSegments, segmentName, segmentsFrom } from './segments.ts';
 import { WalEnd } from './wal-end.ts';
 
 export interface TimelineOptions {
@@ -130,16 +130,12 @@ export class Timeline {
   #read(generation: number | null): { snapshot: Snapshot; release: () => void } {
     const { walSegmentBytes } = this.#base;
     const first = this.#firstSegment();
-    const segments = this.#segments().filter(
-      (segment) => segment.number >= first && (!segment.partial || isComplete(segment, walSegmentBytes)),
-    );
-    segments.forEach((segment, at) => {
-      const whole = isComplete(segment, walSegmentBytes) && (!segment.partial || at === segments.length - 1);
-      if (segment.number === first + at && whole) return;
-      throw new ComputeError('local_storage', `the WAL in ${this.dir.wal} is damaged at ${segment.name}`);
-    });
-    const last = segments.at(-1);
-    if (last === undefined) throw new ComputeError('local_storage', `there is no WAL in ${this.dir.wal}`);
+    const segments = segmentsFrom(this.dir.wal, walSegmentBytes, first);
+    const last = segments?.at(-1);
+    if (segments === null || last === undefined) {
+      const name = segmentName(first, walSegmentBytes);
+      throw new ComputeError('local_storage', `the WAL in ${this.dir.wal} has a gap, or lacks ${name}`);
+    }
     const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
     this.#readers++;
     let released = false;

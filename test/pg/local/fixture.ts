@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { afterAll } from 'vitest';
 import { withPg } from '../../../src/pg/client.ts';
 import { ownDir } from '../../../src/local/durable.ts';
 import { localSpec } from '../../../src/local/spec.ts';
@@ -107,7 +108,9 @@ export async function withStorage(
 }
 
 let template: { readonly root: string; readonly path: string } | null = null;
-process.once('exit', () => template !== null && rmSync(template.root, { recursive: true, force: true }));
+afterAll(() => {
+  if (template !== null) rmSync(template.root, { recursive: true, force: true });
+});
 
 async function madeTimeline(
   dir: LocalDir,

@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { formatLsn } from '../../../src/core/lsn.ts';
 import { isAlive, identify, writePidFile } from '../../../src/local/process-identity.ts';
-import { segmentName } from '../../../src/local/storage/segments.ts';
+import { listSegments, segmentName } from '../../../src/local/storage/segments.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { fetchArchive, localFixture, never, psqlBasebackup, runAs, withStorage } from './fixture.ts';
@@ -145,12 +145,14 @@ test('a segment that a crash left half filled with zeros does not stop the recei
     await compute.query('create table t (n int)');
     const { dir, base } = storage.timeline;
     const megabyte = base.walSegmentBytes;
+    // Until the receiver has finished a segment and begun no other.
     await expect
       .poll(async () => {
         await compute.query('select pg_switch_wal()');
-        return Number(storage.timeline.end()) % megabyte;
+        const whole = listSegments(dir.wal, megabyte).at(-1)?.partial === false;
+        return whole && Number(storage.timeline.end()) % megabyte === 0;
       })
-      .toBe(0);
+      .toBe(true);
     const next = Number(storage.timeline.end()) / megabyte;
     await storage.close();
     const short = join(dir.wal, `${segmentName(next, megabyte)}.partial`);

@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { listSegments, segmentName, segmentNumber } from '../../../../src/local/storage/segments.ts';
+import {
+  listSegments,
+  segmentName,
+  segmentNumber,
+  segmentsFrom,
+} from '../../../../src/local/storage/segments.ts';
 
 const megabyte = 1024 * 1024;
 
@@ -42,6 +47,29 @@ test('files that are no segment of timeline 1 are passed over, and whole segment
       [1, false],
       [2, false],
     ]);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test.each([
+  ['whole segments and a partial one', ['1', '2', '3.partial'], ['1', '2', '3']],
+  ['a partial segment that is still empty', ['1', '2', '3.partial-'], ['1', '2']],
+  ['older segments, which do not count', ['0', '1'], ['1']],
+  ['a gap', ['1', '3'], null],
+  ['no beginning', ['2', '3'], null],
+  ['a segment that is too short', ['1', '2-', '3'], null],
+  ['a partial segment in the middle', ['1', '2.partial', '3'], null],
+])('of %s the usable ones are listed', (_what, files, expected) => {
+  const dir = mkdtempSync(join(tmpdir(), 'segments-'));
+  try {
+    for (const file of files) {
+      const name = segmentName(Number.parseInt(file, 10), megabyte);
+      const path = join(dir, file.includes('.partial') ? `${name}.partial` : name);
+      writeFileSync(path, Buffer.alloc(file.endsWith('-') ? 100 : megabyte));
+    }
+    const found = segmentsFrom(dir, megabyte, 1)?.map(({ number }) => String(number)) ?? null;
+    expect(found).toEqual(expected);
   } finally {
     rmSync(dir, { recursive: true });
   }
