@@ -70,6 +70,56 @@ export const metricDefinitions = {
     labels: [],
     help: 'Times saving the state of the local file cache failed.',
   },
+  compute_ctl_vm_monitor_listening: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while the vm-monitor listens for the autoscaler agent.',
+  },
+  compute_ctl_vm_monitor_connections_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Connections that the autoscaler agent has made to the vm-monitor.',
+  },
+  compute_ctl_vm_monitor_memory_use_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Anonymous memory in the control group of Postgres, on average over the last samples.',
+  },
+  compute_ctl_vm_monitor_threshold_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Memory use from which on the vm-monitor asks for more.',
+  },
+  compute_ctl_vm_monitor_file_cache_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Size that the vm-monitor last gave to the local file cache.',
+  },
+  compute_ctl_vm_monitor_failed_samples_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Times the memory use could not be read.',
+  },
+  compute_ctl_vm_monitor_requests_total: {
+    type: 'counter',
+    labels: ['outcome', 'type'],
+    help: 'Messages of the autoscaler agent by type and by what became of them: ok, refused, failed or invalid.',
+  },
+  compute_ctl_vm_monitor_refusals_total: {
+    type: 'counter',
+    labels: ['reason'],
+    help: 'Downscales that were refused or failed, by reason.',
+  },
+  compute_ctl_vm_monitor_upscale_requests_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Times the vm-monitor asked for more memory.',
+  },
+  compute_ctl_vm_informant_starts_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Starts of the vm-informant of older images.',
+  },
   pg_cctl_pagestream_request_errors_total: {
     type: 'counter',
     labels: [],

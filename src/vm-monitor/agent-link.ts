@@ -1,0 +1,87 @@
+import type { WebSocket } from 'ws';
+import { sleep } from '../core/clock.ts';
+import { ComputeError, inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
+
+const closeMs = 500;
+/** More messages than any agent sends before it is served. */
+const maxEarly = 16;
+const maxUnsentBytes = 1024 * 1024;
+
+/** The WebSocket of one agent: first its hello, then, once somebody listens, its messages in order. */
+export class AgentLink {
+  /** Resolves when the connection is gone, for whatever reason. */
+  readonly closed: Promise<void>;
+  readonly #socket: WebSocket;
+  readonly #log: Log;
+  readonly #hello: Promise<string>;
+  #greet: (text: string) => void = () => {};
+  #refuse: (error: ComputeError) => void = () => {};
+  readonly #early: string[] = [];
+  #greeted = false;
+  #onText: ((text: string) => void) | null = null;
+
+  constructor(socket: WebSocket, log: Log) {
+    this.#socket = socket;
+    this.#log = log;
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.#hello = new Promise((resolve, reject) => {
+      this.#greet = resolve;
+      this.#refuse = reject;
+    });
+    socket.on('error', (error) => log.info(`connection of the agent: ${inline(error)}`));
+    socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
+    this.#hello.catch(() => {}); // whoever asks for it later hears of it
+  }
+
+  /** The first message. @throws ComputeError `bad_request` when it is not text */
+  hello(): Promise<string> {
+    return this.#hello;
+  }
+
+  /** From now on hands out the messages after the first, those that have come already at once. */
+  listen(onText: (text: string) => void): void {
+    this.#onText = onText;
+    for (const text of this.#early.splice(0)) onText(text);
+  }
+
+  answerHello(answer: Exclude<Negotiation, { unreadable: string }>): void {
+    this.#socket.send(JSON.stringify(answer));
+  }
+
+  /** Drops the connection when the agent reads nothing any more. */
+  send(message: MonitorMessage): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#socket.bufferedAmount > maxUnsentBytes) this.#socket.terminate();
+    else this.#socket.send(formatMessage(message));
+  }
+
+  /** Says goodbye and resolves when the connection is gone; the agent has 500 ms to agree.
+   *  @param reason cut to what a close frame has room for */
+  async close(code: number, reason: string): Promise<void> {
+    const short = Buffer.from(reason)
+      .subarray(0, 120)
+      .toString('utf8')
+      .replace(/\uFFFD$/, '');
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(code, short);
+    const over = new AbortController();
+    await Promise.race([this.closed, sleep(closeMs, over.signal).catch(() => {})]);
+    over.abort();
+    this.#socket.terminate();
+    await this.closed;
+  }
+
+  #take(data: Buffer, isBinary: boolean): void {
+    if (isBinary && this.#greeted) return this.#log.info('a binary message of the agent is passed over');
+    if (isBinary) return this.#refuse(new ComputeError('bad_request', 'the hand-shake is not text'));
+    const text = data.toString('utf8');
+    if (!this.#greeted) {
+      this.#greeted = true;
+      return this.#greet(text);
+    }
+    if (this.#onText !== null) return this.#onText(text);
+    this.#early.push(text);
+    if (this.#early.length > maxEarly) this.#socket.terminate();
+  }
+}

@@ -1,0 +1,115 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { monotonicMs, sleep } from '../core/clock.ts';
+import { ComputeError, messageOf } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type Usage, inMib } from './decisions.ts';
+import { anonymousBytes, containerLimitBytes, memTotalBytes } from './memory.ts';
+import { Samples, UseLog } from './samples.ts';
+
+/** A control group of version 2. */
+export interface Cgroup {
+  /** Where the hierarchy is mounted, `/sys/fs/cgroup` as a rule. */
+  readonly root: string;
+  /** Name of the group, a path below the root. */
+  readonly name: string;
+}
+
+const sampleMs = 100;
+
+const statFile = ({ root, name }: Cgroup): string => join(root, name, 'memory.stat');
+
+/** Bytes of memory that the guest has, or the container it is.
+ *  @throws ComputeError `vm` */
+export async function totalMemory({ root }: Cgroup, meminfo = '/proc/meminfo'): Promise<number> {
+  const maybe = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
+  const current = await maybe(join(root, 'memory.current'));
+  const limit = containerLimitBytes(current, await maybe(join(root, 'memory.max')));
+  const total = limit ?? memTotalBytes((await maybe(meminfo)) ?? '');
+  if (total === null) throw new ComputeError('vm', `${meminfo} does not tell the total memory`);
+  return total;
+}
+
+/** Bytes of memory that the group uses now.
+ *  @throws ComputeError `vm`, also when the file does not hold what it should: nothing is ever taken for zero */
+async function memoryUse(cgroup: Cgroup): Promise<number> {
+  const path = statFile(cgroup);
+  const bytes = anonymousBytes(await readOrFail(path));
+  if (bytes === null) throw new ComputeError('vm', `${path} does not tell the anonymous memory`);
+  return bytes;
+}
+
+async function readOrFail(path: string, hint?: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? messageOf(error);
+    throw new ComputeError('vm', `cannot read ${path}: ${why}`, { cause: error, ...(hint ? { hint } : {}) });
+  }
+}
+
+/** Says clearly what is missing before the memory of a group can be watched.
+ *  @throws ComputeError `vm` */
+export async function checkCgroup(cgroup: Cgroup): Promise<void> {
+  const controllers = join(cgroup.root, 'cgroup.controllers');
+  const listed = await readOrFail(controllers, 'cgroups v2 are not mounted there; name another root');
+  if (!listed.split(/\s+/).includes('memory')) {
+    throw new ComputeError('vm', `${controllers} does not list the controller memory`);
+  }
+  const hint = `the machine's image makes the group ${cgroup.name} at boot`;
+  await readOrFail(statFile(cgroup), hint);
+}
+
+/** Samples the memory use of a group ten times a second. */
+export class MemoryWatch {
+  readonly #cgroup: Cgroup;
+  readonly #log: Log;
+  readonly #samples = new Samples();
+  readonly #useLog = new UseLog();
+  #lastMs = monotonicMs();
+  #failing: string | null = null;
+
+  constructor(cgroup: Cgroup, log: Log) {
+    this.#cgroup = cgroup;
+    this.#log = log;
+  }
+
+  usage(): Usage {
+    const { count, averageBytes } = this.#samples;
+    return { count, averageBytes, ageMs: monotonicMs() - this.#lastMs };
+  }
+
+  /** Why the last try to take a sample failed; null when it did not. */
+  get failing(): string | null {
+    return this.#failing;
+  }
+
+  /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for.
+   *  @param onTick called after each try; `failed` when it gave no sample */
+  async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
+    for (const startMs = monotonicMs(); !signal.aborted;) {
+      onTick((await this.#sample()) ? 'sampled' : 'failed');
+      const sinceTick = (monotonicMs() - startMs) % sampleMs;
+      await sleep(sampleMs - sinceTick, signal).catch(() => {});
+    }
+  }
+
+  async #sample(): Promise<boolean> {
+    try {
+      this.#samples.add(await memoryUse(this.#cgroup));
+    } catch (error) {
+      const why = messageOf(error);
+      if (this.#failing !== why) this.#log.warn(`the memory use is not known: ${why}`);
+      this.#failing = why;
+      return false;
+    }
+    if (this.#failing !== null) this.#log.info('the memory use is known again');
+    this.#failing = null;
+    this.#lastMs = monotonicMs();
+    const { averageBytes } = this.#samples;
+    if (this.#useLog.due(averageBytes, this.#lastMs)) {
+      this.#log.info(`memory use of ${this.#cgroup.name}: ${inMib(averageBytes)} on average`);
+    }
+    return true;
+  }
+}

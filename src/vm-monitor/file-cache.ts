@@ -1,0 +1,108 @@
+import { raceAbort, withDeadline } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { floorToMib, inMib, mib } from './decisions.ts';
+
+/** Milliseconds for one change of the size, connecting and a second try included: the agent waits for 5000. */
+const resizeMs = 4000;
+const connectMs = 2000;
+const queryMs = 2000;
+
+/** SQLSTATE of a setting that the server does not know. */
+const undefinedObject = '42704';
+
+const readSizes =
+  "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
+  "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::text AS most";
+
+/** The local file cache of Postgres, resized over one connection that is kept and opened anew when it was lost. */
+export class FileCache {
+  readonly #target: PgTarget;
+  readonly #log: Log;
+  #client: PgClient | null = null;
+  #absent = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(target: PgTarget, log: Log) {
+    this.#target = target;
+    this.#log = log;
+  }
+
+  /** Makes the file cache as large as `wantedBytes`, or as large as the server allows. Calls wait for each other.
+   *  @returns its new size in bytes; null when this Postgres has no file cache, which is logged once
+   *  @throws ComputeError `sql`; `deadline` after 4000 ms */
+  resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
+    const turn = this.#last.then(() =>
+      withDeadline('resizing the file cache', resizeMs, signal, (limited) =>
+        this.#resize(wantedBytes, limited),
+      ),
+    );
+    this.#last = turn.catch(() => this.#drop());
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    this.#drop();
+  }
+
+  async #resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
+    try {
+      return await this.#try(wantedBytes, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (sqlState(error) === undefinedObject) return this.#isAbsent();
+      this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
+      this.#drop();
+      return await this.#try(wantedBytes, signal);
+    }
+  }
+
+  async #try(wantedBytes: number, signal: AbortSignal): Promise<number> {
+    const client = (this.#client ??= await this.#connect(signal));
+    const query = async (text: string) => (await raceAbort(client.query(text), signal)).rows as unknown[];
+    try {
+      const [sizes] = (await query(readSizes)) as { size: string; most: string }[];
+      const bytes = floorToMib(Math.min(wantedBytes, Number(sizes?.most)));
+      await query(`ALTER SYSTEM SET neon.file_cache_size_limit = ${bytes / mib}`);
+      await query('SELECT pg_catalog.pg_reload_conf()');
+      this.#tell(Number(sizes?.size), bytes, wantedBytes);
+      return bytes;
+    } catch (error) {
+      throw sqlFailure('resizing the file cache', error);
+    }
+  }
+
+  #tell(before: number, now: number, wanted: number): void {
+    this.#absent = false;
+    const capped =
+      now < floorToMib(wanted) ? `; ${inMib(wanted)} were wanted, the server allows no more` : '';
+    this.#log.info(`file cache resized from ${inMib(before)} to ${inMib(now)}${capped}`);
+  }
+
+  #isAbsent(): null {
+    if (!this.#absent) this.#log.info('this Postgres has no file cache; the vm-monitor goes on without it');
+    this.#absent = true;
+    return null;
+  }
+
+  async #connect(signal: AbortSignal): Promise<PgClient> {
+    // The connection outlives this call, so the call's signal must not end it later.
+    const own = new AbortController().signal;
+    const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: own };
+    const connecting = connectPg(this.#target, options);
+    try {
+      return await raceAbort(connecting, signal);
+    } catch (error) {
+      void connecting.then(destroyPg, () => {});
+      throw error;
+    }
+  }
+
+  #drop(): void {
+    if (this.#client !== null) destroyPg(this.#client);
+    this.#client = null;
+  }
+}
