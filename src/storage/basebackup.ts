@@ -4,16 +4,13 @@ import { join } from 'node:path';
 import { elapsedMs, monotonicMs, sleep, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { type Lsn, formatLsn, noLsn } from '../core/lsn.ts';
+import { type Lsn, formatLsn } from '../core/lsn.ts';
 import type { RunAs } from '../supervisor/os-user.ts';
-import { receiveCopy } from './copy-out.ts';
 import { mayHeal } from './final.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
 import { type UnpackResult, unpack } from './unpack.ts';
 
 export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> {
-  readonly tenantId: string;
-  readonly timelineId: string;
   /** Exists and holds nothing that the archive may not replace. */
   readonly pgdata: string;
   readonly runAs: RunAs;
@@ -142,7 +139,7 @@ async function fetchOnce(
   const startMs = monotonicMs();
   const connection = await connect(signal);
   try {
-    const copy = await receiveCopy(connection.client, basebackupCommand(context, lsn), limits.idleMs, signal);
+    const copy = await connection.basebackup(lsn, limits.idleMs, signal);
     try {
       const { pgdata: dir, runAs, keep } = context;
       const unpacked = await unpack(copy.chunks, { dir, runAs, keep, gzip: true }, signal);
@@ -163,16 +160,6 @@ async function fetchOnce(
   } finally {
     connection.close();
   }
-}
-
-/** What the pageserver is asked, e.g. `basebackup T L 0/169B1D8 --gzip`. */
-export function basebackupCommand(
-  { tenantId, timelineId, mode }: Pick<BasebackupContext, 'tenantId' | 'timelineId' | 'mode'>,
-  lsn: Lsn,
-): string {
-  const position = lsn === noLsn ? [] : [formatLsn(lsn)];
-  const flags = mode === 'primary' ? ['--gzip'] : ['--gzip', '--replica'];
-  return ['basebackup', tenantId, timelineId, ...position, ...flags].join(' ');
 }
 
 const walSegment = /^pg_wal\/[0-9A-F]{24}$/;

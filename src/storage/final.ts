@@ -1,4 +1,5 @@
 import { ComputeError } from '../core/errors.ts';
+import { GrpcError, finalStatuses } from './grpc-error.ts';
 
 /** A failure that the next attempt would only repeat. */
 export class FinalError extends ComputeError {}
@@ -25,6 +26,7 @@ const finalCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused']);
 export function mayHeal(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof FinalError) return false;
+    if (current instanceof GrpcError && finalStatuses.has(current.status)) return false;
     const { code, message } = current as Error & { code?: unknown };
     if (typeof code !== 'string') continue;
     if (current instanceof ComputeError ? finalCodes.has(code) : code.startsWith('28')) return false;

@@ -1,13 +1,21 @@
 import { parseLibpqUrl } from '../config/libpq.ts';
 import { monotonicMs } from '../core/clock.ts';
+import { ComputeError, inline } from '../core/errors.ts';
+import { type Lsn, formatLsn, noLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
-import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
-import type { PgTarget } from '../pg/target.ts';
+import { connectPg, destroyPg } from '../pg/client.ts';
+import { shardKey } from '../spec/pageserver.ts';
 import type { Pageserver, PageserverInfo } from '../spec/resolve.ts';
+import { type ArchiveStream, watchStream } from './archive-stream.ts';
+import { receiveCopy } from './copy-out.ts';
 import { FinalError, mayHeal } from './final.ts';
+import { connectGrpc } from './grpc.ts';
+import { decodeChunk, encodeBaseBackupRequest, method } from './page-api.ts';
 
 export interface PageserverContext {
   readonly pageserver: PageserverInfo;
+  readonly tenantId: string;
+  readonly timelineId: string;
   /** Overrides a password of the URL. */
   readonly token: Secret | null;
   readonly mode: 'primary' | 'replica' | 'static';
@@ -16,7 +24,6 @@ export interface PageserverContext {
 }
 
 export interface PageserverConnection {
-  readonly client: PgClient;
   /** `host:port`, for messages. */
   readonly where: string;
   /** Microseconds from the start of the attempt until the server was ready for a command. */
@@ -25,56 +32,97 @@ export interface PageserverConnection {
   readonly openedMs: number;
   /** False when the server has closed it. */
   alive(): boolean;
+  /** Asks for a base backup at `lsn`, `0/0` for the latest. */
+  basebackup(lsn: Lsn, idleMs: number, signal: AbortSignal): Promise<ArchiveStream>;
   close(): void;
 }
 
-/** Connects to the first pageserver of shard 0 that can be reached.
- *  @throws ComputeError `basebackup`; the cause says what went wrong with the last one tried */
+type Open = Omit<PageserverConnection, 'connectMicros' | 'openedMs'>;
+type Protocol = PageserverInfo['preferProtocol'];
+
+/** Connects to the first pageserver of shard 0 that can be reached: over the preferred protocol, and when none can be,
+ *  over the other one.
+ *  @throws ComputeError; it says what went wrong with the last one tried */
 export async function connectPageserver(
   context: PageserverContext,
   signal: AbortSignal,
 ): Promise<PageserverConnection> {
   const startMs = monotonicMs();
-  const urls = libpqUrls(context.pageserver);
-  for (const [at, url] of urls.entries()) {
-    const target = pageserverTarget(url, context);
-    const where = `${target.host}:${target.port}`;
-    const options = { applicationName: 'compute_ctl', connectMs: target.connectMs, signal };
+  const failures: unknown[] = [];
+  for (const { protocol, url } of candidates(context.pageserver)) {
     try {
-      const client = await connectPg(target, options);
+      const open = await (protocol === 'grpc' ? openGrpc : openLibpq)(url, context, signal);
       const openedMs = monotonicMs();
-      const connectMicros = Math.round((openedMs - startMs) * 1000);
-      let ended = false;
-      client.once('end', () => (ended = true));
-      return { client, where, connectMicros, openedMs, alive: () => !ended, close: () => destroyPg(client) };
+      return { ...open, openedMs, connectMicros: Math.round((openedMs - startMs) * 1000) };
     } catch (error) {
       signal.throwIfAborted();
-      if (at === urls.length - 1 || !mayHeal(error)) throw error;
+      failures.push(error);
+      if (!mayHeal(error)) break;
     }
   }
-  throw new FinalError('basebackup', 'shard 0 has no pageserver');
+  if (failures.length < 2) throw failures[0] ?? new FinalError('basebackup', 'shard 0 has no pageserver');
+  const last = failures.pop();
+  throw new ComputeError('pageserver', `before that: ${failures.map(inline).join('; ')}`, { cause: last });
 }
 
-/** @throws ComputeError `basebackup` when only gRPC is offered */
-function libpqUrls(info: PageserverInfo): string[] {
-  const servers: readonly Pageserver[] = info.shards.get(0) ?? [];
-  const urls = servers.map(({ libpqUrl }) => libpqUrl).filter((url) => url !== null);
-  if (urls.length > 0) return urls;
-  if (servers.some(({ grpcUrl }) => grpcUrl !== null)) {
-    throw new FinalError('basebackup', 'the base backup over gRPC is not built yet', {
-      hint: 'give the pageserver a libpq_url as well',
-    });
-  }
-  throw new FinalError('basebackup', 'shard 0 has no pageserver with a libpq_url');
+function candidates({ shards, preferProtocol }: PageserverInfo): { protocol: Protocol; url: string }[] {
+  const servers: readonly Pageserver[] = shards.get(0) ?? [];
+  const order: readonly Protocol[] = preferProtocol === 'grpc' ? ['grpc', 'libpq'] : ['libpq', 'grpc'];
+  return order.flatMap((protocol) =>
+    servers.flatMap(({ libpqUrl, grpcUrl }) => {
+      const url = protocol === 'grpc' ? grpcUrl : libpqUrl;
+      return url === null ? [] : [{ protocol, url }];
+    }),
+  );
 }
 
-function pageserverTarget(url: string, context: PageserverContext): PgTarget & { connectMs: number } {
+async function openLibpq(url: string, context: PageserverContext, signal: AbortSignal): Promise<Open> {
   const target = parseLibpqUrl(url);
+  const connectMs = target.connectTimeoutMs ?? context.connectMs;
+  const client = await connectPg(
+    {
+      ...target,
+      password: context.token ?? target.password,
+      // The pageserver reads it for its traces only.
+      options: `-c neon.compute_mode=${context.mode}`,
+    },
+    { applicationName: 'compute_ctl', connectMs, signal },
+  );
+  let ended = false;
+  client.once('end', () => (ended = true));
   return {
-    ...target,
-    password: context.token ?? target.password,
-    // The pageserver reads it for its traces only.
-    options: `-c neon.compute_mode=${context.mode}`,
-    connectMs: target.connectTimeoutMs ?? context.connectMs,
+    where: `${target.host}:${target.port}`,
+    alive: () => !ended,
+    basebackup: (lsn, idleMs, signal) => receiveCopy(client, basebackupCommand(context, lsn), idleMs, signal),
+    close: () => destroyPg(client),
   };
+}
+
+async function openGrpc(url: string, context: PageserverContext, signal: AbortSignal): Promise<Open> {
+  const connection = await connectGrpc(url, context.connectMs, signal);
+  const { tenantId, timelineId, token, pageserver } = context;
+  const metadata = { tenantId, timelineId, token, shard: shardKey(0, pageserver.shardCount) };
+  return {
+    where: connection.where,
+    alive: () => connection.alive(),
+    close: () => connection.close(),
+    async basebackup(lsn, idleMs, signal) {
+      const request = encodeBaseBackupRequest({ lsn, replica: context.mode !== 'primary' });
+      const { messages, onEnd, cut } = connection.serverStream(method.getBaseBackup, request, metadata);
+      const chunks = async function* (): AsyncGenerator<Buffer> {
+        for await (const message of messages) yield decodeChunk(message);
+      };
+      return watchStream({ chunks: chunks(), onEnd, cut }, idleMs, signal);
+    },
+  };
+}
+
+/** What the pageserver is asked over libpq, e.g. `basebackup T L 0/169B1D8 --gzip`. */
+export function basebackupCommand(
+  { tenantId, timelineId, mode }: Pick<PageserverContext, 'tenantId' | 'timelineId' | 'mode'>,
+  lsn: Lsn,
+): string {
+  const position = lsn === noLsn ? [] : [formatLsn(lsn)];
+  const flags = mode === 'primary' ? ['--gzip'] : ['--gzip', '--replica'];
+  return ['basebackup', tenantId, timelineId, ...position, ...flags].join(' ');
 }

@@ -9,6 +9,7 @@ import {
   openPageserver,
 } from '../../src/storage/basebackup.ts';
 import { scratchDir } from './cluster.ts';
+import { type FakeGrpc, type GrpcScript, startFakeGrpc } from './fake-grpc.ts';
 import {
   type FakeStorage,
   type PageserverScript,
@@ -33,14 +34,14 @@ export class BackupFixture {
   readonly pgdata = join(this.home, 'pgdata');
   /** How often PGDATA was emptied. */
   emptied = 0;
-  readonly #fakes: FakeStorage<PageserverScript>[] = [];
+  readonly #fakes: { stop(): void | Promise<void> }[] = [];
 
   constructor() {
     mkdirSync(this.pgdata);
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#fakes.map((fake) => fake.stop()));
+    for (const fake of this.#fakes) await fake.stop();
     rmSync(this.home, { recursive: true });
   }
 
@@ -50,9 +51,19 @@ export class BackupFixture {
     return fake;
   }
 
+  async grpc(script: Partial<GrpcScript> = {}): Promise<FakeGrpc> {
+    const fake = await startFakeGrpc({ tarball: await makeTarball(complete), ...script });
+    this.#fakes.push(fake);
+    return fake;
+  }
+
   /** No retries and short limits, unless said otherwise. */
   context(urls: readonly string[], more: Partial<BasebackupContext> = {}): BasebackupContext {
-    const servers = urls.map((libpqUrl) => ({ id: null, libpqUrl, grpcUrl: null }));
+    const servers = urls.map((url) =>
+      url.startsWith('grpc')
+        ? { id: null, libpqUrl: null, grpcUrl: url }
+        : { id: null, libpqUrl: url, grpcUrl: null },
+    );
     return {
       pageserver: {
         shardCount: 0,

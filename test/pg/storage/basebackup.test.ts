@@ -3,11 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { noLsn } from '../../../src/core/lsn.ts';
 import { Secret } from '../../../src/core/secret.ts';
-import {
-  type BasebackupContext,
-  basebackupRetries,
-  openPageserver,
-} from '../../../src/storage/basebackup.ts';
+import { basebackupRetries, openPageserver } from '../../../src/storage/basebackup.ts';
 import { freePort } from '../../support/cluster.ts';
 import { type TarballEntry, makeTarball } from '../../support/fake-storage.ts';
 import {
@@ -121,7 +117,7 @@ test('the second pageserver of the shard helps when the first is down', async ()
   expect(fake.commands).toHaveLength(1);
 });
 
-test.each(['127.0.0.1:64000', 'grpc://no_user@127.0.0.1:51051', 'postgresql://h?nonsense=1', ''])(
+test.each(['127.0.0.1:64000', 'http://127.0.0.1:51051', 'postgresql://h?nonsense=1', ''])(
   'the malformed URL %j is final at once',
   async (url) => {
     expect(await failureOf(fixture.context([url], { limits: { retries: 10 } }))).toContain(
@@ -129,21 +125,6 @@ test.each(['127.0.0.1:64000', 'grpc://no_user@127.0.0.1:51051', 'postgresql://h?
     );
   },
 );
-
-test('a shard that offers only gRPC is refused clearly, one that offers both is used over libpq', async () => {
-  const fake = await fixture.pageserver();
-  const grpcUrl = 'grpc://no_user@127.0.0.1:1';
-  const info = (libpqUrl: string | null): BasebackupContext['pageserver'] => ({
-    shardCount: 0,
-    stripeSize: null,
-    shards: new Map([[0, [{ id: null, libpqUrl, grpcUrl }]]]),
-    preferProtocol: 'grpc',
-  });
-  expect(await failureOf(fixture.context([], { pageserver: info(null), limits: { retries: 10 } }))).toContain(
-    'gRPC is not built yet',
-  );
-  await fetchBackup(fixture.context([], { pageserver: info(fake.url) }));
-});
 
 test('a connection opened ahead is used, and one that the server closed meanwhile is replaced', async () => {
   const fake = await fixture.pageserver();

@@ -1,0 +1,170 @@
+import type grpcModule from '@grpc/grpc-js';
+import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
+import { raceAbort, withDeadline } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
+import type { StreamSource } from './archive-stream.ts';
+import { GrpcError } from './grpc-error.ts';
+import { method } from './page-api.ts';
+
+/** A channel to one pageserver. */
+export interface GrpcConnection {
+  /** `host:port`, for messages. */
+  readonly where: string;
+  /** False when the server has closed it. */
+  alive(): boolean;
+  /** @throws GrpcError */
+  unary(path: string, message: Buffer, metadata: GrpcMetadata, signal: AbortSignal): Promise<Buffer>;
+  serverStream(path: string, message: Buffer, metadata: GrpcMetadata): GrpcStream;
+  /** Ends what is under way, too. */
+  close(): void;
+}
+
+/** Messages as they come. `onEnd` and `cut` are those of an archive. */
+export interface GrpcStream extends Pick<StreamSource, 'onEnd' | 'cut'> {
+  readonly messages: AsyncIterable<Buffer>;
+}
+
+/** Says whose data a call is about, and who asks. */
+export interface GrpcMetadata {
+  readonly tenantId: string;
+  readonly timelineId: string;
+  /** Four hex digits. */
+  readonly shard: string;
+  readonly token: Secret | null;
+}
+
+export interface GrpcAddress {
+  /** `host:port`, IPv6 in brackets. */
+  readonly where: string;
+  readonly tls: boolean;
+}
+
+/** Reads `grpc://host:port`, without a port 80, or the same with `grpcs://` and 443. A user is ignored, as is a path.
+ *  @throws ComputeError `connstr` */
+export function parseGrpcUrl(text: string): GrpcAddress {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !['grpc:', 'grpcs:'].includes(url.protocol) || url.hostname === '') {
+    throw new ComputeError('connstr', 'the address of a pageserver is not a grpc:// or grpcs:// URL');
+  }
+  const tls = url.protocol === 'grpcs:';
+  return { where: `${url.hostname}:${url.port || (tls ? 443 : 80)}`, tls };
+}
+
+const options = {
+  // Anything smaller leaves the sender waiting: archives are large.
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // Retries are ours: the caller knows what heals.
+  'grpc.enable_retries': 0,
+  // No backoff of an earlier channel to the same server, no look-ups besides the address, no proxy.
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_http_proxy': 0,
+};
+
+/** Connects, which for gRPC means HTTP/2 without any log-in.
+ *  @throws ComputeError `pageserver` naming the address */
+export async function connectGrpc(
+  url: string,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<GrpcConnection> {
+  const { where, tls } = parseGrpcUrl(url);
+  const { default: grpc } = await import('@grpc/grpc-js');
+  const credentials = tls ? grpc.credentials.createSsl() : grpc.credentials.createInsecure();
+  const client = new grpc.Client(where, credentials, options);
+  try {
+    await withDeadline('the connection', limitMs, signal, () => ready(grpc, client));
+  } catch (error) {
+    client.close();
+    signal.throwIfAborted();
+    throw new ComputeError('pageserver', `could not connect to ${where} over gRPC`, { cause: error });
+  }
+  const calls = new Set<{ cancel(): void }>();
+  const channel = client.getChannel();
+  return {
+    where,
+    alive: () => channel.getConnectivityState(false) === grpc.connectivityState.READY,
+    async unary(path, message, metadata, signal) {
+      const sent = metadataOf(grpc, metadata);
+      let call: { cancel(): void } | null = null;
+      const answered = new Promise<Buffer>((resolve, reject) => {
+        call = client.makeUnaryRequest(path, same, same, message, sent, (error, value) =>
+          error === null && value !== undefined ? resolve(value) : reject(explain(grpc, error)),
+        );
+      });
+      try {
+        return await raceAbort(answered, signal);
+      } finally {
+        (call as { cancel(): void } | null)?.cancel();
+      }
+    },
+    serverStream(path, message, metadata) {
+      const call = client.makeServerStreamRequest(path, same, same, message, metadataOf(grpc, metadata));
+      calls.add(call);
+      call.on('error', () => {});
+      return {
+        messages: call,
+        onEnd(listener) {
+          call.on('error', (error) => listener(explain(grpc, error)));
+          call.on('status', ({ code }) => {
+            if (code === grpc.status.OK) listener(null);
+          });
+        },
+        cut: () => call.cancel(),
+      };
+    },
+    close() {
+      for (const call of calls) call.cancel();
+      client.close();
+    },
+  };
+}
+
+type GrpcModule = typeof grpcModule;
+
+const same = (bytes: Buffer): Buffer => bytes;
+
+/** Resolves when the channel can be used; rejects at the first failure, which gRPC itself would go on trying. */
+function ready(grpc: GrpcModule, client: Client): Promise<void> {
+  const channel = client.getChannel();
+  const { READY, TRANSIENT_FAILURE, SHUTDOWN } = grpc.connectivityState;
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const state = channel.getConnectivityState(true);
+      if (state === READY || state === SHUTDOWN) resolve();
+      else if (state === TRANSIENT_FAILURE) whyNot(grpc, client).then(reject, reject);
+      else channel.watchConnectivityState(state, Infinity, look);
+    };
+    look();
+  });
+}
+
+/** Only a call is told why there is no connection. Should it get through after all, a server refuses it for the lack
+ *  of metadata. */
+const whyNot = (grpc: GrpcModule, client: Client): Promise<unknown> =>
+  new Promise((resolve) => {
+    client.makeUnaryRequest(method.leaseLsn, same, same, Buffer.alloc(0), (error) =>
+      resolve(explain(grpc, error)),
+    );
+  });
+
+function metadataOf(grpc: GrpcModule, { tenantId, timelineId, shard, token }: GrpcMetadata): Metadata {
+  const metadata = new grpc.Metadata();
+  metadata.set('neon-tenant-id', tenantId);
+  metadata.set('neon-timeline-id', timelineId);
+  metadata.set('neon-shard-id', shard);
+  if (token === null) return metadata;
+  // The library would say the whole token in its complaint.
+  if (!/^[\x21-\x7e]+$/.test(token.reveal())) {
+    throw new GrpcError('UNAUTHENTICATED', 'the storage token has characters that no token has');
+  }
+  metadata.set('authorization', `Bearer ${token.reveal()}`);
+  return metadata;
+}
+
+function explain(grpc: GrpcModule, error: Partial<ServiceError> | null): unknown {
+  if (error === null) return new GrpcError('INTERNAL', 'the answer is empty');
+  if (error.code === undefined) return error;
+  return new GrpcError(grpc.status[error.code] ?? String(error.code), error.details ?? '');
+}
