@@ -2,6 +2,7 @@ import { Background } from './app/background.ts';
 import { Compute } from './app/compute.ts';
 import type { StartContext } from './app/context.ts';
 import { ownDatabase } from './app/database.ts';
+import { leaseForStatic } from './app/lease.ts';
 import { leave } from './app/leave.ts';
 import { noLfc } from './app/lfc.ts';
 import { notBuiltYet } from './app/not-built.ts';
@@ -122,6 +123,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   const start = async (signal: AbortSignal): Promise<void> => {
     const spec = state.spec as ResolvedSpec;
     for (const line of notBuiltYet(spec)) log.warn(line);
+    background.run('lsn_lease_bg_task', (signal) => leaseForStatic(state, { metrics, log }, signal));
     context = newContext(parts, state, spec, background);
     const steps: Record<string, number> = {};
     await tell(startup, context, { log, signal, onStep: (name, ms) => (steps[name] = ms) });

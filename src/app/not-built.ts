@@ -1,7 +1,7 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
 
 /** A line for each part of a spec that is accepted and has no effect yet: never silently. */
-export function notBuiltYet({ spec, mode }: ResolvedSpec): string[] {
+export function notBuiltYet({ spec }: ResolvedSpec): string[] {
   const wishes: readonly (readonly [string, boolean])[] = [
     ['swap_size_bytes', spec.swap_size_bytes !== null],
     ['disk_quota_bytes', spec.disk_quota_bytes !== null],
@@ -12,7 +12,6 @@ export function notBuiltYet({ spec, mode }: ResolvedSpec): string[] {
     [`audit_log_level ${spec.audit_log_level} (rsyslog)`, needsRsyslog.has(spec.audit_log_level)],
     ['autoprewarm', spec.autoprewarm],
     ['offload_lfc_interval_seconds', spec.offload_lfc_interval_seconds !== null],
-    ['the LSN lease of a static compute', mode.kind === 'static'],
   ];
   return wishes.filter(([, wished]) => wished).map(([what]) => `not built yet: ${what}`);
 }

@@ -19,3 +19,10 @@ export function mustBeSameCompute(current: ResolvedSpec | null, next: ResolvedSp
   const what = differs === undefined ? 'mode' : differs.replace('Id', ' id');
   throw new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
 }
+
+/** Whether two specs name the same pageservers, and the same token for them. */
+export function samePageservers(one: ResolvedSpec, other: ResolvedSpec): boolean {
+  const of = ({ pageserver, spec }: ResolvedSpec): string =>
+    JSON.stringify([pageserver, [...pageserver.shards], spec.storage_auth_token?.reveal() ?? null]);
+  return of(one) === of(other);
+}

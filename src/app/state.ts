@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { monotonicMs } from '../core/clock.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { isTerminating } from '../core/status.ts';
@@ -28,19 +29,32 @@ export class ComputeState {
   readonly lifecycle = new Lifecycle();
   readonly stop = new StopRequest();
   readonly figures = noFigures();
-  /** The spec in force, or the one that is being brought into force. */
-  spec: ResolvedSpec | null;
+  /** Tells that there is another spec. */
+  readonly changed = new EventEmitter<{ spec: [] }>();
+  /** Why a static compute may lose the data that it shows; null while there is no reason to fear. */
+  leaseError: string | null = null;
   /** The running Postgres; null before its start and after its end. */
   postgres: Postgres | null = null;
   /** Knows whether Postgres answers, and when it was last used. */
   monitor: Monitor | null = null;
   /** The end of WAL that the storage had when this compute left; null before, and for what is not a primary. */
   flushLsn: string | null = null;
+  #spec: ResolvedSpec | null;
   #startTime = new Date();
   #startMs = monotonicMs();
 
   constructor(spec: ResolvedSpec | null) {
-    this.spec = spec;
+    this.#spec = spec;
+  }
+
+  /** The spec in force, or the one that is being brought into force. */
+  get spec(): ResolvedSpec | null {
+    return this.#spec;
+  }
+
+  set spec(spec: ResolvedSpec | null) {
+    this.#spec = spec;
+    this.changed.emit('spec');
   }
 
   /** Milliseconds, for `total_startup_ms`: since process set-up, or since a pushed spec arrived. */
@@ -68,7 +82,7 @@ export class ComputeState {
       timeline: this.spec?.timelineId ?? null,
       status: this.lifecycle.status,
       last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
-      error: this.lifecycle.error,
+      error: this.lifecycle.error ?? this.leaseError,
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
     };
   }

@@ -135,6 +135,16 @@ export const metricDefinitions = {
     labels: ['pg_compute_id', 'pg_instance_id', 'tenant_id', 'timeline_id'],
     help: 'Always 1; its labels tell what this compute is attached to.',
   },
+  compute_lsn_lease_expiry_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'When the lease of the LSN of a static compute ends, in seconds since 1970; 0 while there is none.',
+  },
+  compute_lsn_lease_requests_total: {
+    type: 'counter',
+    labels: ['outcome'],
+    help: 'Requests to lease the LSN of a static compute: granted, refused or failed.',
+  },
   compute_pg_downtime_incidents_total: {
     type: 'counter',
     labels: ['reason', 'sqlstate'],

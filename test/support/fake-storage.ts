@@ -62,6 +62,9 @@ export interface PageserverScript extends CommonScript {
     | 'garbage';
   /** The fault applies to the first so many commands only. */
   faults?: number;
+  /** What a request for a lease is answered with: milliseconds from now until it ends, null for SQL's NULL, text as it
+   *  is. Default 600000. */
+  lease?: number | string | null;
   /** Size of the CopyData messages. Default 8192. */
   chunkBytes?: number;
 }
@@ -86,6 +89,13 @@ export const startFakePageserver = (script: PageserverScript): Promise<FakeStora
   start(script, async (session, text, fake) => {
     const { faults = Infinity, tarball, error, chunkBytes = 8192 } = fake.script;
     const fault = fake.commands.length <= faults ? fake.script.fault : undefined;
+    if (/^lease lsn /i.test(text)) {
+      const { lease = 600_000 } = fake.script;
+      if (fault === 'silent') return silence(session);
+      if (fault === 'error-before') throw injected(error);
+      const until = typeof lease === 'number' ? String(Date.now() + lease) : lease;
+      return session.rows(['valid_until'], [[until]], 'SELECT 1');
+    }
     if (!/^basebackup /i.test(text)) throw new WireError('XX000', `cannot parse query: ${text}`);
     if (fault === 'silent') return silence(session);
     if (fault === 'error-before') throw injected(error);

@@ -1,0 +1,86 @@
+import { raceAbort, sleep } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type Lsn, formatLsn } from '../core/lsn.ts';
+import { type LeaseRequest, leaseLsn } from './lease.ts';
+
+export type Addresses = Pick<LeaseRequest, 'pageserver' | 'token'>;
+
+export interface LeaseContext {
+  readonly tenantId: string;
+  readonly timelineId: string;
+  readonly lsn: Lsn;
+  /** Where to ask; read anew before each attempt. */
+  readonly addresses: () => Addresses;
+  /** Resolves when `addresses` may have changed. */
+  readonly changed: (signal: AbortSignal) => Promise<void>;
+  /** Hears of every outcome; `untilMs` are milliseconds since 1970, `error` is for people. */
+  readonly onOutcome: (outcome: LeaseOutcome) => void;
+  readonly log: Log;
+}
+
+export type LeaseOutcome =
+  | { readonly kind: 'granted'; readonly untilMs: number }
+  | { readonly kind: 'refused'; readonly error: string }
+  | { readonly kind: 'failed'; readonly error: string };
+
+const requestMs = 10_000;
+const leastPauseMs = 1000;
+const longestPauseMs = 60_000;
+
+/** Milliseconds from a success to the next request: a minute before the end, or half way for short leases. Never so
+ *  short that a clock that is wrong makes us ask without pause. */
+export const renewalPauseMs = (remainingMs: number): number =>
+  Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2);
+
+/** Milliseconds after the failure number `failures`, counted from 0. */
+export const retryPauseMs = (failures: number): number =>
+  Math.min(longestPauseMs, Math.trunc(500 * 1.5 ** failures));
+
+const refusal = 'lease could not be obtained, LSN is behind the GC cutoff';
+
+/** Keeps the LSN of a static compute from being collected, until `signal` aborts. Pageservers also refuse for reasons
+ *  that pass, so a refusal is reported and does not end the asking. Never rejects but with the abort. */
+export async function keepLease(context: LeaseContext, signal: AbortSignal): Promise<never> {
+  const { tenantId, timelineId, lsn, addresses, onOutcome } = context;
+  const log = context.log.child({ task: 'lsn_lease_bg_task' });
+  const where = `lsn_lease_bg_task{tenant_id=${tenantId} timeline_id=${timelineId} lsn=${formatLsn(lsn)}}`;
+  for (let failures = 0; ;) {
+    let pauseMs: number;
+    try {
+      const request = { ...addresses(), tenantId, timelineId, lsn, limitMs: requestMs };
+      const answer = await leaseLsn(request, signal);
+      if (answer === 'refused') {
+        pauseMs = longestPauseMs;
+        onOutcome({ kind: 'refused', error: `Permanent error: ${refusal}` });
+        log.warn(`${where}: Permanent error: ${refusal}; asking again in ${pauseMs / 1000} seconds`);
+      } else {
+        failures = 0;
+        pauseMs = renewalPauseMs(answer - Date.now());
+        onOutcome({ kind: 'granted', untilMs: answer });
+        log.info(`${where}: Request succeeded, sleeping for ${Math.round(pauseMs / 1000)} seconds`);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      pauseMs = retryPauseMs(failures++);
+      onOutcome({ kind: 'failed', error: inline(error) });
+      log.warn(`${where}: Failed to acquire lsn lease: ${inline(error)} (attempt ${failures})`);
+      // Many computes may have lost the same pageserver.
+      pauseMs *= 1 + Math.random() * 0.2;
+    }
+    await pause(context, pauseMs, signal);
+  }
+}
+
+/** Ends early when there is somebody else to ask. */
+async function pause({ changed }: LeaseContext, ms: number, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const both = AbortSignal.any([signal, over.signal]);
+  const waits = [sleep(ms, both), changed(both)];
+  try {
+    await raceAbort(Promise.race(waits), signal);
+  } finally {
+    over.abort();
+    await Promise.allSettled(waits);
+  }
+}

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { renewalPauseMs, retryPauseMs } from '../../../src/storage/keep-lease.ts';
+
+test.each([
+  [600_000, 540_000],
+  [300_000, 240_000],
+  [120_000, 60_000],
+  [119_000, 59_500],
+  [60_000, 30_000],
+  [14_000, 7000],
+  [0, 1000],
+  [-5000, 1000],
+])('a lease with %i ms to go is renewed after %i ms', (remaining, pause) => {
+  expect(renewalPauseMs(remaining)).toBe(pause);
+});
+
+test('failures are followed by ever longer pauses, up to a minute', () => {
+  const pauses = Array.from({ length: 14 }, (_, at) => retryPauseMs(at));
+  expect(pauses).toEqual([
+    500, 750, 1125, 1687, 2531, 3796, 5695, 8542, 12_814, 19_221, 28_832, 43_248, 60_000, 60_000,
+  ]);
+});
