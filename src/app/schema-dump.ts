@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
 import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -39,20 +37,19 @@ export class SchemaDumps {
     const all = AbortSignal.any([signal, AbortSignal.timeout(limits.dumpMs)]);
     const kill = (): void => void child.kill('SIGKILL', { group: true });
     all.addEventListener('abort', kill, { once: true });
-    void child.closed.finally(() => {
+    void child.exited.finally(() => {
       this.#running--;
       all.removeEventListener('abort', kill);
     });
     if (all.aborted) kill();
-    const stdout = child.stdout as Readable;
-    const gone = await raceAbort(Promise.race([once(stdout, 'readable'), child.closed]), all)
-      .then(() => stdout.readableLength === 0)
-      .catch((error: unknown) => {
-        kill();
-        throw error;
-      });
-    if (gone) return this.#nothingCame(await child.closed, database, signal);
-    return ReadableStream.from(this.#chunks(child, stdout, kill));
+    // Read by one reader from the beginning: what nobody reads is thrown away when the program exits.
+    const chunks = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    const first = await raceAbort(chunks.next(), all).catch((error: unknown) => {
+      kill();
+      throw error;
+    });
+    if (first.done === true) return this.#nothingCame(await child.closed, database, signal);
+    return this.#stream(child, first, chunks, kill);
   }
 
   #start(database: string): Promise<RunningProcess> {
@@ -86,16 +83,23 @@ export class SchemaDumps {
     throw there.rowCount === 0 ? noDatabase() : failed();
   }
 
-  async *#chunks(child: RunningProcess, stdout: Readable, kill: () => void): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of stdout) yield chunk as Buffer;
+  #stream(
+    child: RunningProcess,
+    first: IteratorResult<Buffer>,
+    chunks: AsyncIterator<Buffer>,
+    kill: () => void,
+  ): ReadableStream<Uint8Array> {
+    let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(first);
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      const { done, value } = await (next ?? chunks.next());
+      next = undefined;
+      if (done !== true) return controller.enqueue(value);
       const { code, signal } = await child.closed;
-      if (code === 0) return;
+      if (code === 0) return controller.close();
       this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is broken off');
       throw failed();
-    } finally {
-      kill();
-    }
+    };
+    return new ReadableStream({ pull, cancel: kill }, { highWaterMark: 0 });
   }
 }
 
