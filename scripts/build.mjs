@@ -1,4 +1,4 @@
-// Bundles both programs into dist/: one entry each, what a start does not need in lazily loaded chunks.
+// Bundles the programs into dist/: one entry each, what a start does not need in lazily loaded chunks.
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -8,7 +8,11 @@ import { migrationsForBundle } from './migrations-plugin.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
-const programs = { compute_ctl: 'src/cli.ts', 'compute-local': 'src/local/cli.ts' };
+const programs = {
+  compute_ctl: 'src/cli.ts',
+  'compute-local': 'src/local/cli.ts',
+  'vm-monitor': 'src/vm-monitor/cli.ts',
+};
 
 rmSync(`${root}/dist`, { recursive: true, force: true });
 await build({
@@ -23,7 +27,8 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
   sourcesContent: false,
-  external: ['pg-native'],
+  // Faster helpers of packages that do without them.
+  external: ['pg-native', 'bufferutil', 'utf-8-validate'],
   plugins: [migrationsForBundle],
   // Its main file hides its imports from the bundler; the ES build does not.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },

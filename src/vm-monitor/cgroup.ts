@@ -44,7 +44,7 @@ async function readOrFail(path: string, hint?: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code ?? messageOf(error);
-    throw new ComputeError('vm', `cannot read ${path}: ${why}`, { cause: error, ...(hint ? { hint } : {}) });
+    throw new ComputeError('vm', `cannot read ${path}: ${why}`, hint === undefined ? {} : { hint });
   }
 }
 
@@ -87,10 +87,12 @@ export class MemoryWatch {
   /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for.
    *  @param onTick called after each try; `failed` when it gave no sample */
   async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
-    for (const startMs = monotonicMs(); !signal.aborted;) {
+    for (let dueMs = monotonicMs(); !signal.aborted;) {
       onTick((await this.#sample()) ? 'sampled' : 'failed');
-      const sinceTick = (monotonicMs() - startMs) % sampleMs;
-      await sleep(sampleMs - sinceTick, signal).catch(() => {});
+      const nowMs = monotonicMs();
+      // From tick to tick, not from now: a timer that fires a little early must not add a tick.
+      dueMs += sampleMs * Math.max(1, Math.ceil((nowMs - dueMs) / sampleMs));
+      await sleep(dueMs - nowMs, signal).catch(() => {});
     }
   }
 

@@ -136,7 +136,7 @@ function listen(server: Server, { host, port }: Listening): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code ?? error.message;
-      reject(new ComputeError('port', `cannot listen on ${host} port ${port}: ${why}`, { cause: error }));
+      reject(new ComputeError('port', `cannot listen on ${host} port ${port}: ${why}`));
     });
     server.listen(port, host, () => {
       server.removeAllListeners('error').on('error', () => {});

@@ -28,12 +28,13 @@ export function fakeHierarchy(totalBytes: number): FakeHierarchy {
   const fake: FakeHierarchy = {
     root,
     group,
-    use(bytes) {
+    use(given) {
+      const bytes = Math.round(given);
       const shared = Math.floor(bytes / 3);
       const text = `anon ${bytes - shared}\nfile 987654321\nactive_anon ${bytes - shared}\ninactive_anon ${shared}\n`;
       put(join(group, 'memory.stat'), text);
     },
-    total: (bytes) => put(join(root, 'memory.max'), `${bytes}\n`),
+    total: (bytes) => put(join(root, 'memory.max'), `${Math.round(bytes)}\n`),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
   fake.use(0);

@@ -19,7 +19,7 @@ export interface Program {
 
 /** Starts one of the built programs, as its users do. `kill('SIGKILL')` it in a finally: `exited` alone leaves it behind. */
 export function startProgram(
-  name: 'compute_ctl' | 'compute-local',
+  name: 'compute_ctl' | 'compute-local' | 'vm-monitor',
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Program {
