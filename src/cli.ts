@@ -18,6 +18,12 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.stdout.write(await check(options, parsed.json, env));
     return 0;
   }
+  if (parsed.command === 'plan') {
+    const { plan } = await import('./plan.ts');
+    const { text, exitCode } = await plan(parsed.options, parsed.json, env);
+    process.stdout.write(text);
+    return exitCode;
+  }
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
   let bySignal = (): void => {};
   for (const signal of signals) {

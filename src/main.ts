@@ -5,6 +5,7 @@ import { ownDatabase } from './app/database.ts';
 import { leaseForStatic } from './app/lease.ts';
 import { leave } from './app/leave.ts';
 import { noLfc } from './app/lfc.ts';
+import { runMigrations } from './app/migrations.ts';
 import { notBuiltYet } from './app/not-built.ts';
 import { reconfiguration, withSpec } from './app/reconfigure.ts';
 import { runCompute } from './app/run.ts';
@@ -12,12 +13,14 @@ import { type Settings, environmentOfPostgres } from './app/settings.ts';
 import { startup } from './app/startup.ts';
 import { ComputeState } from './app/state.ts';
 import { tell } from './app/steps.ts';
+import { VmDuties } from './app/vm.ts';
 import { catalogInput } from './catalog/input.ts';
 import { assertValid } from './catalog/validate.ts';
 import { parseConnstr } from './config/connstr.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from './config/load.ts';
 import type { RunOptions } from './config/options.ts';
 import { ComputeError } from './core/errors.ts';
+import { failpoints } from './core/failpoints.ts';
 import type { Log } from './core/log.ts';
 import { noLsn } from './core/lsn.ts';
 import { type Auth, createAuth } from './http/auth.ts';
@@ -31,6 +34,7 @@ import type { ResolvedSpec } from './spec/resolve.ts';
 import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 import { findRunAs } from './supervisor/os-user.ts';
 import { locatePostgres } from './supervisor/postgres-bin.ts';
+import { vmSettings } from './vm/settings.ts';
 
 export interface MainDeps {
   readonly log: Log;
@@ -73,6 +77,7 @@ export async function main(options: RunOptions, { log, env, onStop }: MainDeps):
     syncTimeoutMs: options.syncTimeoutSeconds * 1000,
     basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
     exitGraceMs: options.exitGraceMs,
+    vm: vmSettings(options, env),
   };
   return serveCompute({ options, settings, loaded, metrics, log, env, onStop, http });
 }
@@ -118,11 +123,13 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const background = new Background(log);
+  const vm = new VmDuties({ settings, state, metrics, log, background });
   let context: StartContext | null = null;
 
   const start = async (signal: AbortSignal): Promise<void> => {
     const spec = state.spec as ResolvedSpec;
     for (const line of notBuiltYet(spec)) log.warn(line);
+    await vm.specArrived();
     background.run('lsn_lease_bg_task', (signal) => leaseForStatic(state, { metrics, log }, signal));
     context = newContext(parts, state, spec, background);
     const steps: Record<string, number> = {};
@@ -130,6 +137,10 @@ async function serveCompute(parts: Parts): Promise<number> {
     state.figures.total_startup_ms = state.sinceStartMs;
     state.lifecycle.tryMove('running');
     log.info({ total_ms: state.figures.total_startup_ms, steps }, 'compute start finished');
+    vm.postgresServes();
+    if (spec.mode.kind === 'primary' && !spec.spec.skip_pg_catalog_updates) {
+      background.run('migrations', (signal) => runMigrations(settings, { log, metrics, failpoints }, signal));
+    }
     const { pgdata } = context;
     if (pgdata !== null) background.run('removing an earlier PGDATA', (signal) => pgdata.cleanUp(signal));
   };
@@ -159,12 +170,16 @@ async function serveCompute(parts: Parts): Promise<number> {
     extensionGateway: parts.options.remoteExtBaseUrl,
   });
   parts.onStop(() => state.stop.bySignal());
+  vm.begin();
   try {
     const ran = runCompute({
       state,
       log,
       start,
-      afterPostgres: (hurry) => (context === null ? Promise.resolve() : leave(context, hurry)),
+      afterPostgres: async (hurry) => {
+        await vm.postgresGone();
+        if (context !== null) await leave(context, hurry);
+      },
       stopTimeoutMs: settings.stopTimeoutMs,
       exitGraceMs: settings.exitGraceMs,
     });

@@ -1,10 +1,16 @@
 import { CommanderError } from 'commander';
 import { buildTag, buildVersion } from '../core/build.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
-import { buildCommand } from './command.ts';
+import { type Subcommand, buildCommand, subcommands } from './command.ts';
 import { environmentEntries } from './environment.ts';
 import { normalizeArgv } from './gnu.ts';
-import { type OptionName, type Options, type RunOptions, optionEntries } from './options.ts';
+import {
+  type OptionName,
+  type Options,
+  type PlanOptions,
+  type RunOptions,
+  optionEntries,
+} from './options.ts';
 import { readValue } from './values.ts';
 
 interface Given {
@@ -17,6 +23,7 @@ interface Given {
 export type ParsedArgs =
   | ({ readonly command: 'run'; readonly options: RunOptions } & Given)
   | ({ readonly command: 'check'; readonly options: Options; readonly json: boolean } & Given)
+  | ({ readonly command: 'plan'; readonly options: PlanOptions; readonly json: boolean } & Given)
   | { readonly command: 'help' | 'version'; readonly text: string };
 
 type Values = Record<string, string | number | boolean | null>;
@@ -24,12 +31,12 @@ type Values = Record<string, string | number | boolean | null>;
 /** Reads the command line, without the names of program and script, and the environment behind it.
  *  @throws ComputeError `usage` */
 export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): ParsedArgs {
-  const check = argv[0] === 'check';
-  const command = buildCommand(check, `compute_ctl ${buildVersion} (build ${buildTag})`);
+  const subcommand = subcommandOf(argv[0]);
+  const command = buildCommand(subcommand, `compute_ctl ${buildVersion} (build ${buildTag})`);
   let printed = '';
   command.configureOutput({ writeOut: (text) => (printed += text), writeErr: () => {} });
   try {
-    command.parse(normalizeArgv(check ? argv.slice(1) : argv), { from: 'user' });
+    command.parse(normalizeArgv(subcommand === null ? argv : argv.slice(1)), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.version') return { command: 'version', text: printed.trimEnd() };
@@ -49,12 +56,18 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
   }
   const options = values as Options;
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
-  if (check) {
+  if (subcommand !== null) {
     requireSource(options);
-    return { command: 'check', options: withPorts(options), json: source['json'] === true, ...found };
+    const given = { json: source['json'] === true, ...found };
+    if (subcommand === 'check') return { command: 'check', options: withPorts(options), ...given };
+    return { command: 'plan', options: requireConnstr(withPorts(options)), ...given };
   }
   return { command: 'run', options: requireRun(withPorts(options)), ...found };
 }
+
+/** `in` would also find what every object has, such as `toString`. */
+const subcommandOf = (word = ''): Subcommand | null =>
+  Object.hasOwn(subcommands, word) ? (word as Subcommand) : null;
 
 const attributeName = (flag: string): string =>
   flag.slice(2).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
@@ -68,11 +81,17 @@ function readEnv(name: string | undefined, kind: Parameters<typeof readValue>[0]
 }
 
 function requireRun(options: Options): RunOptions {
-  const { pgdata, connstr } = options;
+  const { pgdata } = options;
   if (pgdata === null) throw usage("required option '-D, --pgdata <DIR>' not specified");
-  if (connstr === null) throw usage("required option '-C, --connstr <URL>' not specified");
+  const connected = requireConnstr(options);
   requireId(options, options.config !== null || options.controlPlaneUri !== null);
-  return { ...options, pgdata, connstr };
+  return { ...connected, pgdata };
+}
+
+function requireConnstr(options: Options): PlanOptions {
+  const { connstr } = options;
+  if (connstr === null) throw usage("required option '-C, --connstr <URL>' not specified");
+  return { ...options, connstr };
 }
 
 function requireSource(options: Options): void {

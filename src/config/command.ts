@@ -5,27 +5,41 @@ import { readValue } from './values.ts';
 
 const about =
   'Turns an empty directory into a running, configured Postgres from one JSON spec, watches it and leaves cleanly.';
-const aboutCheck = 'Validates a config and prints it resolved, with its secrets masked. Touches nothing.';
+/** What the program can do besides running a compute. */
+export const subcommands = {
+  check: 'Validates a config and prints it resolved, with its secrets masked. Touches nothing.',
+  plan: 'Prints the statements that a running Postgres lacks to be as the spec asks. Writes nothing; exits 2 when there are any.',
+} as const;
+
+export type Subcommand = keyof typeof subcommands;
 
 /** Builds the parser of the daemon's command line, or of `check`, from the table of options. */
-export function buildCommand(check: boolean, version: string): Command {
-  const command = new Command(check ? 'compute_ctl check' : 'compute_ctl')
-    .description(check ? aboutCheck : about)
+export function buildCommand(subcommand: Subcommand | null, version: string): Command {
+  const command = new Command(subcommand === null ? 'compute_ctl' : `compute_ctl ${subcommand}`)
+    .description(subcommand === null ? about : subcommands[subcommand])
     .optionsGroup(groups.other)
     .helpOption('-h, --help', 'Print this and exit.')
     .exitOverride()
     .allowExcessArguments(false)
     .configureHelp({ helpWidth: 100 });
-  for (const [, entry] of optionEntries) addOption(command, entry, check && !concernsCheck(entry));
+  for (const [, entry] of optionEntries)
+    addOption(command, entry, subcommand !== null && !concerns(subcommand, entry));
   command.version(version, '--version', 'Print the version and exit.');
-  if (check) command.addOption(new Option('--json', 'Print JSON.').helpGroup(groups.other));
-  else command.addHelpText('after', `\nCommands:\n  check [options]   ${aboutCheck}`);
+  if (subcommand !== null) command.addOption(new Option('--json', 'Print JSON.').helpGroup(groups.other));
+  else command.addHelpText('after', `\nCommands:${listed}`);
   return command;
 }
 
-/** `check` accepts the whole command line of a daemon, but lists only what it reads. */
-const concernsCheck = ({ group, flag }: OptionEntry): boolean =>
-  group === 'source' || group === 'older' || flag === '--control-plane-timeout';
+const listed = Object.entries(subcommands)
+  .map(([name, doc]) => `\n  ${`${name} [options]`.padEnd(18)}${doc}`)
+  .join('');
+
+/** Both accept the whole command line of a daemon, but list only what they read. */
+const concerns = (subcommand: Subcommand, { group, flag }: OptionEntry): boolean =>
+  group === 'source' ||
+  group === 'older' ||
+  flag === '--control-plane-timeout' ||
+  (subcommand === 'plan' && (flag === '--connstr' || flag === '--privileged-role-name'));
 
 function addOption(command: Command, entry: OptionEntry, hidden: boolean): void {
   const value = entry.kind === 'flag' ? '' : ` <${entry.value}>`;

@@ -19,7 +19,9 @@ export const environment = {
   NO_PROXY: { doc: 'Hosts that are reached without a proxy.' },
   PATH: { doc: 'Where programs are found.' },
   BUILD_TAG: { doc: 'Only when building: the version that metrics show.' },
-  AUTOSCALING: { doc: 'Set, even empty: run as in a VM, with the vm-monitor.', implementedBy: 7 },
+  AUTOSCALING: {
+    doc: 'Set, even empty: run as in a VM that is scaled: Postgres in a control group, the vm-monitor beside it.',
+  },
   PGBOUNCER_PASSWORD: { doc: 'Password of the admin console of pgbouncer.', implementedBy: 'later' },
   AUDIT_LOGGING_ENDPOINT: { doc: 'Collector of the audit log, `host:port`.', implementedBy: 'later' },
   AUDIT_LOGGING_TLS_ENDPOINT: { doc: 'The same over TLS; wins.', implementedBy: 'later' },

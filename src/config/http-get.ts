@@ -56,7 +56,12 @@ async function proxied(get: HttpGet, proxy: string): Promise<HttpAnswer> {
   const noProxy = read(get.env, 'NO_PROXY');
   // A proxy forwards what it may read, and passes through what is encrypted.
   const proxyTunnel = get.url.startsWith('https:');
-  const dispatcher = new undici.EnvHttpProxyAgent({ httpProxy: proxy, httpsProxy: proxy, noProxy, proxyTunnel });
+  const dispatcher = new undici.EnvHttpProxyAgent({
+    httpProxy: proxy,
+    httpsProxy: proxy,
+    noProxy,
+    proxyTunnel,
+  });
   try {
     const answer = await undici.request(get.url, { headers: get.headers, signal: get.signal, dispatcher });
     const body = await collect(answer.body, get.maxBytes);

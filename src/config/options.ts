@@ -17,6 +17,9 @@ export type Options = {
 };
 
 /** Options of the daemon, which cannot do without these. */
-export type RunOptions = Options & { readonly pgdata: string; readonly connstr: string };
+export type RunOptions = PlanOptions & { readonly pgdata: string };
+
+/** Options of `plan`, which asks a running Postgres. */
+export type PlanOptions = Options & { readonly connstr: string };
 
 export const optionEntries = Object.entries(optionTable) as readonly [OptionName, OptionEntry][];

@@ -186,3 +186,22 @@ test('usage errors exit 2, and check names every problem of a config and touches
   expect(check.stderr()).toContain('spec.mode');
   expect(existsSync(it.pgdata)).toBe(false);
 });
+
+test('plan prints what a running Postgres lacks, without passwords, writes nothing, and says by its exit code when there is nothing to do', async () => {
+  it.start();
+  await it.until('running');
+  const connstr = `postgresql://cloud_admin@127.0.0.1:${it.port}/postgres`;
+  const file = join(it.home, 'wanted.json');
+  const plan = async (cluster: object) => {
+    const spec = it.spec();
+    Object.assign(spec['cluster'] as object, cluster);
+    writeFileSync(file, JSON.stringify(it.config(spec)));
+    const program = startProgram('compute_ctl', ['plan', '-c', file, '-C', connstr, '-i', 'compute-1']);
+    return { code: await program.exited(), text: program.stdout(), output: program.output() };
+  };
+  const lacking = await plan({ roles: [app] });
+  expect([lacking.code, lacking.output]).toEqual([2, expect.stringContaining('"app"')]);
+  expect(lacking.text).not.toContain(app.encrypted_password);
+  expect(await query("select 1 from pg_roles where rolname = 'app'")).toEqual([]);
+  expect(await plan({})).toMatchObject({ code: 0 });
+});
