@@ -1,5 +1,7 @@
 import { cliPage } from './cli-page.ts';
 import { renderMetricsReference } from '../metrics/reference.ts';
+import { httpPage } from './http-page.ts';
+import { openApiPage } from './openapi.ts';
 import { errorsPage } from './errors-page.ts';
 import { specPage } from './spec-page.ts';
 
@@ -15,4 +17,6 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/spec.md', render: specPage },
   { file: 'docs/reference/errors.md', render: errorsPage },
   { file: 'docs/reference/metrics.md', render: renderMetricsReference },
+  { file: 'docs/reference/http.md', render: httpPage },
+  { file: 'docs/reference/openapi.json', render: openApiPage },
 ];

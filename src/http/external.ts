@@ -11,6 +11,7 @@ import { cancelPrewarm, offload, offloadStatus, prewarm, prewarmStatus } from '.
 import { livez } from './routes/livez.ts';
 import { metricsJson } from './routes/metrics-json.ts';
 import { metrics } from './routes/metrics.ts';
+import { openapi } from './routes/openapi.ts';
 import { promote } from './routes/promote.ts';
 import { readyz } from './routes/readyz.ts';
 import { startupz } from './routes/startupz.ts';
@@ -40,4 +41,5 @@ export const externalRoutes: readonly Route[] = [
   livez,
   readyz,
   startupz,
+  openapi,
 ];

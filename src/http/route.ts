@@ -33,6 +33,8 @@ export interface Route<Q = unknown, B = unknown, R = unknown> {
   readonly auth: 'jwt' | 'none';
   /** One sentence, for the reference. */
   readonly summary: string;
+  /** What a client of the original would notice, for the reference. */
+  readonly differs?: string;
   /** In any other status the answer is 412. Left out: every status will do. */
   readonly allowedIn?: readonly Status[];
   /** The app checks the body and the status by itself: it looks into the meaning of the body (400, 422) before it

@@ -10,6 +10,7 @@ import {
   startFakeSafekeeper,
 } from './fake-storage.ts';
 import { type Installed, defaultPostgres, osUser } from './postgres-versions.ts';
+import { undocumented } from './openapi.ts';
 import { type Program, eventually, startProgram } from './program.ts';
 import { type Issuer, issuer } from './tokens.ts';
 
@@ -116,6 +117,9 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
+    const contentType = response.headers.get('content-type');
+    const found = undocumented({ method, target: path, status: response.status, contentType, body: text });
+    if (found.length > 0) throw new Error(found.join('\n'));
     return { status: response.status, body: text, json: <T>() => JSON.parse(text) as T };
   };
 

@@ -10,6 +10,7 @@ export const dbsAndRoles = route({
   path: '/dbs_and_roles',
   auth: 'jwt',
   summary: 'Lists all databases and roles, with the stored hashes of their passwords.',
+  differs: 'nothing is left out silently, and the order is fixed.',
   reply: v.object({
     roles: v.array(
       v.object({

@@ -12,6 +12,7 @@ export const extensionServer = route({
   tail: { name: 'filename', doc: 'Name of the extension or the library.' },
   auth: 'none',
   summary: 'Downloads a remote extension and answers when its files are in place.',
+  differs: '412 without a spec.',
   query: v.object({ is_library: isLibrary }),
   withoutQuery: { is_library: 'false' },
   reply: nothing,

@@ -11,6 +11,7 @@ export const extensions = route({
   auth: 'none',
   allowedIn: ['running'],
   summary: 'Installs an extension in a database, or brings it to a version.',
+  differs: 'a failure carries the words of Postgres.',
   body: v.object({ extension, database: databaseName, version }),
   success: 201,
   reply: v.object({ extension, version }),

@@ -21,6 +21,7 @@ export const promote = route({
   path: '/promote',
   auth: 'jwt',
   summary: 'Makes a primary of a replica. Once in the life of a process: all callers get the same result.',
+  differs: 'errors of the body are JSON. 412 without a spec.',
   body: v.object({
     spec: v.pipe(computeSpecSchema, v.description('The spec of the former primary.')),
     wal_flush_lsn: v.pipe(lsnText(), v.description('Where the WAL of the former primary ended.')),

@@ -14,6 +14,8 @@ export const terminate = route({
   auth: 'jwt',
   allowedIn: ['empty', 'running', 'failed', 'refresh_configuration_pending', 'terminated'],
   summary: 'Stops Postgres and answers when it is down.',
+  differs:
+    'also allowed in `failed` and `refresh_configuration_pending`, which would be dead ends; an empty compute ends. Errors of the query are JSON.',
   query: v.object({ mode }),
   withoutQuery: { mode: 'fast' },
   reply: v.object({

@@ -11,6 +11,7 @@ import { createAuth } from '../../../src/http/auth.ts';
 import { externalRoutes } from '../../../src/http/external.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../../../src/http/server.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
+import { undocumented } from '../../support/openapi.ts';
 import { type Issuer, issuer } from '../../support/tokens.ts';
 
 export interface FakeCompute extends ComputeApi {
@@ -181,8 +182,12 @@ export function exchange(
         incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
         incoming.on('error', reject);
         incoming.on('end', () => {
-          const { statusCode = 0, headers } = incoming;
-          resolve({ status: statusCode, headers, body: Buffer.concat(chunks).toString() });
+          const { statusCode: status = 0, headers } = incoming;
+          const body = Buffer.concat(chunks).toString();
+          const contentType = headers['content-type'] ?? null;
+          const found = undocumented({ method, target: path, status, contentType, body });
+          if (found.length > 0) reject(new Error(found.join('\n')));
+          else resolve({ status, headers, body });
         });
       },
     );

@@ -48,7 +48,7 @@ test('metrics and probes need no token, everything else does', () =>
       expect([path, status]).toEqual([path, auth === 'none' ? 200 : 401]);
       if (auth === 'none') open.add(path);
     }
-    const names = ['/autoscaling_metrics', '/livez', '/metrics', '/readyz', '/startupz'];
+    const names = ['/autoscaling_metrics', '/livez', '/metrics', '/openapi.json', '/readyz', '/startupz'];
     expect([...open].sort()).toEqual(names);
   }));
 

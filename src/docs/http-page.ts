@@ -1,0 +1,93 @@
+import { statusText } from '../core/status.ts';
+import { externalRoutes } from '../http/external.ts';
+import { internalRoutes, testRoutes } from '../http/internal.ts';
+import { type Route, nothing } from '../http/route.ts';
+import { components, describe } from './components.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { code, page, table } from './markdown.ts';
+import { failuresOf, pathOf } from './openapi.ts';
+
+export const httpPage = (): string =>
+  page(
+    'HTTP API',
+    'The same as [openapi.json](openapi.json), which the external server also answers at `/openapi.json`, in words. ' +
+      'The typed client is `compute-ctl/client`.',
+    'Every failure is `{"error": "…"}`. An unknown path is 404 and another method 405, both with an empty body and ' +
+      'without a token; `HEAD` works where `GET` does. `X-Request-Id` comes back, or is made. A body is JSON of at ' +
+      'most 2 MiB. Query keys and members that are not known are ignored. While compute_ctl shuts down, new requests get 503.',
+    'Where a route says "only in", every other status is 412 `{"error": "invalid compute status: …"}`.',
+    '# External server',
+    'Port 3080, all addresses. Tokens are JWTs, signed with EdDSA, or with RS256 when the key set holds such a key. ' +
+      'With `scope` `compute_ctl:admin` the claim `aud` must hold `compute`; without it `compute_id` must be the id ' +
+      'of this compute. `exp` is required, `nbf` is kept, both with 60 s of leeway. Keys come with the config and are ' +
+      'replaced by those of an accepted `POST /configure`.',
+    ...externalRoutes.map(section),
+    '# Internal server',
+    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. No token is asked for.',
+    ...[...internalRoutes, ...testRoutes].map(section),
+  );
+
+function section(route: Route): string {
+  const { method, auth, summary, allowedIn, differs, goesOn, body } = route;
+  const facts = [
+    auth === 'jwt' ? 'Needs a token.' : 'Needs no token.',
+    allowedIn === undefined ? '' : `Only in ${allowedIn.map(statusText).map(code).join(', ')}.`,
+    goesOn === true ? 'The work goes on when the client leaves.' : '',
+  ];
+  const parts = [
+    `## ${method} ${pathOf(route)}`,
+    summary,
+    facts.filter((fact) => fact !== '').join(' '),
+    ...inputs(route),
+    ...(body === undefined ? [] : ['Body:', fields(describe(body))]),
+    ...(route.reply === nothing ? [] : ['Answer:', fields(describe(route.reply))]),
+    table(['Status', 'When'], statuses(route)),
+    ...(differs === undefined ? [] : [`Unlike the original: ${differs}`]),
+  ];
+  return parts.join('\n\n');
+}
+
+function inputs({ query, tail }: Route): string[] {
+  const { properties = {} } = query === undefined ? {} : describe(query);
+  const rows = Object.entries(properties).map(([name, one]) => [
+    code(`?${name}=`),
+    typeText(one),
+    one.description ?? '',
+  ]);
+  if (tail !== undefined) rows.unshift([code(`{${tail.name}}`), 'string', tail.doc]);
+  return rows.length === 0 ? [] : [table(['Parameter', 'Type', 'Meaning'], rows)];
+}
+
+function statuses(route: Route): string[][] {
+  const { success = 200, otherReplies = {} } = route;
+  const rows = new Map<number, string>([[success, 'Done.']]);
+  for (const [status, doc] of Object.entries(otherReplies)) rows.set(Number(status), doc);
+  for (const [status, doc] of failuresOf(route)) {
+    rows.set(status, [rows.get(status), doc].filter((one) => one !== undefined).join(' '));
+  }
+  return [...rows].sort(([a], [b]) => a - b).map(([status, doc]) => [String(status), doc]);
+}
+
+function fields(given: JsonSchema): string {
+  const schema = components[given.$ref?.split('/').at(-1) ?? ''] ?? given;
+  if (schema.properties === undefined) {
+    return `${typeText(schema)}${schema.description === undefined ? '' : `. ${schema.description}`}`;
+  }
+  const rows = Object.entries(schema.properties).map(([name, one]) => [
+    code(name),
+    typeText(one),
+    one.description ?? '',
+  ]);
+  return table(['Member', 'Type', 'Meaning'], rows);
+}
+
+function typeText(schema: JsonSchema): string {
+  const { $ref, anyOf, items, type, enum: values, const: value } = schema;
+  if ($ref !== undefined) return `${code($ref.split('/').at(-1) ?? '')} of openapi.json`;
+  if (anyOf !== undefined) return anyOf.map(typeText).join(' or ');
+  if (values !== undefined) return values.map((one) => code(JSON.stringify(one))).join(' or ');
+  if (value !== undefined) return code(JSON.stringify(value));
+  if (items !== undefined) return `array of ${typeText(items)}`;
+  if (schema.properties !== undefined) return code(`{ ${Object.keys(schema.properties).join(', ')} }`);
+  return type ?? 'any';
+}

@@ -1,0 +1,18 @@
+import * as v from 'valibot';
+import { route } from '../route.ts';
+
+export const openapi = route({
+  method: 'GET',
+  path: '/openapi.json',
+  auth: 'none',
+  summary: 'The description of both servers, for programs.',
+  reply: v.pipe(v.record(v.string(), v.unknown()), v.description('An OpenAPI 3.1 document.')),
+  errors: [],
+  limitMs: 10_000,
+  handler: async () => {
+    const { default: document } = await import('../../../docs/reference/openapi.json', {
+      with: { type: 'json' },
+    });
+    return document;
+  },
+});
