@@ -3,8 +3,6 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 /** A line for each part of a spec that is accepted and has no effect yet: never silently. */
 export function notBuiltYet({ spec }: ResolvedSpec): string[] {
   const wishes: readonly (readonly [string, boolean])[] = [
-    ['swap_size_bytes', spec.swap_size_bytes !== null],
-    ['disk_quota_bytes', spec.disk_quota_bytes !== null],
     ['pgbouncer_settings', spec.pgbouncer_settings !== null],
     ['local_proxy_config', spec.local_proxy_config !== null],
     ['remote_extensions', spec.remote_extensions !== null],

@@ -2,6 +2,7 @@ import type { TlsFiles } from '../pgdata/tls.ts';
 import type { PgTarget } from '../pg/target.ts';
 import type { RunAs } from '../supervisor/os-user.ts';
 import type { PostgresBin } from '../supervisor/postgres-bin.ts';
+import type { VmSettings } from '../vm/settings.ts';
 
 /** What is fixed for the life of the process: the command line and the environment, looked up and resolved. */
 export interface Settings {
@@ -21,11 +22,8 @@ export interface Settings {
   readonly syncTimeoutMs: number;
   readonly basebackupIdleMs: number;
   readonly exitGraceMs: number;
+  readonly vm: VmSettings;
 }
-
-/** Under autoscaling Postgres runs in a memory control group of this name. */
-export const postgresCgroup = (env: NodeJS.ProcessEnv): string | null =>
-  env['AUTOSCALING'] === undefined ? null : 'neon-postgres';
 
 /** Whoever may run SQL as a superuser can read the environment of Postgres. */
 export function environmentOfPostgres(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -18,9 +18,9 @@ import { startPostgres as spawnPostgres } from '../supervisor/postgres.ts';
 import { configureCatalog } from './catalog.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, made, pathOf } from './context.ts';
-import { postgresCgroup } from './settings.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
+import { resizeSwapOfVm, setQuotaOfVm } from './vm-sizes.ts';
 
 /** From a spec to a running, configured Postgres. */
 export const startup = [
@@ -30,6 +30,8 @@ export const startup = [
     step('write-config', writeConfig), // postgresql.conf
     step('sync-safekeepers', findStartLsn), // the LSN to start at
     step('connect-pageserver', connectPageserver, ({ pageserver }) => pageserver?.close()),
+    step('resize-swap', resizeSwapOfVm),
+    step('set-disk-quota', setQuotaOfVm),
   ),
   step('fetch-base-backup', fetchBaseBackup, cleanDataDir), // pageserver → PGDATA
   step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
@@ -125,7 +127,7 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
     runAs: settings.runAs,
     env: settings.env,
     authToken: spec.spec.storage_auth_token,
-    cgroup: postgresCgroup(settings.env),
+    cgroup: settings.vm.scaling?.cgroup.name ?? null,
     log,
     writeLog: writeLine,
   });

@@ -14,6 +14,7 @@ export function syncContext(context: StartContext, configWritten: Promise<void>)
     timelineId: spec.timelineId,
     token: spec.spec.storage_auth_token,
     pgbin: settings.bin.path,
+    cgroup: settings.vm.scaling?.cgroup.name ?? null,
     pgdata: pathOf(context),
     runAs: settings.runAs,
     env: settings.env,

@@ -3,12 +3,15 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import type { RunAs } from '../supervisor/os-user.ts';
+import { postgresCommand } from '../supervisor/postgres.ts';
 import { runProcess } from '../supervisor/run-process.ts';
 import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
 
 export interface SyncContext extends SafekeeperContext {
   /** The postgres program. */
   readonly pgbin: string;
+  /** Memory control group to run it in; null for none. */
+  readonly cgroup: string | null;
   /** Holds `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
   readonly pgdata: string;
   readonly runAs: RunAs;
@@ -102,13 +105,9 @@ async function runSync(
   signal: AbortSignal,
 ): Promise<{ lsn: Lsn; syncMs: number }> {
   const startMs = monotonicMs();
-  const args = ['--sync-safekeepers'];
-  // Under autoscaling Postgres has a memory group of its own, also for this.
-  const grouped = context.env['AUTOSCALING'] !== undefined;
   const result = await runProcess(
     {
-      command: grouped ? 'cgexec' : context.pgbin,
-      args: grouped ? ['-g', 'memory:neon-postgres', context.pgbin, ...args] : args,
+      ...postgresCommand(context.pgbin, ['--sync-safekeepers'], context.cgroup),
       env: {
         ...context.env,
         PGDATA: context.pgdata,

@@ -39,14 +39,15 @@ export interface StopLimits {
 const drainMs = 1000;
 const killMs = 5000;
 
-/** The program and arguments that run `postgres` for this compute, in its memory control group if there is one. */
+/** The program and arguments that run `postgres` for this compute, in its memory control group if there is one.
+ *  @param program path of postgres */
 export function postgresCommand(
-  bin: PostgresBin,
+  program: string,
   args: readonly string[],
   cgroup: string | null,
 ): { command: string; args: readonly string[] } {
-  if (cgroup === null) return { command: bin.path, args };
-  return { command: 'cgexec', args: ['-g', `memory:${cgroup}`, bin.path, ...args] };
+  if (cgroup === null) return { command: program, args };
+  return { command: 'cgexec', args: ['-g', `memory:${cgroup}`, program, ...args] };
 }
 
 /** Starts the postmaster and returns at once; `waitReady` waits. It gets a process group of its own. */
@@ -55,7 +56,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const watching = watchPgdata(pgdata);
   try {
     const child = await startProcess({
-      ...postgresCommand(bin, ['-D', pgdata], cgroup),
+      ...postgresCommand(bin.path, ['-D', pgdata], cgroup),
       env: authToken === null ? options.env : { ...options.env, NEON_AUTH_TOKEN: authToken.reveal() },
       cwd: pgdata, // where it goes anyway; so it is known for what it is from its first moment
       runAs,

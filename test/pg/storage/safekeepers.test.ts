@@ -111,6 +111,7 @@ describe('postgres --sync-safekeepers', () => {
     chmodSync(pgbin, 0o755);
     return {
       pgbin,
+      cgroup: null,
       pgdata: '/pgdata',
       runAs: null,
       env: { PATH: process.env['PATH'] },

@@ -1,0 +1,55 @@
+import type { Cgroup } from '../vm-monitor/cgroup.ts';
+
+/** What is fixed about the machine that the compute has for itself. */
+export interface VmSettings {
+  /** Null outside a machine that is scaled (`AUTOSCALING` is not set). */
+  readonly scaling: ScalingSettings | null;
+  /** True: the swap is resized to what the spec says. */
+  readonly resizeSwap: boolean;
+  /** Mount point of the file system that gets the disk quota of the spec; null: none does. */
+  readonly quotaMountpoint: string | null;
+  /** Directory of the programs that resize the swap and set the disk quota. */
+  readonly toolsDir: string;
+  readonly sudo: string;
+  /** The vm-informant of older images. */
+  readonly informant: string;
+}
+
+export interface ScalingSettings {
+  /** Of Postgres. */
+  readonly cgroup: Cgroup;
+  /** `ip:port`, as given. */
+  readonly monitorAddress: string;
+  /** Connection string of libpq, as given; may hold a password. */
+  readonly fileCacheConnstr: string;
+}
+
+/** The options that `VmSettings` are made of. */
+export interface VmOptions {
+  readonly cgroup: string;
+  readonly cgroupRoot: string;
+  readonly vmMonitorAddr: string;
+  readonly filecacheConnstr: string;
+  readonly resizeSwapOnBind: boolean;
+  readonly setDiskQuotaForFs: string | null;
+  readonly vmToolsDir: string;
+  readonly sudo: string;
+  readonly vmInformant: string;
+}
+
+/** @param env `AUTOSCALING` counts when it is there, even empty */
+export function vmSettings(options: VmOptions, env: NodeJS.ProcessEnv): VmSettings {
+  const scaling = {
+    cgroup: { root: options.cgroupRoot, name: options.cgroup },
+    monitorAddress: options.vmMonitorAddr,
+    fileCacheConnstr: options.filecacheConnstr,
+  };
+  return {
+    scaling: env['AUTOSCALING'] === undefined ? null : scaling,
+    resizeSwap: options.resizeSwapOnBind,
+    quotaMountpoint: options.setDiskQuotaForFs,
+    toolsDir: options.vmToolsDir,
+    sudo: options.sudo,
+    informant: options.vmInformant,
+  };
+}
