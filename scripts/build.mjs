@@ -1,9 +1,11 @@
-// Bundles the programs into dist/: one entry each, what a start does not need in lazily loaded chunks.
-import { rmSync } from 'node:fs';
+// Bundles the programs into dist/, each with a launcher and the code that V8 has compiled of it. Beside them
+// dist/client, for other programs: one module without dependencies, and its types.
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { readFileSync } from 'node:fs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
+import { recordAll } from './record-all.mjs';
+import { run } from './run.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -14,17 +16,19 @@ const programs = {
   'vm-monitor': 'src/vm-monitor/cli.ts',
 };
 
+const names = Object.keys(programs);
+
 rmSync(`${root}/dist`, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: programs,
+  entryPoints: Object.fromEntries(names.map((name) => [`${name}.bundle`, programs[name]])),
   outdir: 'dist',
   bundle: true,
-  splitting: true,
-  format: 'esm',
+  // One file each: what is imported late is compiled late all the same, and one file takes less time to read than thirty.
+  format: 'cjs',
+  supported: { 'dynamic-import': false },
   platform: 'node',
   target: 'node20',
-  chunkNames: 'chunks/[name]-[hash]',
   sourcemap: 'linked',
   sourcesContent: false,
   // Faster helpers of packages that do without them.
@@ -36,9 +40,11 @@ await build({
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),
   },
-  // Bundled CommonJS packages call require() for Node's own modules; an ES module has none unless it is made.
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-  },
   logLevel: 'warning',
 });
+writeFileSync(`${root}/dist/package.json`, '{ "type": "commonjs" }\n');
+for (const name of names) {
+  copyFileSync(`${root}/scripts/launcher.cjs`, `${root}/dist/${name}.js`);
+  chmodSync(`${root}/dist/${name}.js`, 0o755);
+}
+await recordAll();

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import type { Schema } from '../http/route.ts';
 import { configure } from '../http/routes/configure.ts';
 import { dbsAndRoles } from '../http/routes/dbs-and-roles.ts';
+import { downtime } from '../http/routes/downtime.ts';
 import { extensions } from '../http/routes/extensions.ts';
 import { failpoints } from '../http/routes/failpoints.ts';
 import { computeStatus, probeStatus } from '../http/routes/fields.ts';
@@ -27,6 +28,7 @@ const schemas: Readonly<Record<string, Schema>> = {
   ComputeStatus: computeStatus,
   ProbeStatus: probeStatus,
   StartFigures: metricsJson.reply,
+  Downtime: downtime.reply,
   DbsAndRoles: dbsAndRoles.reply,
   Terminated: terminate.reply,
   PromoteState: promote.reply,

@@ -26,6 +26,8 @@ export function jsonSchema(schema: Schema): JsonSchema {
     typeMode: 'input',
     errorMode: 'ignore',
     target: 'draft-2020-12',
+    overrideSchema: ({ valibotSchema, jsonSchema: made }) =>
+      valibotSchema.type === 'loose_object' ? { ...made, additionalProperties: {} } : undefined,
   });
   return clean(made) as JsonSchema;
 }

@@ -1,5 +1,6 @@
 import { cliPage } from './cli-page.ts';
 import { renderMetricsReference } from '../metrics/reference.ts';
+import { clientTypes } from './client-types.ts';
 import { httpPage } from './http-page.ts';
 import { openApiPage } from './openapi.ts';
 import { errorsPage } from './errors-page.ts';
@@ -19,4 +20,5 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/metrics.md', render: renderMetricsReference },
   { file: 'docs/reference/http.md', render: httpPage },
   { file: 'docs/reference/openapi.json', render: openApiPage },
+  { file: 'src/client/types.ts', render: clientTypes },
 ];

@@ -1,3 +1,6 @@
+import { ComputeClient } from '../client/external.ts';
+import { mintToken } from '../client/token.ts';
+import type { ComputeStatus } from '../client/types.ts';
 import { sleep } from '../core/clock.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
 import type { LocalState } from './state.ts';
@@ -5,33 +8,40 @@ import type { LocalState } from './state.ts';
 const requestMs = 2000;
 
 /** A token for the HTTP API of the local compute, good for `seconds`. */
-export async function computeToken(state: LocalState, seconds: number): Promise<string> {
-  const { SignJWT, importJWK } = await import('jose');
-  return new SignJWT({ compute_id: state.computeId })
-    .setProtectedHeader({ alg: 'EdDSA', kid: 'compute-local' })
-    .setExpirationTime(`${seconds}s`)
-    .sign(await importJWK({ ...state.signingKey }, 'EdDSA'));
-}
-
-export interface ComputeStatus {
-  readonly status: string;
-  readonly error: string | null;
-}
+export const computeToken = (state: LocalState, seconds: number): string =>
+  mintToken({
+    key: { ...state.signingKey },
+    kid: 'compute-local',
+    for: { computeId: state.computeId },
+    expiresInSeconds: seconds,
+  });
 
 /** What `GET /status` of compute_ctl says; null when it does not answer. */
-export async function computeStatus(state: LocalState, signal: AbortSignal): Promise<ComputeStatus | null> {
-  const token = await computeToken(state, 60);
-  return getJson<ComputeStatus>(`http://127.0.0.1:${state.ports.externalHttp}/status`, token, signal);
+export function computeStatus(state: LocalState, signal: AbortSignal): Promise<ComputeStatus | null> {
+  const client = new ComputeClient({
+    url: `http://127.0.0.1:${state.ports.externalHttp}`,
+    token: () => computeToken(state, 60),
+    timeoutMs: requestMs,
+    retries: 0,
+  });
+  return orNull(client.status({ signal }), signal);
 }
 
-/** Null on anything but a 200 with JSON. */
-export async function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
+/** Asks a server of our own for JSON; null on anything but a 200. */
+export function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
+  const headers = { authorization: `Bearer ${token}` };
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(requestMs)]);
+  const asked = fetch(url, { headers, signal: limited });
+  return orNull(
+    asked.then(async (response) => (response.ok ? ((await response.json()) as T) : null)),
+    signal,
+  );
+}
+
+/** Null in the place of a failure, unless it is that nobody wants to know any more. */
+async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
   try {
-    const response = await fetch(url, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestMs)]),
-    });
-    return response.ok ? ((await response.json()) as T) : null;
+    return await asked;
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof Error) return null;

@@ -59,12 +59,12 @@ test('a password verifier is what PostgreSQL computes', () => {
 test('tokens verify with the key that the spec announces, which does not contain the private part', async () => {
   const dir = freshDir();
   const state = createState(dir, ports);
-  const { compute_ctl_config } = localSpec(dir, state, ports) as {
+  const { compute_ctl_config } = localSpec(dir, { ...state, ports }) as {
     compute_ctl_config: { jwks: { keys: { kty: 'OKP'; crv: string; x: string }[] } };
   };
   const [key] = compute_ctl_config.jwks.keys;
   expect(JSON.stringify(compute_ctl_config)).not.toContain(state.signingKey.d);
-  const { payload } = await jwtVerify(await computeToken(state, 60), await importJWK(key!, 'EdDSA'));
+  const { payload } = await jwtVerify(computeToken(state, 60), await importJWK(key!, 'EdDSA'));
   expect(payload['compute_id']).toBe(state.computeId);
   expect(createPublicKey({ key: { ...key! }, format: 'jwk' }).asymmetricKeyType).toBe('ed25519');
 });

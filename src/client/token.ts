@@ -1,0 +1,44 @@
+import { type JsonWebKey, KeyObject, createPrivateKey, sign } from 'node:crypto';
+
+export interface TokenOptions {
+  /** The private half of a key in `compute_ctl_config.jwks`: Ed25519 or RSA; PEM, JWK or KeyObject. */
+  readonly key: KeyObject | JsonWebKey | string;
+  /** The `kid` of that key, which saves the compute from trying all of them. */
+  readonly kid?: string;
+  /** For this compute alone; `admin` for every compute that has the key. */
+  readonly for: { readonly computeId: string } | 'admin';
+  /** Seconds that it is good for; an hour when left out. */
+  readonly expiresInSeconds?: number;
+  /** Milliseconds since 1970; now when left out. */
+  readonly nowMs?: number;
+}
+
+/** A bearer token for the external server. */
+export function mintToken(options: TokenOptions): string {
+  const { kid, expiresInSeconds = 3600, nowMs = Date.now() } = options;
+  const key = privateKey(options.key);
+  const [alg, digest] = algorithm(key);
+  const iat = Math.floor(nowMs / 1000);
+  const whom =
+    options.for === 'admin'
+      ? { scope: 'compute_ctl:admin', aud: ['compute'] }
+      : { compute_id: options.for.computeId };
+  const header = { alg, typ: 'JWT', ...(kid !== undefined && { kid }) };
+  const signed = `${encode(header)}.${encode({ ...whom, iat, exp: iat + expiresInSeconds })}`;
+  return `${signed}.${sign(digest, Buffer.from(signed), key).toString('base64url')}`;
+}
+
+const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+
+function privateKey(key: TokenOptions['key']): KeyObject {
+  if (key instanceof KeyObject) return key;
+  return typeof key === 'string' ? createPrivateKey(key) : createPrivateKey({ key, format: 'jwk' });
+}
+
+function algorithm({ asymmetricKeyType }: KeyObject): ['EdDSA', null] | ['RS256', 'sha256'] {
+  if (asymmetricKeyType === 'ed25519') return ['EdDSA', null];
+  if (asymmetricKeyType === 'rsa') return ['RS256', 'sha256'];
+  throw new TypeError(
+    `a key of type ${asymmetricKeyType ?? 'secret'} cannot sign tokens: use Ed25519 or RSA`,
+  );
+}
