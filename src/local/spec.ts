@@ -1,13 +1,24 @@
 import { standbyName } from './storage/compute-link.ts';
-import type { LocalDir, LocalState, Ports } from './state.ts';
+import { timelineDir } from './storage/layout.ts';
+import type { LocalDir, LocalState } from './state.ts';
 
 type Vartype = 'string' | 'integer' | 'bool' | 'enum';
+type SettingRow = readonly [name: string, value: string, vartype: Vartype];
+interface Setting {
+  readonly name: string;
+  readonly value: string;
+  readonly vartype: Vartype;
+}
+
+/** What a compute of the local storage is: the writer, its follower, or a view of the past. */
+export type LocalRole = 'primary' | 'replica' | { readonly atLsn: string };
 
 /** PGDATA is a cache that every start makes anew from the storage, so nothing in it has to survive a crash of the
  *  machine: `fsync` and `full_page_writes` are off. A commit is durable because the storage has fsynced its WAL before
  *  `synchronous_commit` lets it return. Base backups switch full page writes on by themselves while they run. */
-function settings(dir: LocalDir, ports: Ports): { name: string; value: string; vartype: Vartype }[] {
-  const table: readonly (readonly [name: string, value: string, vartype: Vartype])[] = [
+function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] {
+  const { ports } = state;
+  const table: SettingRow[] = [
     ['port', String(ports.postgres), 'integer'],
     ['listen_addresses', '127.0.0.1', 'string'],
     ['unix_socket_directories', dir.run, 'string'],
@@ -15,7 +26,6 @@ function settings(dir: LocalDir, ports: Ports): { name: string; value: string; v
     ['max_connections', '100', 'integer'],
     ['shared_buffers', '128MB', 'string'],
     ['wal_level', 'replica', 'enum'],
-    ['synchronous_standby_names', standbyName, 'string'],
     ['synchronous_commit', 'on', 'enum'],
     ['fsync', 'off', 'bool'],
     ['full_page_writes', 'off', 'bool'],
@@ -26,13 +36,41 @@ function settings(dir: LocalDir, ports: Ports): { name: string; value: string; v
     ['wal_keep_size', '64MB', 'string'],
     ['password_encryption', 'scram-sha-256', 'enum'],
     ['log_line_prefix', '%m [%p] ', 'string'],
+    ...(role === 'primary'
+      ? primarySettings
+      : standbySettings(timelineDir(dir.storage, state.tenantId, state.timelineId).root, role)),
   ];
   return table.map(([name, value, vartype]) => ({ name, value, vartype }));
 }
 
+const primarySettings: SettingRow[] = [['synchronous_standby_names', standbyName, 'string']];
+
+/** A standby gets its WAL from the storage and from nowhere else: what the storage does not have was never
+ *  acknowledged, and may be gone after the next start of the primary. */
+function standbySettings(timeline: string, role: Exclude<LocalRole, 'primary'>): SettingRow[] {
+  const rows: SettingRow[] = [
+    ['restore_command', restoreCommand(timeline), 'string'],
+    ['recovery_target_timeline', 'latest', 'string'],
+    ['wal_retrieve_retry_interval', '100', 'integer'],
+    ['hot_standby', 'on', 'bool'],
+  ];
+  if (role === 'replica') return rows;
+  // The data as of the LSN is what lies before it: the record that begins there does not belong to it.
+  return [...rows, ['recovery_target_inclusive', 'off', 'bool'], ['recovery_target_action', 'pause', 'enum']];
+}
+
+/** Copies a segment out of the storage, the last one as far as it has come. The receiver may give it its final name at
+ *  any moment, so that is tried once more. Each timeline of PostgreSQL has a directory of its own there. */
+export function restoreCommand(timeline: string): string {
+  const root = timeline.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%');
+  const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/wal*/${file} "%p"`);
+  return `(${tries.join(' || ')}) 2>/dev/null`;
+}
+
 /** The control plane's answer for the local compute.
  *  @see https://github.com/neondatabase/neon for the format, which `docs/reference` describes field by field */
-export function localSpec(dir: LocalDir, state: LocalState, ports: Ports): unknown {
+export function localSpec(dir: LocalDir, state: LocalState, role: LocalRole = 'primary'): unknown {
+  const { ports } = state;
   const pageserver = `postgresql://no_user@127.0.0.1:${ports.pageserver}`;
   const { x } = state.signingKey;
   return {
@@ -40,12 +78,12 @@ export function localSpec(dir: LocalDir, state: LocalState, ports: Ports): unkno
     spec: {
       format_version: 1,
       suspend_timeout_seconds: 0,
-      mode: 'Primary',
+      mode: modeOf(role),
       cluster: {
         cluster_id: state.computeId,
         roles: [{ name: state.user, encrypted_password: state.passwordVerifier, options: null }],
         databases: [{ name: state.database, owner: state.user, options: null }],
-        settings: settings(dir, ports),
+        settings: settings(dir, state, role),
       },
       tenant_id: state.tenantId,
       timeline_id: state.timelineId,
@@ -63,4 +101,9 @@ export function localSpec(dir: LocalDir, state: LocalState, ports: Ports): unkno
       jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x, alg: 'EdDSA', use: 'sig', kid: 'compute-local' }] },
     },
   };
+}
+
+function modeOf(role: LocalRole): unknown {
+  if (role === 'primary') return 'Primary';
+  return role === 'replica' ? 'Replica' : { Static: role.atLsn };
 }

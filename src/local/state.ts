@@ -45,6 +45,10 @@ export interface LocalDir {
   /** Holds the Unix socket of Postgres; closed to everybody but its OS user. */
   readonly run: string;
   readonly log: string;
+  /** What runs on the same storage besides: see nodes.ts. */
+  readonly nodes: string;
+  /** Names the node that is the primary; missing while it is the main compute. */
+  readonly primary: string;
   readonly upPid: string;
   readonly storagePid: string;
   readonly computePid: string;
@@ -73,6 +77,8 @@ export function localDir(path: string): LocalDir {
     pgdata: join(root, 'pgdata'),
     log: join(root, 'log'),
     upPid: join(root, 'up.pid'),
+    nodes: join(root, 'nodes'),
+    primary: join(root, 'primary.json'),
     storagePid: join(root, 'storage.pid'),
     computePid: join(root, 'compute_ctl.pid'),
   };

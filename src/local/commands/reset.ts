@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { endLeftovers } from '../leftovers.ts';
+import { endNodes } from '../nodes.ts';
 import { lockDir } from '../lock.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
@@ -24,7 +25,17 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
     }
     await endLeftovers(dir, readState(dir), log, new AbortController().signal);
     // The state last: without it nobody would know what the rest belongs to.
-    for (const path of [dir.pgdata, dir.storage, dir.run, dir.log, dir.upPid, dir.state])
+    await endNodes(dir, report, new AbortController().signal);
+    for (const path of [
+      dir.nodes,
+      dir.primary,
+      dir.pgdata,
+      dir.storage,
+      dir.run,
+      dir.log,
+      dir.upPid,
+      dir.state,
+    ])
       rmSync(path, { recursive: true, force: true });
     report.event('reset', { removed: true }, `Removed all data in ${dir.root}.`);
     return 0;

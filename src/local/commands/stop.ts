@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { Log } from '../../core/log.ts';
 import { endLeftovers } from '../leftovers.ts';
+import { endNodes } from '../nodes.ts';
 import { endProcess, readPidFile } from '../process-identity.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
@@ -10,6 +11,7 @@ const graceMs = 140_000;
 
 /** Ends `up` and everything it started, also when `up` itself is gone already. Fine when nothing runs. */
 export async function stop(dir: LocalDir, report: Report, log: Log, signal: AbortSignal): Promise<number> {
+  await endNodes(dir, report, signal);
   const running = readPidFile(dir.upPid);
   if (running !== null) {
     report.progress(`Stopping pid ${running.pid} ...`, '');

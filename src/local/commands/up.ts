@@ -7,10 +7,11 @@ import { type UpContext, computeChild, programDir, storageChild } from '../child
 import { keepRunning } from '../keeper.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
+import { endNodes } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../process-identity.ts';
-import { type Report, failureText } from '../report.ts';
+import type { Report } from '../report.ts';
 import {
   type LocalDir,
   type LocalState,
@@ -19,6 +20,7 @@ import {
   readState,
   writeState,
 } from '../state.ts';
+import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, toolsFor } from './storage.ts';
 
 export interface UpOptions extends StorageOptions {
@@ -32,34 +34,15 @@ export interface UpOptions extends StorageOptions {
 
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
  *  @returns the exit code */
-export async function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
-  const stop = new AbortController();
-  const hurry = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) hurry.abort();
-      else report.event('stopping', { signal }, 'Stopping (once more to hurry) ...');
-      stop.abort();
-    });
-  }
-  try {
-    await prepareAndRun(dir, options, { report, log, stop, hurry: hurry.signal });
-    report.event('stopped', {}, 'Stopped. The data stays in the storage.');
-    return 0;
-  } catch (error) {
-    if (stop.signal.aborted && isAbort(error)) return 0;
-    const text = failureText(error);
-    report.event('failed', { message: text }, null);
-    process.stderr.write(`${text}\n`);
-    return 1;
-  }
+export function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
+  return untilStopped(report, 'Stopped. The data stays in the storage.', (stopping) =>
+    prepareAndRun(dir, options, { report, log, ...stopping }),
+  );
 }
 
-interface Running {
+interface Running extends Stopping {
   readonly report: Report;
   readonly log: Log;
-  readonly stop: AbortController;
-  readonly hurry: AbortSignal;
 }
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
@@ -117,6 +100,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   try {
     await compute;
   } finally {
+    await endNodes(context.dir, context.report, new AbortController().signal);
     stopStorage.abort();
     // When both failed, the storage failed first.
     await storage;

@@ -30,8 +30,8 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
     try {
       await sleep(lookMs, signal);
       const { timeline, maxWalBytes } = options;
-      if (timeline.receiver.attached !== null && timeline.walBytes() > maxWalBytes)
-        await compact(options, signal);
+      const due = timeline.walBytes() > maxWalBytes && !timeline.leases.any();
+      if (timeline.receiver.attached !== null && due) await compact(options, signal);
     } catch (error) {
       if (signal.aborted) return;
       options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);

@@ -5,10 +5,9 @@ import type { Secret } from '../../core/secret.ts';
 import { isToken } from './token.ts';
 
 export interface ControlPlaneOptions {
-  readonly computeId: string;
   readonly token: Secret;
-  /** The whole answer of the spec request: spec, status and keys. */
-  readonly spec: () => unknown;
+  /** The whole answer of the spec request: spec, status and keys. Null for a compute that is not ours. */
+  readonly spec: (computeId: string) => unknown;
   /** What `compute-local status` shows of the storage. */
   readonly status: () => unknown;
   readonly log: Log;
@@ -16,12 +15,15 @@ export interface ControlPlaneOptions {
 
 const requestMs = 10_000;
 
-/** The control plane of one compute: hands out its spec. */
+const specPath = /^\/compute\/api\/v2\/computes\/([^/]+)\/spec$/;
+
+/** The control plane of the computes on one storage: hands out their specs. */
 export function controlPlane(options: ControlPlaneOptions): Server {
-  const specPath = `/compute/api/v2/computes/${encodeURIComponent(options.computeId)}/spec`;
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '').split('?')[0];
-    const source = path === specPath ? options.spec : path === '/status' ? options.status : null;
+    const id = specPath.exec(path ?? '')?.[1];
+    const found = id === undefined ? null : options.spec(decodeURIComponent(id));
+    const source = path === '/status' ? options.status : found === null ? null : () => found;
     const token = /^bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     if (!isToken(token, options.token)) send(response, 401, { error: 'the bearer token is wrong' });
     else if (source === null) send(response, 404, { error: `there is no ${path}` });

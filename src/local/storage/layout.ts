@@ -13,6 +13,8 @@ export interface TimelineDir {
   /** The directory of pg_receivewal. */
   readonly wal: string;
   readonly receiverPid: string;
+  /** Positions that somebody reads at: see leases.ts. */
+  readonly leases: string;
   /** Who may write: see fence.ts. */
   readonly fence: string;
 }
@@ -25,6 +27,7 @@ export const timelineDir = (storageDir: string, tenantId: string, timelineId: st
     current: join(root, 'current'),
     wal: join(root, 'wal'),
     receiverPid: join(root, 'receiver.pid'),
+    leases: join(root, 'leases.json'),
     fence: join(root, 'fence.json'),
   };
 };

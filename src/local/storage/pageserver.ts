@@ -52,6 +52,8 @@ export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
       isToken(token, served.token) ? null : new WireError('XX000', 'JWT authentication error'),
     async onQuery(session, text) {
       if (/^set\s/i.test(text)) return session.complete('SET');
+      const lease = leaseCommand.exec(text);
+      if (lease !== null) return answerLease(session, served, lease);
       const command = parseBasebackup(text);
       const known =
         command.tenantId.toLowerCase() === served.tenantId &&
@@ -60,6 +62,22 @@ export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
       await send(session, served, command, log);
     },
   });
+
+const leaseCommand = /^\s*lease\s+lsn\s+(\S+)\s+(\S+)\s+(\S+)\s*;?\s*$/i;
+
+/** `lease lsn TENANT TIMELINE LSN`: milliseconds since 1970, or NULL for what is not there any more. */
+async function answerLease(
+  session: WireSession,
+  { tenantId, timelineId, timeline }: ServedTimeline,
+  [, tenant = '', name = '', position = '']: RegExpExecArray,
+): Promise<void> {
+  if (tenant.toLowerCase() !== tenantId || name.toLowerCase() !== timelineId)
+    throw new WireError('XX000', 'not found');
+  const lsn = parseLsn(position);
+  if (lsn === null) throw new WireError('XX000', `invalid LSN in lease command: ${position}`);
+  const until = lsn < timeline.base.stopLsn ? null : timeline.leases.grant(lsn);
+  await session.rows(['valid_until'], [[until === null ? null : String(until)]], 'SELECT 1');
+}
 
 async function send(
   session: WireSession,

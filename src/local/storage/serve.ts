@@ -6,7 +6,7 @@ import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { Secret } from '../../core/secret.ts';
 import type { WireServer } from '../../wire/server.ts';
-import { localSpec } from '../spec.ts';
+import { specFor } from '../roles.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import type { Tools } from '../tools.ts';
 import { keepCompact } from './compaction.ts';
@@ -46,9 +46,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const served = { tenantId, timelineId, timeline, token: new Secret(state.storageToken) };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
   const http = controlPlane({
-    computeId: state.computeId,
     token: new Secret(state.controlPlaneToken),
-    spec: () => localSpec(dir, state, ports),
+    spec: (computeId) => specFor(dir, state, computeId),
     status: () => storageStatus(timeline, options.maxWalBytes),
     log,
   });

@@ -9,6 +9,7 @@ import type { Snapshot } from './archive.ts';
 import type { ComputeIdentity } from './compute-link.ts';
 import { Fence } from './fence.ts';
 import { type Base, type TimelineDir, currentBase, removeOtherBases, removeUnfinished } from './layout.ts';
+import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
 import { type Segment, listSegments, segmentName, segmentsFrom } from './segments.ts';
 import { WalEnd } from './wal-end.ts';
@@ -27,6 +28,7 @@ const arrivalMs = 30_000;
 export class Timeline {
   readonly dir: TimelineDir;
   readonly receiver: Receiver;
+  readonly leases: Leases;
   readonly #fence: Fence;
   #base: Base;
   #walEnd: WalEnd;
@@ -41,6 +43,7 @@ export class Timeline {
     this.#base = base;
     this.#walEnd = new WalEnd(dir.wal, base.walSegmentBytes, base.startLsn);
     this.#fence = new Fence(dir);
+    this.leases = new Leases(dir);
     this.receiver = new Receiver({
       dir,
       server,
@@ -153,7 +156,7 @@ export class Timeline {
     if (lsn < this.#base.stopLsn) {
       throw new ComputeError(
         'not_found',
-        `LSN ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.#base.stopLsn)}`,
+        `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.#base.stopLsn)}`,
       );
     }
     for (let waitedMs = 0; this.end() < lsn; waitedMs += 20) {

@@ -141,7 +141,7 @@ async function startCompute(fixture: LocalFixture, dataDir: string, mode: string
   writeFileSync(`${dataDir}.tgz`, archive);
   execFileSync('tar', ['xzf', `${dataDir}.tgz`, '-C', dataDir]);
   chmodSync(dataDir, 0o700);
-  const { spec } = localSpec(dir, state, state.ports) as {
+  const { spec } = localSpec(dir, state) as {
     spec: { cluster: { settings: { name: string; value: string }[] } };
   };
   const conf = spec.cluster.settings.map(({ name, value }) => `${name} = '${value}'\n`).join('');

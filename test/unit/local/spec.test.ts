@@ -21,7 +21,7 @@ test('compute_ctl accepts what the local control plane answers, without a remark
   try {
     const dir = localDir(path);
     const state = createState(dir, ports);
-    const parsed = await parseControlPlane(JSON.stringify(localSpec(dir, state, ports)));
+    const parsed = await parseControlPlane(JSON.stringify(localSpec(dir, { ...state, ports })));
     const { spec } = parsed.value;
     const resolved = resolveSpec(spec!);
     expect(resolved.mode).toEqual({ kind: 'primary' });

@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import { writeDurable } from './durable.ts';
+import { endProcess, readPidFile } from './process-identity.ts';
+import type { Report } from './report.ts';
+import { type LocalDir, type LocalState, type Ports, localDir } from './state.ts';
+
+/** Another compute on the same storage, next to the one that `up` starts by itself. */
+export interface Node {
+  readonly version: 1;
+  readonly name: string;
+  readonly computeId: string;
+  /** An LSN: the node shows the data as of there, for ever. */
+  readonly mode: 'replica' | { readonly atLsn: string };
+  readonly ports: NodePorts;
+}
+
+export type NodePorts = Pick<Ports, 'postgres' | 'externalHttp' | 'internalHttp'>;
+
+/** Everything of one node lies below this. */
+const nodeRoot = (dir: LocalDir, name: string): string => join(dir.nodes, name);
+
+/** The directories of a node, in the shape that everything for the main compute works with.
+ *  @throws ComputeError `usage` when the path is too long for a socket */
+export const nodeDir = (dir: LocalDir, name: string): LocalDir => ({
+  ...localDir(nodeRoot(dir, name)),
+  // Both run on the one storage.
+  storage: dir.storage,
+  state: dir.state,
+  storagePid: dir.storagePid,
+});
+
+const nodeFile = (dir: LocalDir, name: string): string => join(nodeRoot(dir, name), 'node.json');
+
+export const writeNode = (dir: LocalDir, node: Node): void =>
+  writeDurable(nodeFile(dir, node.name), `${JSON.stringify(node, null, 2)}\n`);
+
+/** Null when there is no such node. @throws ComputeError `config_unreadable` */
+export function readNode(dir: LocalDir, name: string): Node | null {
+  const path = nodeFile(dir, name);
+  if (!existsSync(path)) return null;
+  try {
+    const node = JSON.parse(readFileSync(path, 'utf8')) as Node;
+    if (node.version === 1) return node;
+  } catch (cause) {
+    throw new ComputeError('config_unreadable', `${path} cannot be read`, { cause });
+  }
+  throw new ComputeError('config_unreadable', `${path} was written by another version of compute-local`);
+}
+
+export function listNodes(dir: LocalDir): Node[] {
+  if (!existsSync(dir.nodes)) return [];
+  return readdirSync(dir.nodes)
+    .map((name) => readNode(dir, name))
+    .filter((node) => node !== null);
+}
+
+export const isRunning = (dir: LocalDir, { name }: Node): boolean =>
+  readPidFile(nodeDir(dir, name).upPid) !== null;
+
+/** What a stop of Postgres may take, and then some. */
+const graceMs = 140_000;
+
+/** Ends the programs that run nodes. They cannot go on without the storage. */
+export async function endNodes(dir: LocalDir, report: Report, signal: AbortSignal): Promise<void> {
+  for (const { name } of listNodes(dir)) {
+    const running = readPidFile(nodeDir(dir, name).upPid);
+    if (running === null) continue;
+    report.progress(`Stopping ${name} ...`, '');
+    await endProcess(running, `compute-local up of ${name}`, graceMs, signal);
+  }
+}
+
+/** The state of the main compute as it would be if the node was it. */
+export const asState = (state: LocalState, { computeId, ports }: Node): LocalState => ({
+  ...state,
+  computeId,
+  ports: { ...state.ports, ...ports },
+});
+
+/** Name of the node that is, or shall be, the primary; null: the compute that `up` starts. */
+export function primaryNode(dir: LocalDir): string | null {
+  if (!existsSync(dir.primary)) return null;
+  return (JSON.parse(readFileSync(dir.primary, 'utf8')) as { node: string }).node;
+}
+
+export function setPrimaryNode(dir: LocalDir, name: string | null): void {
+  if (name === null) rmSync(dir.primary, { force: true });
+  else writeDurable(dir.primary, `${JSON.stringify({ node: name })}\n`);
+}

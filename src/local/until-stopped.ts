@@ -1,0 +1,37 @@
+import { isAbort } from '../core/errors.ts';
+import { type Report, failureText } from './report.ts';
+
+export interface Stopping {
+  readonly stop: AbortController;
+  /** Aborts when there is no more patience. */
+  readonly hurry: AbortSignal;
+}
+
+/** Runs `work` until it ends, or a signal ends it.
+ *  @returns the exit code */
+export async function untilStopped(
+  report: Report,
+  goodbye: string,
+  work: (stopping: Stopping) => Promise<void>,
+): Promise<number> {
+  const stop = new AbortController();
+  const hurry = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) hurry.abort();
+      else report.event('stopping', { signal }, 'Stopping (once more to hurry) ...');
+      stop.abort();
+    });
+  }
+  try {
+    await work({ stop, hurry: hurry.signal });
+    report.event('stopped', {}, goodbye);
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted && isAbort(error)) return 0;
+    const text = failureText(error);
+    report.event('failed', { message: text }, null);
+    process.stderr.write(`${text}\n`);
+    return 1;
+  }
+}
