@@ -3,6 +3,7 @@
 import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { buildClient } from './build-client.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { recordAll } from './record-all.mjs';
 import { run } from './run.mjs';
@@ -48,3 +49,4 @@ for (const name of names) {
   chmodSync(`${root}/dist/${name}.js`, 0o755);
 }
 await recordAll();
+await buildClient();

@@ -1,0 +1,20 @@
+// Builds dist/client, for other programs: one module without dependencies, and its types.
+import { writeFileSync } from 'node:fs';
+import { build } from 'esbuild';
+import { root, run } from './run.mjs';
+
+export async function buildClient() {
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['src/client/index.ts'],
+    outfile: 'dist/client/index.js',
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+  });
+  // It is an ES module whatever the programs beside it are.
+  writeFileSync(`${root}/dist/client/package.json`, '{ "type": "module" }\n');
+  if (!run('node_modules/.bin/tsc', ['-p', 'tsconfig.client.json'])) process.exitCode = 1;
+}
