@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
@@ -30,11 +31,14 @@ export class VmDuties {
   begin(): void {
     const { settings, state, metrics, log, background } = this.#options;
     const { vm, env } = settings;
-    background.run('vm-informant', async (signal) => {
-      const { superviseInformant } = await import('../vm/informant.ts');
-      const onStart = (): void => metrics.inc('compute_ctl_vm_informant_starts_total');
-      await superviseInformant({ path: vm.informant, env, log, onStart }, signal);
-    });
+    // Most images have none; they do not even load what would start it.
+    if (existsSync(vm.informant)) {
+      background.run('vm-informant', async (signal) => {
+        const { superviseInformant } = await import('../vm/informant.ts');
+        const onStart = (): void => metrics.inc('compute_ctl_vm_informant_starts_total');
+        await superviseInformant({ path: vm.informant, env, log, onStart }, signal);
+      });
+    }
     if (vm.scaling === null || state.spec !== null) return;
     background.run('prewarm of the memory', (signal) => {
       this.#prewarm = this.#warmUp(AbortSignal.any([signal, state.stop.asked, this.#specArrived.signal]));

@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { raceAbort, sleep } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -18,33 +17,20 @@ export interface InformantOptions {
 const againMs = 5000;
 const termMs = 2000;
 
-/** Keeps the vm-informant of older images running, if this one has it, until `signal` aborts: whenever it ends, or cannot
- *  be started, it is started again after `pauseMs`. */
+/** Keeps the vm-informant of older images running until `signal` aborts: whenever it ends, or cannot be started, it is
+ *  started again after `pauseMs` milliseconds. When this resolves it has ended. */
 export async function superviseInformant(
   options: InformantOptions,
   signal: AbortSignal,
   pauseMs = againMs,
 ): Promise<void> {
-  const { path, log } = options;
-  if (!(await isThere(path, log))) return;
   while (!signal.aborted) {
     try {
       await runOnce(options, signal);
     } catch (error) {
-      log.warn(`vm-informant: ${inline(error)}`);
+      options.log.warn(`vm-informant: ${inline(error)}`);
     }
     await sleep(pauseMs, signal).catch(() => {});
-  }
-}
-
-async function isThere(path: string, log: Log): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-      log.warn(`${path} is taken as absent: ${inline(error)}`);
-    return false;
   }
 }
 

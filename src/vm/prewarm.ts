@@ -1,4 +1,4 @@
-import { access, chown, writeFile } from 'node:fs/promises';
+import { access, chown, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
@@ -6,7 +6,6 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { canonicalPath } from '../pgdata/path.ts';
 import { preparePgdata } from '../pgdata/prepare.ts';
-import { removeTree } from '../pgdata/remove-tree.ts';
 import { stopLeftover } from '../supervisor/leftover.ts';
 import type { RunAs } from '../supervisor/os-user.ts';
 import type { PostgresBin } from '../supervisor/postgres-bin.ts';
@@ -41,7 +40,8 @@ export async function prewarm(options: PrewarmOptions, signal: AbortSignal): Pro
     await startAndStop(options, path, signal);
     log.info(`prewarm of the memory took ${elapsedMs(startMs)} ms`);
   } finally {
-    await removeTree(path, never);
+    // A child of an initdb that was killed may still be writing for a moment.
+    await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     await prepared.cleanUp(never);
   }
 }
@@ -65,7 +65,8 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
 
 async function startAndStop(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null });
+  const writeLog = (line: string): void => options.log.info(`prewarm ${line}`);
+  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, writeLog });
   try {
     await postgres.waitReady(readyMs, signal);
   } finally {

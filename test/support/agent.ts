@@ -164,6 +164,28 @@ export class Agent {
   }
 }
 
+/** Keeps one connection after the other until `signal` aborts: at once when the last one lived longer than `againMs`,
+ *  else that long after it began. The agent's own value is 5000. */
+export async function stayConnected(
+  port: number,
+  againMs: number,
+  onConnected: (agent: Agent) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    const startMs = performance.now();
+    const agent = await Agent.connect(port).catch(() => null);
+    if (agent !== null) {
+      signal.addEventListener('abort', () => agent.socket.close());
+      onConnected(agent);
+      await agent.closed;
+    }
+    if (signal.aborted) return tries;
+    const leftMs = startMs + againMs - performance.now();
+    if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, leftMs));
+  }
+}
+
 function parse(text: string): FromMonitor | null {
   try {
     return JSON.parse(text) as FromMonitor;

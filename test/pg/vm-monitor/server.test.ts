@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { createLog } from '../../../src/core/log.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { mib } from '../../../src/vm-monitor/decisions.ts';
 import { type Monitor, runMonitor, startMonitor } from '../../../src/vm-monitor/server.ts';
-import { Agent, type FakeHierarchy, fakeHierarchy } from '../../support/agent.ts';
+import { Agent, type FakeHierarchy, fakeHierarchy, stayConnected } from '../../support/agent.ts';
 import { freePort } from '../../support/cluster.ts';
 import { eventually } from '../../support/program.ts';
 
@@ -197,4 +197,26 @@ test('a port that is taken is tried again, and the gauge shows when the monitor 
   stop.abort();
   await running;
   expect(await agent.closed).toMatchObject({ code: 1000 });
+});
+
+test('an agent that keeps coming back is served again after a restart and after a group that was missing', async () => {
+  const { port } = monitor;
+  const agents: Agent[] = [];
+  const stop = new AbortController();
+  const staying = stayConnected(port, 100, (agent) => agents.push(agent), stop.signal);
+  const lives = (count: number) =>
+    eventually(`connection ${count}`, async () => (await agents[count - 1]?.healthCheck()) && true);
+  await lives(1);
+  await monitor.close();
+  rmSync(hierarchy.group, { recursive: true });
+  const lines: string[] = [];
+  const heard = pino({ level: 'info' }, { write: (line: string) => lines.push(line) });
+  monitor = await startMonitor({ ...options(port), log: heard });
+  await eventually('several refusals', () => agents.length > 4 || undefined);
+  expect(lines.filter((line) => line.includes('memory.stat'))).toHaveLength(1);
+  mkdirSync(hierarchy.group);
+  hierarchy.use(mib);
+  await eventually('service', async () => (await agents.at(-1)?.healthCheck()) && true);
+  stop.abort();
+  await staying;
 });
