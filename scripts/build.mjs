@@ -6,7 +6,6 @@ import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { recordAll } from './record-all.mjs';
-import { run } from './run.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
