@@ -1,7 +1,8 @@
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { checkClaims, checkTimes, readClaims } from './claims.ts';
-import { type KeyRing, type Jwks, loadKeys, verifySignature } from './keys.ts';
+import { type Claims, checkClaims, checkTimes } from './claims.ts';
+import { type Jwks, loadKeys } from './keys.ts';
+import { KnownTokens } from './known-tokens.ts';
 
 export interface AuthOptions {
   /** What `compute_id` of a token must be; null: only tokens with the admin scope pass. */
@@ -40,12 +41,12 @@ export function createAuth(options: AuthOptions): Auth {
     nowMs = Date.now,
   } = options;
   if (off !== undefined) log.warn(`requests to the external HTTP server are NOT authenticated: ${off}`);
-  let keys: Promise<KeyRing> | undefined;
+  let keys: Promise<KnownTokens> | undefined;
 
-  const verified = async (token: string): Promise<Record<string, unknown>> => {
+  const verified = async (token: string): Promise<Claims> => {
     try {
-      keys ??= loadKeys(options.jwks, log);
-      const claims = readClaims(await verifySignature(token, await keys));
+      keys ??= loadKeys(options.jwks, log).then((ring) => new KnownTokens(ring));
+      const claims = await (await keys).claimsOf(token);
       checkTimes(claims, nowMs(), allowTokensWithoutExp);
       return claims;
     } catch (error) {
@@ -69,7 +70,7 @@ export function createAuth(options: AuthOptions): Auth {
         log.warn('the new key set holds no usable key: the keys in force stay');
         return false;
       }
-      keys = Promise.resolve(next);
+      keys = Promise.resolve(new KnownTokens(next));
       return true;
     },
   };

@@ -1,5 +1,7 @@
 import { ComputeError } from '../core/errors.ts';
 
+export type Claims = Readonly<Record<string, unknown>>;
+
 const leewaySeconds = 60;
 const adminScope = 'compute_ctl:admin';
 const audience = 'compute';
@@ -7,7 +9,7 @@ const audience = 'compute';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** @throws Error, for the log */
-export function readClaims(payload: Uint8Array): Record<string, unknown> {
+export function readClaims(payload: Uint8Array): Claims {
   let claims: unknown;
   try {
     claims = JSON.parse(utf8.decode(payload));
@@ -15,14 +17,13 @@ export function readClaims(payload: Uint8Array): Record<string, unknown> {
     // The parser's own words would quote the payload.
     throw new Error('the claims are not JSON');
   }
-  if (typeof claims === 'object' && claims !== null && !Array.isArray(claims))
-    return claims as Record<string, unknown>;
+  if (typeof claims === 'object' && claims !== null && !Array.isArray(claims)) return claims as Claims;
   throw new Error('the claims are not an object');
 }
 
 /** `exp` and `nbf`, with 60 s of leeway for clocks that differ. A value that is no finite number is refused.
  *  @throws Error, for the log */
-export function checkTimes(claims: Record<string, unknown>, nowMs: number, withoutExp: boolean): void {
+export function checkTimes(claims: Claims, nowMs: number, withoutExp: boolean): void {
   const now = Math.floor(nowMs / 1000);
   const exp = seconds(claims, 'exp');
   const nbf = seconds(claims, 'nbf');
@@ -31,7 +32,7 @@ export function checkTimes(claims: Record<string, unknown>, nowMs: number, witho
   if (nbf !== undefined && nbf > now + leewaySeconds) throw new Error('not valid yet');
 }
 
-function seconds(claims: Record<string, unknown>, name: 'exp' | 'nbf'): number | undefined {
+function seconds(claims: Claims, name: 'exp' | 'nbf'): number | undefined {
   const value = claims[name];
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isFinite(value)) throw new Error(`${name} is no number`);
@@ -40,11 +41,7 @@ function seconds(claims: Record<string, unknown>, name: 'exp' | 'nbf'): number |
 
 /** Whom the token is for: with the admin scope the audience counts, without it the compute id.
  *  @throws ComputeError `bad_token` (401) or `forbidden` (403), in words that clients match on */
-export function checkClaims(
-  claims: Record<string, unknown>,
-  computeId: string | null,
-  malformed: string,
-): void {
+export function checkClaims(claims: Claims, computeId: string | null, malformed: string): void {
   const { scope = null, aud = null, compute_id = null } = claims;
   const wellFormed =
     (scope === null || scope === adminScope) &&
