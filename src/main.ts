@@ -4,9 +4,11 @@ import type { StartContext } from './app/context.ts';
 import { ownDatabase } from './app/database.ts';
 import { leaseForStatic } from './app/lease.ts';
 import { leave } from './app/leave.ts';
-import { noLfc } from './app/lfc.ts';
+import { type PrewarmState, noLfc } from './app/lfc.ts';
 import { runMigrations } from './app/migrations.ts';
 import { notBuiltYet } from './app/not-built.ts';
+import { promotion } from './app/promote.ts';
+import type { PromotionsOptions } from './app/promotions.ts';
 import { reconfiguration, withSpec } from './app/reconfigure.ts';
 import { runCompute } from './app/run.ts';
 import { type Settings, environmentOfPostgres } from './app/settings.ts';
@@ -152,6 +154,15 @@ async function serveCompute(parts: Parts): Promise<number> {
       onStep: () => {},
     });
   };
+  const promote: PromotionsOptions['promote'] = async ({ replica, ...request }) => {
+    if (context === null) throw new ComputeError('internal', 'there is no compute to promote');
+    const took = new Map<string, number>();
+    const prewarmState = (): PrewarmState => noLfc.prewarmState();
+    const promoted = { ...withSpec(context, replica), ...request, prewarmState };
+    const onStep = (name: string, ms: number): unknown => took.set(name, ms);
+    await tell(promotion, promoted, { log, signal: state.stop.asked, onStep });
+    return took;
+  };
 
   const auth = authOf(parts);
   const compute = new Compute({
@@ -159,6 +170,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     log,
     liveConfigAllowed: loaded.liveConfigAllowed,
     reconfigure,
+    promote,
     validate: (spec) => validate(spec, settings),
     onConfig: ({ jwks }) => {
       if (jwks.keys.length > 0) void auth.setKeys(jwks);

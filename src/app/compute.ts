@@ -11,6 +11,7 @@ import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
 import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { DatabaseApi } from './database.ts';
 import type { LfcApi } from './lfc.ts';
+import { type PromotionsOptions, Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
 import { findRemoteExtension } from './remote-extension.ts';
 import { mustBeSameCompute } from './same-spec.ts';
@@ -23,6 +24,8 @@ export interface ComputeOptions {
   readonly liveConfigAllowed: boolean;
   /** Brings the stored spec into force on the running Postgres. */
   readonly reconfigure: (spec: ResolvedSpec) => Promise<void>;
+  /** Makes a primary of the running replica. */
+  readonly promote: PromotionsOptions['promote'];
   /** Further checks of a spec before it is taken, beyond what resolving it finds. */
   readonly validate: (spec: ResolvedSpec) => void;
   /** Hears of the config that came with an accepted spec: keys are rotated this way. */
@@ -46,6 +49,7 @@ export class Compute implements ComputeApi {
   readonly #options: ComputeOptions;
   readonly #state: ComputeState;
   readonly #refresh: Refresh;
+  readonly #promotions: Promotions;
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
 
@@ -59,6 +63,7 @@ export class Compute implements ComputeApi {
       return options.reconfigure(spec);
     };
     this.#refresh = new Refresh({ ...options, apply });
+    this.#promotions = new Promotions(options);
   }
 
   get lifecycle(): Lifecycle {
@@ -116,13 +121,12 @@ export class Compute implements ComputeApi {
     this.#refresh.ask();
   }
 
-  async promote(next: ComputeSpec, _lsn: Lsn, _signal: AbortSignal): Promise<PromoteState> {
-    resolveSpec(next);
-    const { spec, lifecycle } = this.#state;
-    if (spec === null) throw wrongStatus(lifecycle.status);
-    const { kind } = spec.mode;
-    if (kind !== 'replica') return { status: 'failed', error: `compute mode "${kind}" is not replica` };
-    throw new ComputeError('not_built', 'promoting a replica is not built yet');
+  async promote(next: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState> {
+    const spec = resolveSpec(next);
+    this.#options.validate(spec);
+    if (spec.mode.kind !== 'primary')
+      throw new ComputeError('spec_invalid', 'a replica can only be promoted with the spec of a primary');
+    return this.#promotions.promote(spec, lsn, signal);
   }
 
   async downloadExtension(name: string, isLibrary: boolean, _signal: AbortSignal): Promise<void> {
@@ -143,6 +147,8 @@ export class Compute implements ComputeApi {
   #take(spec: ResolvedSpec): void {
     const { lifecycle } = this.#state;
     const { status } = lifecycle;
+    if (this.#state.promoting)
+      throw new ComputeError('wrong_status', 'invalid compute status: a promotion is under way');
     const mendable = status === 'failed' && (this.#state.postgres?.running ?? false);
     if (status !== 'empty' && status !== 'running' && !mendable) throw wrongStatus(status);
     if (status !== 'empty') mustBeSameCompute(this.#state.spec, spec);

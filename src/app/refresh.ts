@@ -40,7 +40,8 @@ export class Refresh {
   ask(): void {
     const { lifecycle, postgres } = this.#options.state;
     const { status } = lifecycle;
-    if (status === 'init') return;
+    // What is under way in a promotion brings a new spec anyway.
+    if (status === 'init' || this.#options.state.promoting) return;
     if (!refreshable.includes(status) || postgres === null) {
       const state = status.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
       throw new ComputeError('internal', `Cannot refresh compute configuration in state ${state}`);

@@ -14,11 +14,18 @@ function text({ spec }: ResolvedSpec): string {
 
 /** A running compute keeps its tenant, timeline and mode. @throws ComputeError `spec_invalid` */
 export function mustBeSameCompute(current: ResolvedSpec | null, next: ResolvedSpec): void {
-  const differs = (['tenantId', 'timelineId'] as const).find((key) => current?.[key] !== next[key]);
-  if (differs === undefined && current?.mode.kind === next.mode.kind) return;
-  const what = differs === undefined ? 'mode' : differs.replace('Id', ' id');
-  throw new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
+  mustBeSameTimeline(current, next);
+  if (current?.mode.kind !== next.mode.kind) throw cannotChange('mode');
 }
+
+/** @throws ComputeError `spec_invalid` */
+export function mustBeSameTimeline(current: ResolvedSpec | null, next: ResolvedSpec): void {
+  const differs = (['tenantId', 'timelineId'] as const).find((key) => current?.[key] !== next[key]);
+  if (differs !== undefined) throw cannotChange(differs.replace('Id', ' id'));
+}
+
+const cannotChange = (what: string): ComputeError =>
+  new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
 
 /** Whether two specs name the same pageservers, and the same token for them. */
 export function samePageservers(one: ResolvedSpec, other: ResolvedSpec): boolean {

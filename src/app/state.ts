@@ -31,6 +31,8 @@ export class ComputeState {
   readonly figures = noFigures();
   /** Tells that there is another spec. */
   readonly changed = new EventEmitter<{ spec: [] }>();
+  /** A replica is becoming a primary: nobody else may change its configuration. */
+  promoting = false;
   /** Why a static compute may lose the data that it shows; null while there is no reason to fear. */
   leaseError: string | null = null;
   /** The running Postgres; null before its start and after its end. */

@@ -20,7 +20,7 @@ export const promote = route({
   method: 'POST',
   path: '/promote',
   auth: 'jwt',
-  summary: 'Makes a primary of a replica. Once in the life of a process: all callers get the same result.',
+  summary: 'Makes a primary of a replica. All callers get the same result; after a failure the next call tries again.',
   differs: 'errors of the body are JSON. 412 without a spec.',
   body: v.object({
     spec: v.pipe(computeSpecSchema, v.description('The spec of the former primary.')),
@@ -28,7 +28,7 @@ export const promote = route({
   }),
   reply,
   otherReplies: { 500: 'The promotion failed.' },
-  errors: ['spec_invalid', 'wrong_status', 'not_built', 'deadline'],
+  errors: ['spec_invalid', 'wrong_status', 'deadline'],
   limitMs: 600_000,
   goesOn: true,
   handler: async ({ body, signal }, app) => {

@@ -1,0 +1,84 @@
+import { raceAbort } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import { wrongStatus } from '../core/lifecycle.ts';
+import type { Log } from '../core/log.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { Status } from '../core/status.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { PromoteState } from './api.ts';
+import { promotionFigures } from './promote.ts';
+import { mustBeSameTimeline } from './same-spec.ts';
+import type { ComputeState } from './state.ts';
+
+export interface PromotionRequest {
+  /** What the compute was before the first try. */
+  readonly replica: ResolvedSpec;
+  readonly next: ResolvedSpec;
+  /** Where the WAL of the former primary ended. */
+  readonly wanted: Lsn;
+}
+
+export interface PromotionsOptions {
+  readonly state: ComputeState;
+  readonly log: Log;
+  /** Tells the story of promote.ts. @returns milliseconds by the name of the step */
+  readonly promote: (request: PromotionRequest) => Promise<ReadonlyMap<string, number>>;
+}
+
+/** Statuses that become `running` again, or not, without anybody's doing. */
+const passing: readonly Status[] = [
+  'init',
+  'configuration_pending',
+  'configuration',
+  'refresh_configuration_pending',
+  'refresh_configuration',
+];
+
+const settled: readonly Status[] = ['running', 'failed'];
+
+/** Lets one promotion run at a time, and none beside a reconfiguration. Whoever asks meanwhile, or after a success,
+ *  gets the same answer; after a failure the next request tries again. */
+export class Promotions {
+  readonly #options: PromotionsOptions;
+  #replica: ResolvedSpec | null = null;
+  #result: Promise<PromoteState> | null = null;
+
+  constructor(options: PromotionsOptions) {
+    this.#options = options;
+  }
+
+  /** @param signal the client left: stop waiting; the promotion goes on
+   *  @throws ComputeError `wrong_status`, `spec_invalid` */
+  async promote(next: ResolvedSpec, wanted: Lsn, signal: AbortSignal): Promise<PromoteState> {
+    if (this.#result === null) {
+      const { spec, lifecycle } = this.#options.state;
+      if (spec === null) throw wrongStatus(lifecycle.status);
+      const replica = this.#replica ?? spec;
+      const { kind } = replica.mode;
+      if (kind !== 'replica') return { status: 'failed', error: `compute mode "${kind}" is not replica` };
+      mustBeSameTimeline(spec, next);
+      this.#result = this.#run({ replica, next, wanted });
+    }
+    return raceAbort(this.#result, signal);
+  }
+
+  async #run(request: PromotionRequest): Promise<PromoteState> {
+    const { state, log, promote } = this.#options;
+    this.#replica = request.replica;
+    try {
+      const { lifecycle, stop } = state;
+      if (passing.includes(lifecycle.status)) await lifecycle.reached(settled, stop.asked);
+      if (lifecycle.status !== 'running') throw wrongStatus(lifecycle.status);
+      state.promoting = true;
+      const took = await promote(request);
+      log.info('the replica has been promoted');
+      return { status: 'completed', ...promotionFigures(took) };
+    } catch (error) {
+      this.#result = null;
+      log.error(`could not promote the replica: ${inline(error)}`);
+      return { status: 'failed', error: inline(error) };
+    } finally {
+      state.promoting = false;
+    }
+  }
+}
