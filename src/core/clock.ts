@@ -43,6 +43,12 @@ export async function withDeadline<T>(
   }
 }
 
+/** Calls `late` in `ms` milliseconds, unless the function that it returns is called before. */
+export function alarm(ms: number, late: () => void): () => void {
+  const timeout = setTimeout(late, ms);
+  return () => clearTimeout(timeout);
+}
+
 /** Settles with `promise`, or rejects with the signal's reason at once when it aborts first. */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

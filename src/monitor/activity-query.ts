@@ -26,6 +26,8 @@ export const systemDatabases: readonly string[] = ['postgres', 'template0', 'tem
 
 const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
 
+const notOfUsers = `${list(systemDatabases)}, pg_catalog.current_database()`;
+
 /** One statement, one row. Parameters: the name of the admin role; whether to read the statistics.
  *  With track_activities off a session has the state `disabled` and no times: then it is busy as long as it is in a
  *  transaction, which its lock on its own transaction id tells, and otherwise idle since it began.
@@ -46,7 +48,7 @@ select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscr
              and application_name not in (${list(storageWalSenders)}))::int as walsenders,
            count(*) filter (where backend_type = 'autovacuum worker')::int as autovacuum,
            count(*) filter (where backend_type = 'client backend' and (own or usename = $1)
-             and datname not in (${list(systemDatabases)}))::int as own_sessions
+             and datname not in (${notOfUsers}))::int as own_sessions
       from (
         select a.*, pg_catalog.starts_with(a.application_name, '${ownPrefix}') as own,
                a.backend_type = 'client backend' and a.usename <> $1
@@ -59,4 +61,4 @@ select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscr
   (select case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_sessions(d.oid)), 0)::float8 end as sessions,
           case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_active_time(d.oid)), 0) end as active_ms
      from pg_catalog.pg_database d
-    where $2::bool and d.datname not in (${list(systemDatabases)})) totals`;
+    where $2::bool and d.datname not in (${notOfUsers})) totals`;

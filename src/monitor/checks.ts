@@ -1,7 +1,8 @@
-import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
-import { type ConnectOptions, type PgClient, connectPg, destroyPg } from '../pg/client.ts';
+import { elapsedMs, monotonicMs } from '../core/clock.ts';
+import { type ConnectOptions, type PgClient, connectPg, destroyPg, leavePg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type ActivityRow, activityQuery } from './activity-query.ts';
+import { type ProbePhase, probe } from './probe.ts';
 import { type FailedPhase, type Failure, classify } from './failure.ts';
 
 export interface CheckLimits {
@@ -14,7 +15,7 @@ export interface CheckLimits {
 /** A check that did not succeed. */
 export class CheckFailed extends Error {
   readonly failure: Failure;
-  readonly phase: FailedPhase['phase'];
+  readonly phase: ProbePhase;
   /** How many milliseconds over its limit a check was when it was given up; much of it means that this process stood still. */
   readonly lateMs: number;
 
@@ -27,18 +28,22 @@ export class CheckFailed extends Error {
   }
 }
 
+const freshName = 'compute_ctl:monitor_connect';
+
 /** Timers may fire up to a millisecond early. */
 const slackMs = 5;
 
-async function phase<T>(name: FailedPhase['phase'], limitMs: number, work: () => Promise<T>): Promise<T> {
+async function phase<T>(name: ProbePhase, limitMs: number, work: () => Promise<T>): Promise<T> {
   const startMs = monotonicMs();
   try {
     return await work();
   } catch (error) {
-    const lateMs = elapsedMs(startMs) - limitMs;
-    throw new CheckFailed({ phase: name, error, timedOut: lateMs >= -slackMs }, lateMs);
+    throw checkFailed(name, error, elapsedMs(startMs) - limitMs);
   }
 }
+
+const checkFailed = (phase: ProbePhase, error: unknown, lateMs: number): CheckFailed =>
+  new CheckFailed({ phase, error, timedOut: lateMs >= -slackMs }, lateMs);
 
 const connect = (
   target: PgTarget,
@@ -50,27 +55,40 @@ const connect = (
   return phase('connect', connectMs, () => connectPg(target, options));
 };
 
-/** Connects anew and asks for an answer: what a client does that is not there yet.
- *  @throws CheckFailed */
-export async function checkConnecting(
-  target: PgTarget,
-  limits: CheckLimits,
-  signal: AbortSignal,
-): Promise<void> {
-  const client = await connect(target, 'compute_ctl:monitor_connect', limits, signal);
-  try {
-    await phase('query', limits.queryMs, () => client.query('SELECT 1'));
-  } catch (error) {
-    destroyPg(client);
-    throw error;
-  }
-  void hangUp(client, limits.queryMs);
-}
+/** Connects anew and asks for an answer: what a client does that is not there yet. */
+export class FreshConnection {
+  readonly #target: PgTarget;
+  readonly #limits: CheckLimits;
+  #needsPassword = false;
 
-/** It has answered; whether it also hangs up is not asked. */
-async function hangUp(client: PgClient, limitMs: number): Promise<void> {
-  const never = new AbortController().signal;
-  await withDeadline('hanging up', limitMs, never, () => client.end()).catch(() => destroyPg(client));
+  constructor(target: PgTarget, limits: CheckLimits) {
+    [this.#target, this.#limits] = [target, limits];
+  }
+
+  /** @throws CheckFailed */
+  async try(signal: AbortSignal): Promise<void> {
+    if (!this.#needsPassword && (await this.#probe(signal)) === 'answered') return;
+    this.#needsPassword = true;
+    const client = await connect(this.#target, freshName, this.#limits, signal);
+    try {
+      await phase('query', this.#limits.queryMs, () => client.query('SELECT 1'));
+      leavePg(client);
+    } catch (error) {
+      destroyPg(client);
+      throw error;
+    }
+  }
+
+  async #probe(signal: AbortSignal): Promise<'answered' | 'password'> {
+    const limitsMs = { connect: this.#limits.connectMs, query: this.#limits.queryMs };
+    let [now, startMs]: [ProbePhase, number] = ['connect', monotonicMs()];
+    const onPhase = (next: ProbePhase): void => void ([now, startMs] = [next, monotonicMs()]);
+    try {
+      return await probe(this.#target, { applicationName: freshName, limitsMs, onPhase, signal });
+    } catch (error) {
+      throw checkFailed(now, error, elapsedMs(startMs) - limitsMs[now]);
+    }
+  }
 }
 
 /** The kept connection: what a client does that is there already. */

@@ -1,4 +1,4 @@
-import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
+import { monotonicMs, sleep } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { sessionsOpened } from '../pg/client.ts';
@@ -6,7 +6,7 @@ import { type PgTarget, describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
 import { Backoff } from './backoff.ts';
-import { ActivityConnection, CheckFailed, type CheckLimits, checkConnecting } from './checks.ts';
+import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
 import { type Failure, postgresExited } from './failure.ts';
 import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
@@ -56,6 +56,7 @@ export class Monitor {
   readonly #ledger: DowntimeLedger;
   readonly #activity = new ActivityTracker();
   readonly #stop = new AbortController();
+  #originMs = 0;
   #running: Promise<void> | null = null;
 
   constructor(options: MonitorOptions) {
@@ -70,6 +71,7 @@ export class Monitor {
   /** The compute runs for the first time: time counts from now. Later calls do nothing. */
   begin(): void {
     if (this.#running !== null || this.#stop.signal.aborted) return;
+    this.#originMs = monotonicMs();
     this.#ledger.begin();
     this.#options.log.info(`starting compute monitor for ${describeTarget(this.#options.target)}`);
     this.#running = this.#run();
@@ -121,10 +123,11 @@ export class Monitor {
     const { signal } = this.#stop;
     const look = async (): Promise<void> => {
       const row = await kept.look(useStatistics(), signal);
-      const sessions = sessionsOpened(target, systemDatabases);
+      const sessions = sessionsOpened(target, [...systemDatabases, target.database]);
       this.#activity.take(row, { sessions, monotonicMs: monotonicMs() });
     };
-    const connect = (): Promise<void> => checkConnecting(target, this.#times, signal);
+    const fresh = new FreshConnection(target, this.#times);
+    const connect = (): Promise<void> => fresh.try(signal);
     try {
       await Promise.all([
         this.#repeat('activity', activityMs, look),
@@ -141,7 +144,6 @@ export class Monitor {
     const backoff = new Backoff(this.#times.retryMs, this.#times.retryMaxMs);
     let excused = false;
     while (!signal.aborted) {
-      const startMs = monotonicMs();
       const failed = await this.#make(check, make);
       const stoodStill: boolean = !excused && failed !== null && failed.lateMs > stoodStillMs;
       excused = stoodStill;
@@ -150,14 +152,20 @@ export class Monitor {
       if (failed === null) {
         backoff.reset();
         this.#succeeded(check);
-        // A slow server is not asked without a pause.
-        pauseMs = Math.max(periodMs - elapsedMs(startMs), periodMs / 5);
+        pauseMs = this.#untilNext(periodMs);
       } else if (!stoodStill) {
         await this.#judge(check, failed);
         pauseMs = backoff.next();
       }
       await sleep(pauseMs, signal).catch(() => {});
     }
+  }
+
+  /** Both checks keep to one beat, so that an idle process wakes up less often. After a slow check a beat is left out: a
+   *  server in trouble is not asked without a pause. */
+  #untilNext(periodMs: number): number {
+    const pauseMs = periodMs - ((monotonicMs() - this.#originMs) % periodMs);
+    return pauseMs < periodMs / 5 ? pauseMs + periodMs : pauseMs;
   }
 
   async #make(check: Check, make: () => Promise<void>): Promise<CheckFailed | null> {

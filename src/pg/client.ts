@@ -77,6 +77,12 @@ export function destroyPg(client: PgClient): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
+/** Says goodbye and hangs up, without waiting for the server to do the same: for who comes and goes all the time. */
+export function leavePg(client: PgClient): void {
+  void client.end().catch(() => {});
+  destroyPg(client);
+}
+
 /** Connects, runs `work` and always gives the connection back: politely after success, by force after a failure. */
 export async function withPg<T>(
   target: PgTarget,
