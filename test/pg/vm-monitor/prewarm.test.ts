@@ -34,6 +34,7 @@ test.each([installedPostgres()[0], installedPostgres().at(-1)])(
   'a stock PostgreSQL ($major) is started and stopped, and leaves nothing',
   async (postgres) => {
     await prewarm(await options(postgres), never);
+    expect(processesIn(join(home, 'pgdata.warmup'))).toEqual([]);
     expect(readdirSync(home)).toEqual([]);
     expect(lines.join('')).toContain('prewarm of the memory took');
   },
