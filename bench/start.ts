@@ -27,10 +27,12 @@ const { values } = parseArgs({
   options: { runs: { type: 'string', default: '30' }, dir: { type: 'string', default: '/dev/shm' } },
 });
 const runs = Number(values.runs);
+/** Memory is looked at after so many milliseconds without work. */
+const idleMs = 1500;
 const { bindir } = defaultPostgres();
 const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
 chmodSync(dir, 0o755);
-const dist = new URL('.', import.meta.url).pathname;
+const dist = new URL('..', import.meta.url).pathname;
 
 interface LocalJson {
   readonly computeId: string;
@@ -81,7 +83,7 @@ async function prepare(): Promise<LocalJson> {
 
 type Sample = Record<string, number>;
 
-async function computeRun(state: LocalJson, measureMemory: boolean): Promise<Sample> {
+async function computeRun(state: LocalJson): Promise<Sample> {
   const spawnedAt = Date.now();
   const { ports } = state;
   const args = [
@@ -108,13 +110,12 @@ async function computeRun(state: LocalJson, measureMemory: boolean): Promise<Sam
     return event?.msg === 'compute start finished';
   });
   const event = json(finished);
-  const memory: Sample = {};
-  if (measureMemory) {
-    await new Promise((resolve) => setTimeout(resolve, 5000));
-    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-    memory['rss_mb'] = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-    memory['rss_anonymous_mb'] = Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  }
+  await new Promise((resolve) => setTimeout(resolve, idleMs));
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  const memory = {
+    rss_mb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
+    rss_anonymous_mb: Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024,
+  };
   child.kill('SIGTERM');
   await once(child, 'exit');
   return { listening, total_startup_ms: event?.total_ms ?? Number.NaN, ...event?.steps, ...memory };
@@ -197,7 +198,7 @@ try {
   await line(storage.stdout as NodeJS.ReadableStream, ready);
   const samples: Sample[] = [];
   for (let run = 0; run < runs; run++) {
-    const compute = await computeRun(state, run === runs - 1);
+    const compute = await computeRun(state);
     samples.push({ ...compute, ...(await floorRun(state)) });
     process.stderr.write(`\r${run + 1}/${runs}`);
   }

@@ -9,7 +9,8 @@ const [name = '', ...args] = process.argv.slice(2);
 if (!/^[a-z]+$/.test(name)) die('usage: node scripts/bench.mjs <name> [arguments]');
 
 if (!run(process.execPath, ['scripts/build.mjs'])) die('The build failed.');
-const outfile = join(root, 'dist', `.bench-${name}.mjs`);
+// As deep as the sources, so that paths relative to a module hold for the bundle.
+const outfile = join(root, 'dist', 'bench', `${name}.mjs`);
 await build({
   absWorkingDir: root,
   entryPoints: [`bench/${name}.ts`],

@@ -6,7 +6,7 @@ const { Script } = require('node:vm');
 
 const [, , filename, ...args] = process.argv;
 process.argv = [process.argv[0], filename.replace('.bundle.js', '.js'), ...args];
-const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'utf8')}\n})`;
+const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
 const script = new Script(source, { filename });
 process.on('exit', () => writeFileSync(`${filename}.cache`, script.createCachedData()));
 script.runInThisContext()(exports, require, module, filename, dirname(filename));
