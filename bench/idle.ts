@@ -106,7 +106,7 @@ const args = ['-D', it.pgdata, '-c', file, '-i', 'compute-1', '--external-http-p
 const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${it.port}/postgres`, '--internal-http-port', '0'];
 const program = spawn(
   process.execPath,
-  [join(import.meta.dirname, 'compute_ctl.js'), ...args, ...connstr, '--exit-grace-ms', '0'],
+  [join(import.meta.dirname, '..', 'compute_ctl.js'), ...args, ...connstr, '--exit-grace-ms', '0'],
   { stdio: ['ignore', 'ignore', 'pipe'] },
 );
 let said = '';
