@@ -35,6 +35,8 @@ import { loadClient } from './pg/client.ts';
 import type { ResolvedSpec } from './spec/resolve.ts';
 import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 import { findRunAs } from './supervisor/os-user.ts';
+import { headersFromEnv, startTracingIfAsked } from './telemetry/start.ts';
+import { traced } from './telemetry/trace.ts';
 import { locatePostgres } from './supervisor/postgres-bin.ts';
 import { vmSettings } from './vm/settings.ts';
 
@@ -50,7 +52,16 @@ const backgroundMs = 5000;
 /** Runs one compute from its command line to its end.
  *  @returns the exit code
  *  @throws ComputeError for what is wrong before there is a compute: config, connection string, programs, ports */
-export async function main(options: RunOptions, { log, env, onStop }: MainDeps): Promise<number> {
+export async function main(options: RunOptions, deps: MainDeps): Promise<number> {
+  const endTracing = await startTracingIfAsked(deps.env, deps.log);
+  try {
+    return await run(options, deps);
+  } finally {
+    await endTracing();
+  }
+}
+
+async function run(options: RunOptions, { log, env, onStop }: MainDeps): Promise<number> {
   // What is loaded while the config and the version of Postgres are waited for costs the start nothing.
   const http = loadHttp();
   const driver = loadClient();
@@ -109,6 +120,7 @@ interface Parts {
 async function serveCompute(parts: Parts): Promise<number> {
   const { settings, loaded, metrics, log } = parts;
   const state = new ComputeState(loaded.spec);
+  if (loaded.spec !== null) state.askedBy = headersFromEnv(parts.env);
   if (loaded.spec !== null) validate(loaded.spec, settings);
   followStatus(metrics, state.lifecycle);
   state.lifecycle.changed.on('status', ({ from, to }) =>
@@ -135,7 +147,9 @@ async function serveCompute(parts: Parts): Promise<number> {
     background.run('lsn_lease_bg_task', (signal) => leaseForStatic(state, { metrics, log }, signal));
     context = newContext(parts, state, spec, background);
     const steps: Record<string, number> = {};
-    await tell(startup, context, { log, signal, onStep: (name, ms) => (steps[name] = ms) });
+    const telling = { log, signal, onStep: (name: string, ms: number) => void (steps[name] = ms) };
+    const { askedBy } = state;
+    await traced('start_compute', {}, () => tell(startup, context as StartContext, telling), askedBy);
     state.figures.total_startup_ms = state.sinceStartMs;
     state.lifecycle.tryMove('running');
     log.info({ total_ms: state.figures.total_startup_ms, steps }, 'compute start finished');
@@ -148,11 +162,9 @@ async function serveCompute(parts: Parts): Promise<number> {
   };
   const reconfigure = (spec: ResolvedSpec): Promise<void> => {
     if (context === null) throw new ComputeError('internal', 'there is no compute to reconfigure');
-    return tell(reconfiguration, withSpec(context, spec), {
-      log,
-      signal: state.stop.asked,
-      onStep: () => {},
-    });
+    const telling = { log, signal: state.stop.asked, onStep: () => {} };
+    const next = withSpec(context, spec);
+    return traced('reconfigure', {}, () => tell(reconfiguration, next, telling));
   };
   const promote: PromotionsOptions['promote'] = async ({ replica, ...request }) => {
     if (context === null) throw new ComputeError('internal', 'there is no compute to promote');

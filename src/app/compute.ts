@@ -8,6 +8,7 @@ import { readConfigureBody } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
 import type { ComputeCtlConfig, ComputeSpec } from '../spec/schema.ts';
 import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
+import { currentSpan } from '../telemetry/trace.ts';
 import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { DatabaseApi } from './database.ts';
 import type { LfcApi } from './lfc.ts';
@@ -153,6 +154,7 @@ export class Compute implements ComputeApi {
     if (status !== 'empty' && status !== 'running' && !mendable) throw wrongStatus(status);
     if (status !== 'empty') mustBeSameCompute(this.#state.spec, spec);
     this.#state.spec = spec;
+    this.#state.askedBy = currentSpan();
     lifecycle.tryMove('configuration_pending');
     // Whoever waits for the first spec hears of the status; a running compute is worked on here.
     if (status !== 'empty') void this.#reconfigure(spec);

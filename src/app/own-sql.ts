@@ -1,5 +1,6 @@
 import { type PgClient, sqlState, withPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { traced } from '../telemetry/trace.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
 
 const connectMs = 10_000;
@@ -32,17 +33,15 @@ export function withOwnPg<T>(
     '-c client_connection_check_interval=500',
     '-c search_path=',
   ];
-  return withPg(
-    { ...target, options: options.join(' ') },
-    {
-      applicationName: `compute_ctl:${name}`,
-      connectMs,
-      queryMs: statementMs + patienceMs,
-      signal,
-      ...(database === undefined ? {} : { database }),
-    },
-    work,
-  );
+  const login = { ...target, options: options.join(' ') };
+  const connection = {
+    applicationName: `compute_ctl:${name}`,
+    connectMs,
+    queryMs: statementMs + patienceMs,
+    signal,
+    ...(database === undefined ? {} : { database }),
+  };
+  return traced(`sql ${name}`, {}, () => withPg(login, connection, work));
 }
 
 /** A failure in the words of the server, behind words that clients know; the statement is left to the log.

@@ -5,6 +5,7 @@ import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { Postgres } from '../supervisor/postgres.ts';
+import type { Span, TraceHeaders } from '../telemetry/trace.ts';
 import type { StartFigures, StatusBody } from './api.ts';
 import { StopRequest } from './stop-request.ts';
 
@@ -35,6 +36,8 @@ export class ComputeState {
   promoting = false;
   /** Why a static compute may lose the data that it shows; null while there is no reason to fear. */
   leaseError: string | null = null;
+  /** The request that handed over the spec, or what started the process, for traces. */
+  askedBy: Span | TraceHeaders | null = null;
   /** The running Postgres; null before its start and after its end. */
   postgres: Postgres | null = null;
   /** Knows whether Postgres answers, and when it was last used. */

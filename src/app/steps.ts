@@ -1,6 +1,7 @@
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { traced } from '../telemetry/trace.ts';
 
 /** One named part of a story. The name is its log line, its figure and its place in an error. */
 export interface Step<Context> {
@@ -59,7 +60,7 @@ async function tellTogether<Context>(
   const runOne = async (step: Step<Context>): Promise<void> => {
     const start = monotonicMs();
     try {
-      await step.run(context, signal);
+      await traced(step.name, {}, () => step.run(context, signal));
       done.push(step);
       telling.onStep(step.name, elapsedMs(start));
       telling.log.debug({ step: step.name, ms: elapsedMs(start) }, 'step done');

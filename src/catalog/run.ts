@@ -1,5 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
+import { traced } from '../telemetry/trace.ts';
 import { inLanes } from './lanes.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
@@ -101,7 +102,7 @@ async function transaction(
   const owners = units.flatMap((unit) => unit.statements.map((statement) => ({ unit, statement })));
   try {
     const statements = owners.map(({ statement }) => statement);
-    await sendTransaction(client, statements, signal);
+    await inSpan(units, () => sendTransaction(client, statements, signal));
     units.forEach(options.done);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
@@ -112,7 +113,9 @@ async function transaction(
 
 async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options: RunOptions): Promise<void> {
   try {
-    for (const statement of unit.statements) await sendAlone(client, statement, signal);
+    await inSpan([unit], async () => {
+      for (const statement of unit.statements) await sendAlone(client, statement, signal);
+    });
     options.done(unit);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
@@ -154,4 +157,11 @@ function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
   const failure = new UnitFailure(unit, cause, options.systemDatabase);
   options.failed(failure);
   return failure;
+}
+
+/** The statements of a message in a trace: by phase and number, never their text. */
+function inSpan<T>(units: readonly Unit[], work: () => Promise<T>): Promise<T> {
+  const phase = [...new Set(units.map((unit) => unit.phase))].join(', ');
+  const statements = units.reduce((sum, unit) => sum + unit.statements.length, 0);
+  return traced(`catalog ${phase}`, { phase, statements, database: units[0]?.database ?? '' }, work);
 }

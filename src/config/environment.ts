@@ -29,10 +29,19 @@ export const environment = {
     doc: 'Only in lakebase mode: directory for log files.',
     implementedBy: 'later',
   },
-  OTEL_SDK_DISABLED: { doc: '`true` switches tracing off, which is off as yet anyway.' },
-  OTEL_EXPORTER_OTLP_ENDPOINT: { doc: 'Collector of traces.', implementedBy: 'later' },
-  TRACEPARENT: { doc: 'Parent of the trace of the start.', implementedBy: 'later' },
-  TRACESTATE: { doc: 'Goes with TRACEPARENT.', implementedBy: 'later' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    doc: 'Collector of traces, OTLP over HTTP with JSON; `/v1/traces` is added. Without it or the next there is no tracing.',
+  },
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: { doc: 'The same as a whole URL; wins.' },
+  OTEL_EXPORTER_OTLP_HEADERS: { doc: 'Headers for the collector, `name=value` joined by commas.' },
+  OTEL_EXPORTER_OTLP_TIMEOUT: { doc: 'Milliseconds for one export.' },
+  OTEL_TRACES_SAMPLER: {
+    doc: 'Which traces are kept, with its argument in OTEL_TRACES_SAMPLER_ARG: `parentbased_always_on` and the other standard names.',
+  },
+  OTEL_RESOURCE_ATTRIBUTES: { doc: 'Added to every trace, `name=value` joined by commas.' },
+  OTEL_SDK_DISABLED: { doc: '`true` switches tracing off.' },
+  TRACEPARENT: { doc: 'Parent of the trace of a start whose spec is there from the beginning.' },
+  TRACESTATE: { doc: 'Goes with TRACEPARENT.' },
   FAILPOINTS: {
     doc: 'Points of failure for tests, `name=actions` joined by `;`. Read with --enable-failpoints.',
   },

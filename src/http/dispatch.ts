@@ -49,7 +49,8 @@ const pattern = (path: string, routes: readonly Route[]): string =>
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
 async function answer(service: Service, route: Route, exchange: Exchange): Promise<Answer> {
   const { app, auth, metrics } = service;
-  const { incoming, log } = exchange;
+  const { incoming, log, span } = exchange;
+  span?.set({ 'http.route': route.path });
   try {
     if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
     const query = readQuery(route, incoming.url ?? '');

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { type Span, openSpan } from '../telemetry/trace.ts';
 
 const idShape = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/;
 const maxLoggedTarget = 2000;
@@ -17,6 +18,8 @@ export class Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly id: string;
+  /** The request in a trace; null while nothing is traced. Headers never get there: they hold tokens. */
+  readonly span: Span | null;
   readonly #log: Log;
   readonly #level: 'debug' | 'info';
   readonly #startMs = monotonicMs();
@@ -30,6 +33,7 @@ export class Exchange {
     this.#log = log;
     this.#level = quiet ? 'debug' : 'info';
     outgoing.setHeader('x-request-id', this.id);
+    this.span = quiet ? null : spanOf(incoming, this.id);
   }
 
   get log(): Log {
@@ -55,12 +59,25 @@ export class Exchange {
     if (!outgoing.writableFinished) {
       this.#left?.abort();
       this.#log[this.#level]({ request_id, latency }, 'client left before the answer');
+      this.span?.end(new Error('the client left before the answer'));
       return;
     }
     const code = outgoing.statusCode;
+    this.span?.set({ 'http.response.status_code': code });
+    this.span?.end(code >= 500 ? new Error(STATUS_CODES[code] ?? String(code)) : undefined);
     this.#log[this.#level]({ request_id, code, latency }, 'request answered');
     if (code < 500 || this.#level === 'debug') return;
     const classification = `Status code: ${code} ${STATUS_CODES[code] ?? ''}`.trimEnd();
     this.#log.error({ request_id, classification, latency }, 'response failed');
   }
+}
+
+function spanOf({ method = '', url = '', headers }: IncomingMessage, id: string): Span | null {
+  const path = (url.split('?', 1)[0] ?? '').slice(0, maxLoggedTarget);
+  const { traceparent, tracestate } = headers;
+  const attributes = { 'http.request.method': method, 'url.path': path, request_id: id };
+  return openSpan('HTTP', 'server', attributes, {
+    traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+    tracestate: typeof tracestate === 'string' ? tracestate : undefined,
+  });
 }

@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import { withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { within } from '../telemetry/trace.ts';
 import { failure } from './answer.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { type Service, router } from './dispatch.ts';
@@ -116,7 +117,7 @@ function requestListener(
     if (isClosing()) {
       const { status, headers, body } = failure(503, 'compute_ctl is shutting down');
       outgoing.writeHead(status, { ...headers, connection: 'close' }).end(body);
-    } else void serve(incoming, outgoing);
+    } else void within(exchange.span, () => serve(incoming, outgoing));
   };
 }
 

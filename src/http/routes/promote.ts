@@ -20,7 +20,8 @@ export const promote = route({
   method: 'POST',
   path: '/promote',
   auth: 'jwt',
-  summary: 'Makes a primary of a replica. All callers get the same result; after a failure the next call tries again.',
+  summary:
+    'Makes a primary of a replica. All callers get the same result; after a failure the next call tries again.',
   differs: 'errors of the body are JSON. 412 without a spec.',
   body: v.object({
     spec: v.pipe(computeSpecSchema, v.description('The spec of the former primary.')),

@@ -1,0 +1,45 @@
+import type { Log } from '../core/log.ts';
+import { inline } from '../core/errors.ts';
+import { type TraceHeaders, useTracer } from './trace.ts';
+
+const flushMs = 2000;
+
+/** Starts tracing where the environment names a collector; nothing of it is loaded otherwise.
+ *  @returns what ends it, after the last spans were sent or 2 s are over */
+export async function startTracingIfAsked(env: NodeJS.ProcessEnv, log: Log): Promise<() => Promise<void>> {
+  const endpoint = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '';
+  if (endpoint === '' || env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return async () => {};
+  try {
+    const { startTracing } = await import('./otlp.ts');
+    const tracing = startTracing(resourceAttributes(env['OTEL_RESOURCE_ATTRIBUTES'] ?? ''), log);
+    useTracer(tracing.tracer);
+    return async () => {
+      useTracer(null);
+      await tracing.end(flushMs);
+    };
+  } catch (error) {
+    log.warn(`tracing is off: ${inline(error)}`);
+    return async () => {};
+  }
+}
+
+/** The caller of the process, when its environment names one. */
+export const headersFromEnv = (env: NodeJS.ProcessEnv): TraceHeaders => ({
+  traceparent: env['TRACEPARENT'],
+  tracestate: env['TRACESTATE'],
+});
+
+/** Reads `key=value,key=value` with percent-encoded values; parts that are not like that are left out. */
+export function resourceAttributes(text: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const part of text.split(',')) {
+    const at = part.indexOf('=');
+    if (at <= 0) continue;
+    try {
+      found[part.slice(0, at).trim()] = decodeURIComponent(part.slice(at + 1).trim());
+    } catch {
+      continue;
+    }
+  }
+  return found;
+}
