@@ -58,7 +58,7 @@ async function heapGrowth(target: PgTarget, worthSeconds: number): Promise<void>
     while ((await done('connect')) < connects) await pause(200);
   };
   monitor.begin();
-  const warm = 200;
+  const warm = 600;
   await until(warm);
   const before = await heapKilobytes();
   await until(warm + worthSeconds);
