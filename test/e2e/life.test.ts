@@ -135,7 +135,6 @@ test('a Postgres left over from a killed compute_ctl is stopped before its direc
   it.start();
   await it.until('running');
   expect(processesIn(it.pgdata)).not.toContain(left);
-  expect(existsSync(`/proc/${left}`)).toBe(false);
 });
 
 test('a second compute_ctl on the same directory is turned away and names the first', async () => {
