@@ -49,7 +49,8 @@ test.each(['PG_VERSION', 'postmaster.opts'])(
     const ended = warming.catch((error: unknown) => error);
     await eventually(file, () => existsSync(join(path, file)) || undefined);
     stop.abort(new Error('enough'));
-    expect(await ended).toHaveProperty('message', 'enough');
+    // It may have come to its end a moment before; then there is nothing to say.
+    expect(await ended).toBeOneOf([undefined, expect.objectContaining({ message: 'enough' })]);
     expect(processesIn(path)).toEqual([]);
     expect(readdirSync(home)).toEqual([]);
   },
