@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { ComputeError, type ErrorCode } from '../core/errors.ts';
 import { JsonSyntaxError, type JsonText, parseJson } from '../spec/json.ts';
 import { showPath } from '../spec/path.ts';
-import type { Route } from './route.ts';
+import { expectedBy, schemaAt } from '../spec/walk.ts';
+import type { Route, Schema } from './route.ts';
 
 export const bodyLimitBytes = 2_097_152;
 
@@ -28,7 +29,9 @@ export function readQuery(route: Route, target: string): unknown {
     found[key] = value;
   }
   const read = v.safeParse(schema, found);
-  return read.success ? read.output : badQuery(read.issues.map(describe).join('; '));
+  return read.success
+    ? read.output
+    : badQuery(read.issues.map((issue) => describe(schema, issue)).join('; '));
 }
 
 const badQuery = (why: string): never => refuse('bad_request', `failed to deserialize query string: ${why}`);
@@ -58,7 +61,7 @@ export async function readBody(route: Route, incoming: IncomingMessage): Promise
   if (duplicates.length > 0) badShape(duplicates.map((path) => `${showPath(path)}: given twice`));
   if (route.checkedByApp === true) return value;
   const read = v.safeParse(schema, value);
-  return read.success ? read.output : badShape(read.issues.map(describe));
+  return read.success ? read.output : badShape(read.issues.map((issue) => describe(schema, issue)));
 }
 
 const badShape = (problems: readonly string[]): never => refuse('spec_shape', problems.join('; '));
@@ -109,8 +112,11 @@ async function decode(bytes: Buffer): Promise<JsonText> {
   }
 }
 
-function describe(issue: v.BaseIssue<unknown>): string {
+function describe(root: Schema, issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue) ?? '';
   if (issue.input === undefined) return `missing field \`${path}\``;
-  return `${path === '' ? '' : `${path}: `}expected ${issue.expected ?? 'another value'}`;
+  const keys = (issue.path ?? []).map(({ key }) => key as string | number);
+  const schema = schemaAt(root, keys);
+  const expected = schema === undefined ? (issue.expected ?? 'another value') : expectedBy(schema);
+  return `${path === '' ? '' : `${path}: `}expected ${expected}`;
 }
