@@ -1,3 +1,4 @@
+import { eventually } from '../support/program.ts';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -145,12 +146,19 @@ test('a clean end is quiet and is no downtime', async () => {
 });
 
 test('nothing is written for the availability check before it is asked for, and an idle compute writes no WAL', async () => {
-  it.start();
+  const program = it.start();
   await it.until('running');
+  // The first start of a cluster migrates its catalog in the background.
+  const migrated = (): true | undefined => program.stderr().includes('Finished migration id=12') || undefined;
+  await eventually('the migrations', migrated);
   const lsn = async (): Promise<string> =>
     (await query<{ lsn: string }>('select pg_current_wal_insert_lsn() lsn'))[0]?.lsn ?? '';
   const table = "select to_regclass('public.health_check')::text t";
-  const [start] = [await lsn(), await pause(17_000)];
+  // What belongs to the start, its migrations for one, may still be going on.
+  const settled = async (): Promise<boolean> => (await lsn()) === (await pause(1500).then(lsn));
+  await seen('the end of the start', settled, 30_000);
+  const start = await lsn();
+  await pause(17_000);
   const end = await lsn();
   await query('select pg_switch_wal()');
   const records = execFileSync(
