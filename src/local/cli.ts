@@ -139,6 +139,13 @@ function buildProgram(log: Log): Command {
       options.dir,
     ),
   );
+  json(command(program, 'promote', 'Make a replica the primary; the primary comes back as a replica.'))
+    .addOption(new Option('--name <name>', 'Name of the replica.').argParser(nodeName).default('replica'))
+    .action((options: Shared & { readonly name: string }) =>
+      act(async (dir) =>
+        (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),
+      )(options.dir),
+    );
   json(command(program, 'reset', 'Remove the database and everything in it.'))
     .option('--yes', 'Do not ask.', false)
     .action((options: Shared & { readonly yes: boolean }) =>

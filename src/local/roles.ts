@@ -1,6 +1,7 @@
-import { asState, listNodes, nodeDir, primaryNode } from './nodes.ts';
+import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
 import { localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
+import type { Socket } from './tools.ts';
 
 /** The spec of one of the computes on the storage: who is not the primary follows it. Null when it is none of them. */
 export function specFor(dir: LocalDir, state: LocalState, computeId: string): unknown {
@@ -10,4 +11,34 @@ export function specFor(dir: LocalDir, state: LocalState, computeId: string): un
   if (node === undefined) return null;
   const role = node.name === primary ? 'primary' : node.mode;
   return localSpec(nodeDir(dir, node.name), asState(state, node), role);
+}
+
+const socketOf = (dir: LocalDir, { name, ports }: Node): Socket => ({
+  dir: nodeDir(dir, name).run,
+  port: ports.postgres,
+});
+
+const mainSocket = (dir: LocalDir, { ports }: LocalState): Socket => ({ dir: dir.run, port: ports.postgres });
+
+/** Where the compute listens that writes to the storage. */
+export function writerOf(dir: LocalDir, state: LocalState): Socket {
+  const name = primaryNode(dir);
+  const node = name === null ? null : readNode(dir, name);
+  return node === null ? mainSocket(dir, state) : socketOf(dir, node);
+}
+
+/** The computes that run as replicas, or did when they were started. */
+export function replicasOf(
+  dir: LocalDir,
+  state: LocalState,
+): { name: string | null; server: Socket; pgdata: string }[] {
+  const main = { name: null, server: mainSocket(dir, state), pgdata: dir.pgdata };
+  const nodes = listNodes(dir)
+    .filter((node) => node.mode === 'replica' && isRunning(dir, node))
+    .map((node) => ({
+      name: node.name,
+      server: socketOf(dir, node),
+      pgdata: nodeDir(dir, node.name).pgdata,
+    }));
+  return nodes.length === 0 ? [] : [main, ...nodes];
 }

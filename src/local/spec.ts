@@ -36,9 +36,7 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] 
     ['wal_keep_size', '64MB', 'string'],
     ['password_encryption', 'scram-sha-256', 'enum'],
     ['log_line_prefix', '%m [%p] ', 'string'],
-    ...(role === 'primary'
-      ? primarySettings
-      : standbySettings(timelineDir(dir.storage, state.tenantId, state.timelineId).root, role)),
+    ...(role === 'primary' ? primarySettings : standbySettings(dir, state, role)),
   ];
   return table.map(([name, value, vartype]) => ({ name, value, vartype }));
 }
@@ -47,17 +45,30 @@ const primarySettings: SettingRow[] = [['synchronous_standby_names', standbyName
 
 /** A standby gets its WAL from the storage and from nowhere else: what the storage does not have was never
  *  acknowledged, and may be gone after the next start of the primary. */
-function standbySettings(timeline: string, role: Exclude<LocalRole, 'primary'>): SettingRow[] {
+function standbySettings(
+  dir: LocalDir,
+  state: LocalState,
+  role: Exclude<LocalRole, 'primary'>,
+): SettingRow[] {
+  const timeline = timelineDir(dir.storage, state.tenantId, state.timelineId).root;
   const rows: SettingRow[] = [
+    ['primary_conninfo', streamFrom(state), 'string'],
+    // Nobody reads the replies; the storage speaks up by itself.
+    ['wal_receiver_status_interval', '0', 'integer'],
     ['restore_command', restoreCommand(timeline), 'string'],
     ['recovery_target_timeline', 'latest', 'string'],
-    ['wal_retrieve_retry_interval', '100', 'integer'],
+    ['wal_retrieve_retry_interval', '500', 'integer'],
     ['hot_standby', 'on', 'bool'],
   ];
   if (role === 'replica') return rows;
   // The data as of the LSN is what lies before it: the record that begins there does not belong to it.
   return [...rows, ['recovery_target_inclusive', 'off', 'bool'], ['recovery_target_action', 'pause', 'enum']];
 }
+
+/** The safekeeper of the storage, addressed as a Neon standby does. */
+const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): string =>
+  `host=127.0.0.1 port=${ports.safekeeper} user=no_user password=${storageToken} sslmode=disable gssencmode=disable ` +
+  `options='-c timeline_id=${timelineId} tenant_id=${tenantId}'`;
 
 /** Copies a segment out of the storage, the last one as far as it has come. The receiver may give it its final name at
  *  any moment, so that is tried once more. Each timeline of PostgreSQL has a directory of its own there. */

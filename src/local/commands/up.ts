@@ -7,7 +7,7 @@ import { type UpContext, computeChild, programDir, storageChild } from '../child
 import { keepRunning } from '../keeper.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
-import { endNodes } from '../nodes.ts';
+import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../process-identity.ts';
@@ -53,6 +53,9 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const lock = await lockDir(dir);
   try {
     writePidFile(dir.upPid, process.pid);
+    // The storage is gone that they ran on; its primary is from now on the compute that is started here.
+    await endNodes(dir, report, stop.signal);
+    setPrimaryNode(dir, null);
     const ended = await endLeftovers(dir, known, log, stop.signal);
     if (ended.length > 0)
       report.event(

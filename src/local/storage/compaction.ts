@@ -5,7 +5,7 @@ import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { fsyncPath, linkDurable, writeDurable } from '../durable.ts';
-import type { Socket, Tools } from '../tools.ts';
+import type { Tools } from '../tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
 import { type BaseFacts, factsFile, factsText } from './layout.ts';
 import type { TimelineDir } from './layout.ts';
@@ -13,7 +13,6 @@ import type { Timeline } from './timeline.ts';
 
 export interface CompactionOptions {
   readonly timeline: Timeline;
-  readonly server: Socket;
   readonly tools: Tools;
   readonly log: Log;
   /** WAL since the base that is put up with, in bytes. */
@@ -43,7 +42,8 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
 /** Replaces the base by one of the running compute. Old base and WAL stay complete until the new base is on disk.
  *  @throws ComputeError `conflict` when no compute is attached, or it is fenced or lost before the base is complete */
 export async function compact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
-  const { timeline, server, tools, log } = options;
+  const { timeline, tools, log } = options;
+  const { server } = timeline;
   const attached = timeline.receiver.attached;
   if (attached === null)
     throw new ComputeError('conflict', 'a new base needs a running compute, and none is attached');
@@ -70,8 +70,9 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
 
 /** Describes a base, makes it durable and puts it into use. */
 export function finishBase(dir: TimelineDir, fresh: string, number: number, facts: BaseFacts): void {
-  const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes } = facts;
-  const text = factsText({ crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes });
+  const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline } = facts;
+  const placed = { startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline };
+  const text = factsText({ crc32, tarBytes, ...placed });
   writeDurable(factsFile(fresh), text);
   fsyncPath(fresh);
   const final = join(dir.bases, String(number));

@@ -29,7 +29,7 @@ const connectMs = 5000;
  *  this looks often; less often when nothing has been there for half a minute. */
 export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
   for (let waitedMs = 0; ;) {
-    const identity = isReady(server) ? await tryIdentity(server, signal) : null;
+    const identity = isReady(server) ? await identify(server, signal) : null;
     if (identity !== null) return identity;
     const pause = waitedMs < quickForMs ? quickMs : slowMs;
     await sleep(pause, signal);
@@ -40,7 +40,7 @@ export async function awaitCompute(server: Socket, signal: AbortSignal): Promise
 /** Follows the socket's lock file to the data directory, whose postmaster.pid tells what the postmaster is doing: a
  *  connection would only be refused, with a FATAL line in its log.
  *  @see src/include/utils/pidfile.h of PostgreSQL for the lines of both files */
-function isReady({ dir, port }: Socket): boolean {
+export function isReady({ dir, port }: Socket): boolean {
   try {
     const [, dataDir = ''] = readFileSync(join(dir, `.s.PGSQL.${port}.lock`), 'utf8').split('\n');
     const status = readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n')[7];
@@ -51,7 +51,7 @@ function isReady({ dir, port }: Socket): boolean {
 }
 
 /** Null while the server starts, stops or is not there. */
-async function tryIdentity(server: Socket, signal: AbortSignal): Promise<ComputeIdentity | null> {
+export async function identify(server: Socket, signal: AbortSignal): Promise<ComputeIdentity | null> {
   try {
     return await withCompute(server, signal, async (pg) => {
       const { rows } = await pg.query<{ id: string; generation: string | null; lsn: string | null }>(

@@ -1,17 +1,17 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { sleep, withDeadline } from '../../core/clock.ts';
+import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
-import { type RunningProcess, startProcess } from '../../supervisor/process.ts';
+import { startProcess } from '../../supervisor/process.ts';
 import { runOk } from '../../supervisor/run-process.ts';
-import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
+import { stopProcess } from '../../supervisor/stop-process.ts';
 import { fsyncPath, ownDir, renameDurable } from '../durable.ts';
-import { type Socket, type Tools, conninfo } from '../tools.ts';
-import { takeBase } from './base.ts';
+import type { Socket, Tools } from '../tools.ts';
+import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
-import { awaitCompute, withCompute } from './compute-link.ts';
+import { awaitCompute } from './compute-link.ts';
 import { type TimelineDir, timelineDir } from './layout.ts';
-import { WalEnd } from './wal-end.ts';
+import { firstTimeline } from './segments.ts';
 
 export interface InitialiseOptions {
   readonly storageDir: string;
@@ -30,7 +30,6 @@ const walSegmentBytes = 1024 * 1024;
 const scratchPort = 65_432;
 const initdbMs = 300_000;
 const startMs = 120_000;
-const arrivalMs = 60_000;
 const firstNumber = 1;
 
 /** Makes an empty timeline: a fresh cluster and its first base backup. It appears under its name only when it is
@@ -146,53 +145,12 @@ async function firstBase(
   const { systemId } = await withDeadline('the start of the first server', startMs, signal, (limited) =>
     awaitCompute(server, limited),
   );
-  const receiver = await receive(tools, server, dir.wal);
-  const alive = (): void => {
-    if (receiver.child.exit !== null)
-      throw new ComputeError('local_storage', `pg_receivewal ended: ${receiver.said.slice(-3).join('; ')}`);
-  };
-  try {
-    await withDeadline('pg_receivewal', startMs, signal, (limited) => streaming(server, alive, limited));
-    onProgress('base');
-    const fresh = join(dir.bases, `${firstNumber}.new`);
-    const taken = await takeBase(tools, server, fresh, signal, (bytes) => onProgress('base', bytes));
-    const walEnd = new WalEnd(dir.wal, walSegmentBytes, taken.startLsn);
-    await withDeadline('the WAL of the first base', arrivalMs, signal, async (limited) => {
-      for (; (walEnd.find() ?? 0n) < taken.stopLsn; await sleep(10, limited)) alive();
-    });
-    finishBase(dir, fresh, firstNumber, {
-      ...taken,
-      systemId,
-      walSegmentBytes,
-      postgresMajor: tools.postgres.major,
-    });
-  } finally {
-    await stopProcess(receiver.child, termThenKill(2000), signal);
-  }
-}
-
-async function receive(
-  tools: Tools,
-  server: Socket,
-  walDir: string,
-): Promise<{ child: RunningProcess; said: readonly string[] }> {
-  const said: string[] = [];
-  const child = await startProcess({
-    command: tools.postgres.sibling('pg_receivewal'),
-    args: ['-d', conninfo(server, 'first'), '-D', walDir, '--synchronous', '--no-loop', '--no-password'],
-    env: tools.env,
-    cwd: '/',
-    runAs: tools.runAs,
-    stdout: 'ignore',
-    onStderrLine: (line) => said.push(line),
-  });
-  return { child, said };
-}
-
-/** The backup must not begin before its WAL is being received. */
-async function streaming(server: Socket, alive: () => void, signal: AbortSignal): Promise<void> {
-  const look = 'select from pg_catalog.pg_stat_replication where state = $1';
-  await withCompute(server, signal, async (pg) => {
-    for (; (await pg.query(look, ['streaming'])).rowCount === 0; await sleep(10, signal)) alive();
-  });
+  onProgress('base');
+  const fresh = join(dir.bases, `${firstNumber}.new`);
+  const onBytes = (bytes: number): void => onProgress('base', bytes);
+  const wanted = { tools, server, fresh, walDir: dir.wal, walSegmentBytes, timeline: firstTimeline };
+  const taken = await takeBaseWithWal({ ...wanted, slot: false, onBytes }, signal);
+  const postgresMajor = tools.postgres.major;
+  const facts = { ...taken, systemId, walSegmentBytes, postgresMajor, timeline: firstTimeline };
+  finishBase(dir, fresh, firstNumber, facts);
 }

@@ -2,6 +2,7 @@ import { readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
+import { firstTimeline } from './segments.ts';
 
 /** Where the parts of one timeline lie on disk. */
 export interface TimelineDir {
@@ -10,7 +11,7 @@ export interface TimelineDir {
   readonly bases: string;
   /** Symbolic link to the base in use. */
   readonly current: string;
-  /** The directory of pg_receivewal. */
+  /** The directory of pg_receivewal, for the first timeline of PostgreSQL: see walDir. */
   readonly wal: string;
   readonly receiverPid: string;
   /** Positions that somebody reads at: see leases.ts. */
@@ -32,6 +33,10 @@ export const timelineDir = (storageDir: string, tenantId: string, timelineId: st
   };
 };
 
+/** Where the WAL of a timeline of PostgreSQL is received. */
+export const walDir = (dir: TimelineDir, timeline: number): string =>
+  timeline === firstTimeline ? dir.wal : `${dir.wal}-${timeline}`;
+
 /** One base backup, ready to be sent. */
 export interface Base {
   readonly number: number;
@@ -46,6 +51,8 @@ export interface Base {
   readonly systemId: string;
   readonly postgresMajor: number;
   readonly walSegmentBytes: number;
+  /** Of PostgreSQL: a promotion begins a new one. */
+  readonly timeline: number;
 }
 
 export type BaseFacts = Omit<Base, 'number' | 'dir' | 'file'>;
@@ -72,6 +79,8 @@ export function currentBase(dir: TimelineDir): Base | null {
     if (startLsn === null || stopLsn === null) throw new Error('it names no LSN');
     return {
       ...(facts as unknown as BaseFacts),
+      // Not said by bases from before there were promotions.
+      timeline: typeof facts['timeline'] === 'number' ? facts['timeline'] : firstTimeline,
       startLsn,
       stopLsn,
       number: Number(name),
@@ -98,4 +107,11 @@ export function removeOtherBases(dir: TimelineDir, keep: Base): void {
     if (name === String(keep.number) || unfinished(name)) continue;
     rmSync(join(dir.bases, name), { recursive: true, force: true });
   }
+}
+
+/** Removes the WAL of timelines that ended in a promotion before the base in use. Whoever follows has had the time to
+ *  read it: this is for the next start of the storage. */
+export function removeFormerWal(dir: TimelineDir, { timeline }: Base): void {
+  for (let former = timeline - 1; former >= firstTimeline; former--)
+    rmSync(walDir(dir, former), { recursive: true, force: true });
 }

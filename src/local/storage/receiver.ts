@@ -12,7 +12,12 @@ import { isComplete, listSegments } from './segments.ts';
 
 export interface ReceiverOptions {
   readonly dir: TimelineDir;
-  readonly server: Socket;
+  /** Where the compute is; asked at each attempt. */
+  readonly server: () => Socket;
+  /** Where its WAL goes. */
+  readonly wal: () => string;
+  /** Of PostgreSQL. */
+  readonly timeline: () => number;
   readonly tools: Tools;
   readonly walSegmentBytes: number;
   readonly log: Log;
@@ -57,7 +62,7 @@ export class Receiver {
   async #keepAttached(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        const compute = await awaitCompute(this.#options.server, signal);
+        const compute = await awaitCompute(this.#options.server(), signal);
         const refusal = this.#options.refusal(compute);
         if (refusal === null) await this.#attach(signal);
         else {
@@ -73,9 +78,10 @@ export class Receiver {
   }
 
   async #attach(signal: AbortSignal): Promise<void> {
-    const { dir, server, tools, walSegmentBytes, log } = this.#options;
+    const { dir, tools, walSegmentBytes, log } = this.#options;
+    const [server, wal] = [this.#options.server(), this.#options.wal()];
     await ensureSlot(server, signal);
-    dropUnpadded(dir.wal, walSegmentBytes);
+    dropUnpadded(wal, walSegmentBytes, this.#options.timeline());
     const said: string[] = [];
     const child = await startProcess({
       command: tools.postgres.sibling('pg_receivewal'),
@@ -84,7 +90,7 @@ export class Receiver {
         conninfo(server, standbyName),
         '--no-password',
         '-D',
-        dir.wal,
+        wal,
         '--slot',
         slotName,
         '--synchronous',
@@ -127,8 +133,8 @@ export class Receiver {
 
 /** A crash while pg_receivewal filled a new segment with zeros leaves a short file, on which it would fail for ever.
  *  No WAL is in it yet. */
-function dropUnpadded(walDir: string, segmentBytes: number): void {
-  const last = listSegments(walDir, segmentBytes).at(-1);
+function dropUnpadded(walDir: string, segmentBytes: number, timeline: number): void {
+  const last = listSegments(walDir, segmentBytes, timeline).at(-1);
   if (last?.partial === true && !isComplete(last, segmentBytes)) truncateSync(last.path, 0);
 }
 
@@ -136,7 +142,8 @@ function dropUnpadded(walDir: string, segmentBytes: number): void {
 export async function endOrphans(dir: TimelineDir, signal: AbortSignal): Promise<void> {
   await endByPidFile(dir.receiverPid, 'pg_receivewal of an earlier run', 1000, signal);
   const ours = (line: string): boolean =>
-    /^\S*pg_receivewal /.test(line) && ` ${line} `.includes(` -D ${dir.wal} `);
+    /^\S*pg_receivewal /.test(line) &&
+    [` -D ${dir.wal} `, ` -D ${dir.wal}-`].some((argument) => ` ${line} `.includes(argument));
   for (const orphan of findProcesses(ours))
     await endProcess(orphan, 'an orphaned pg_receivewal', 1000, signal);
 }

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** WAL of a timeline that never changes: the embedded storage serves timeline 1 only. */
-export const timelineNumber = 1;
+/** The timeline of PostgreSQL on which a cluster begins. A promotion begins the next one. */
+export const firstTimeline = 1;
 
 export interface Segment {
   /** Number of the segment since position 0. */
@@ -19,15 +19,15 @@ const hex = (value: number): string => value.toString(16).toUpperCase().padStart
 
 /** `000000010000000000000002`: timeline, high and low part of the number.
  *  @see https://www.postgresql.org/docs/current/wal-internals.html */
-export function segmentName(number: number, segmentBytes: number): string {
+export function segmentName(number: number, segmentBytes: number, timeline = firstTimeline): string {
   const per = perLogFile(segmentBytes);
-  return hex(timelineNumber) + hex(Math.floor(number / per)) + hex(number % per);
+  return hex(timeline) + hex(Math.floor(number / per)) + hex(number % per);
 }
 
 /** The number in a segment's file name; null for every other file and for other timelines. */
-export function segmentNumber(name: string, segmentBytes: number): number | null {
+export function segmentNumber(name: string, segmentBytes: number, timeline = firstTimeline): number | null {
   const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);
-  if (match === null || Number.parseInt(match[1] as string, 16) !== timelineNumber) return null;
+  if (match === null || Number.parseInt(match[1] as string, 16) !== timeline) return null;
   const low = Number.parseInt(match[3] as string, 16);
   return low >= perLogFile(segmentBytes)
     ? null
@@ -35,12 +35,12 @@ export function segmentNumber(name: string, segmentBytes: number): number | null
 }
 
 /** The received segments in order. Of a segment that is there whole and as a partial file the whole one counts. */
-export function listSegments(walDir: string, segmentBytes: number): Segment[] {
+export function listSegments(walDir: string, segmentBytes: number, timeline = firstTimeline): Segment[] {
   const found = new Map<number, Segment>();
   for (const file of readdirSync(walDir)) {
     const partial = file.endsWith('.partial');
     const name = partial ? file.slice(0, -'.partial'.length) : file;
-    const number = segmentNumber(name, segmentBytes);
+    const number = segmentNumber(name, segmentBytes, timeline);
     if (number === null || (partial && found.has(number))) continue;
     found.set(number, { number, name, path: join(walDir, file), partial });
   }
@@ -56,9 +56,14 @@ const tries = 5;
 /** The segments from `first` to the last one, which may still be partial; null when one is missing or too short.
  *  A last one into which nothing can have been written yet is left out. The receiver may rename a file while we look,
  *  which looks like a gap: so we look again. */
-export function segmentsFrom(walDir: string, segmentBytes: number, first: number): Segment[] | null {
+export function segmentsFrom(
+  walDir: string,
+  segmentBytes: number,
+  first: number,
+  timeline = firstTimeline,
+): Segment[] | null {
   for (let tried = 0; tried < tries; tried++) {
-    const all = listSegments(walDir, segmentBytes).filter((segment) => segment.number >= first);
+    const all = listSegments(walDir, segmentBytes, timeline).filter((segment) => segment.number >= first);
     if (!all.every((segment) => existsSync(segment.path))) continue;
     if (all.at(-1)?.partial === true && !isComplete(all.at(-1) as Segment, segmentBytes)) all.pop();
     const sound = all.every(

@@ -6,7 +6,8 @@ import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { Secret } from '../../core/secret.ts';
 import type { WireServer } from '../../wire/server.ts';
-import { specFor } from '../roles.ts';
+import { setPrimaryNode } from '../nodes.ts';
+import { replicasOf, specFor, writerOf } from '../roles.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import type { Tools } from '../tools.ts';
 import { keepCompact } from './compaction.ts';
@@ -15,6 +16,7 @@ import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
 import { safekeeper } from './safekeeper.ts';
+import { type Candidate, watchPromotions } from './takeover.ts';
 import { Timeline } from './timeline.ts';
 
 export interface ServeOptions {
@@ -33,6 +35,8 @@ export interface RunningStorage {
 
 const loopback = '127.0.0.1';
 const closeMs = 2000;
+/** As much as a primary keeps for us. */
+const standbyBytes = 64 * 1024 * 1024;
 
 /** Opens everything: pageserver, safekeeper, control plane, receiver and compaction. The timeline must exist.
  *  @throws ComputeError `port`, `local_storage` */
@@ -41,8 +45,9 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const { tenantId, timelineId, ports } = state;
   const files = timelineDir(dir.storage, tenantId, timelineId);
   await endOrphans(files, signal);
-  const server = { dir: dir.run, port: ports.postgres };
-  const timeline = new Timeline({ dir: files, server, tools, log });
+  const server = writerOf(dir, state);
+  const keptForStandbys = (): number => (replicasOf(dir, state).length === 0 ? 0 : standbyBytes);
+  const timeline = new Timeline({ dir: files, server, tools, log, keptForStandbys });
   const served = { tenantId, timelineId, timeline, token: new Secret(state.storageToken) };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
   const http = controlPlane({
@@ -52,12 +57,12 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
     log,
   });
   const stopping = new AbortController();
-  let compaction: Promise<void> = Promise.resolve();
+  let duties: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
     stopping.abort();
     const limit = AbortSignal.timeout(closeMs);
     await Promise.all([closeHttp(http), ...Object.values(wire).map((one) => one.close(limit))]);
-    await compaction;
+    await duties;
     await timeline.receiver.stop();
   };
   try {
@@ -69,10 +74,13 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
     throw error;
   }
   timeline.receiver.start();
-  compaction = keepCompact(
-    { timeline, server, tools, log, maxWalBytes: options.maxWalBytes },
-    stopping.signal,
-  );
+  const { maxWalBytes } = options;
+  const candidates = (): Candidate[] => replicasOf(dir, state);
+  const onTaken = ({ name }: Candidate): void => setPrimaryNode(dir, name);
+  duties = Promise.all([
+    keepCompact({ timeline, tools, log, maxWalBytes }, stopping.signal),
+    watchPromotions({ timeline, tools, log, candidates, onTaken }, stopping.signal),
+  ]);
   return { timeline, close };
 }
 

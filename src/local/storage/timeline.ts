@@ -8,7 +8,15 @@ import type { Socket, Tools } from '../tools.ts';
 import type { Snapshot } from './archive.ts';
 import type { ComputeIdentity } from './compute-link.ts';
 import { Fence } from './fence.ts';
-import { type Base, type TimelineDir, currentBase, removeOtherBases, removeUnfinished } from './layout.ts';
+import {
+  type Base,
+  type TimelineDir,
+  currentBase,
+  removeFormerWal,
+  removeOtherBases,
+  removeUnfinished,
+  walDir,
+} from './layout.ts';
 import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
 import { type Segment, listSegments, segmentName, segmentsFrom } from './segments.ts';
@@ -16,9 +24,12 @@ import { WalEnd } from './wal-end.ts';
 
 export interface TimelineOptions {
   readonly dir: TimelineDir;
+  /** The compute that writes. */
   readonly server: Socket;
   readonly tools: Tools;
   readonly log: Log;
+  /** Bytes of WAL before the base that are kept for standbys which have not read it yet. */
+  readonly keptForStandbys?: () => number;
 }
 
 /** How long a base backup waits for a position that has not been received yet. */
@@ -32,27 +43,34 @@ export class Timeline {
   readonly #fence: Fence;
   #base: Base;
   #walEnd: WalEnd;
+  readonly #keptForStandbys: () => number;
+  #server: Socket;
   #readers = 0;
   #handover: Promise<unknown> = Promise.resolve();
 
   /** @throws ComputeError `local_storage` when there is no base */
-  constructor({ dir, server, tools, log }: TimelineOptions) {
+  constructor({ dir, server, tools, log, keptForStandbys = () => 0 }: TimelineOptions) {
     const base = currentBase(dir);
     if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
     this.dir = dir;
     this.#base = base;
-    this.#walEnd = new WalEnd(dir.wal, base.walSegmentBytes, base.startLsn);
+    this.#walEnd = walEndOf(dir, base);
+    this.#server = server;
+    this.#keptForStandbys = keptForStandbys;
     this.#fence = new Fence(dir);
     this.leases = new Leases(dir);
     this.receiver = new Receiver({
       dir,
-      server,
+      server: () => this.#server,
+      wal: () => this.#walDir,
+      timeline: () => this.#base.timeline,
       tools,
       log,
       walSegmentBytes: base.walSegmentBytes,
       refusal: (compute) => this.#refusal(compute),
     });
     removeUnfinished(dir);
+    removeFormerWal(dir, base);
     this.#removeObsolete();
   }
 
@@ -62,6 +80,20 @@ export class Timeline {
 
   get generation(): number {
     return this.#fence.generation;
+  }
+
+  /** Shuts out every compute so far. @returns the number of the one that may write from now on */
+  nextGeneration(): number {
+    return this.#fence.next();
+  }
+
+  /** The compute that writes. */
+  get server(): Socket {
+    return this.#server;
+  }
+
+  set server(server: Socket) {
+    this.#server = server;
   }
 
   /** The end of the last whole record received. */
@@ -85,12 +117,16 @@ export class Timeline {
   ): Promise<{ snapshot: Snapshot; release: () => void }> {
     await this.#arrived(lsn, signal);
     if (!primary) return this.#read(null);
-    // One after the other: each stops the receiver before it looks at the WAL.
+    return this.handOver(async () => this.#read(this.#fence.next()), signal);
+  }
+
+  /** Does what decides about the writer: one at a time, while nothing is received or acknowledged. */
+  handOver<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const mine = this.#handover.then(async () => {
       signal.throwIfAborted();
       await this.receiver.stop();
       try {
-        return this.#read(this.#fence.next());
+        return await work();
       } finally {
         this.receiver.start();
       }
@@ -102,7 +138,7 @@ export class Timeline {
   /** Puts a finished base into use. What only the old one needs goes when nobody reads it any more. */
   useNewBase(): void {
     this.#base = currentBase(this.dir) ?? this.#base;
-    this.#walEnd = new WalEnd(this.dir.wal, this.#base.walSegmentBytes, this.#base.startLsn);
+    this.#walEnd = walEndOf(this.dir, this.#base);
     this.#removeObsolete();
   }
 
@@ -110,10 +146,10 @@ export class Timeline {
   #removeObsolete(): void {
     if (this.#readers > 0) return;
     removeOtherBases(this.dir, this.#base);
-    const first = this.#firstSegment();
+    const first = this.#firstSegment() - this.#keptForStandbys() / this.#base.walSegmentBytes;
     const old = this.#segments().filter((segment) => segment.number < first);
     for (const segment of old) rmSync(segment.path);
-    if (old.length > 0) fsyncPath(this.dir.wal);
+    if (old.length > 0) fsyncPath(this.#walDir);
   }
 
   /** Makes sure that the WAL from the segment before `lsn` on is on disk. */
@@ -122,22 +158,26 @@ export class Timeline {
     for (const segment of this.#segments()) if (segment.number >= first) fsyncPath(nowAt(segment));
   }
 
+  get #walDir(): string {
+    return walDir(this.dir, this.#base.timeline);
+  }
+
   #firstSegment(): number {
     return Math.floor(Number(this.#base.startLsn) / this.#base.walSegmentBytes);
   }
 
   #segments(): Segment[] {
-    return listSegments(this.dir.wal, this.#base.walSegmentBytes);
+    return listSegments(this.#walDir, this.#base.walSegmentBytes, this.#base.timeline);
   }
 
   #read(generation: number | null): { snapshot: Snapshot; release: () => void } {
-    const { walSegmentBytes } = this.#base;
+    const { walSegmentBytes, timeline } = this.#base;
     const first = this.#firstSegment();
-    const segments = segmentsFrom(this.dir.wal, walSegmentBytes, first);
+    const segments = segmentsFrom(this.#walDir, walSegmentBytes, first, timeline);
     const last = segments?.at(-1);
     if (segments === null || last === undefined) {
-      const name = segmentName(first, walSegmentBytes);
-      throw new ComputeError('local_storage', `the WAL in ${this.dir.wal} has a gap, or lacks ${name}`);
+      const name = segmentName(first, walSegmentBytes, timeline);
+      throw new ComputeError('local_storage', `the WAL in ${this.#walDir} has a gap, or lacks ${name}`);
     }
     const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
     this.#readers++;
@@ -187,6 +227,9 @@ export class Timeline {
     return `the compute only goes up to ${has}, but commits up to ${kept} are stored: not overwriting them`;
   }
 }
+
+const walEndOf = (dir: TimelineDir, base: Base): WalEnd =>
+  new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, base.startLsn, base.timeline);
 
 /** Received to its end since it was listed, a segment has got its final name. */
 const nowAt = ({ path, partial }: Segment): string =>

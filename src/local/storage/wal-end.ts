@@ -1,6 +1,6 @@
 import { type Lsn } from '../../core/lsn.ts';
 import { crc32c } from './crc32c.ts';
-import { type Segment, listSegments } from './segments.ts';
+import { type Segment, firstTimeline, listSegments } from './segments.ts';
 import { WalPages, pageBytes } from './wal-pages.ts';
 
 const headerBytes = 24;
@@ -20,11 +20,13 @@ interface Position {
 export class WalEnd {
   readonly #dir: string;
   readonly #segmentBytes: number;
+  readonly #timeline: number;
   /** Where a record begins for certain: the start of the base. */
   readonly #start: number;
   #known: Position | null = null;
 
-  constructor(dir: string, segmentBytes: number, start: Lsn) {
+  constructor(dir: string, segmentBytes: number, start: Lsn, timeline = firstTimeline) {
+    this.#timeline = timeline;
     this.#dir = dir;
     this.#segmentBytes = segmentBytes;
     this.#start = Number(start);
@@ -32,7 +34,7 @@ export class WalEnd {
 
   /** The end of the last valid record, null when there is none after the start. */
   find(): Lsn | null {
-    const pages = new WalPages(this.#dir, this.#segmentBytes);
+    const pages = new WalPages(this.#dir, this.#segmentBytes, this.#timeline);
     try {
       this.#known = this.#search(pages);
     } finally {
@@ -58,7 +60,7 @@ export class WalEnd {
   }
 
   #newest(): Segment | null {
-    return listSegments(this.#dir, this.#segmentBytes).at(-1) ?? null;
+    return listSegments(this.#dir, this.#segmentBytes, this.#timeline).at(-1) ?? null;
   }
 }
 

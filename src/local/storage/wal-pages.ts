@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { segmentName, timelineNumber } from './segments.ts';
+import { firstTimeline, segmentName } from './segments.ts';
 
 export const pageBytes = 8192;
 const shortHeader = 24;
@@ -24,11 +24,13 @@ export interface WalPage {
 export class WalPages {
   readonly segmentBytes: number;
   readonly #dir: string;
+  readonly #timeline: number;
   #open: { readonly number: number; readonly fd: number } | null = null;
   #last: { readonly at: number; readonly page: WalPage } | null = null;
 
-  constructor(dir: string, segmentBytes: number) {
+  constructor(dir: string, segmentBytes: number, timeline = firstTimeline) {
     this.#dir = dir;
+    this.#timeline = timeline;
     this.segmentBytes = segmentBytes;
   }
 
@@ -53,7 +55,7 @@ export class WalPages {
     if (readSync(fd, bytes, 0, pageBytes, at % this.segmentBytes) < pageBytes) return null;
     const info = bytes.readUInt16LE(2);
     const long = at % this.segmentBytes === 0;
-    if (bytes[1] !== 0xd1 || bytes.readUInt32LE(4) !== timelineNumber) return null;
+    if (bytes[1] !== 0xd1 || bytes.readUInt32LE(4) !== this.#timeline) return null;
     if (Number(bytes.readBigUInt64LE(8)) !== at || Boolean(info & isLong) !== long) return null;
     if (long && bytes.readUInt32LE(32) !== this.segmentBytes) return null;
     return {
@@ -67,7 +69,7 @@ export class WalPages {
   #segment(number: number): number | null {
     if (this.#open?.number === number) return this.#open.fd;
     this.close();
-    const path = join(this.#dir, segmentName(number, this.segmentBytes));
+    const path = join(this.#dir, segmentName(number, this.segmentBytes, this.#timeline));
     // The receiver may rename the partial file at any moment: look for the whole one once more after it.
     for (const name of [path, `${path}.partial`, path]) {
       try {

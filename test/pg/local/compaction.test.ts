@@ -16,7 +16,6 @@ const expected = (to: number): unknown[] => [{ n: to, sum: (to * (to + 1)) / 2 }
 
 const optionsFor = (local: LocalFixture, { timeline }: RunningStorage): CompactionOptions => ({
   timeline,
-  server: { dir: local.dir.run, port: local.state.ports.postgres },
   tools: local.tools,
   log: pino({ level: 'silent' }),
   maxWalBytes: 0,

@@ -1,0 +1,86 @@
+import { sleep, withDeadline } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { type RunningProcess, startProcess } from '../../supervisor/process.ts';
+import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
+import { type Socket, type Tools, conninfo } from '../tools.ts';
+import { type TakenBase, takeBase } from './base.ts';
+import { slotName, withCompute } from './compute-link.ts';
+import { WalEnd } from './wal-end.ts';
+
+export interface BaseWithWal {
+  readonly tools: Tools;
+  readonly server: Socket;
+  /** Where the base is put. */
+  readonly fresh: string;
+  /** An empty directory of the OS user, for the WAL from the base on. */
+  readonly walDir: string;
+  readonly walSegmentBytes: number;
+  /** Of PostgreSQL. */
+  readonly timeline: number;
+  /** The server keeps what comes after, for the receiver that follows. */
+  readonly slot: boolean;
+  readonly onBytes: (bytes: number) => void;
+}
+
+const startMs = 120_000;
+const arrivalMs = 60_000;
+/** No standby of this name counts for a commit. */
+const ownName = 'compute_local_first';
+
+/** Takes a base backup of a server together with its WAL, so that it can be recovered from these two alone.
+ *  @throws ComputeError `local_storage`, `deadline` */
+export async function takeBaseWithWal(options: BaseWithWal, signal: AbortSignal): Promise<TakenBase> {
+  const { tools, server, fresh, walDir, walSegmentBytes, timeline, onBytes } = options;
+  const receiver = await receive(options);
+  const alive = (): void => {
+    if (receiver.child.exit !== null)
+      throw new ComputeError('local_storage', `pg_receivewal ended: ${receiver.said.slice(-3).join('; ')}`);
+  };
+  try {
+    await withDeadline('pg_receivewal', startMs, signal, (limited) => streaming(server, alive, limited));
+    const taken = await takeBase(tools, server, fresh, signal, onBytes);
+    const walEnd = new WalEnd(walDir, walSegmentBytes, taken.startLsn, timeline);
+    await withDeadline('the WAL of the base', arrivalMs, signal, async (limited) => {
+      for (; (walEnd.find() ?? 0n) < taken.stopLsn; await sleep(10, limited)) alive();
+    });
+    return taken;
+  } finally {
+    await stopProcess(receiver.child, termThenKill(2000), signal);
+  }
+}
+
+async function receive({
+  tools,
+  server,
+  walDir,
+  slot,
+}: BaseWithWal): Promise<{ child: RunningProcess; said: readonly string[] }> {
+  const said: string[] = [];
+  const child = await startProcess({
+    command: tools.postgres.sibling('pg_receivewal'),
+    args: [
+      '-d',
+      conninfo(server, ownName),
+      '-D',
+      walDir,
+      '--synchronous',
+      '--no-loop',
+      '--no-password',
+      ...(slot ? ['--slot', slotName] : []),
+    ],
+    env: tools.env,
+    cwd: '/',
+    runAs: tools.runAs,
+    stdout: 'ignore',
+    onStderrLine: (line) => said.push(line),
+  });
+  return { child, said };
+}
+
+/** The backup must not begin before its WAL is being received. */
+async function streaming(server: Socket, alive: () => void, signal: AbortSignal): Promise<void> {
+  const look = 'select from pg_catalog.pg_stat_replication where state = $1 and application_name = $2';
+  await withCompute(server, signal, async (pg) => {
+    for (; (await pg.query(look, ['streaming', ownName])).rowCount === 0; await sleep(10, signal)) alive();
+  });
+}

@@ -1,0 +1,186 @@
+import {
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { sleep } from '../../core/clock.ts';
+import { ComputeError, inline } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
+import { fsyncPath, ownDir, writeDurable } from '../durable.ts';
+import type { Socket, Tools } from '../tools.ts';
+import { takeBaseWithWal } from './base-with-wal.ts';
+import { finishBase } from './compaction.ts';
+import { identify, isReady, slotName, withCompute } from './compute-link.ts';
+import { generationFile } from './files.ts';
+import { walDir } from './layout.ts';
+import { listSegments, segmentName } from './segments.ts';
+import type { Timeline } from './timeline.ts';
+
+/** A replica on this storage, which somebody may promote at any time. */
+export interface Candidate {
+  /** Null: the main compute. */
+  readonly name: string | null;
+  readonly server: Socket;
+  readonly pgdata: string;
+}
+
+export interface TakeoverOptions {
+  readonly timeline: Timeline;
+  readonly tools: Tools;
+  /** Read anew at each look. */
+  readonly candidates: () => readonly Candidate[];
+  /** Remembers who writes, also beyond the end of this process. */
+  readonly onTaken: (candidate: Candidate) => void;
+  readonly log: Log;
+}
+
+const lookMs = 100;
+const retryMs = 2000;
+
+/** Waits for promotions and makes the promoted replica the writer, until `signal` aborts. Never rejects. */
+export async function watchPromotions(options: TakeoverOptions, signal: AbortSignal): Promise<void> {
+  let lastComplaint = '';
+  while (!signal.aborted) {
+    try {
+      await sleep(lookMs, signal);
+      const others = options.candidates().filter((candidate) => !writes(candidate, options.timeline));
+      for (const candidate of others.filter(looksPromoted)) {
+        await takeOver(options, candidate, signal);
+        lastComplaint = '';
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      const text = inline(error);
+      if (text !== lastComplaint) options.log.error(`not taking over: ${text}`);
+      lastComplaint = text;
+      await sleep(retryMs, signal).catch(() => {});
+    }
+  }
+}
+
+const writes = ({ server }: Candidate, { server: now, receiver }: Timeline): boolean =>
+  server.dir === now.dir && server.port === now.port && receiver.attached !== null;
+
+/** PostgreSQL removes the file when it has been promoted; asking its server at every look would be too much. */
+const looksPromoted = ({ pgdata, server }: Candidate): boolean =>
+  existsSync(join(pgdata, 'PG_VERSION')) && !existsSync(join(pgdata, 'standby.signal')) && isReady(server);
+
+/** Makes the promoted replica the writer. PostgreSQL has begun a new timeline, which no crash recovery from the base in
+ *  use would follow; so there is a new base first. Until that is on disk nothing of the new timeline is acknowledged,
+ *  and whatever goes wrong, the old base with its WAL is complete.
+ *  @throws ComputeError `conflict` when commits of the former primary are stored that the replica does not have */
+async function takeOver(
+  { timeline, tools, onTaken, log }: TakeoverOptions,
+  candidate: Candidate,
+  signal: AbortSignal,
+): Promise<void> {
+  const { server, pgdata, name } = candidate;
+  const compute = await identify(server, signal);
+  // Still in recovery, on its way out, or the server of a start that has not written its signal file yet.
+  if (compute === null || compute.flushLsn === null || compute.systemId !== timeline.base.systemId) return;
+  const number = await timelineOf(server, signal);
+  if (number <= timeline.base.timeline) return;
+  await timeline.handOver(async () => {
+    const began = beginOf(pgdata, number);
+    const stored = timeline.end();
+    if (began < stored) {
+      throw new ComputeError(
+        'conflict',
+        `${name ?? 'the main compute'} was promoted at ${formatLsn(began)}, but commits up to ${formatLsn(stored)} are stored`,
+        { hint: 'start it again: it will follow the primary as before' },
+      );
+    }
+    log.info({ name, timeline: number, lsn: formatLsn(began) }, 'a replica was promoted: taking over');
+    const generation = timeline.nextGeneration();
+    writeDurable(join(pgdata, generationFile), `${generation}\n`, 0o600, tools.runAs);
+    await newBase({ timeline, tools, candidate, number, began }, signal);
+    timeline.server = server;
+    onTaken(candidate);
+    log.info({ name, base: timeline.base.number, generation }, 'the promoted replica is the primary');
+  }, signal);
+}
+
+interface NewTimeline extends Pick<TakeoverOptions, 'timeline' | 'tools'> {
+  readonly candidate: Candidate;
+  /** Of PostgreSQL. */
+  readonly number: number;
+  readonly began: Lsn;
+}
+
+async function newBase(
+  { timeline, tools, candidate: { server, pgdata }, number, began }: NewTimeline,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir, base } = timeline;
+  const wal = walDir(dir, number);
+  rmSync(wal, { recursive: true, force: true });
+  ownDir(wal, 0o700, tools.runAs);
+  const fresh = join(dir.bases, `takeover-${number}.new`);
+  try {
+    await prepareSlot(server, signal);
+    const { walSegmentBytes } = base;
+    const taken = await takeBaseWithWal(
+      { tools, server, fresh, walDir: wal, walSegmentBytes, timeline: number, slot: true, onBytes: () => {} },
+      signal,
+    );
+    const first = Math.floor(Number(began) / walSegmentBytes);
+    copyBeginning(join(pgdata, 'pg_wal'), wal, first, walSegmentBytes, number);
+    for (const file of readdirSync(wal)) fsyncPath(join(wal, file));
+    for (const path of [wal, dir.root]) fsyncPath(path);
+    finishBase(dir, fresh, base.number + 1, { ...base, ...taken, timeline: number });
+    timeline.useNewBase();
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** The new timeline from where it began up to the base: no start needs it, but who follows has to come across. */
+function copyBeginning(from: string, wal: string, first: number, segmentBytes: number, number: number): void {
+  const received = listSegments(wal, segmentBytes, number)[0]?.number ?? first;
+  for (let at = first; at < received; at++) {
+    const name = segmentName(at, segmentBytes, number);
+    // Then a standby that is behind has to be started again.
+    if (!existsSync(join(from, name))) return;
+    copyFileSync(join(from, name), join(wal, name), constants.COPYFILE_EXCL);
+    const { uid, gid } = statSync(wal);
+    chownSync(join(wal, name), uid, gid);
+  }
+}
+
+/** A slot begins at the last checkpoint, which must be one of the new timeline. One of an earlier try may lie before. */
+const prepareSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
+  withCompute(server, signal, async (pg) => {
+    await pg.query('checkpoint');
+    await pg.query(
+      `select pg_catalog.pg_drop_replication_slot(slot_name)
+         from pg_catalog.pg_replication_slots where slot_name = '${slotName}'`,
+    );
+    await pg.query(`select pg_catalog.pg_create_physical_replication_slot('${slotName}', true)`);
+  });
+
+/** The timeline of PostgreSQL that a primary writes. */
+const timelineOf = (server: Socket, signal: AbortSignal): Promise<number> =>
+  withCompute(server, signal, async (pg) => {
+    const { rows } = await pg.query<{ file: string }>(
+      'select pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) as file',
+    );
+    return Number.parseInt((rows[0]?.file ?? '').slice(0, 8), 16);
+  });
+
+/** Where a timeline branched off, as its history file tells in its last line.
+ *  @throws ComputeError `local_storage` */
+function beginOf(pgdata: string, number: number): Lsn {
+  const file = `${number.toString(16).toUpperCase().padStart(8, '0')}.history`;
+  const text = readFileSync(join(pgdata, 'pg_wal', file), 'utf8');
+  const last = text.split('\n').findLast((line) => /^\d+\s/.test(line));
+  const lsn = parseLsn(last?.split(/\s+/)[1] ?? '');
+  if (lsn === null) throw new ComputeError('local_storage', `${file} does not say where the timeline began`);
+  return lsn;
+}
