@@ -46,6 +46,7 @@ export function createReport(out: NodeJS.WriteStream, json: boolean): Report {
       } else {
         if (what !== last) close();
         const line = done === '' ? what : `${what} ${done}`;
+        if (line === open) return;
         write(`\r${line.padEnd(open.length)}`);
         open = line;
       }
