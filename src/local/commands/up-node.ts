@@ -1,10 +1,11 @@
 import { mkdirSync, rmSync } from 'node:fs';
+import { sleep, withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { computeChild, programDir } from '../children.ts';
 import { getJson } from '../compute-api.ts';
-import { keepRunning } from '../keeper.ts';
+import { type Kept, keepRunning } from '../keeper.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
@@ -13,6 +14,9 @@ import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../process-identity.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
+import { withCompute } from '../storage/compute-link.ts';
+import type { StorageStatus } from '../storage/serve.ts';
+import type { Socket } from '../tools.ts';
 import { untilStopped } from '../until-stopped.ts';
 import { toolsFor } from './storage.ts';
 import type { UpOptions } from './up.ts';
@@ -52,7 +56,18 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
       const { osUser, compactAtBytes } = options;
       const child = { dir: own, state, tools, osUser, compactAtBytes, report, programs: programDir(), hurry };
       const compute = computeChild(child, () => announce(node, state, own, report));
-      await keepRunning(compute, stop.signal);
+      const caughtUp: Kept = {
+        ...compute,
+        async ready(process, signal) {
+          await compute.ready(process, signal);
+          await untilReplayed(
+            { dir: own.run, port: state.ports.postgres },
+            await wanted(node, main, signal),
+            signal,
+          );
+        },
+      };
+      await keepRunning(caughtUp, stop.signal);
     } finally {
       for (const file of [own.upPid, own.computePid]) rmSync(file, { force: true });
       await lock.release();
@@ -60,10 +75,36 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
   });
 }
 
-async function needStorage({ ports, controlPlaneToken }: LocalState, signal: AbortSignal): Promise<void> {
+async function needStorage(
+  { ports, controlPlaneToken }: LocalState,
+  signal: AbortSignal,
+): Promise<StorageStatus> {
   const url = `http://127.0.0.1:${ports.controlPlane}/status`;
-  if ((await getJson(url, controlPlaneToken, signal)) !== null) return;
+  const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);
+  if (status !== null) return status;
   throw new ComputeError('conflict', 'the storage does not run', { hint: 'start it with: compute-local up' });
+}
+
+/** Where the node is of use: at its LSN, or where the primary is now. */
+async function wanted({ mode }: Node, main: LocalState, signal: AbortSignal): Promise<string> {
+  return mode === 'replica' ? (await needStorage(main, signal)).end_lsn : mode.atLsn;
+}
+
+const replayMs = 600_000;
+
+/** PostgreSQL answers as soon as what it shows is consistent, which may be long before that. */
+async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): Promise<void> {
+  const look = `select not pg_catalog.pg_is_in_recovery()
+                    or pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn as done`;
+  await withDeadline(`replaying up to ${lsn}`, replayMs, signal, (limited) =>
+    withCompute(server, limited, async (pg) => {
+      for (;;) {
+        const { rows } = await pg.query<{ done: boolean | null }>(look, [lsn]);
+        if (rows[0]?.done === true) return;
+        await sleep(50, limited);
+      }
+    }),
+  );
 }
 
 /** Ports of an earlier run are kept. */

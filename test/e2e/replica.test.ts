@@ -1,0 +1,217 @@
+import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
+import type { PgTarget } from '../../src/pg/target.ts';
+import { type LocalRig, localRig } from '../support/local.ts';
+import { type Program, eventually } from '../support/program.ts';
+
+let it: LocalRig;
+beforeEach(() => {
+  it = localRig();
+});
+afterEach(async () => {
+  // Nodes have programs and processes of their own, which `stop` knows how to end.
+  await it.command('stop');
+  await it.clean();
+}, 60_000);
+
+const options = {
+  applicationName: 'test',
+  connectMs: 2000,
+  queryMs: 20_000,
+  signal: new AbortController().signal,
+};
+
+function targetOf(text: string): PgTarget {
+  const url = new URL(text);
+  const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
+  return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
+}
+
+const query = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
+  withPg(to, options, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
+
+const main = async (): Promise<PgTarget> => targetOf((await it.command('url')).stdout.trim());
+
+/** Starts another compute on the storage and waits until it serves. */
+async function node(...args: string[]): Promise<{ to: PgTarget; program: Program }> {
+  const program = it.up(args);
+  const url = await eventually(
+    'the node is ready',
+    () => {
+      if (program.child.exitCode !== null) throw new Error(program.output());
+      const line = program
+        .stdout()
+        .split('\n')
+        .find((one) => one.includes('"event":"ready"'));
+      return line === undefined ? undefined : (JSON.parse(line) as { url: string }).url;
+    },
+    60_000,
+  ).catch((error: unknown) => {
+    throw new Error(program.output(), { cause: error });
+  });
+  return { to: targetOf(url), program };
+}
+
+const superuser = (to: PgTarget, run: string): PgTarget => ({
+  ...to,
+  host: run,
+  user: 'cloud_admin',
+  password: null,
+  database: 'postgres',
+});
+
+/** Where the WAL of the main compute ends, without anything that is still to come. */
+const endOf = async (to: PgTarget): Promise<string> =>
+  String(
+    (await query(superuser(to, join(it.dir, 'run')), 'select pg_current_wal_flush_lsn()::text as lsn'))[0]?.[
+      'lsn'
+    ],
+  );
+
+test('a view of the past shows the data as of its LSN, writes nothing, and survives a restart', async () => {
+  await it.upAndReady();
+  const primary = await main();
+  await query(primary, 'create table t as select generate_series(1, 1000) as n');
+  const lsn = await endOf(primary);
+  await query(primary, 'insert into t select generate_series(1001, 1500)');
+  const { to, program } = await node('--at-lsn', lsn);
+  const count = 'select count(*)::int as n from t';
+  expect(await query(to, count)).toEqual([{ n: 1000 }]);
+  await expect(query(to, 'insert into t values (1)')).rejects.toThrow('read-only');
+  await query(primary, 'insert into t values (0)');
+  program.kill('SIGINT');
+  expect(await program.exited()).toBe(0);
+  expect(await query((await node('--at-lsn', lsn)).to, count)).toEqual([{ n: 1000 }]);
+  expect(await query(primary, count)).toEqual([{ n: 1501 }]);
+});
+
+test('a view at an LSN that is not stored any more says so and ends', async () => {
+  await it.upAndReady();
+  const program = it.up(['--at-lsn', '0/10']);
+  expect(await program.exited(60_000)).toBe(1);
+  expect(program.output()).toContain('older than the base backup');
+});
+
+test('a replica needs a storage that runs', async () => {
+  const { code, stderr } = await it.command('up', '--replica');
+  expect(code).toBe(1);
+  expect(stderr).toContain('no local compute');
+});
+
+test('a replica follows the primary, through the storage and also after it was away', async () => {
+  await it.upAndReady();
+  const primary = await main();
+  await query(primary, 'create table t (n int)');
+  const { to } = await node('--replica');
+  const seen = (n: number) =>
+    eventually(`${n} rows`, async () =>
+      (await query(to, 'select count(*)::int as n from t'))[0]?.['n'] === n ? true : undefined,
+    );
+  await query(primary, 'insert into t values (1)');
+  await seen(1);
+  await expect(query(to, 'insert into t values (2)')).rejects.toThrow('read-only');
+  process.kill(it.pidOf('storage') ?? -1, 'SIGKILL');
+  await query(primary, 'insert into t select generate_series(2, 1000)');
+  await seen(1000);
+  // Streaming, not polling: copying segments again and again would fill the log.
+  const log = readFileSync(join(it.dir, 'nodes/replica/log/compute_ctl.log'), 'utf8');
+  expect(log).toContain('started streaming WAL');
+});
+
+/** Inserts as fast as it can into whoever accepts it, and remembers what was acknowledged and when. */
+function load(targets: readonly PgTarget[]) {
+  const [tried, acknowledged] = [new Set<number>(), new Set<number>()];
+  const moments: number[] = [];
+  let stopped = false;
+  const work = async (): Promise<void> => {
+    let client: PgClient | undefined;
+    for (let id = 1, at = 0; !stopped; id++) {
+      try {
+        client ??= await connectPg(targets[at % targets.length] as PgTarget, { ...options, connectMs: 500 });
+        tried.add(id);
+        await client.query('insert into written (id) values ($1)', [id]);
+        acknowledged.add(id);
+        moments.push(performance.now());
+      } catch {
+        if (client !== undefined) destroyPg(client);
+        client = undefined;
+        at++;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    if (client !== undefined) destroyPg(client);
+  };
+  const done = work();
+  const stop = (): Promise<void> => ((stopped = true), done);
+  return { tried, acknowledged, moments, stop };
+}
+
+test('a replica promoted under load loses no acknowledged row, twice, and the old primary comes back as its replica', async () => {
+  await it.upAndReady();
+  const primary = await main();
+  await query(primary, 'create table written (id bigint primary key)');
+  const first = await node('--replica', '--name', 'first');
+  const second = await node('--replica', '--name', 'second');
+  const { tried, acknowledged, moments, stop } = load([primary, first.to, second.to]);
+  const more = async (rows: number): Promise<void> => {
+    const goal = acknowledged.size + rows;
+    await eventually('writes go on', () => (acknowledged.size >= goal ? true : undefined), 60_000);
+  };
+  const gaps: number[] = [];
+  for (const name of ['first', 'second']) {
+    await more(100);
+    const before = moments.length - 1;
+    const promoted = await it.command('promote', '--name', name);
+    expect(promoted.stderr).toBe('');
+    expect(promoted.code).toBe(0);
+    await more(100);
+    const during = moments.slice(before);
+    gaps.push(Math.max(...during.slice(1).map((moment, at) => moment - (during[at] ?? moment))));
+  }
+  await stop();
+  process.stderr.write(
+    `promoted under load: writes stood still for ${gaps.map((gap) => gap.toFixed(0)).join(' and ')} ms\n`,
+  );
+  const ids = async (to: PgTarget): Promise<number[]> =>
+    (await query(to, 'select id from written')).map(({ id }) => Number(id));
+  const found = new Set(await ids(second.to));
+  expect([...acknowledged].filter((id) => !found.has(id))).toEqual([]);
+  expect([...found].filter((id) => !tried.has(id))).toEqual([]);
+  for (const replica of [primary, first.to]) {
+    await eventually(
+      'the others follow',
+      async () => ((await ids(replica)).length === found.size ? true : undefined),
+      60_000,
+    );
+    await expect(query(replica, 'create table no ()')).rejects.toThrow('read-only');
+  }
+  await it.command('stop');
+  await it.upAndReady();
+  expect(new Set(await ids(primary))).toEqual(found);
+  await query(primary, 'insert into written values (0)');
+}, 300_000);
+
+test('a replica that was promoted behind the back of a primary that went on acknowledging is not followed', async () => {
+  await it.upAndReady();
+  const primary = await main();
+  await query(primary, 'create table written (id bigint primary key)');
+  const { to } = await node('--replica');
+  const { acknowledged, stop } = load([primary]);
+  const more = (): Promise<true> => {
+    const goal = acknowledged.size + 100;
+    return eventually('writes go on', () => (acknowledged.size >= goal ? true : undefined), 60_000);
+  };
+  await more();
+  await query(superuser(to, join(it.dir, 'nodes/replica/run')), 'select pg_promote()');
+  const log = (): string => readFileSync(join(it.dir, 'log/storage.log'), 'utf8');
+  await eventually('the refusal', () => (log().includes('not taking over') ? true : undefined));
+  await more();
+  await stop();
+  const rows = await query(primary, 'select id from written');
+  const found = new Set(rows.map(({ id }) => Number(id)));
+  expect([...acknowledged].filter((id) => !found.has(id))).toEqual([]);
+  expect(existsSync(join(it.dir, 'primary.json'))).toBe(false);
+});
