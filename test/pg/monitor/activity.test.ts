@@ -11,7 +11,8 @@ import { figure, never, pause, run, seen, session, watched } from './support.ts'
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await startCluster({ conf: 'wal_level=logical\nautovacuum_naptime=1s' });
+  const slowVacuum = 'autovacuum_naptime=1s\nautovacuum_vacuum_cost_delay=20\nautovacuum_vacuum_cost_limit=1';
+  cluster = await startCluster({ conf: `wal_level=logical\nautovacuum=off\n${slowVacuum}` });
   await run(cluster.target, 'create role client login', 'create database shop owner client');
 });
 afterAll(() => cluster.stop());
@@ -146,7 +147,18 @@ test('a replica, a running subscription and an autovacuum worker are activity; t
     return subscriptions === 0 && walsenders === 0;
   });
   await run({ ...cluster.target, database: 'shop' }, 'drop publication p', 'delete from t');
-  await seen('autovacuum', async () => (await look()).autovacuum > 0, 15_000);
+  const autovacuum = (value: 'on' | 'off') =>
+    run(cluster.target, `alter system set autovacuum = ${value}`, 'select pg_reload_conf()');
+  try {
+    await autovacuum('on');
+    await seen('autovacuum', async () => (await look()).autovacuum > 0, 20_000);
+  } finally {
+    await autovacuum('off');
+    await run(
+      cluster.target,
+      "select pg_terminate_backend(pid) from pg_stat_activity where backend_type = 'autovacuum worker'",
+    );
+  }
 });
 
 test('the receiver of the embedded storage is no activity, one of somebody else is', async () => {
