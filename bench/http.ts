@@ -121,6 +121,12 @@ async function round(server: Ready, path: string, count: number): Promise<{ rate
 const memoryMb = ({ pid }: ChildProcess): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
+/** User and system time of a process so far, in microseconds. */
+function cpuUs({ pid }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 const at = (times: readonly number[], part: number): string =>
   (times.toSorted((a, b) => a - b)[Math.floor(times.length * part)] ?? 0).toFixed(2);
 
@@ -143,6 +149,7 @@ async function measure(): Promise<void> {
       const before = memoryMb(ours.child);
       const seen = { ours: [] as number[], bare: [] as number[] };
       const times = { ours: [] as number[], bare: [] as number[] };
+      const cpu = { ours: -cpuUs(ours.child), bare: -cpuUs(bare.child) };
       for (let n = 0; n < rounds; n++) {
         for (const [name, server] of [
           ['ours', ours],
@@ -153,11 +160,14 @@ async function measure(): Promise<void> {
           times[name].push(...result.times);
         }
       }
+      cpu.ours += cpuUs(ours.child);
+      cpu.bare += cpuUs(bare.child);
       const share = (100 * median(seen.ours)) / median(seen.bare);
       for (const name of ['ours', 'bare'] as const) {
         console.log(
           `${path.padEnd(9)} ${name}  ${Math.round(median(seen[name])).toString().padStart(6)} requests/s` +
-            `  p50 ${at(times[name], 0.5)} ms  p99 ${at(times[name], 0.99)} ms`,
+            `  p50 ${at(times[name], 0.5)} ms  p99 ${at(times[name], 0.99)} ms` +
+            `  ${Math.round(cpu[name] / (rounds * requests))} µs of CPU each`,
         );
       }
       console.log(

@@ -3,12 +3,13 @@ import type { ComputeApi } from '../app/api.ts';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
+import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { Answer, empty, failure, json, text } from './answer.ts';
 import type { Auth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
-import type { Method, Route } from './route.ts';
+import type { Method, Route, RouteInput } from './route.ts';
 
 export interface Service {
   readonly routes: readonly Route[];
@@ -49,7 +50,7 @@ const pattern = (path: string, routes: readonly Route[]): string =>
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
 async function answer(service: Service, route: Route, exchange: Exchange): Promise<Answer> {
   const { app, auth, metrics } = service;
-  const { incoming, log, span } = exchange;
+  const { incoming, span } = exchange;
   span?.set({ 'http.route': route.path });
   try {
     if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
@@ -57,8 +58,8 @@ async function answer(service: Service, route: Route, exchange: Exchange): Promi
     const tail = readTail(route, incoming.url ?? '');
     const body = await readBody(route, incoming);
     gate(route, app);
-    const result = await bounded(route, exchange, (signal) =>
-      route.handler({ query, body, tail, signal, log, metrics }, app),
+    const result = await bounded(route, exchange, (given) =>
+      route.handler(new Input(query, body, tail, metrics, exchange, given), app),
     );
     if (result instanceof Answer) return result;
     return successful(route, result);
@@ -77,14 +78,48 @@ function gate({ allowedIn, checkedByApp }: Route, { lifecycle: { status } }: Com
   throw wrongStatus(status);
 }
 
+/** Log and signal are made when a handler asks for them: most of the quick ones never do. */
+class Input implements RouteInput {
+  readonly query: unknown;
+  readonly body: unknown;
+  readonly tail: string;
+  readonly metrics: Metrics;
+  readonly #exchange: Exchange;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(
+    query: unknown,
+    body: unknown,
+    tail: string,
+    metrics: Metrics,
+    exchange: Exchange,
+    signal?: AbortSignal,
+  ) {
+    this.query = query;
+    this.body = body;
+    this.tail = tail;
+    this.metrics = metrics;
+    this.#exchange = exchange;
+    this.#signal = signal;
+  }
+
+  get log(): Log {
+    return this.#exchange.log;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal ?? this.#exchange.signal;
+  }
+}
+
 async function bounded<T>(
   { method, path, limitMs, goesOn }: Route,
-  { signal }: Exchange,
-  work: (signal: AbortSignal) => T | Promise<T>,
+  exchange: Exchange,
+  work: (signal?: AbortSignal) => T | Promise<T>,
 ): Promise<T> {
-  if (limitMs === undefined) return work(signal);
+  if (limitMs === undefined) return work();
   const what = goesOn === true ? `${method} ${path} goes on, but` : `${method} ${path}`;
-  return withDeadline(what, limitMs, signal, async (both) => work(both));
+  return withDeadline(what, limitMs, exchange.signal, async (both) => work(both));
 }
 
 const shapePrefix = 'failed to deserialize the json body into the target type: ';

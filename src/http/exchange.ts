@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import { type Span, openSpan } from '../telemetry/trace.ts';
+import { type Span, isTracing, openSpan } from '../telemetry/trace.ts';
 
 const idShape = /^[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?$/;
 const maxLoggedTarget = 2000;
@@ -12,6 +12,12 @@ export const requestId = (given: string | string[] | undefined): string => {
   const first = Array.isArray(given) ? given[0] : given;
   return first !== undefined && idShape.test(first) ? first : randomUUID();
 };
+
+/** The first id that was sent. Only several of them, which Node joins, are worth the look at each. */
+function givenId(incoming: IncomingMessage): string | string[] | undefined {
+  const given = incoming.headers['x-request-id'];
+  return given?.includes(',') === true ? incoming.headersDistinct['x-request-id'] : given;
+}
 
 /** One request and its answer: its id, its log lines, and the signal that tells when the client leaves. */
 export class Exchange {
@@ -29,11 +35,11 @@ export class Exchange {
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, log: Log, quiet: boolean) {
     this.incoming = incoming;
     this.outgoing = outgoing;
-    this.id = requestId(incoming.headersDistinct['x-request-id']);
+    this.id = requestId(givenId(incoming));
     this.#log = log;
     this.#level = quiet ? 'debug' : 'info';
     outgoing.setHeader('x-request-id', this.id);
-    this.span = quiet ? null : spanOf(incoming, this.id);
+    this.span = quiet || !isTracing() ? null : spanOf(incoming, this.id);
   }
 
   get log(): Log {

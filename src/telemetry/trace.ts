@@ -34,6 +34,9 @@ export function useTracer(tracer: Tracer | null): void {
   active = tracer;
 }
 
+/** Whether anybody looks at spans. */
+export const isTracing = (): boolean => active !== null;
+
 /** The span that the caller works for; null without one. */
 export const currentSpan = (): Span | null => current.getStore() ?? null;
 
