@@ -19,7 +19,7 @@ import { fakeCompute } from '../test/unit/http/fake-compute.ts';
 const requests = Number(process.argv[2] ?? 10_000);
 const rounds = Number(process.argv[3] ?? 5);
 const connections = 8;
-const warmUp = 2000;
+const warmUp = 10_000;
 
 interface Ready {
   readonly port: number;
