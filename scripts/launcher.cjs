@@ -3,10 +3,10 @@
 // Runs the bundle beside it with the code that was compiled when it was built, which saves a start a third of its time
 // until it listens. V8 checks that it fits, and compiles anew when it does not.
 const { readFileSync } = require('node:fs');
-const { basename, join } = require('node:path');
+const path = require('node:path');
 const { Script } = require('node:vm');
 
-const filename = join(__dirname, `${basename(__filename, '.js')}.bundle.js`);
+const filename = path.join(__dirname, `${path.basename(__filename, '.js')}.bundle.js`);
 
 function compiled() {
   try {

@@ -1,7 +1,7 @@
 'use strict';
 // Runs a bundle as launcher.cjs does, and leaves the code that V8 compiled meanwhile beside it: record.cjs <bundle> [arguments]
 const { readFileSync, writeFileSync } = require('node:fs');
-const { dirname } = require('node:path');
+const path = require('node:path');
 const { Script } = require('node:vm');
 
 const [, , filename, ...args] = process.argv;
@@ -9,4 +9,4 @@ process.argv = [process.argv[0], filename.replace('.bundle.js', '.js'), ...args]
 const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
 const script = new Script(source, { filename });
 process.on('exit', () => writeFileSync(`${filename}.cache`, script.createCachedData()));
-script.runInThisContext()(exports, require, module, filename, dirname(filename));
+script.runInThisContext()(exports, require, module, filename, path.dirname(filename));

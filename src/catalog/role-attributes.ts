@@ -74,5 +74,5 @@ export function lacking(wanted: Wanted, held: RoleAttributes): Wanted {
   const entries = Object.entries(wanted).filter(
     ([key, value]) => held[key as keyof RoleAttributes] !== value,
   );
-  return Object.fromEntries(entries) as Wanted;
+  return Object.fromEntries(entries);
 }
