@@ -27,19 +27,25 @@ export async function withDeadline<T>(
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const limit = new AbortController();
-  const timeout = setTimeout(() => limit.abort(), ms);
-  const both = AbortSignal.any([signal, limit.signal]);
+  // Not AbortSignal.any: on Node 20 each call leaves something behind in a signal that lives long.
+  const both = new AbortController();
+  const stop = (): void => both.abort(signal.reason);
+  let late = false;
+  const timeout = setTimeout(() => {
+    late = true;
+    both.abort();
+  }, ms);
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
   try {
-    return await raceAbort(work(both), both);
+    return await raceAbort(work(both.signal), both.signal);
   } catch (error) {
-    if (limit.signal.aborted && !signal.aborted) {
-      const cause = isAbort(error) ? undefined : error;
-      throw new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
-    }
-    throw error;
+    if (!late || signal.aborted) throw error;
+    const cause = isAbort(error) ? undefined : error;
+    throw new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
   } finally {
     clearTimeout(timeout);
+    signal.removeEventListener('abort', stop);
   }
 }
 
