@@ -1,107 +1,21 @@
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ComputeClient, InternalClient, mintToken } from '../../src/client/index.ts';
-import { withPg } from '../../src/pg/client.ts';
-import { type Rig, rig } from '../support/compute.ts';
-import { undocumented } from '../support/openapi.ts';
-import { type Program, eventually } from '../support/program.ts';
-import { issuer } from '../support/tokens.ts';
+import { mintToken } from '../../src/client/index.ts';
+import type { Rig } from '../support/compute.ts';
+import { type HttpRig, httpRig } from '../support/http-rig.ts';
+import { eventually } from '../support/program.ts';
 
-interface Received {
-  readonly resourceSpans: readonly {
-    readonly scopeSpans: readonly {
-      readonly spans: readonly { name: string; spanId: string; parentSpanId?: string; traceId: string }[];
-    }[];
-  }[];
-}
-
-const { signal } = new AbortController();
-const received: Received[] = [];
-const collector = createServer((incoming, answer) => {
-  const chunks: Buffer[] = [];
-  incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-  incoming.on('end', () => {
-    received.push(JSON.parse(Buffer.concat(chunks).toString()) as Received);
-    answer.end('{}');
-  });
-});
+let on: HttpRig;
 let it: Rig;
-let program: Program;
-let internalPort: number;
-let external: ComputeClient;
-let internal: InternalClient;
-
-const url = (port: number): string => `http://127.0.0.1:${port}`;
-
-/** Any request to either server; what comes back must be documented. */
-async function ask(port: number, method: string, target: string, options: RequestInit = {}) {
-  const response = await fetch(url(port) + target, { ...options, method });
-  const { status, headers } = response;
-  const body = await response.text();
-  const found = undocumented({ method, target, status, contentType: headers.get('content-type'), body });
-  expect(found).toEqual([]);
-  return { status, body, headers };
-}
-
-const bearer = (token = mintToken({ key: it.keys.privateKey, for: 'admin' })): Record<string, string> => ({
-  authorization: `Bearer ${token}`,
-});
-const posting = (body: unknown): RequestInit => ({
-  headers: { ...bearer(), 'content-type': 'application/json' },
-  body: typeof body === 'string' ? body : JSON.stringify(body),
-});
-
 beforeAll(async () => {
-  it = await rig();
-  collector.listen(0, '127.0.0.1');
-  await once(collector, 'listening');
-  program = it.start({
-    env: {
-      OTEL_EXPORTER_OTLP_ENDPOINT: url((collector.address() as AddressInfo).port),
-      OTEL_BSP_SCHEDULE_DELAY: '100',
-      TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-      INSTANCE_ID: 'stray',
-      RUST_LOG: 'debug',
-    },
-  });
-  await it.until('running');
-  internalPort = listening('internal');
-  const token = (): string =>
-    mintToken({ key: it.keys.privateKey, kid: 'test', for: { computeId: 'compute-1' } });
-  external = new ComputeClient({ url: url(it.httpPort), token });
-  internal = new InternalClient({ url: url(internalPort) });
+  on = await httpRig({});
+  ({ it } = on);
 });
-afterAll(async () => {
-  collector.closeAllConnections();
-  collector.close();
-  await it.stop();
-});
-
-/** The rig chooses the port by itself. */
-const listening = (server: string): number =>
-  Number(
-    new RegExp(`compute_ctl ${server} HTTP server listening at \\S+:(\\d+)`).exec(program.stderr())?.[1],
-  );
-
-const query = <T>(sql: string, database = 'postgres'): Promise<T[]> =>
-  withPg(
-    {
-      host: '127.0.0.1',
-      port: it.port,
-      user: 'cloud_admin',
-      password: null,
-      database: 'postgres',
-      options: '',
-    },
-    { applicationName: 'test', connectMs: 5000, queryMs: 5000, database, signal },
-    async (pg) => (await pg.query(sql)).rows as T[],
-  );
+afterAll(() => it.stop());
 
 test('every route of the external server answers with its success on a real compute', async () => {
+  const { external, ask } = on;
   expect(await external.status()).toMatchObject({ status: 'running', error: null });
   expect(await external.startFigures()).toHaveProperty('total_ext_download_size', 0);
   expect(await external.metrics()).toContain('compute_ctl_up');
@@ -122,6 +36,7 @@ test('every route of the external server answers with its success on a real comp
 });
 
 test('every route of the internal server answers with its success on a real compute', async () => {
+  const { external, internal, program, query } = on;
   const [newest] = await query<{ v: string }>(
     "select default_version v from pg_available_extensions where name = 'plpgsql'",
   );
@@ -139,6 +54,7 @@ test('every route of the internal server answers with its success on a real comp
 });
 
 test('a refresh that finds no file shows why, tries again, and may be overtaken', async () => {
+  const { external, internal, query } = on;
   const file = join(it.home, 'config.json');
   writeFileSync(file, '{');
   await internal.refreshConfiguration();
@@ -166,6 +82,7 @@ test('a refresh that finds no file shows why, tries again, and may be overtaken'
 });
 
 test('every failure of the tables has its status and its words', async () => {
+  const { external, internalPort, ask, bearer, posting } = on;
   const spec = it.spec();
   const config = it.config(spec);
   const other = mintToken({ key: it.keys.privateKey, for: { computeId: 'compute-2' } });
@@ -256,100 +173,4 @@ test('every failure of the tables has its status and its words', async () => {
     expect(answer.headers.get('x-request-id')).toMatch(/^\S+$/);
   }
   expect(await external.status()).toMatchObject({ status: 'running', error: null });
-});
-
-test('a stray INSTANCE_ID opens nothing, and says so', () => {
-  expect(program.stderr()).toContain('INSTANCE_ID is set: it has no effect outside lakebase mode');
-});
-
-test('the internal server is not reached from outside the loopback', async () => {
-  expect(program.stderr()).toMatch(/internal HTTP server listening at 127\.0\.0\.1:/);
-  expect(program.stderr()).not.toMatch(/internal HTTP server listening at (\[::\]|0\.0\.0\.0):/);
-});
-
-test('thousands of silent connections do not keep others from being served', async () => {
-  const sockets = Array.from({ length: 1500 }, () => connect(it.httpPort, '127.0.0.1').on('error', () => {}));
-  await eventually('the connections', () =>
-    sockets.every((socket) => !socket.connecting) ? true : undefined,
-  );
-  expect(await external.status()).toMatchObject({ status: 'running' });
-  for (const socket of sockets) socket.destroy();
-});
-
-test('while one /configure is worked on, another and /terminate get 412, and a hundred others are served', async () => {
-  const target = { host: '127.0.0.1', port: it.port, user: 'cloud_admin', password: null, options: '' };
-  const session = { applicationName: 'test', connectMs: 5000, signal };
-  await withPg({ ...target, database: 'postgres' }, session, async (pg) => {
-    // The lock that a catalog pass takes first: whoever has it holds up the configuration.
-    await pg.query('select pg_advisory_lock(1668246631, 1)');
-    const configure = () => ask(it.httpPort, 'POST', '/configure', posting(it.config(it.spec())));
-    const first = configure();
-    await eventually('the configuration', async () =>
-      (await external.status()).status === 'configuration' ? true : undefined,
-    );
-    expect(await configure()).toMatchObject({
-      status: 412,
-      body: '{"error":"invalid compute status: configuration"}',
-    });
-    expect((await ask(it.httpPort, 'POST', '/terminate', { headers: bearer() })).status).toBe(412);
-    expect((await ask(internalPort, 'POST', '/refresh_configuration')).status).toBe(500);
-    const others = await Promise.all(Array.from({ length: 100 }, () => external.status()));
-    expect(new Set(others.map(({ status }) => status))).toEqual(new Set(['configuration']));
-    expect(await external.probe('readyz')).toBe(true);
-    await pg.query('select pg_advisory_unlock(1668246631, 1)');
-    expect(await first).toMatchObject({ status: 200 });
-  });
-});
-
-test('keys of an accepted /configure take the place of the old ones', async () => {
-  const next = issuer();
-  const body = { spec: it.spec(), compute_ctl_config: { jwks: next.jwks } };
-  expect((await ask(it.httpPort, 'POST', '/configure', posting(body))).status).toBe(200);
-  expect((await ask(it.httpPort, 'GET', '/status', { headers: bearer() })).status).toBe(401);
-  const fresh = mintToken({ key: next.privateKey, for: 'admin' });
-  expect((await ask(it.httpPort, 'GET', '/status', { headers: bearer(fresh) })).status).toBe(200);
-  const back = { ...body, compute_ctl_config: { jwks: it.keys.jwks } };
-  const headers = { ...bearer(fresh), 'content-type': 'application/json' };
-  await ask(it.httpPort, 'POST', '/configure', { headers, body: JSON.stringify(back) });
-});
-
-test('a trace leads from what started the process to the SQL', async () => {
-  const all = () =>
-    received.flatMap(({ resourceSpans }) =>
-      resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)),
-    );
-  const chain = await eventually('the spans', () => {
-    const spans = all();
-    const above = (id: string | undefined) => spans.find(({ spanId }) => spanId === id);
-    const sql = spans.find(({ name, parentSpanId }) => {
-      const step = above(parentSpanId);
-      return name.startsWith('catalog ') && above(step?.parentSpanId)?.name === 'start_compute';
-    });
-    const step = above(sql?.parentSpanId);
-    const story = above(step?.parentSpanId);
-    return sql === undefined ? undefined : { step: step?.name, story };
-  });
-  expect(chain.step).toBe('apply-catalog');
-  expect(chain.story).toMatchObject({
-    traceId: '0af7651916cd43dd8448eb211c80319c',
-    parentSpanId: 'b7ad6b7169203331',
-  });
-  const spans = all();
-  const reconfigured = spans
-    .filter(({ name }) => name === 'reconfigure')
-    .map(({ parentSpanId }) => parentSpanId);
-  const requests = new Set(spans.filter(({ name }) => name === 'HTTP').map(({ spanId }) => spanId));
-  expect(reconfigured.some((id) => id !== undefined && requests.has(id))).toBe(true);
-  expect(JSON.stringify(received)).not.toMatch(/eyJ[\w-]+\.eyJ/);
-});
-
-test('no token is ever in the log, however much it says', () => {
-  expect(program.stderr()).not.toMatch(/eyJ[\w-]+\.eyJ/);
-});
-
-test('terminate answers, then says that it was over, and the last spans are sent', async () => {
-  const before = received.length;
-  expect(await external.terminate('immediate')).toEqual({ lsn: '0/169B1D8' });
-  expect(await program.exited()).toBe(0);
-  expect(received.length).toBeGreaterThan(before);
 });
