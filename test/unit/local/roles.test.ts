@@ -1,0 +1,70 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Node, nodeDir, primaryNode, setPrimaryNode, writeNode } from '../../../src/local/nodes.ts';
+import { specFor, writerOf } from '../../../src/local/roles.ts';
+import { restoreCommand } from '../../../src/local/spec.ts';
+import { type LocalDir, type LocalState, createState, localDir } from '../../../src/local/state.ts';
+import { parseControlPlane } from '../../../src/spec/parse.ts';
+import { type ResolvedSpec, resolveSpec, setting } from '../../../src/spec/resolve.ts';
+
+let dir: LocalDir;
+let state: LocalState;
+beforeEach(() => {
+  dir = localDir(mkdtempSync(join(tmpdir(), 'roles-')));
+  const [postgres, externalHttp, internalHttp, pageserver, safekeeper, controlPlane] = [1, 2, 3, 4, 5, 6];
+  state = createState(dir, { postgres, externalHttp, internalHttp, pageserver, safekeeper, controlPlane });
+});
+afterEach(() => rmSync(dir.root, { recursive: true }));
+
+function add(name: string, mode: Node['mode']): string {
+  const computeId = `compute-local-${name}`;
+  mkdirSync(dirname(nodeDir(dir, name).pgdata), { recursive: true });
+  const ports = { postgres: 11, externalHttp: 12, internalHttp: 13 };
+  writeNode(dir, { version: 1, name, computeId, mode, ports });
+  return computeId;
+}
+
+async function resolved(computeId: string): Promise<ResolvedSpec> {
+  const { value, notes } = await parseControlPlane(JSON.stringify(specFor(dir, state, computeId)));
+  expect(notes).toEqual([]);
+  if (value.spec === null) throw new Error('no spec');
+  return resolveSpec(value.spec);
+}
+
+test('a replica gets its WAL from the storage and has nobody to wait for', async () => {
+  const { mode, spec } = await resolved(add('replica', 'replica'));
+  expect(mode).toEqual({ kind: 'replica' });
+  expect(setting(spec, 'port')).toBe('11');
+  expect(setting(spec, 'synchronous_standby_names')).toBeNull();
+  expect(setting(spec, 'primary_conninfo')).toContain('host=127.0.0.1 port=5 ');
+  expect(setting(spec, 'restore_command')).toContain('%f.partial');
+});
+
+test('a view of the past stops before the record at its LSN', async () => {
+  const { mode, spec } = await resolved(add('then', { atLsn: '0/16B3748' }));
+  expect(mode).toEqual({ kind: 'static', lsn: 0x16b3748n });
+  expect(setting(spec, 'recovery_target_inclusive')).toBe('off');
+  expect(setting(spec, 'recovery_target_action')).toBe('pause');
+});
+
+test('when a replica is the primary, the main compute follows it', async () => {
+  const id = add('replica', 'replica');
+  expect(writerOf(dir, state)).toEqual({ dir: dir.run, port: 1 });
+  setPrimaryNode(dir, 'replica');
+  expect(writerOf(dir, state)).toEqual({ dir: nodeDir(dir, 'replica').run, port: 11 });
+  expect((await resolved(id)).mode.kind).toBe('primary');
+  expect((await resolved(state.computeId)).mode.kind).toBe('replica');
+  setPrimaryNode(dir, null);
+  expect(primaryNode(dir)).toBeNull();
+  expect((await resolved(state.computeId)).mode.kind).toBe('primary');
+});
+
+test('a compute that is not ours has no spec', () => {
+  expect(specFor(dir, state, 'another')).toBeNull();
+});
+
+test('the restore command stands odd directory names', () => {
+  expect(restoreCommand("/srv/it's 100%")).toContain(String.raw`cp '/srv/it'\''s 100%%'/wal*/%f "%p"`);
+});
