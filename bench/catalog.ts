@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { pino } from 'pino';
 import { parse } from 'valibot';
@@ -13,7 +14,8 @@ import { type Cluster, startCluster } from '../test/support/cluster.ts';
 // Applies specs with many roles and databases, and beside each, on a server of its own, sends the same statements one
 // by one on one connection (and one connection to each database that has statements of its own).
 
-const rounds = Number(process.argv[2] ?? 3);
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
+const rounds = Number(values.rounds);
 const never = new AbortController().signal;
 const log = pino({ level: 'silent' });
 
