@@ -10,7 +10,7 @@ import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
 import { run } from './run.ts';
-import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { type CatalogLimits, closeSession, defaultLimits, openSession, passLock } from './session.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -21,9 +21,6 @@ export interface CatalogDeps {
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
 }
-
-/** Only one pass at a time: a session-level advisory lock of the system database, given back by its end. */
-const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 1)';
 
 /** Brings the server to what the spec asks for; sends no write when it is there already.
  *  @throws ComputeError `spec_invalid` before anything is sent, with every problem of the spec
@@ -53,7 +50,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
 
 async function lock(main: PgClient, input: CatalogInput): Promise<void> {
   try {
-    await main.query(lockQuery);
+    await main.query(passLock);
   } catch (error) {
     throw readFailure('wait-for-other-pass', input.systemDatabase, error);
   }

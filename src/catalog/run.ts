@@ -5,7 +5,7 @@ import { inLanes } from './lanes.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
-import { type SessionOptions, closeSession, openSession } from './session.ts';
+import { type SessionOptions, closeSession, openHelper, openSession } from './session.ts';
 
 /** Statements a message holds at most. */
 const messageSize = 50;
@@ -48,7 +48,7 @@ function groups(units: readonly Unit[]): Unit[][] {
 
 async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
   const lane = async (number: number): Promise<PgClient> =>
-    number === 0 ? options.main : (helpers[number - 1] ??= await openSession(options));
+    number === 0 ? options.main : (helpers[number - 1] ??= await openHelper(options));
   await byMode[group[0]?.mode ?? 'batch'](group, options, lane);
 }
 

@@ -1,4 +1,4 @@
-import { type PgClient, connectPg } from '../pg/client.ts';
+import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 
 /** Limits in milliseconds. */
@@ -69,6 +69,27 @@ export const openSession = (options: SessionOptions): Promise<PgClient> =>
       signal: options.signal,
     },
   );
+
+/** Only one pass at a time, and not before the helpers of an earlier one are gone: a server notices only after a while
+ *  that a client is, and a statement that is still under way would collide with the same one of the next pass. Session
+ *  locks of the system database, given back by the end of the session; waiting for them is limited by `lock_timeout`. */
+export const passLock =
+  'select pg_catalog.pg_advisory_lock(1668246631, 1); ' +
+  'select pg_catalog.pg_advisory_lock(1668246631, 3); select pg_catalog.pg_advisory_unlock(1668246631, 3)';
+
+const helperLock = 'select pg_catalog.pg_advisory_lock_shared(1668246631, 3)';
+
+/** Opens a further connection to the system database for the pass that holds the lock. */
+export async function openHelper(options: SessionOptions): Promise<PgClient> {
+  const client = await openSession(options);
+  try {
+    await client.query(helperLock);
+    return client;
+  } catch (error) {
+    destroyPg(client);
+    throw error;
+  }
+}
 
 /** Ends a connection that has done its work, without waiting for the server to wind it up. */
 export function closeSession(client: PgClient): void {
