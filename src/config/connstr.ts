@@ -14,8 +14,8 @@ const defaultUser = 'cloud_admin';
 export function parseConnstr(text: string): PgTarget {
   const parameters = urlParameters(text);
   try {
-    const { host, port, user, password, database, options } = toTarget(parameters, () => defaultUser);
-    return { host, port, user, password, database, options: `${ownOptions(user)} ${options}`.trimEnd() };
+    const { applicationName: _, connectTimeoutMs: __, ...target } = toTarget(parameters, () => defaultUser);
+    return { ...target, options: `${ownOptions(target.user)} ${target.options}`.trimEnd() };
   } catch (error) {
     throw new ComputeError('connstr', 'cannot build postgres config from connstr', { cause: error });
   }

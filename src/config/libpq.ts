@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { ComputeError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { PgTarget } from '../pg/target.ts';
+import type { PgTls } from '../pg/tls.ts';
 import { type Parameters, parseKeyValues, parseUrl } from './libpq-syntax.ts';
 
 /** What a connection string says: `PgTarget` and the parts that only some callers use. */
@@ -13,7 +14,7 @@ export interface LibpqTarget extends PgTarget {
 
 const known: ReadonlySet<string> = new Set(
   (
-    'user password dbname options application_name sslmode host hostaddr port connect_timeout tcp_user_timeout ' +
+    'user password dbname options application_name sslmode sslrootcert host hostaddr port connect_timeout tcp_user_timeout ' +
     'keepalives keepalives_idle keepalives_interval keepalives_retries target_session_attrs channel_binding ' +
     'load_balance_hosts replication'
   ).split(' '),
@@ -36,12 +37,13 @@ export function toTarget(parameters: Parameters, defaultUser: () => string): Lib
   const unknown = [...parameters.keys()].find((name) => !known.has(name));
   if (unknown !== undefined) throw new Error(`unknown parameter ${JSON.stringify(unknown)}`);
   const value = (name: string): string | null => parameters.get(name) || null;
-  checkSslMode(value('sslmode') ?? 'prefer');
   const user = value('user') ?? defaultUser();
   const password = value('password');
   const seconds = value('connect_timeout');
+  const host = oneHost(value('hostaddr') ?? value('host'));
+  const tls = tlsOf(value('sslmode'), value('sslrootcert'), value('host') ?? host);
   return {
-    host: oneHost(value('hostaddr') ?? value('host')),
+    host,
     port: wholeNumber('port', value('port') ?? '5432', 1, 65_535),
     user,
     password: password === null ? null : new Secret(password),
@@ -49,6 +51,7 @@ export function toTarget(parameters: Parameters, defaultUser: () => string): Lib
     options: value('options') ?? '',
     applicationName: value('application_name'),
     connectTimeoutMs: seconds === null ? null : timeoutMs(seconds),
+    ...(tls === null ? {} : { tls }),
   };
 }
 
@@ -58,9 +61,25 @@ function oneHost(host: string | null): string {
   return host;
 }
 
-function checkSslMode(mode: string): void {
-  if (mode === 'disable' || mode === 'prefer') return;
-  throw new Error(`sslmode ${JSON.stringify(mode)} cannot be used: connections are made without TLS`);
+const plainModes: readonly string[] = ['disable', 'allow', 'prefer'];
+const tlsModes: readonly PgTls['mode'][] = ['require', 'verify-ca', 'verify-full'];
+
+/** Null means not encrypted: `allow` and `prefer` leave the choice to us. As with libpq, issuers to trust make
+ *  `verify-ca` of `require`, and those of the system are no use without the name. */
+function tlsOf(sslMode: string | null, roots: string | null, serverName: string): PgTls | null {
+  const text = sslMode ?? (roots === 'system' ? 'verify-full' : 'prefer');
+  if (plainModes.includes(text) || serverName.startsWith('/')) return null;
+  const mode = tlsModes.find((one) => one === text);
+  if (mode === undefined) {
+    const all = [...plainModes, ...tlsModes].join(', ');
+    throw new Error(`sslmode: expected one of ${all}, found ${JSON.stringify(text)}`);
+  }
+  if (roots === 'system') {
+    if (mode !== 'verify-full')
+      throw new Error(`sslrootcert=system needs sslmode=verify-full, found ${mode}`);
+    return { mode, serverName, rootCert: null };
+  }
+  return { mode: mode === 'require' && roots !== null ? 'verify-ca' : mode, serverName, rootCert: roots };
 }
 
 /** Zero and below mean no limit. */

@@ -1,6 +1,7 @@
 import type { Client as PgClient } from 'pg';
 import { ComputeError, inline } from '../core/errors.ts';
 import { type PgTarget, describeTarget } from './target.ts';
+import { tlsOptions } from './tls.ts';
 
 export type { PgClient };
 
@@ -36,7 +37,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    ssl: false,
+    ssl: target.tls === undefined ? false : await tlsOptions(target.tls),
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
   // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it.

@@ -1,4 +1,5 @@
 import type { Secret } from '../core/secret.ts';
+import type { PgTls } from './tls.ts';
 
 /** Where a Postgres listens and as whom to log in. A host that starts with `/` is a socket directory. */
 export interface PgTarget {
@@ -9,6 +10,8 @@ export interface PgTarget {
   readonly database: string;
   /** Text of the start-up parameter `options`; empty for none. */
   readonly options: string;
+  /** Left out: not encrypted. */
+  readonly tls?: PgTls;
 }
 
 /** `postgresql://user@host:port/database`, for messages: never with the password. */

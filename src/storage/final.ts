@@ -18,8 +18,12 @@ const finalWords: readonly RegExp[] = [
   /^(?:invalid|duplicate) parameter for basebackup command/,
 ];
 
-/** Malformed connection strings, and a disk that is full or not writable. */
-const finalCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused']);
+/** Malformed connection strings, trusted issuers that cannot be read, and a disk that is full or not writable. */
+const finalCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused', 'tls']);
+
+/** What Node says of a certificate that is no good, and the driver of a server that has none. */
+const untrusted = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_)/;
+const noTls = 'The server does not support SSL connections';
 
 /** False when a retry is no use: wrong address, credentials or names, a hostile archive, a full disk.
  *  SQLSTATE class 28 is a failed log-in wherever it comes from. */
@@ -28,8 +32,10 @@ export function mayHeal(error: unknown): boolean {
     if (current instanceof FinalError) return false;
     if (current instanceof GrpcError && finalStatuses.has(current.status)) return false;
     const { code, message } = current as Error & { code?: unknown };
+    if (message === noTls) return false;
     if (typeof code !== 'string') continue;
     if (current instanceof ComputeError ? finalCodes.has(code) : code.startsWith('28')) return false;
+    if (untrusted.test(code)) return false;
     if (code === 'XX000' && finalWords.some((words) => words.test(message))) return false;
   }
   return true;

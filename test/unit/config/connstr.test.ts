@@ -73,7 +73,7 @@ describe('the way to the own Postgres', () => {
     ['postgresql://u@h/%zz', 'cannot parse connstr as a URL: dbname has a wrong percent encoding'],
     ['postgresql://u@h/a%00b', 'dbname has a wrong percent encoding'],
     ['postgresql://u@h/d?foo=1', 'cannot build postgres config from connstr: unknown parameter "foo"'],
-    ['postgresql://u@h/d?sslmode=require', 'sslmode "require" cannot be used'],
+    ['postgresql://u@h/d?sslmode=yes', 'sslmode: expected one of disable, allow, prefer, require'],
     ['postgresql:///d', 'cannot build postgres config from connstr: no host'],
     ['postgresql://a,b/d', 'several hosts (a,b); only one can be used'],
   ])('refuses %j', (text, message) => {
@@ -147,10 +147,27 @@ describe('a connection string of libpq', () => {
     ['host=ps foo=1', 'unknown parameter "foo"'],
     ['host=ps port', 'column 9'],
     ['host=a,b', 'several hosts'],
-    ['host=ps sslmode=require', 'without TLS'],
+    ['host=ps sslmode=no-verify', 'found "no-verify"'],
+    ['host=ps sslmode=require sslrootcert=system', 'sslrootcert=system needs sslmode=verify-full'],
+    ['host=ps sslcert=/a sslmode=require', 'unknown parameter "sslcert"'],
     ['host=ps connect_timeout=soon', 'connect_timeout: expected integer'],
   ])('is refused: %j', (text, message) => {
     expect(failure(() => parseLibpqUrl(text))).toContain(message);
+  });
+
+  test.each<[string, object | undefined]>([
+    ['host=h', undefined],
+    ['host=h sslmode=prefer sslrootcert=/ca', undefined],
+    ['host=/tmp sslmode=require', undefined],
+    ['host=h sslmode=require', { mode: 'require', serverName: 'h', rootCert: null }],
+    ['host=h sslmode=require sslrootcert=/ca', { mode: 'verify-ca', serverName: 'h', rootCert: '/ca' }],
+    [
+      'host=h hostaddr=10.0.0.1 sslmode=verify-full',
+      { mode: 'verify-full', serverName: 'h', rootCert: null },
+    ],
+    ['hostaddr=10.0.0.1 sslrootcert=system', { mode: 'verify-full', serverName: '10.0.0.1', rootCert: null }],
+  ])('is encrypted as libpq would, but never by chance: %s', (text, tls) => {
+    expect(parseLibpqUrl(text).tls).toEqual(tls);
   });
 
   test('gives back every value that was quoted into it', () => {
