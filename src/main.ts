@@ -170,7 +170,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     if (context === null) throw new ComputeError('internal', 'there is no compute to promote');
     const took = new Map<string, number>();
     const prewarmState = (): PrewarmState => noLfc.prewarmState();
-    const promoted = { ...withSpec(context, replica), ...request, prewarmState };
+    const promoted = { ...withSpec(context, replica), ...request, prewarmState, failpoints };
     const onStep = (name: string, ms: number): unknown => took.set(name, ms);
     await tell(promotion, promoted, { log, signal: state.stop.asked, onStep });
     return took;

@@ -1,6 +1,6 @@
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { sqlFailure, sqlState } from '../pg/client.ts';
+import { type PgClient, sqlFailure, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { withOwnPg } from './own-sql.ts';
 
@@ -29,15 +29,23 @@ limit 100`;
  *  @throws ComputeError `sql` */
 export async function collectInsights(target: PgTarget, log: Log, signal: AbortSignal): Promise<string> {
   const session = { target, name: 'collect_insights', statementMs, readOnly: true };
-  const rows = await withOwnPg(session, signal, async (pg) => {
+  try {
+    const rows = await withOwnPg(session, signal, (pg) => statistics(pg, log));
+    return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(',')}]}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw sqlFailure('reading the statement statistics', error);
+  }
+}
+
+async function statistics(pg: PgClient, log: Log): Promise<{ row: string }[]> {
+  try {
     const { rowCount } = await pg.query(ofExtension);
     // As text, so that numbers beyond 2^53 arrive as they are.
     return rowCount === 0 ? [] : (await pg.query<{ row: string }>(top)).rows;
-  }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    if (!noStatistics.includes(sqlState(error))) throw sqlFailure('reading the statement statistics', error);
+  } catch (error) {
+    if (!noStatistics.includes(sqlState(error))) throw error;
     log.warn(`no statement statistics: ${inline(error)}`);
     return [];
-  });
-  return `{"pg_stat_statements": [${rows.map(({ row }) => row).join(',')}]}`;
+  }
 }

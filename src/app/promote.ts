@@ -1,5 +1,6 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import type { Failpoints } from '../core/failpoints.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -16,6 +17,7 @@ export interface PromotionContext extends StartContext {
   /** Where the WAL of the former primary ended. */
   readonly wanted: Lsn;
   readonly prewarmState: () => PrewarmState;
+  readonly failpoints: Failpoints;
   /** Milliseconds of each step that is through. */
   readonly took: Map<string, number>;
 }
@@ -119,6 +121,8 @@ async function reload(context: PromotionContext, signal: AbortSignal): Promise<v
 }
 
 async function pgPromote(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  if ((await context.failpoints.hit('compute-promotion', signal)) !== null)
+    throw new ComputeError('internal', 'compute-promotion failpoint');
   await withReplica(context, signal, async (pg) => {
     const { rows } = await pg.query<{ promoted: boolean }>(
       `select case when pg_catalog.pg_is_in_recovery()

@@ -32,13 +32,14 @@ let it: Rig;
 beforeAll(async () => {
   collector.listen(0, '127.0.0.1');
   await once(collector, 'listening');
-  on = await httpRig({
+  const env = {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
     OTEL_BSP_SCHEDULE_DELAY: '100',
     TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     INSTANCE_ID: 'stray',
     RUST_LOG: 'debug',
-  });
+  };
+  on = await httpRig({ prepare: () => ({ env }) });
   ({ it } = on);
 });
 afterAll(async () => {

@@ -1,9 +1,10 @@
 import { expect } from 'vitest';
 import { ComputeClient, InternalClient, mintToken } from '../../src/client/index.ts';
+import type { Status } from '../../src/core/status.ts';
 import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from './compute.ts';
 import { undocumented } from './openapi.ts';
-import type { Program } from './program.ts';
+import { type Program, eventually } from './program.ts';
 
 export interface Asked {
   readonly status: number;
@@ -39,13 +40,22 @@ async function ask(port: number, method: string, target: string, options: Reques
   return { status, body, headers };
 }
 
-export async function httpRig(env: NodeJS.ProcessEnv): Promise<HttpRig> {
+export interface HttpRigOptions {
+  /** What `start` is given, once the rig stands; storage may be made to misbehave here. */
+  readonly prepare?: (it: Rig) => Parameters<Rig['start']>[0];
+  /** The status to wait for; `running` when left out. */
+  readonly until?: Status;
+}
+
+export async function httpRig({ prepare, until = 'running' }: HttpRigOptions = {}): Promise<HttpRig> {
   const it = await rig();
-  const program = it.start({ env });
-  await it.until('running');
+  const program = it.start(prepare?.(it));
+  await it.until(until);
   // The rig chooses the port by itself.
-  const listening = /compute_ctl internal HTTP server listening at \S+:(\d+)/.exec(program.stderr());
-  const internalPort = Number(listening?.[1]);
+  const internalPort = await eventually('the internal server', () => {
+    const listening = /compute_ctl internal HTTP server listening at \S+:(\d+)/.exec(program.stderr());
+    return listening === null ? undefined : Number(listening[1]);
+  });
   const key = it.keys.privateKey;
   const token = (): string => mintToken({ key, kid: 'test', for: { computeId: 'compute-1' } });
   const bearer: HttpRig['bearer'] = (given = mintToken({ key, for: 'admin' })) => ({
