@@ -28,6 +28,8 @@ export class Exchange {
   readonly span: Span | null;
   readonly #log: Log;
   readonly #level: 'debug' | 'info';
+  /** Method and target, for the log. */
+  readonly #what: string;
   readonly #startMs = monotonicMs();
   #child: Log | undefined;
   #left: AbortController | undefined;
@@ -38,6 +40,7 @@ export class Exchange {
     this.id = requestId(givenId(incoming));
     this.#log = log;
     this.#level = quiet ? 'debug' : 'info';
+    this.#what = `${incoming.method} ${(incoming.url ?? '').slice(0, maxLoggedTarget)}`;
     outgoing.setHeader('x-request-id', this.id);
     this.span = quiet || !isTracing() ? null : spanOf(incoming, this.id);
   }
@@ -53,9 +56,10 @@ export class Exchange {
     return this.#left.signal;
   }
 
+  /** What only reads is over at once: the line of its answer says it all, and it is asked for all the time. */
   begin(): void {
-    const target = (this.incoming.url ?? '').slice(0, maxLoggedTarget);
-    this.#log[this.#level]({ request_id: this.id }, `${this.incoming.method} ${target}`);
+    const reads = this.incoming.method === 'GET' || this.incoming.method === 'HEAD';
+    this.#log[reads ? 'debug' : this.#level]({ request_id: this.id }, this.#what);
   }
 
   /** To be called when the response is closed, sent or not. */
@@ -64,14 +68,14 @@ export class Exchange {
     const latency = elapsedMs(this.#startMs);
     if (!outgoing.writableFinished) {
       this.#left?.abort();
-      this.#log[this.#level]({ request_id, latency }, 'client left before the answer');
+      this.#log[this.#level]({ request_id, latency }, `${this.#what}: client left before the answer`);
       this.span?.end(new Error('the client left before the answer'));
       return;
     }
     const code = outgoing.statusCode;
     this.span?.set({ 'http.response.status_code': code });
     this.span?.end(code >= 500 ? new Error(STATUS_CODES[code] ?? String(code)) : undefined);
-    this.#log[this.#level]({ request_id, code, latency }, 'request answered');
+    this.#log[this.#level]({ request_id, code, latency }, `${this.#what} answered`);
     if (code < 500 || this.#level === 'debug') return;
     const classification = `Status code: ${code} ${STATUS_CODES[code] ?? ''}`.trimEnd();
     this.#log.error({ request_id, classification, latency }, 'response failed');

@@ -59,9 +59,10 @@ test('a request id is kept when it is printable and replaced when it is not', ()
     expect(await raw(port, two)).toContain('x-request-id: one\r\n');
   }));
 
-test('each request leaves a line when it comes and one when it is answered, probes only for debugging', () =>
+test('each request leaves a line when it is answered, one that changes something also when it comes, probes only for debugging', () =>
   withServer({}, async ({ send, lines }) => {
     await send('GET', '/status?a=b', { headers: { 'x-request-id': 'r1' } });
+    await send('POST', '/check_writability', { headers: { 'x-request-id': 'r3' } });
     await send('GET', '/livez', { headers: { 'x-request-id': 'r2' } });
     const of = (id: string) =>
       lines
@@ -70,8 +71,12 @@ test('each request leaves a line when it comes and one when it is answered, prob
     await eventually('the last line', () => (of('r2').length === 2 ? true : undefined));
     const latency = expect.any(Number) as number;
     expect(of('r1')).toEqual([
-      expect.objectContaining({ level: 30, msg: 'GET /status?a=b' }),
-      expect.objectContaining({ level: 30, msg: 'request answered', code: 200, latency }),
+      expect.objectContaining({ level: 20, msg: 'GET /status?a=b' }),
+      expect.objectContaining({ level: 30, msg: 'GET /status?a=b answered', code: 200, latency }),
+    ]);
+    expect(of('r3')).toEqual([
+      expect.objectContaining({ level: 30, msg: 'POST /check_writability' }),
+      expect.objectContaining({ level: 30, msg: 'POST /check_writability answered', code: 200, latency }),
     ]);
     expect(of('r2').map(({ level }) => level)).toEqual([20, 20]);
   }));
