@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
+import { type Installed, defaultPostgres, installedPostgres } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 
 let compute: Rig;
-beforeEach(async () => {
-  compute = await rig();
-});
+const begin = async (postgres?: Installed): Promise<void> => {
+  compute = await rig(postgres);
+};
 afterEach(() => compute.stop());
 
 async function query<T extends object>(sql: string): Promise<T[]> {
@@ -46,6 +47,7 @@ const promote = (wal_flush_lsn: string) =>
   compute.http('POST', '/promote', { spec: primarySpec(), wal_flush_lsn });
 
 test('a replica becomes a primary after a first try that failed, with nothing else let in meanwhile', async () => {
+  await begin();
   compute.start({ spec: compute.spec({ mode: 'Replica' }) });
   await compute.until('running');
   const [first, second, configure] = await Promise.all([
@@ -89,9 +91,21 @@ test('a replica becomes a primary after a first try that failed, with nothing el
 });
 
 test('a primary is no replica', async () => {
+  await begin();
   compute.start();
   await compute.until('running');
   const answer = await promote('0/1');
   expect(answer.status).toBe(500);
   expect(answer.json()).toEqual({ status: 'failed', error: 'compute mode "primary" is not replica' });
+});
+
+const others = installedPostgres().filter(({ major }) => major !== defaultPostgres().major);
+
+test.each(others)('on PostgreSQL $major a replica becomes a primary, too', async (postgres) => {
+  await begin(postgres);
+  compute.start({ spec: compute.spec({ mode: 'Replica' }) });
+  await compute.until('running');
+  expect((await promote(await replayed())).json()).toMatchObject({ status: 'completed' });
+  expect(await query('select pg_is_in_recovery() as still')).toEqual([{ still: false }]);
+  expect(await query("select rolname from pg_roles where rolname = 'promoted'")).toHaveLength(1);
 });

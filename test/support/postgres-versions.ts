@@ -67,6 +67,18 @@ export async function preparePostgres(): Promise<void> {
     renameSync(fresh, target);
     chmodSync(cache, 0o755);
   }
+  lendClientTools();
+}
+
+/** The packages hold servers alone. Client tools work with every older server, so Debian's are put beside those. */
+function lendClientTools(): void {
+  const { major: newest, bindir: from } = defaultPostgres();
+  for (const { major, bindir } of installedPostgres()) {
+    if (major >= newest) continue;
+    for (const tool of ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'psql']) {
+      if (!existsSync(join(bindir, tool))) symlinkSync(join(from, tool), join(bindir, tool));
+    }
+  }
 }
 
 /** Every PostgreSQL server found, oldest first; Debian's wins where both have a major. */
@@ -84,10 +96,10 @@ export function installedPostgres(): Installed[] {
     .toSorted((a, b) => a.major - b.major);
 }
 
-/** The server with client tools, which most tests use. */
+/** Debian's, which most tests use: it has all its tools. */
 export function defaultPostgres(): Installed {
-  const found = installedPostgres().find((one) => one.clientTools);
+  const found = installedPostgres().findLast(({ bindir }) => bindir.startsWith(debian));
   if (found === undefined)
-    throw new Error('no PostgreSQL with client tools found: run `npm test`, which installs it');
+    throw new Error(`no PostgreSQL found in ${debian}: run \`npm test\`, which installs it`);
   return found;
 }
