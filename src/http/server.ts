@@ -1,4 +1,4 @@
-import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
+import { IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
@@ -81,18 +81,23 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { port: bound.port, close };
 }
 
+/** A request that knows its exchange. A WeakMap would keep both until the whole heap is searched: the exchange knows
+ *  the request, too. */
+class Incoming extends IncomingMessage {
+  exchange: Exchange | null = null;
+}
+
 function requestListener(
   { routes, log, ...service }: ServerOptions,
   open: Set<Exchange>,
   isClosing: () => boolean,
-): RequestListener {
+): RequestListener<typeof Incoming> {
   const hono = router({ routes, ...service });
   const quiet = new Set(routes.filter((route) => route.quiet === true).map((route) => route.path));
-  const exchanges = new WeakMap<IncomingMessage, Exchange>();
   const serve = getRequestListener(
     (request, { incoming }) => {
-      const exchange = exchanges.get(incoming as IncomingMessage);
-      return exchange === undefined
+      const { exchange } = incoming as Incoming;
+      return exchange === null
         ? failure(500, 'internal error').toResponse()
         : hono.fetch(request, { exchange });
     },
@@ -105,9 +110,9 @@ function requestListener(
       },
     },
   );
-  return (incoming, outgoing) => {
+  return (incoming: Incoming, outgoing) => {
     const exchange = new Exchange(incoming, outgoing, log, quiet.has(incoming.url ?? ''));
-    exchanges.set(incoming, exchange);
+    incoming.exchange = exchange;
     open.add(exchange);
     outgoing.once('close', () => {
       open.delete(exchange);
@@ -123,7 +128,7 @@ function requestListener(
 
 function createHttpServer(
   limits: ServerLimits,
-  listener: RequestListener,
+  listener: RequestListener<typeof Incoming>,
   open: ReadonlySet<Exchange>,
   log: Log,
 ): Server {
@@ -134,6 +139,7 @@ function createHttpServer(
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: limits.checkMs,
       maxHeaderSize: maxHeaderBytes,
+      IncomingMessage: Incoming,
     },
     listener,
   );
