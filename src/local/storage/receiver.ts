@@ -95,6 +95,9 @@ export class Receiver {
         slotName,
         '--synchronous',
         '--no-loop',
+        // What it says while the server still believes it to lag does not count, and with nothing new to receive it
+        // would say it again after ten seconds: commits that wait for it since a takeover would wait that long.
+        '--status-interval=1',
       ],
       env: tools.env,
       cwd: '/',
