@@ -1,10 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Secret } from '../../src/core/secret.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig } from '../support/local.ts';
+import { type LocalRig, localRig, targetOf } from '../support/local.ts';
 import { freePort } from '../support/cluster.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, startProgram } from '../support/program.ts';
@@ -18,12 +17,7 @@ afterEach(() => it.clean());
 const never = new AbortController().signal;
 const options = { applicationName: 'writer', connectMs: 2000, queryMs: 10_000, signal: never };
 
-async function target(): Promise<PgTarget> {
-  const { stdout } = await it.command('url');
-  const url = new URL(stdout.trim());
-  const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
-  return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
-}
+const target = async (): Promise<PgTarget> => targetOf((await it.command('url')).stdout.trim());
 
 /** Inserts about 50 rows a second until stopped, over whatever dies meanwhile. */
 function writer(to: PgTarget) {
@@ -83,11 +77,10 @@ test('twenty times something is killed, and every acknowledged row is there, no 
 }, 400_000);
 
 test('stopped and started again, the data directory was made anew and the data is there', async () => {
-  const first = await it.upAndReady();
-  const to = await target();
+  const { program, to } = await it.upAndReady();
   await withPg(to, options, (pg) => pg.query('create table kept as select 42 answer'));
-  first.kill('SIGINT');
-  expect(await first.exited(60_000)).toBe(0);
+  program.kill('SIGINT');
+  expect(await program.exited(60_000)).toBe(0);
   mkdirSync(`${it.pgdata}/global/left-by-the-first-run`);
   await it.upAndReady();
   const { rows } = await withPg(to, options, (pg) => pg.query('select answer from kept'));

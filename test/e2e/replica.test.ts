@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Secret } from '../../src/core/secret.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig } from '../support/local.ts';
-import { type Program, eventually } from '../support/program.ts';
+import { type LocalRig, localRig, targetOf } from '../support/local.ts';
+import { eventually } from '../support/program.ts';
 
 let it: LocalRig;
 beforeEach(() => {
@@ -24,36 +23,10 @@ const options = {
   signal: new AbortController().signal,
 };
 
-function targetOf(text: string): PgTarget {
-  const url = new URL(text);
-  const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
-  return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
-}
-
 const query = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
   withPg(to, options, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
 
 const main = async (): Promise<PgTarget> => targetOf((await it.command('url')).stdout.trim());
-
-/** Starts another compute on the storage and waits until it serves. */
-async function node(...args: string[]): Promise<{ to: PgTarget; program: Program }> {
-  const program = it.up(args);
-  const url = await eventually(
-    'the node is ready',
-    () => {
-      if (program.child.exitCode !== null) throw new Error(program.output());
-      const line = program
-        .stdout()
-        .split('\n')
-        .find((one) => one.includes('"event":"ready"'));
-      return line === undefined ? undefined : (JSON.parse(line) as { url: string }).url;
-    },
-    60_000,
-  ).catch((error: unknown) => {
-    throw new Error(program.output(), { cause: error });
-  });
-  return { to: targetOf(url), program };
-}
 
 const superuser = (to: PgTarget, run: string): PgTarget => ({
   ...to,
@@ -77,14 +50,14 @@ test('a view of the past shows the data as of its LSN, writes nothing, and survi
   await query(primary, 'create table t as select generate_series(1, 1000) as n');
   const lsn = await endOf(primary);
   await query(primary, 'insert into t select generate_series(1001, 1500)');
-  const { to, program } = await node('--at-lsn', lsn);
+  const { to, program } = await it.upAndReady(['--at-lsn', lsn]);
   const count = 'select count(*)::int as n from t';
   expect(await query(to, count)).toEqual([{ n: 1000 }]);
   await expect(query(to, 'insert into t values (1)')).rejects.toThrow('read-only');
   await query(primary, 'insert into t values (0)');
   program.kill('SIGINT');
   expect(await program.exited()).toBe(0);
-  expect(await query((await node('--at-lsn', lsn)).to, count)).toEqual([{ n: 1000 }]);
+  expect(await query((await it.upAndReady(['--at-lsn', lsn])).to, count)).toEqual([{ n: 1000 }]);
   expect(await query(primary, count)).toEqual([{ n: 1501 }]);
 });
 
@@ -105,7 +78,7 @@ test('a replica follows the primary, through the storage and also after it was a
   await it.upAndReady();
   const primary = await main();
   await query(primary, 'create table t (n int)');
-  const { to } = await node('--replica');
+  const { to } = await it.upAndReady(['--replica']);
   const seen = (n: number) =>
     eventually(`${n} rows`, async () =>
       (await query(to, 'select count(*)::int as n from t'))[0]?.['n'] === n ? true : undefined,
@@ -153,8 +126,8 @@ test('a replica promoted under load loses no acknowledged row, twice, and the ol
   await it.upAndReady();
   const primary = await main();
   await query(primary, 'create table written (id bigint primary key)');
-  const first = await node('--replica', '--name', 'first');
-  const second = await node('--replica', '--name', 'second');
+  const first = await it.upAndReady(['--replica', '--name', 'first']);
+  const second = await it.upAndReady(['--replica', '--name', 'second']);
   const { tried, acknowledged, moments, stop } = load([primary, first.to, second.to]);
   const more = async (rows: number): Promise<void> => {
     const goal = acknowledged.size + rows;
@@ -200,7 +173,7 @@ test('a replica that was promoted behind the back of a primary that went on ackn
   await it.upAndReady();
   const primary = await main();
   await query(primary, 'create table written (id bigint primary key)');
-  const { to } = await node('--replica');
+  const { to } = await it.upAndReady(['--replica']);
   const { acknowledged, stop } = load([primary]);
   const more = (): Promise<true> => {
     const goal = acknowledged.size + 100;

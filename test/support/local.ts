@@ -1,6 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
+import { Secret } from '../../src/core/secret.ts';
+import type { PgTarget } from '../../src/pg/target.ts';
 import { killAllOf, processesIn } from './compute.ts';
+import type { Installed } from './postgres-versions.ts';
 import { type Program, eventually, startProgram } from './program.ts';
 
 /** A directory for `compute-local`, in memory where there is one: what is tested is the death of processes, not of disks. */
@@ -10,12 +13,19 @@ function stateDir(): string {
   return dir;
 }
 
+/** What compute-local prints as the way to its Postgres. */
+export function targetOf(text: string): PgTarget {
+  const url = new URL(text);
+  const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
+  return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
+}
+
 export interface LocalRig {
   readonly dir: string;
   readonly pgdata: string;
   up(args?: readonly string[]): Program;
-  /** Starts and waits until it is ready. */
-  upAndReady(): Promise<Program>;
+  /** Starts and waits until it is ready; `args` make another node of it. */
+  upAndReady(args?: readonly string[]): Promise<{ program: Program; to: PgTarget }>;
   /** Runs one of the short commands to its end. */
   command(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }>;
   /** What the first `up` decided: ports, ids, tokens. */
@@ -24,7 +34,9 @@ export interface LocalRig {
   clean(): Promise<void>;
 }
 
-export function localRig(): LocalRig {
+/** @param postgres which one to run; Debian's when left out */
+export function localRig(postgres?: Installed): LocalRig {
+  const env = postgres === undefined ? {} : { COMPUTE_LOCAL_PG_BIN_DIR: postgres.bindir };
   const dir = stateDir();
   const pgdata = join(dir, 'pgdata');
   const programs: Program[] = [];
@@ -35,23 +47,25 @@ export function localRig(): LocalRig {
     dir,
     pgdata,
     up(args = []) {
-      const program = startProgram('compute-local', ['up', '--dir', dir, '--json', ...args]);
+      const program = startProgram('compute-local', ['up', '--dir', dir, '--json', ...args], env);
       programs.push(program);
       return program;
     },
-    async upAndReady() {
-      const program = rig.up();
-      const ready = (): true | undefined => {
+    async upAndReady(args = []) {
+      const program = rig.up(args);
+      const ready = (): string | undefined => {
         if (program.child.exitCode !== null) throw new Error(program.output());
-        return program.stdout().includes('"event":"ready"') || undefined;
+        const events = program.stdout().split('\n');
+        const line = events.find((one) => one.includes('"event":"ready"'));
+        return line === undefined ? undefined : (JSON.parse(line) as { url: string }).url;
       };
-      await eventually('compute-local is ready', ready, 60_000).catch((error: unknown) => {
+      const url = await eventually('compute-local is ready', ready, 60_000).catch((error: unknown) => {
         throw new Error(program.output(), { cause: error });
       });
-      return program;
+      return { program, to: targetOf(url) };
     },
     async command(...args) {
-      const program = startProgram('compute-local', [...args, '--dir', dir]);
+      const program = startProgram('compute-local', [...args, '--dir', dir], env);
       const code = await program.exited();
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },

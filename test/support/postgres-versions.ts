@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { lendClientTools } from './client-tools.ts';
 
 export interface Installed {
   readonly major: number;
@@ -67,18 +68,7 @@ export async function preparePostgres(): Promise<void> {
     renameSync(fresh, target);
     chmodSync(cache, 0o755);
   }
-  lendClientTools();
-}
-
-/** The packages hold servers alone. Client tools work with every older server, so Debian's are put beside those. */
-function lendClientTools(): void {
-  const { major: newest, bindir: from } = defaultPostgres();
-  for (const { major, bindir } of installedPostgres()) {
-    if (major >= newest) continue;
-    for (const tool of ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'psql']) {
-      if (!existsSync(join(bindir, tool))) symlinkSync(join(from, tool), join(bindir, tool));
-    }
-  }
+  lendClientTools(installedPostgres(), defaultPostgres(), cache);
 }
 
 /** Every PostgreSQL server found, oldest first; Debian's wins where both have a major. */

@@ -1,0 +1,106 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Debian's releases with client tools of that version. Tools work with their own and every older server. */
+const releases: ReadonlyMap<number, string> = new Map([
+  [17, 'trixie'],
+  [18, 'forky'],
+]);
+
+const names = ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'psql'];
+const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+const limitMs = 120_000;
+
+export interface Server {
+  readonly major: number;
+  readonly bindir: string;
+}
+
+/** The npm packages hold servers alone. Puts client tools beside each: this machine's own where they are new enough, else
+ *  those of a later Debian, below `cache`, with the libraries of that release. Without network or root those servers stay
+ *  without, and their tests are skipped. */
+export function lendClientTools(servers: readonly Server[], own: Server, cache: string): void {
+  for (const { major, bindir } of servers) {
+    if (names.every((name) => existsSync(join(bindir, name)))) continue;
+    if (major <= own.major) {
+      for (const name of names) put(bindir, name, (at) => symlinkSync(join(own.bindir, name), at));
+      continue;
+    }
+    const version = [...releases.keys()].find((each) => each >= major);
+    const root = version === undefined ? null : laterRelease(version, cache);
+    if (root === null) continue;
+    for (const name of names) {
+      const program = join(root, 'usr/lib/postgresql', String(version), 'bin', name);
+      put(bindir, name, (at) => writeFileSync(at, runWithLibraries(root, program), { mode: 0o755 }));
+    }
+  }
+}
+
+function put(bindir: string, name: string, make: (at: string) => void): void {
+  const at = join(bindir, name);
+  rmSync(at, { force: true });
+  make(at);
+}
+
+/** The programs need a newer C library than the machine has, so that release's own loader starts them. */
+const runWithLibraries = (root: string, program: string): string =>
+  `#!/bin/sh\nexec ${root}/usr/lib64/ld-linux-x86-64.so.2 --library-path ${root}/usr/lib/x86_64-linux-gnu ${program} "$@"\n`;
+
+/** Where the packages of that version are unpacked; null when they cannot be had. */
+function laterRelease(version: number, cache: string): string | null {
+  const root = join(cache, `tools-${version}`);
+  if (existsSync(root)) return root;
+  const work = `${root}.${process.pid}`;
+  try {
+    for (const dir of ['lists/partial', 'archives/partial', 'root'])
+      mkdirSync(join(work, dir), { recursive: true });
+    const source = `deb [signed-by=${keyring}] ${mirror()} ${releases.get(version)} main\n`;
+    writeFileSync(join(work, 'sources.list'), source);
+    // As if nothing was installed: every library comes along.
+    writeFileSync(join(work, 'status'), '');
+    apt(work, 'update');
+    apt(work, '--download-only', 'install', `postgresql-client-${version}`);
+    const needless = /^(?:lib)?perl|^locales|^debconf/;
+    for (const file of readdirSync(join(work, 'archives'))) {
+      if (!file.endsWith('.deb') || needless.test(file)) continue;
+      execFileSync('dpkg-deb', ['-x', join(work, 'archives', file), join(work, 'root')], {
+        timeout: limitMs,
+      });
+    }
+    renameSync(join(work, 'root'), root);
+    return root;
+  } catch (error) {
+    const why = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
+    console.warn(`no client tools of PostgreSQL ${version}, tests with them are skipped: ${why}`);
+    return null;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Debian's mirror, as this machine is set up to use it. */
+function mirror(): string {
+  const format = ['--format', '$(ORIGIN) $(LABEL) $(REPO_URI)', 'Created-By: Packages'];
+  const lines = execFileSync('apt-get', ['indextargets', ...format], { encoding: 'utf8', timeout: limitMs });
+  const uri = /^Debian Debian (\S+)$/m.exec(lines)?.[1];
+  if (uri === undefined) throw new Error('apt knows no mirror of Debian');
+  return uri;
+}
+
+function apt(work: string, ...args: string[]): void {
+  const settings = {
+    'Dir::Etc::SourceList': join(work, 'sources.list'),
+    'Dir::Etc::SourceParts': '-',
+    'Dir::State::Lists': join(work, 'lists'),
+    'Dir::State::status': join(work, 'status'),
+    'Dir::Cache::Archives': join(work, 'archives'),
+    'Dir::Cache::pkgcache': '',
+    'Dir::Cache::srcpkgcache': '',
+    'Acquire::Languages': 'none',
+    'APT::Install-Recommends': '0',
+    'Debug::NoLocking': '1',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  execFileSync('apt-get', ['-qq', '-y', ...options, ...args], { stdio: 'pipe', timeout: limitMs });
+}
