@@ -72,7 +72,7 @@ function laterRelease(version: number, cache: string): string | null {
     return root;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
-    console.warn(`no client tools of PostgreSQL ${version}, tests with them are skipped: ${why}`);
+    process.stderr.write(`no client tools of PostgreSQL ${version}, tests with them are skipped: ${why}\n`);
     return null;
   } finally {
     rmSync(work, { recursive: true, force: true });
