@@ -120,6 +120,12 @@ async function runSync(
     },
     signal,
   );
+  // What the shell in front of it says of a program that is not there, or may not be run.
+  if (result.code === 126 || result.code === 127) {
+    throw new ComputeError('postgres_missing', `cannot start ${context.pgbin}`, {
+      cause: new Error(result.stderr.trim().slice(-1000)),
+    });
+  }
   if (result.code !== 0) {
     const how = result.code === null ? `signal ${result.signal}` : `exit code ${result.code}`;
     throw new ComputeError('safekeepers', `postgres --sync-safekeepers exited with non-zero status: ${how}`, {

@@ -6,7 +6,7 @@ import type { RunAs } from './os-user.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
 import { type PostmasterLog, followPostmasterLog } from './postmaster-log.ts';
-import { type Exit, type RunningProcess, startProcess } from './process.ts';
+import { type Exit, type ProcessOptions, type RunningProcess, startProcess } from './process.ts';
 import { hasProc } from './proc.ts';
 import { type PidFileWatch, untilReady, watchPgdata } from './ready.ts';
 import { type StopStep, stopProcess } from './stop-process.ts';
@@ -39,15 +39,19 @@ export interface StopLimits {
 const drainMs = 1000;
 const killMs = 5000;
 
+/** A core dump may be as large as the system's hard limit allows: without one a crash of Postgres says nothing. */
+const unlimitedCores = 'ulimit -S -c unlimited 2>/dev/null; exec "$0" "$@"';
+
 /** The program and arguments that run `postgres` for this compute, in its memory control group if there is one.
  *  @param program path of postgres */
 export function postgresCommand(
   program: string,
   args: readonly string[],
   cgroup: string | null,
-): { command: string; args: readonly string[] } {
-  if (cgroup === null) return { command: program, args };
-  return { command: 'cgexec', args: ['-g', `memory:${cgroup}`, program, ...args] };
+): Pick<ProcessOptions, 'name' | 'command' | 'args'> {
+  const shell = ['-c', unlimitedCores, program, ...args];
+  if (cgroup === null) return { name: program, command: '/bin/sh', args: shell };
+  return { name: program, command: 'cgexec', args: ['-g', `memory:${cgroup}`, '/bin/sh', ...shell] };
 }
 
 /** Starts the postmaster and returns at once; `waitReady` waits. It gets a process group of its own. */

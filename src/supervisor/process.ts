@@ -16,6 +16,8 @@ type Stdio = 'ignore' | 'inherit' | 'pipe' | number;
 export interface ProcessOptions {
   /** A path, or a name that is searched for in the PATH of `env`. */
   readonly command: string;
+  /** For messages, where the command is not what matters. */
+  readonly name?: string;
   readonly args: readonly string[];
   /** The whole environment; ours when left out. */
   readonly env?: NodeJS.ProcessEnv;
@@ -32,7 +34,7 @@ export interface ProcessOptions {
 }
 
 export interface RunningProcess {
-  /** Short name for messages: the command. */
+  /** Short name for messages. */
   readonly name: string;
   readonly pid: number;
   readonly stdin: Writable | null;
@@ -70,7 +72,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   }
   const pid = child.pid as number;
   return {
-    name: options.command,
+    name: options.name ?? options.command,
     pid,
     stdin: child.stdin,
     stdout: child.stdout,

@@ -22,7 +22,7 @@ beforeEach(async () => {
   bin = join(it.home, 'bin');
   mkdirSync(bin);
   chmodSync(bin, 0o777); // the user of Postgres writes into it too
-  script('cgexec', `echo "$2 $(basename $3) $4" >> ${bin}/groups; shift 2; exec "$@"`);
+  script('cgexec', `echo "$2 $(basename $6) $7" >> ${bin}/groups; shift 2; exec "$@"`);
   script('sudo', `echo "$@" >> ${bin}/sudo.calls; exec "$@"`);
 });
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Secret } from '../../../src/core/secret.ts';
@@ -38,6 +38,15 @@ test('Postgres becomes ready, answers, and a fast stop leaves with 0 and nothing
   );
   expect(lines.at(-1)).toContain('is shut down');
   expect(postgres.reload()).toBe(false);
+});
+
+test('Postgres may leave a core dump of any size that the system allows', async () => {
+  const { postgres } = await startReady(cluster);
+  const limits = readFileSync(`/proc/${postgres.pid}/limits`, 'utf8');
+  const [, soft, hard] = /^Max core file size +(\S+) +(\S+)/m.exec(limits) ?? [];
+  expect(soft).toBe(hard);
+  expect(readFileSync(`/proc/${postgres.pid}/cmdline`, 'utf8')).toMatch(/^\S+\/postgres\0-D\0/);
+  await postgres.stop('immediate', { fastMs: 0 }, never);
 });
 
 test('a reload makes Postgres read its configuration again', async () => {
