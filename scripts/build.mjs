@@ -16,12 +16,29 @@ const programs = {
   'vm-monitor': 'src/vm-monitor/cli.ts',
 };
 
+/** Loaded by few starts, and large: in files of their own, which most starts never read. By how the sources name them. */
+const late = {
+  '@grpc/grpc-js': '@grpc/grpc-js',
+  undici: 'undici',
+  './otlp.ts': './src/telemetry/otlp.ts',
+};
+const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.late`;
+
+const lateFiles = {
+  name: 'late-files',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path, kind }) =>
+      kind === 'dynamic-import' && path in late
+        ? { path: `./${lateFile(path)}.js`, external: true }
+        : undefined,
+    );
+  },
+};
+
 const names = Object.keys(programs);
 
-rmSync(`${root}/dist`, { recursive: true, force: true });
-await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: Object.fromEntries(names.map((name) => [`${name}.bundle`, programs[name]])),
   outdir: 'dist',
   bundle: true,
   // One file each: what is imported late is compiled late all the same, and one file takes less time to read than thirty.
@@ -38,7 +55,6 @@ await build({
   sourcesContent: false,
   // Faster helpers of packages that do without them.
   external: ['pg-native', 'bufferutil', 'utf-8-validate'],
-  plugins: [migrationsForBundle],
   // Its main file hides its imports from the bundler; the ES build does not.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: {
@@ -46,6 +62,17 @@ await build({
     BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),
   },
   logLevel: 'warning',
+};
+
+rmSync(`${root}/dist`, { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: Object.fromEntries(names.map((name) => [`${name}.bundle`, programs[name]])),
+  plugins: [migrationsForBundle, lateFiles],
+});
+await build({
+  ...common,
+  entryPoints: Object.fromEntries(Object.entries(late).map(([name, file]) => [lateFile(name), file])),
 });
 writeFileSync(`${root}/dist/package.json`, '{ "type": "commonjs" }\n');
 for (const name of names) {

@@ -1,3 +1,7 @@
+import type { ServerResponse } from 'node:http';
+import { Readable, pipeline } from 'node:stream';
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+
 /** What goes back to the client. */
 export class Answer {
   readonly status: number;
@@ -8,14 +12,6 @@ export class Answer {
     this.status = status;
     this.body = body;
     this.headers = headers;
-  }
-
-  toResponse(): Response {
-    const { status, body, headers } = this;
-    if (body !== null && typeof body !== 'string') return new Response(body, { status, headers });
-    // Said here, so that the answer to HEAD says it too and an empty body is not sent in chunks.
-    const length = body === null ? 0 : Buffer.byteLength(body);
-    return new Response(body, { status, headers: { ...headers, 'content-length': String(length) } });
   }
 }
 
@@ -30,3 +26,21 @@ export const empty = (status: number, headers: Answer['headers'] = {}): Answer =
 
 /** The one shape of every failure. */
 export const failure = (status: number, message: string): Answer => json(status, { error: message });
+
+/** Sends an answer. A stream that fails on the way breaks the connection off; a client that leaves cancels it. */
+export function send(outgoing: ServerResponse, { status, body, headers }: Answer, id: string): void {
+  if (body === null || typeof body === 'string') {
+    const length = body === null ? 0 : Buffer.byteLength(body);
+    outgoing.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
+    outgoing.end(body ?? undefined);
+    return;
+  }
+  outgoing.writeHead(status, { ...headers, 'x-request-id': id });
+  if (outgoing.req.method !== 'HEAD') {
+    // Whoever made the stream says why it failed, and the log of the exchange that the client left.
+    pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing, () => {});
+    return;
+  }
+  outgoing.end();
+  body.cancel().catch(() => {});
+}

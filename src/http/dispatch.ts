@@ -1,4 +1,3 @@
-import { Hono } from 'hono';
 import type { ComputeApi } from '../app/api.ts';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
@@ -10,6 +9,7 @@ import type { Auth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
 import type { Method, Route, RouteInput } from './route.ts';
+import { type Target, readTarget } from './target.ts';
 
 export interface Service {
   readonly routes: readonly Route[];
@@ -18,54 +18,71 @@ export interface Service {
   readonly metrics: Metrics;
 }
 
-/** The router: unknown paths are 404 and known paths with another method 405, both before authentication. */
-export function router(service: Service): Hono<{ Bindings: { exchange: Exchange } }> {
-  const hono = new Hono<{ Bindings: { exchange: Exchange } }>();
-  for (const [path, methods] of byPath(service.routes)) {
-    const allow = [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]));
-    const notAllowed = empty(405, { allow: allow.join(',') });
-    hono.all(pattern(path, [...methods.values()]), async ({ req, env }) => {
-      const route = methods.get((req.method === 'HEAD' ? 'GET' : req.method) as Method);
-      return (route === undefined ? notAllowed : await answer(service, route, env.exchange)).toResponse();
-    });
-  }
-  hono.notFound(() => empty(404).toResponse());
-  hono.onError((error, { env }) => failed(error, env.exchange).toResponse());
-  return hono;
+/** Answers a request; never rejects. Unknown paths are 404 and known paths with another method 405, both before
+ *  authentication. */
+export function dispatcher(service: Service): (exchange: Exchange) => Promise<Answer> {
+  const table = new RouteTable(service.routes);
+  return async (exchange) => {
+    try {
+      const target = readTarget(exchange.incoming);
+      const methods = table.find(target.path);
+      if (methods === undefined) return empty(404);
+      const { method = '' } = exchange.incoming;
+      const route = methods.get((method === 'HEAD' ? 'GET' : method) as Method);
+      if (route === undefined) return empty(405, { allow: allowed(methods) });
+      return await answer(service, route, target, exchange);
+    } catch (error) {
+      return failed(error, exchange);
+    }
+  };
 }
 
-function byPath(routes: readonly Route[]): Map<string, Map<Method, Route>> {
-  const paths = new Map<string, Map<Method, Route>>();
-  for (const route of routes) {
-    const methods = paths.get(route.path) ?? new Map<Method, Route>();
-    paths.set(route.path, methods.set(route.method, route));
-  }
-  return paths;
-}
+type Methods = ReadonlyMap<Method, Route>;
 
-/** A tail in the syntax of hono: at least one character of any kind. */
-const pattern = (path: string, routes: readonly Route[]): string =>
-  routes.some(({ tail }) => tail !== undefined) ? `${path}:tail{.+}` : path;
+const allowed = (methods: Methods): string =>
+  [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(',');
+
+/** Paths are looked up as a whole; those of routes with a tail of any length, by how they begin. */
+class RouteTable {
+  readonly #exact = new Map<string, Map<Method, Route>>();
+  readonly #beginnings = new Map<string, Map<Method, Route>>();
+
+  constructor(routes: readonly Route[]) {
+    for (const route of routes) {
+      const paths = route.tail === undefined ? this.#exact : this.#beginnings;
+      const methods = paths.get(route.path) ?? new Map<Method, Route>();
+      paths.set(route.path, methods.set(route.method, route));
+    }
+  }
+
+  find(path: string): Methods | undefined {
+    const exact = this.#exact.get(path);
+    if (exact !== undefined) return exact;
+    for (const [beginning, methods] of this.#beginnings) {
+      if (path.length > beginning.length && path.startsWith(beginning)) return methods;
+    }
+    return undefined;
+  }
+}
 
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
-async function answer(service: Service, route: Route, exchange: Exchange): Promise<Answer> {
-  const { app, auth, metrics } = service;
+async function answer(
+  { app, auth, metrics }: Service,
+  route: Route,
+  target: Target,
+  exchange: Exchange,
+): Promise<Answer> {
   const { incoming, span } = exchange;
   span?.set({ 'http.route': route.path });
-  try {
-    if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
-    const query = readQuery(route, incoming.url ?? '');
-    const tail = readTail(route, incoming.url ?? '');
-    const body = await readBody(route, incoming);
-    gate(route, app);
-    const result = await bounded(route, exchange, (given) =>
-      route.handler(new Input(query, body, tail, metrics, exchange, given), app),
-    );
-    if (result instanceof Answer) return result;
-    return successful(route, result);
-  } catch (error) {
-    return failed(error, exchange);
-  }
+  if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
+  const query = readQuery(route, target.query);
+  const tail = readTail(route, target.path);
+  const body = await readBody(route, incoming);
+  gate(route, app);
+  const result = await bounded(route, exchange, (given) =>
+    route.handler(new Input(query, body, tail, metrics, exchange, given), app),
+  );
+  return result instanceof Answer ? result : successful(route, result);
 }
 
 function successful({ success = 200, contentType }: Route, result: unknown): Answer {

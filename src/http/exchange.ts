@@ -41,7 +41,6 @@ export class Exchange {
     this.#log = log;
     this.#level = quiet ? 'debug' : 'info';
     this.#what = `${incoming.method} ${(incoming.url ?? '').slice(0, maxLoggedTarget)}`;
-    outgoing.setHeader('x-request-id', this.id);
     this.span = quiet || !isTracing() ? null : spanOf(incoming, this.id);
   }
 

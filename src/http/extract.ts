@@ -15,15 +15,14 @@ const refuse = (code: ErrorCode, message: string, cause?: unknown): never => {
   throw new UnreadableRequest(code, message, { cause });
 };
 
-/** Reads the query of a request target.
+/** Reads the query of a request, which begins with its question mark or is empty.
  *  @throws UnreadableRequest `bad_request` for a missing, bad or repeated value; unknown keys are ignored */
-export function readQuery(route: Route, target: string): unknown {
+export function readQuery(route: Route, text: string): unknown {
   const { query: schema, withoutQuery } = route;
   if (schema === undefined) return undefined;
-  const at = target.indexOf('?');
-  if (at === -1 && withoutQuery !== undefined) return withoutQuery;
+  if (text === '' && withoutQuery !== undefined) return withoutQuery;
   const found: Record<string, string> = {};
-  for (const [key, value] of new URLSearchParams(at === -1 ? '' : target.slice(at))) {
+  for (const [key, value] of new URLSearchParams(text)) {
     if (!Object.hasOwn(schema.entries, key)) continue;
     if (Object.hasOwn(found, key)) badQuery(`duplicate field \`${key}\``);
     found[key] = value;
@@ -38,12 +37,10 @@ const badQuery = (why: string): never => refuse('bad_request', `failed to deseri
 
 /** Decodes what follows the path of the route.
  *  @throws UnreadableRequest `bad_request` for what is not UTF-8 behind its percent signs */
-export function readTail(route: Route, target: string): string {
+export function readTail(route: Route, path: string): string {
   if (route.tail === undefined) return '';
-  // The path as the router saw it, and not a target in its absolute form.
-  const { pathname } = new URL(target, 'http://localhost');
   try {
-    return decodeURIComponent(pathname.slice(route.path.length));
+    return decodeURIComponent(path.slice(route.path.length));
   } catch {
     return refuse('bad_request', `invalid utf-8 in \`${route.tail.name}\``);
   }

@@ -1,12 +1,11 @@
-import { IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
+import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
 import { withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { within } from '../telemetry/trace.ts';
-import { failure } from './answer.ts';
+import { failure, send } from './answer.ts';
 import { answerBrokenRequest } from './broken-request.ts';
-import { type Service, router } from './dispatch.ts';
+import { type Service, dispatcher } from './dispatch.ts';
 import { Exchange } from './exchange.ts';
 import { listen } from './listen.ts';
 
@@ -33,6 +32,8 @@ const defaultLimits: ServerLimits = {
 
 const maxHeaderBytes = 16_384;
 const maxHeaders = 100;
+/** For the rest of a body after its answer. */
+const restMs = 1000;
 
 export interface ServerOptions extends Service {
   /** For logs and errors: `external` or `internal`. */
@@ -81,54 +82,52 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { port: bound.port, close };
 }
 
-/** A request that knows its exchange. A WeakMap would keep both until the whole heap is searched: the exchange knows
- *  the request, too. */
-class Incoming extends IncomingMessage {
-  exchange: Exchange | null = null;
-}
-
 function requestListener(
   { routes, log, ...service }: ServerOptions,
   open: Set<Exchange>,
   isClosing: () => boolean,
-): RequestListener<typeof Incoming> {
-  const hono = router({ routes, ...service });
+): RequestListener {
+  const dispatch = dispatcher({ routes, ...service });
   const quiet = new Set(routes.filter((route) => route.quiet === true).map((route) => route.path));
-  const serve = getRequestListener(
-    (request, { incoming }) => {
-      const { exchange } = incoming as Incoming;
-      return exchange === null
-        ? failure(500, 'internal error').toResponse()
-        : hono.fetch(request, { exchange });
-    },
-    {
-      // Only HTTP/1.0 may leave out the Host header.
-      hostname: 'localhost',
-      errorHandler: (error) => {
-        log.debug(inline(error));
-        return failure(400, 'malformed request target or host').toResponse();
-      },
-    },
-  );
-  return (incoming: Incoming, outgoing) => {
+  const answer = async (exchange: Exchange): Promise<void> => {
+    try {
+      send(exchange.outgoing, await dispatch(exchange), exchange.id);
+    } catch (error) {
+      // Such as a header passed on that Node refuses to send.
+      exchange.log.error(`an answer could not be sent: ${inline(error)}`);
+      exchange.outgoing.destroy();
+    }
+  };
+  return (incoming, outgoing) => {
     const exchange = new Exchange(incoming, outgoing, log, quiet.has(incoming.url ?? ''));
-    incoming.exchange = exchange;
     open.add(exchange);
     outgoing.once('close', () => {
       open.delete(exchange);
       exchange.end();
+      if (!incoming.complete) endSoon(incoming);
     });
     exchange.begin();
-    if (isClosing()) {
-      const { status, headers, body } = failure(503, 'compute_ctl is shutting down');
-      outgoing.writeHead(status, { ...headers, connection: 'close' }).end(body);
-    } else void within(exchange.span, () => serve(incoming, outgoing));
+    if (!isClosing()) {
+      void within(exchange.span, () => answer(exchange));
+      return;
+    }
+    outgoing.setHeader('connection', 'close');
+    send(outgoing, failure(503, 'compute_ctl is shutting down'), exchange.id);
   };
+}
+
+/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but shall
+ *  not go on for ever. */
+function endSoon(incoming: IncomingMessage): void {
+  const cut = (): void => {
+    if (!incoming.complete) incoming.socket.destroy();
+  };
+  setTimeout(cut, restMs).unref();
 }
 
 function createHttpServer(
   limits: ServerLimits,
-  listener: RequestListener<typeof Incoming>,
+  listener: RequestListener,
   open: ReadonlySet<Exchange>,
   log: Log,
 ): Server {
@@ -139,7 +138,6 @@ function createHttpServer(
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: limits.checkMs,
       maxHeaderSize: maxHeaderBytes,
-      IncomingMessage: Incoming,
     },
     listener,
   );

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http';
+import { UnreadableRequest } from './extract.ts';
+
+/** What nearly every target looks like: nothing in it needs a closer look. */
+const plain = /^\/[\w/.-]*$/;
+/** The name or address of a host and its port.
+ *  @see https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2 */
+const hostName = /^[\w.~!$&'()*+,;=:[\]%-]*$/;
+
+export interface Target {
+  /** Still percent-encoded, without `.` and `..` as steps. */
+  readonly path: string;
+  /** With its question mark; empty without one. */
+  readonly query: string;
+}
+
+/** Takes the target of a request apart, also in its absolute form.
+ *  @throws UnreadableRequest `bad_request` */
+export function readTarget({ url = '', headers: { host = '' } }: IncomingMessage): Target {
+  const at = url.indexOf('?');
+  const [path, query] = at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at)];
+  if (hostName.test(host)) {
+    if (plain.test(path) && !path.includes('/.')) return { path, query };
+    // Put together, since two slashes at the beginning would pass for a host; a backslash would pass for a slash.
+    const whole = path.startsWith('/') ? `http://localhost${path}` : path;
+    if (!path.includes('\\') && URL.canParse(whole)) return { path: new URL(whole).pathname, query };
+  }
+  throw new UnreadableRequest('bad_request', 'malformed request target or host');
+}
