@@ -23,7 +23,9 @@ export function readTarget({ url = '', headers: { host = '' } }: IncomingMessage
     if (plain.test(path) && !path.includes('/.')) return { path, query };
     // Put together, since two slashes at the beginning would pass for a host; a backslash would pass for a slash.
     const whole = path.startsWith('/') ? `http://localhost${path}` : path;
-    if (!path.includes('\\') && URL.canParse(whole)) return { path: new URL(whole).pathname, query };
+    if (/^https?:\/\/[^\\]*$/i.test(whole) && URL.canParse(whole)) {
+      return { path: new URL(whole).pathname, query };
+    }
   }
   throw new UnreadableRequest('bad_request', 'malformed request target or host');
 }
