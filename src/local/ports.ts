@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Ports } from './state.ts';
 
+/** Below the range from which the system takes the ports of outgoing connections: one of those could be in the way. */
 const preferred: Ports = {
-  postgres: 55_432,
+  postgres: 25_432,
   externalHttp: 3080,
   internalHttp: 3081,
-  pageserver: 55_433,
-  safekeeper: 55_434,
-  controlPlane: 55_435,
+  pageserver: 25_433,
+  safekeeper: 25_434,
+  controlPlane: 25_435,
 };
 
 /** True when nobody listens on the port, on any address of this machine. */

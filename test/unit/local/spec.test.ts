@@ -8,7 +8,7 @@ import { parseControlPlane } from '../../../src/spec/parse.ts';
 import { resolveSpec, setting } from '../../../src/spec/resolve.ts';
 
 const ports = {
-  postgres: 55_432,
+  postgres: 25_432,
   externalHttp: 2,
   internalHttp: 3,
   pageserver: 4,
@@ -29,7 +29,7 @@ test('compute_ctl accepts what the local control plane answers, without a remark
     expect(resolved.tenantId).toBe(state.tenantId);
     expect(spec!.storage_auth_token?.reveal()).toBe(state.storageToken);
     expect(setting(spec!, 'synchronous_standby_names')).toBe('compute_local');
-    expect(setting(spec!, 'port')).toBe('55432');
+    expect(setting(spec!, 'port')).toBe('25432');
   } finally {
     rmSync(path, { recursive: true });
   }
