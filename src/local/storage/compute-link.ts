@@ -87,6 +87,21 @@ export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =
     );
   });
 
+/** Writes something as soon as the receiver has caught up, if that is within `limitMs`. What it said while it lagged
+ *  does not count, and it says it again when there is something new, or a second later: commits wait for that. */
+export const giveReceiverSomething = (server: Socket, limitMs: number, signal: AbortSignal): Promise<void> =>
+  withCompute(server, signal, async (pg) => {
+    const streaming = `select from pg_catalog.pg_stat_replication
+      where application_name = '${standbyName}' and state = 'streaming'`;
+    for (let waitedMs = 0; (await pg.query(streaming)).rowCount === 0; waitedMs += quickMs) {
+      if (waitedMs >= limitMs) return;
+      await sleep(quickMs, signal);
+    }
+    // Without waiting for the receiver itself.
+    await pg.query('set synchronous_commit = local');
+    await pg.query(`select pg_catalog.pg_logical_emit_message(true, '${standbyName}', '')`);
+  });
+
 export function withCompute<T>(
   server: Socket,
   signal: AbortSignal,

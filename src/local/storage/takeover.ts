@@ -17,7 +17,7 @@ import { fsyncPath, ownDir, writeDurable } from '../durable.ts';
 import type { Socket, Tools } from '../tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
-import { identify, isReady, slotName, withCompute } from './compute-link.ts';
+import { giveReceiverSomething, identify, isReady, slotName, withCompute } from './compute-link.ts';
 import { generationFile } from './files.ts';
 import { walDir } from './layout.ts';
 import { listSegments, segmentName } from './segments.ts';
@@ -43,6 +43,7 @@ export interface TakeoverOptions {
 
 const lookMs = 100;
 const retryMs = 2000;
+const receiverMs = 2000;
 
 /** Waits for promotions and makes the promoted replica the writer, until `signal` aborts. Never rejects. */
 export async function watchPromotions(options: TakeoverOptions, signal: AbortSignal): Promise<void> {
@@ -105,6 +106,10 @@ async function takeOver(
     onTaken(candidate);
     log.info({ name, base: timeline.base.number, generation }, 'the promoted replica is the primary');
   }, signal);
+  await giveReceiverSomething(server, receiverMs, signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    log.warn(`commits on the new primary may wait a second longer: ${inline(error)}`);
+  });
 }
 
 interface NewTimeline extends Pick<TakeoverOptions, 'timeline' | 'tools'> {
