@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
 import { Readable, pipeline } from 'node:stream';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import type { Exchange } from './exchange.ts';
 
 /** What goes back to the client. */
 export class Answer {
@@ -27,8 +27,10 @@ export const empty = (status: number, headers: Answer['headers'] = {}): Answer =
 /** The one shape of every failure. */
 export const failure = (status: number, message: string): Answer => json(status, { error: message });
 
-/** Sends an answer. A stream that fails on the way breaks the connection off; a client that leaves cancels it. */
-export function send(outgoing: ServerResponse, { status, body, headers }: Answer, id: string): void {
+/** Sends the answer of an exchange. A stream that fails on the way breaks the connection off; a client that leaves
+ *  cancels it. */
+export function send(exchange: Exchange, { status, body, headers }: Answer): void {
+  const { outgoing, id } = exchange;
   if (body === null || typeof body === 'string') {
     const length = body === null ? 0 : Buffer.byteLength(body);
     outgoing.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
@@ -36,11 +38,12 @@ export function send(outgoing: ServerResponse, { status, body, headers }: Answer
     return;
   }
   outgoing.writeHead(status, { ...headers, 'x-request-id': id });
-  if (outgoing.req.method !== 'HEAD') {
-    // Whoever made the stream says why it failed, and the log of the exchange that the client left.
-    pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing, () => {});
+  if (outgoing.req.method === 'HEAD') {
+    outgoing.end();
+    body.cancel().catch(() => {});
     return;
   }
-  outgoing.end();
-  body.cancel().catch(() => {});
+  const stream = Readable.fromWeb(body as NodeReadableStream);
+  stream.once('error', (error) => exchange.brokeOff(error));
+  pipeline(stream, outgoing, () => {});
 }

@@ -33,6 +33,7 @@ export class Exchange {
   readonly #startMs = monotonicMs();
   #child: Log | undefined;
   #left: AbortController | undefined;
+  #failure: Error | undefined;
 
   constructor(incoming: IncomingMessage, outgoing: ServerResponse, log: Log, quiet: boolean) {
     this.incoming = incoming;
@@ -61,14 +62,21 @@ export class Exchange {
     this.#log[reads ? 'debug' : this.#level]({ request_id: this.id }, this.#what);
   }
 
+  /** The rest of the answer cannot be had; unless the client has left before, it will see the connection break. */
+  brokeOff(error: Error): void {
+    this.#failure = error;
+  }
+
   /** To be called when the response is closed, sent or not. */
   end(): void {
     const { outgoing, id: request_id } = this;
     const latency = elapsedMs(this.#startMs);
     if (!outgoing.writableFinished) {
       this.#left?.abort();
-      this.#log[this.#level]({ request_id, latency }, `${this.#what}: client left before the answer`);
-      this.span?.end(new Error('the client left before the answer'));
+      const why = this.#failure === undefined ? 'client left before the answer' : 'the answer broke off';
+      const level = this.#failure === undefined ? this.#level : 'error';
+      this.#log[level]({ request_id, latency }, `${this.#what}: ${why}`);
+      this.span?.end(this.#failure ?? new Error(why));
       return;
     }
     const code = outgoing.statusCode;

@@ -91,7 +91,7 @@ function requestListener(
   const quiet = new Set(routes.filter((route) => route.quiet === true).map((route) => route.path));
   const answer = async (exchange: Exchange): Promise<void> => {
     try {
-      send(exchange.outgoing, await dispatch(exchange), exchange.id);
+      send(exchange, await dispatch(exchange));
     } catch (error) {
       // Such as a header passed on that Node refuses to send.
       exchange.log.error(`an answer could not be sent: ${inline(error)}`);
@@ -112,7 +112,7 @@ function requestListener(
       return;
     }
     outgoing.setHeader('connection', 'close');
-    send(outgoing, failure(503, 'compute_ctl is shutting down'), exchange.id);
+    send(exchange, failure(503, 'compute_ctl is shutting down'));
   };
 }
 

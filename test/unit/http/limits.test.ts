@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
-import { json } from '../../../src/http/answer.ts';
+import { Answer, json } from '../../../src/http/answer.ts';
 import { externalRoutes } from '../../../src/http/external.ts';
 import { route } from '../../../src/http/route.ts';
 import { startServer } from '../../../src/http/server.ts';
@@ -104,5 +104,37 @@ test('the signal of a handler fires when the client leaves', () => {
     await eventually('the handler knows', () => seen.left || undefined);
     expect(lines.join('')).toContain('client left before the answer');
     expect(lines.some((line) => line.includes('"level":50'))).toBe(false);
+  });
+});
+
+test('an answer that breaks off on the way is not taken for a whole one, nor the client blamed', () => {
+  const streaming = (path: string, last: (to: ReadableStreamDefaultController<Uint8Array>) => void) =>
+    route({
+      ...slow,
+      path,
+      handler: () => {
+        const parts = [() => 'first ', () => 'second'];
+        const body = new ReadableStream<Uint8Array>({
+          async pull(to) {
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            const part = parts.shift();
+            if (part === undefined) last(to);
+            else to.enqueue(Buffer.from(part()));
+          },
+        });
+        return new Answer(200, body, { 'content-type': 'text/plain' });
+      },
+    });
+  const whole = streaming('/whole', (to) => to.close());
+  const broken = streaming('/broken', (to) => to.error(new Error('no more')));
+  return withServer({ routes: [whole, broken] }, async ({ send, lines, server }) => {
+    expect(await send('GET', '/whole')).toMatchObject({ status: 200, body: 'first second' });
+    expect(await send('HEAD', '/whole')).toMatchObject({ status: 200, body: '' });
+    await expect(send('GET', '/broken')).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await eventually('the line', () =>
+      lines.some((line) => line.includes('GET /broken: the answer broke off')) ? true : undefined,
+    );
+    expect(lines.join('')).not.toContain('client left');
+    await server.close(1000);
   });
 });
