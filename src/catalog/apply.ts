@@ -10,7 +10,8 @@ import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
 import { run } from './run.ts';
-import { type CatalogLimits, closeSession, defaultLimits, openSession, passLock } from './session.ts';
+import { openMainSession } from './first-superuser.ts';
+import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -32,7 +33,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
     const startMs = monotonicMs();
-    const main = await openSession({ target: deps.target, limits, signal });
+    const main = await openMainSession({ target: deps.target, limits, signal }, deps.log);
     try {
       await lock(main, input);
       const observed = await lookInside(await observe(main, input), input, { ...deps, limits, signal });

@@ -1,0 +1,48 @@
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { ident, sql } from '../core/sql.ts';
+import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
+import { type SessionOptions, closeSession, openSession } from './session.ts';
+
+/** What the first superuser was called in the earliest clusters. */
+const firstName = 'zenith_admin';
+/** Wrong password, or no such role. */
+const refusals: readonly (string | null)[] = ['28P01', '28000'];
+
+/** Opens the main connection of a pass. On a cluster that was initialised with another superuser, and so does not know
+ *  ours, that one makes it first.
+ *  @throws ComputeError `sql` */
+export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
+  try {
+    return await openSession(options);
+  } catch (error) {
+    if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
+    await makeSuperuser(options, error);
+    log.warn(`made the superuser ${options.target.user}: this cluster only had ${firstName}`);
+    return openSession(options);
+  }
+}
+
+async function makeSuperuser(options: SessionOptions, refused: unknown): Promise<void> {
+  const { target } = options;
+  // Without the options of the connection string, which name the role that is missing.
+  const first = { ...options, target: { ...target, user: firstName, options: '' } };
+  const client = await openSession(first).catch((error: unknown) => {
+    options.signal.throwIfAborted();
+    // Where the other does not exist either, what counts is why ours was refused.
+    throw new ComputeError('sql', `broken ${target.user} credential`, {
+      cause: refusals.includes(sqlState(error)) ? refused : error,
+      hint: `neither ${target.user} nor ${firstName} can log in: look at pg_hba.conf and at the roles of the cluster`,
+    });
+  });
+  try {
+    const role = ident(target.user);
+    await client.query(sql`create role ${role} with login superuser`.reveal());
+    await client.query(sql`grant ${ident(firstName)} to ${role}`.reveal());
+    closeSession(client);
+  } catch (cause) {
+    destroyPg(client);
+    options.signal.throwIfAborted();
+    throw new ComputeError('sql', `apply_config setup ${target.user}`, { cause });
+  }
+}
