@@ -79,13 +79,22 @@ function laterRelease(version: number, cache: string): string | null {
   }
 }
 
-/** Debian's mirror, as this machine is set up to use it. */
+/** Debian's mirror, as this machine is set up to use it; apt knows it only once it has its lists. */
 function mirror(): string {
-  const format = ['--format', '$(ORIGIN) $(LABEL) $(REPO_URI)', 'Created-By: Packages'];
-  const lines = execFileSync('apt-get', ['indextargets', ...format], { encoding: 'utf8', timeout: limitMs });
-  const uri = /^Debian Debian (\S+)$/m.exec(lines)?.[1];
-  if (uri === undefined) throw new Error('apt knows no mirror of Debian');
-  return uri;
+  const known = (): string | undefined => {
+    const format = ['--format', '$(ORIGIN) $(LABEL) $(REPO_URI)', 'Created-By: Packages'];
+    const lines = execFileSync('apt-get', ['indextargets', ...format], {
+      encoding: 'utf8',
+      timeout: limitMs,
+    });
+    return /^Debian Debian (\S+)$/m.exec(lines)?.[1];
+  };
+  const uri = known();
+  if (uri !== undefined) return uri;
+  execFileSync('apt-get', ['-qq', 'update'], { stdio: 'pipe', timeout: limitMs });
+  const updated = known();
+  if (updated === undefined) throw new Error('apt knows no mirror of Debian');
+  return updated;
 }
 
 function apt(work: string, ...args: string[]): void {
