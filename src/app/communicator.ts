@@ -2,13 +2,13 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { ComputeError, inline } from '../core/errors.ts';
 
 export interface Proxied {
   readonly status: number;
   readonly contentType: string | null;
-  readonly body: ReadableStream<Uint8Array>;
+  readonly body: Readable;
 }
 
 const socketName = 'neon-communicator.socket';
@@ -21,10 +21,8 @@ const maxPathBytes = 100;
 export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
   const { path, release } = await reachable(join(resolve(pgdata), socketName));
   try {
-    const incoming = await get(path, signal);
-    const contentType = incoming.headers['content-type'] ?? null;
-    const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array>;
-    return { status: incoming.statusCode ?? 502, contentType, body };
+    const body = await get(path, signal);
+    return { status: body.statusCode ?? 502, contentType: body.headers['content-type'] ?? null, body };
   } finally {
     await release();
   }

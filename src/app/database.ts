@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Log } from '../core/log.ts';
 import { mustAcceptConnections } from './alive.ts';
 import { type Proxied, communicatorMetrics } from './communicator.ts';
@@ -15,7 +16,7 @@ export interface DatabaseApi {
   insights(signal: AbortSignal): Promise<string>;
   dbsAndRoles(signal: AbortSignal): Promise<DbsAndRoles>;
   /** SQL text; see `SchemaDumps`. */
-  schema(database: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
+  schema(database: string, signal: AbortSignal): Promise<Readable>;
   grant(grant: SchemaGrant, signal: AbortSignal): Promise<void>;
   installExtension(wanted: WantedExtension, signal: AbortSignal): Promise<void>;
   mustAcceptConnections(signal: AbortSignal): Promise<void>;

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -22,9 +22,9 @@ export class SchemaDumps {
   }
 
   /** Starts a dump; resolves when its first bytes are there. The stream fails when `pg_dump` does, and takes no more
-   *  from it than its reader takes; cancelling it, and `signal`, end the program.
+   *  from it than its reader takes; destroying it, and `signal`, end the program.
    *  @throws ComputeError `not_found` without such a database, `busy`, `internal` when `pg_dump` fails at once */
-  async dump(database: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async dump(database: string, signal: AbortSignal): Promise<Readable> {
     if (nameFault(database) !== null) throw noDatabase();
     if (this.#running >= limits.dumps) {
       throw new ComputeError('busy', `${limits.dumps} dumps are under way already`);
@@ -88,18 +88,29 @@ export class SchemaDumps {
     first: IteratorResult<Buffer>,
     chunks: AsyncIterator<Buffer>,
     kill: () => void,
-  ): ReadableStream<Uint8Array> {
+  ): Readable {
     let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(first);
-    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    const piece = async (): Promise<Buffer | null> => {
       const { done, value } = await (next ?? chunks.next());
       next = undefined;
-      if (done !== true) return controller.enqueue(value);
+      if (done !== true) return value;
       const { code, signal } = await child.closed;
-      if (code === 0) return controller.close();
+      if (code === 0 || stream.destroyed) return null;
       this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is broken off');
       throw failed();
     };
-    return new ReadableStream({ pull, cancel: kill }, { highWaterMark: 0 });
+    const stream = new Readable({
+      read: () =>
+        void piece().then(
+          (found) => stream.push(found),
+          (error: Error) => stream.destroy(error),
+        ),
+      destroy(error, done) {
+        kill();
+        done(error);
+      },
+    });
+    return stream;
   }
 }
 

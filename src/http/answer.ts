@@ -1,11 +1,10 @@
-import { Readable, pipeline } from 'node:stream';
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import { type Readable, pipeline } from 'node:stream';
 import type { Exchange } from './exchange.ts';
 
 /** What goes back to the client. */
 export class Answer {
   readonly status: number;
-  readonly body: string | ReadableStream<Uint8Array> | null;
+  readonly body: string | Readable | null;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(status: number, body: Answer['body'], headers: Answer['headers'] = {}) {
@@ -28,7 +27,7 @@ export const empty = (status: number, headers: Answer['headers'] = {}): Answer =
 export const failure = (status: number, message: string): Answer => json(status, { error: message });
 
 /** Sends the answer of an exchange. A stream that fails on the way breaks the connection off; a client that leaves
- *  cancels it. */
+ *  destroys it. */
 export function send(exchange: Exchange, { status, body, headers }: Answer): void {
   const { outgoing, id } = exchange;
   if (body === null || typeof body === 'string') {
@@ -40,10 +39,9 @@ export function send(exchange: Exchange, { status, body, headers }: Answer): voi
   outgoing.writeHead(status, { ...headers, 'x-request-id': id });
   if (outgoing.req.method === 'HEAD') {
     outgoing.end();
-    body.cancel().catch(() => {});
+    body.destroy();
     return;
   }
-  const stream = Readable.fromWeb(body as NodeReadableStream);
-  stream.once('error', (error) => exchange.brokeOff(error));
-  pipeline(stream, outgoing, () => {});
+  body.once('error', (error) => exchange.brokeOff(error));
+  pipeline(body, outgoing, () => {});
 }

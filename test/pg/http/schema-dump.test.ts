@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SchemaDumps } from '../../../src/app/schema-dump.ts';
@@ -46,8 +48,6 @@ function impostor(name: string, script: string): string {
   chmodSync(join(dir, 'pg_dump'), 0o755);
   return dir;
 }
-
-const text = (stream: ReadableStream<Uint8Array>): Promise<string> => new Response(stream).text();
 
 test('a schema comes whole, also of a database whose name could mean something else', async () => {
   const name = `host=x "q" 'a' 😀`;
@@ -103,7 +103,7 @@ test('only a few dumps run at a time, and one that is left makes room', async ()
   const leaving = new AbortController();
   const streams = await Promise.all([1, 2, 3, 4].map(() => all.dump('postgres', leaving.signal)));
   await expect(all.dump('postgres', signal)).rejects.toMatchObject({ code: 'busy' });
-  await streams[0]?.cancel();
+  streams[0]?.destroy();
   const next = await eventually('room', () => all.dump('postgres', leaving.signal).catch(() => undefined));
   leaving.abort();
   await expect(text(next)).rejects.toThrow('failed to execute pg_dump');
@@ -114,12 +114,12 @@ test('only a few dumps run at a time, and one that is left makes room', async ()
 test('a dump is taken no faster than it is read', async () => {
   const endless = impostor('endless', 'exec cat /dev/zero');
   const stream = await dumps(endless).dump('postgres', signal);
-  const reader = stream.getReader();
   const before = process.memoryUsage().rss;
-  await reader.read();
+  await once(stream, 'readable');
+  stream.read();
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
-  await reader.cancel();
+  stream.destroy();
 });
 
 test('a password of the connection string reaches pg_dump, and nobody else', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { communicatorMetrics } from '../../../src/app/communicator.ts';
 
@@ -47,7 +48,7 @@ test('status, content type and body pass through, other headers do not; long pat
       async (pgdata) => {
         const { status, contentType, body } = await communicatorMetrics(pgdata, signal);
         expect([status, contentType]).toEqual([203, 'application/text']);
-        expect(await new Response(body).text()).toBe('/autoscaling_metrics 1\n');
+        expect(await text(body)).toBe('/autoscaling_metrics 1\n');
       },
       extra,
     );

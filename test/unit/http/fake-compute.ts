@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { ComputeApi, StatusBody } from '../../../src/app/api.ts';
 import type { DatabaseApi } from '../../../src/app/database.ts';
 import { noLfc } from '../../../src/app/lfc.ts';
@@ -32,12 +33,12 @@ const waysTo: Partial<Record<Status, readonly Status[]>> = {
 export const fakeDatabase = (): { -readonly [K in keyof DatabaseApi]: DatabaseApi[K] } => ({
   insights: () => Promise.resolve('{"pg_stat_statements": []}'),
   dbsAndRoles: () => Promise.resolve({ roles: [], databases: [] }),
-  schema: () => Promise.resolve(new Blob(['-- nothing\n']).stream()),
+  schema: () => Promise.resolve(Readable.from(['-- nothing\n'])),
   grant: () => Promise.resolve(),
   installExtension: () => Promise.resolve(),
   mustAcceptConnections: () => Promise.resolve(),
   autoscalingMetrics: () =>
-    Promise.resolve({ status: 200, contentType: 'application/text', body: new Blob(['m 1\n']).stream() }),
+    Promise.resolve({ status: 200, contentType: 'application/text', body: Readable.from(['m 1\n']) }),
 });
 
 /** A compute that keeps the promises of ComputeApi without a Postgres. */

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { Answer, json } from '../../../src/http/answer.ts';
@@ -108,25 +109,21 @@ test('the signal of a handler fires when the client leaves', () => {
 });
 
 test('an answer that breaks off on the way is not taken for a whole one, nor the client blamed', () => {
-  const streaming = (path: string, last: (to: ReadableStreamDefaultController<Uint8Array>) => void) =>
+  async function* parts(failure?: Error): AsyncGenerator<string> {
+    for (const part of ['first ', 'second']) {
+      yield part;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    if (failure !== undefined) throw failure;
+  }
+  const streaming = (path: string, failure?: Error) =>
     route({
       ...slow,
       path,
-      handler: () => {
-        const parts = [() => 'first ', () => 'second'];
-        const body = new ReadableStream<Uint8Array>({
-          async pull(to) {
-            await new Promise((resolve) => setTimeout(resolve, 20));
-            const part = parts.shift();
-            if (part === undefined) last(to);
-            else to.enqueue(Buffer.from(part()));
-          },
-        });
-        return new Answer(200, body, { 'content-type': 'text/plain' });
-      },
+      handler: () => new Answer(200, Readable.from(parts(failure)), { 'content-type': 'text/plain' }),
     });
-  const whole = streaming('/whole', (to) => to.close());
-  const broken = streaming('/broken', (to) => to.error(new Error('no more')));
+  const whole = streaming('/whole');
+  const broken = streaming('/broken', new Error('no more'));
   return withServer({ routes: [whole, broken] }, async ({ send, lines, server }) => {
     expect(await send('GET', '/whole')).toMatchObject({ status: 200, body: 'first second' });
     expect(await send('HEAD', '/whole')).toMatchObject({ status: 200, body: '' });
