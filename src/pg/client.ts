@@ -26,8 +26,9 @@ export async function loadClient(): Promise<typeof PgClient> {
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
-  options.signal.throwIfAborted();
+  const ssl = target.tls === undefined ? false : await tlsOptions(target.tls, options.signal);
   const Client = await loadClient();
+  options.signal.throwIfAborted();
   const client = new Client({
     host: target.host,
     port: target.port,
@@ -37,7 +38,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    ssl: target.tls === undefined ? false : await tlsOptions(target.tls),
+    ssl,
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
   // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it.

@@ -15,7 +15,10 @@ export interface PgTls {
 }
 
 /** The same in the terms of Node. @throws ComputeError `tls` when the file of issuers cannot be read */
-export async function tlsOptions({ mode, serverName, rootCert }: PgTls): Promise<ConnectionOptions> {
+export async function tlsOptions(
+  { mode, serverName, rootCert }: PgTls,
+  signal: AbortSignal,
+): Promise<ConnectionOptions> {
   const { checkServerIdentity } = await import('node:tls');
   return {
     rejectUnauthorized: mode !== 'require',
@@ -23,14 +26,15 @@ export async function tlsOptions({ mode, serverName, rootCert }: PgTls): Promise
     checkServerIdentity: (_, certificate) =>
       mode === 'verify-full' ? checkServerIdentity(serverName, certificate) : undefined,
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
-    ...(rootCert === null ? {} : { ca: await readRoots(rootCert) }),
+    ...(rootCert === null ? {} : { ca: await readRoots(rootCert, signal) }),
   };
 }
 
-async function readRoots(path: string): Promise<Buffer> {
+async function readRoots(path: string, signal: AbortSignal): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readFile(path, { signal });
   } catch (cause) {
+    signal.throwIfAborted();
     const hint =
       'sslrootcert names a PEM file with the issuers to trust; sslrootcert=system trusts those of Node';
     throw new ComputeError('tls', `cannot read the trusted issuers in ${path}`, { cause, hint });
