@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sleep } from '../../core/clock.ts';
+import { monotonicMs, sleep } from '../../core/clock.ts';
 import { isAbort } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
@@ -93,8 +93,9 @@ export const giveReceiverSomething = (server: Socket, limitMs: number, signal: A
   withCompute(server, signal, async (pg) => {
     const streaming = `select from pg_catalog.pg_stat_replication
       where application_name = '${standbyName}' and state = 'streaming'`;
-    for (let waitedMs = 0; (await pg.query(streaming)).rowCount === 0; waitedMs += quickMs) {
-      if (waitedMs >= limitMs) return;
+    const endMs = monotonicMs() + limitMs;
+    while ((await pg.query(streaming)).rowCount === 0) {
+      if (monotonicMs() > endMs) return;
       await sleep(quickMs, signal);
     }
     // Without waiting for the receiver itself.
