@@ -13,11 +13,14 @@ import type { PgTarget } from '../src/pg/target.ts';
 import { processesIn, rig } from '../test/support/compute.ts';
 
 /** `npm run bench:idle -- --seconds 1800`: what a compute that nobody uses costs. First the checks of as long a time as fast as
- *  they go, with the heap weighed before and after; then the built program in real time. Exits 1 when an aim is missed. */
+ *  they go, with the heap weighed before and after; then the built program in real time. Exits 1 when an aim is missed.
+ *  CI runs it for half a minute. */
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '1800' } } });
 const seconds = Number(values.seconds);
 const aims = { cpuPercent: 0.5, heapKilobytes: 512, rssMegabytes: 8 };
 const settleMs = 10_000;
+/** From here on processor time is judged, too. */
+const longEnoughSeconds = 300;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const missed: string[] = [];
@@ -146,7 +149,9 @@ try {
   }
   const ns = (performance.now() - startMs) * 1e6;
   console.log(`idle for ${seconds} s`);
-  tell('processor, compute_ctl', ((processorNs(pid) - own) / ns) * 100, '% of a core', aims.cpuPercent);
+  // A short run is a check that nothing grows; how busy the machine is besides decides too much of the rest.
+  const aim = seconds < longEnoughSeconds ? undefined : aims.cpuPercent;
+  tell('processor, compute_ctl', ((processorNs(pid) - own) / ns) * 100, '% of a core', aim);
   tell('processor, Postgres', ((postgresNs() - postgres) / ns) * 100, '% of a core');
   tell('resident memory at the end', rssMegabytes(pid), 'MB');
   tell('growth of resident memory', highest.last - highest.first, 'MB', aims.rssMegabytes);
