@@ -1,7 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { withPg } from '../../src/pg/client.ts';
-import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig, targetOf } from '../support/local.ts';
+import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
 import { defaultPostgres, installedPostgres } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 
@@ -10,15 +8,6 @@ afterEach(async () => {
   await it.command('stop');
   await it.clean();
 }, 60_000);
-
-const options = {
-  applicationName: 'test',
-  connectMs: 2000,
-  queryMs: 20_000,
-  signal: new AbortController().signal,
-};
-const query = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
-  withPg(to, options, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
 
 const others = installedPostgres().filter(({ major }) => major !== defaultPostgres().major);
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
+import { type PgClient, connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig, targetOf } from '../support/local.ts';
+import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 
 let it: LocalRig;
@@ -22,9 +22,6 @@ const options = {
   queryMs: 20_000,
   signal: new AbortController().signal,
 };
-
-const query = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
-  withPg(to, options, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
 
 const main = async (): Promise<PgTarget> => targetOf((await it.command('url')).stdout.trim());
 

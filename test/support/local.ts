@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../../src/core/secret.ts';
+import { withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { killAllOf, processesIn } from './compute.ts';
 import type { Installed } from './postgres-versions.ts';
@@ -19,6 +20,17 @@ export function targetOf(text: string): PgTarget {
   const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
   return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
 }
+
+const session = {
+  applicationName: 'test',
+  connectMs: 2000,
+  queryMs: 20_000,
+  signal: new AbortController().signal,
+};
+
+/** Runs a statement on a connection of its own. */
+export const queryLocal = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
+  withPg(to, session, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
 
 export interface LocalRig {
   readonly dir: string;
