@@ -9,12 +9,12 @@ export interface CuttingProxy {
   close(): Promise<void>;
 }
 
-/** A TCP proxy in front of a server that cuts all connections at the `at`-th query: before the server sees it, or after
- *  it went through, as the answer comes back. Or it calls a function that crashes the server, right after the query. */
+/** A TCP proxy in front of a server that cuts all connections at the `at`-th query: before the server sees it, or
+ *  after it went through, as the answer comes back. */
 export async function cuttingProxy(
   serverPort: number,
   at: number,
-  when: 'before' | 'after' | (() => void),
+  when: 'before' | 'after',
 ): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let seen = 0;
@@ -38,13 +38,9 @@ export async function cuttingProxy(
       if (data[0] === 0x51 || data[0] === 0x50) {
         seen++;
         if (seen === at && when === 'before') return cutAll();
-        if (seen === at && when === 'after') armed = true;
+        if (seen === at) armed = true;
       }
       upstream.write(data);
-      if (typeof when === 'function' && seen === at && !cut) {
-        cut = true;
-        when();
-      }
       return undefined;
     });
     upstream.on('data', (data) => {
