@@ -3,13 +3,16 @@ import { migrationsForTests } from './scripts/migrations-plugin.mjs';
 
 /** Unit tests share one process (they are pure and quick); tests with a real Postgres and with the built
  *  program run file by file on few workers, because they start servers and the machines have two cores. */
+/** Of `expect.poll`; its default of one second is too tight for a machine that does other things. */
+const patient = { poll: { timeout: 30_000 } };
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
         plugins: [migrationsForTests],
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 10_000 },
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 20_000, expect: patient },
       },
       {
         plugins: [migrationsForTests],
@@ -19,6 +22,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
+          expect: patient,
         },
       },
       {
@@ -28,6 +32,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          expect: patient,
         },
       },
     ],

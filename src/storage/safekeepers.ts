@@ -14,12 +14,13 @@ export interface SafekeeperContext {
   readonly timelineId: string;
   /** Sent when a safekeeper asks for it. */
   readonly token: Secret | null;
+  /** Milliseconds for each safekeeper, for name resolution, connect, authentication and answer together. */
+  readonly answerMs?: number;
 }
 
-/** Per safekeeper, for name resolution, connect, authentication and answer together. */
-const answerMs = 100;
+const defaultAnswerMs = 100;
 
-/** Asks all safekeepers at once where the timeline stands, and judges what they say within 100 ms. It is a few
+/** Asks all safekeepers at once where the timeline stands, and judges what they say within the limit. It is a few
  *  milliseconds where everybody answers. Never rejects but by an abort: trouble is a verdict.
  *  @returns `checkMs`: how long it took, in whole milliseconds */
 export async function checkSafekeepers(
@@ -45,15 +46,17 @@ export async function checkSafekeepers(
 }
 
 async function ask(entry: string, context: SafekeeperContext, signal: AbortSignal): Promise<Answer> {
+  const { answerMs = defaultAnswerMs } = context;
   try {
     const target = safekeeperTarget(entry, context);
-    return await withDeadline('the answer', answerMs, signal, (inTime) => timelineStatus(target, inTime));
+    const status = (inTime: AbortSignal): Promise<Answer> => timelineStatus(target, answerMs, inTime);
+    return await withDeadline('the answer', answerMs, signal, status);
   } catch (error) {
     return { kind: 'failed', reason: `safekeeper ${entry}: ${inline(error)}` };
   }
 }
 
-async function timelineStatus(target: PgTarget, signal: AbortSignal): Promise<Answer> {
+async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortSignal): Promise<Answer> {
   const options = { applicationName: 'compute_ctl', connectMs: answerMs, queryMs: answerMs, signal };
   const client = await connectPg(target, options);
   try {

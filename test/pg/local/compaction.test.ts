@@ -30,7 +30,7 @@ test('a new base of the running compute replaces the old one and the WAL before 
     const compute = await local.startCompute();
     await compute.query('create table t (n int, pad text)');
     await compute.query(fill(1, 30_000));
-    await expect.poll(() => storage.timeline.base.number, { timeout: 30_000 }).toBe(2);
+    await expect.poll(() => storage.timeline.base.number).toBe(2);
     await compute.query(fill(30_001, 40_000));
     const { dir, base } = storage.timeline;
     expect(bases(dir)).toEqual(['2']);

@@ -32,7 +32,7 @@ test('a commit waits while the storage is away and succeeds when it is back', as
     await storage.close();
     let done = false;
     const insert = compute.query('insert into t values (1)').then(() => (done = true));
-    await expect.poll(() => compute.query(waiting), { timeout: 10_000 }).toEqual([{ n: 1 }]);
+    await expect.poll(() => compute.query(waiting)).toEqual([{ n: 1 }]);
     expect(done).toBe(false);
     storage = await local.serve();
     await insert;
@@ -79,8 +79,8 @@ test('a second compute shuts the first one out, which can commit nothing any mor
       () => (acknowledged = true),
       () => {},
     );
-    await expect.poll(() => old.query(waiting), { timeout: 10_000 }).toEqual([{ n: 1 }]);
-    await expect.poll(() => local.log(), { timeout: 10_000 }).toContain('the compute is fenced');
+    await expect.poll(() => old.query(waiting)).toEqual([{ n: 1 }]);
+    await expect.poll(() => local.log()).toContain('the compute is fenced');
     expect(acknowledged).toBe(false);
     expect(storage.timeline.receiver.attached).toBeNull();
     await old.kill('SIGKILL');
@@ -103,7 +103,7 @@ test('a copy for a replica or for a person takes nothing away from the running c
 test('a server that was not made from the storage is not received from', async () => {
   await withStorage(async ({ local, storage }) => {
     await local.startCompute('copy', 'static');
-    await expect.poll(() => local.log(), { timeout: 10_000 }).toContain('it is not made by this storage');
+    await expect.poll(() => local.log()).toContain('it is not made by this storage');
     expect(storage.timeline.receiver.attached).toBeNull();
   });
 });
@@ -113,7 +113,7 @@ test('another database system at the socket is refused', async () => {
     const conf = `port=${local.state.ports.postgres}\nunix_socket_directories='${local.dir.run}'\n`;
     const cluster = await startCluster({ conf });
     try {
-      await expect.poll(() => local.log(), { timeout: 10_000 }).toContain('is another database system');
+      await expect.poll(() => local.log()).toContain('is another database system');
       expect(storage.timeline.receiver.attached).toBeNull();
     } finally {
       await cluster.stop();
@@ -136,7 +136,7 @@ test('WAL that was damaged on disk is not overwritten by a compute that could no
     const content = readFileSync(first?.path ?? '');
     writeFileSync(first?.path ?? '', content.fill(0, 300_000, 310_000));
     await local.startCompute('short', 'unattached');
-    await expect.poll(() => local.log(), { timeout: 10_000 }).toContain('not overwriting them');
+    await expect.poll(() => local.log()).toContain('not overwriting them');
     expect(storage.timeline.receiver.attached).toBeNull();
   });
 });

@@ -45,7 +45,7 @@ test('the end of the received WAL is where Postgres says it has flushed to, foll
               (end) => end === row?.['lsn'],
             );
           },
-          { message: what, timeout: 10_000 },
+          { message: what },
         )
         .toEqual([true, true]);
     }
@@ -71,7 +71,7 @@ test('an unfinished record is cut off, and what a new compute writes over it is 
     const next = await local.startCompute();
     await next.query('insert into t values (2)');
     const [row] = await next.query(flushed);
-    await expect.poll(() => formatLsn(cut.find() ?? (0n as Lsn)), { timeout: 10_000 }).toBe(row?.['lsn']);
+    await expect.poll(() => formatLsn(cut.find() ?? (0n as Lsn))).toBe(row?.['lsn']);
     const fresh = new WalEnd(storage.timeline.dir.wal, megabyte, storage.timeline.base.startLsn);
     expect(fresh.find()).toBe(cut.find());
     await next.kill('SIGKILL');

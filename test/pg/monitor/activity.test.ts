@@ -59,8 +59,7 @@ test('an idle session was active when its state changed; a busy one, or one in a
     expect((await look()).busy).toBe(1);
     await pg.query('rollback');
     const slow = pg.query('select pg_sleep(1)');
-    await pause(100);
-    expect((await look()).busy).toBe(1);
+    await seen('the session at work', async () => (await look()).busy === 1);
     await slow;
   }));
 

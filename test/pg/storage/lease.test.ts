@@ -113,7 +113,7 @@ test('it goes on after failures and refusals, and follows a move at once', async
     },
     stop.signal,
   ).catch((error: unknown) => error);
-  await expect.poll(() => outcomes, { timeout: 10_000 }).toEqual(['failed', 'failed']);
+  await expect.poll(() => outcomes).toEqual(['failed', 'failed']);
   move(info([refusing.url]));
   await expect.poll(() => outcomes).toEqual(['failed', 'failed', 'refused']);
   move(info([good.url]));

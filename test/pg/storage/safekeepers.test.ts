@@ -24,8 +24,12 @@ async function addresses(scripts: readonly (SafekeeperScript | 'down')[]): Promi
   );
 }
 
+/** More than the 100 ms of production: what is late and what is not must not hang on the load of the machine. */
+const answerMs = 600;
+const lateMs = 1500;
+
 const ask = (safekeepers: readonly string[], token: Secret | null = null) =>
-  checkSafekeepers({ safekeepers, tenantId: 't', timelineId: 'l', token }, never);
+  checkSafekeepers({ safekeepers, tenantId: 't', timelineId: 'l', token, answerMs }, never);
 
 afterEach(async () => {
   await Promise.all(fakes.splice(0).map((fake) => fake.stop()));
@@ -38,8 +42,8 @@ describe('over real sockets', () => {
     ['one is silent', [{ ...good, fault: 'silent' }, good, good], true],
     ['one is silent before the log-in', [{ ...good, fault: 'silent-login' }, good, good], true],
     ['one answers after 30 ms, with more WAL', [{ flush: Y, commit: X, delayMs: 30 }, good, good], false],
-    ['one answers too late, with more WAL', [{ flush: Y, commit: X, delayMs: 400 }, good, good], true],
-    ['one is down and one too late', ['down', good, { ...good, delayMs: 400 }], false],
+    ['one answers too late, with more WAL', [{ flush: Y, commit: X, delayMs: lateMs }, good, good], true],
+    ['one is down and one too late', ['down', good, { ...good, delayMs: lateMs }], false],
     ['one does not know the timeline', [good, { fault: 'unknown' }, good], true],
     ['nobody knows the timeline', [{ fault: 'unknown' }, { fault: 'unknown' }, { fault: 'unknown' }], false],
     ['all are empty', [{}, {}, {}], true],
@@ -56,7 +60,7 @@ describe('over real sockets', () => {
   ])('%s', async (_, scripts, synced) => {
     const { verdict, checkMs } = await ask(await addresses(scripts));
     expect(Object.keys(verdict)).toEqual([synced ? 'synced' : 'unknown']);
-    expect(checkMs).toBeLessThan(2000);
+    expect(checkMs).toBeLessThan(lateMs);
   });
 });
 
@@ -121,6 +125,7 @@ describe('postgres --sync-safekeepers', () => {
       tenantId: 't',
       timelineId: 'l',
       token: new Secret('secret'),
+      answerMs,
       ...more,
     };
   }
