@@ -12,7 +12,13 @@ export default defineConfig({
     projects: [
       {
         plugins: [migrationsForTests],
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, testTimeout: 20_000, expect: patient },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          isolate: false,
+          testTimeout: 20_000,
+          expect: patient,
+        },
       },
       {
         plugins: [migrationsForTests],

@@ -59,7 +59,7 @@ export class SchemaDumps {
       args: [
         '--schema-only',
         '--host',
-        target.host,
+        target.tls?.serverName ?? target.host,
         '--port',
         String(target.port),
         '--username',
@@ -114,7 +114,8 @@ export class SchemaDumps {
   }
 }
 
-/** The password by its variable, the name where nothing in it has a meaning, and our settings for the session. */
+/** The password by its variable, the name where nothing in it has a meaning, and our settings for the session: encrypted
+ *  just as our own connections are. */
 function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: string): NodeJS.ProcessEnv {
   const own = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'LC_ALL');
   return {
@@ -124,7 +125,21 @@ function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: str
     PGAPPNAME: 'compute_ctl:get_database_schema',
     PGCONNECT_TIMEOUT: '10',
     LC_MESSAGES: 'C',
+    ...encryption(target),
     ...(target.password === null ? {} : { PGPASSWORD: target.password.reveal() }),
+  };
+}
+
+function encryption({ tls, host }: PgTarget): NodeJS.ProcessEnv {
+  if (tls === undefined) return { PGSSLMODE: 'disable' };
+  const { mode, serverName, rootCert } = tls;
+  return {
+    PGSSLMODE: mode,
+    // The host is the name in the certificate, wherever it is.
+    ...(serverName === host ? {} : { PGHOSTADDR: host }),
+    ...(rootCert === null ? {} : { PGSSLROOTCERT: rootCert }),
+    // libpq takes the issuers of the system, since 16, only with the name.
+    ...(rootCert === null && mode === 'verify-full' ? { PGSSLROOTCERT: 'system' } : {}),
   };
 }
 

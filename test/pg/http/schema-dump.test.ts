@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseLibpqUrl } from '../../../src/config/connstr.ts';
 import { SchemaDumps } from '../../../src/app/schema-dump.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { osUser } from '../../support/postgres-versions.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/program.ts';
+import { makeCertificate } from '../../support/tls.ts';
 
 const { signal } = new AbortController();
 const lines: string[] = [];
@@ -128,4 +130,28 @@ test('a password of the connection string reaches pg_dump, and nobody else', asy
   expect(dump).toContain('hunter2 postgres unset --schema-only');
   expect(dump.slice(8)).not.toContain('hunter2');
   expect(lines.join('')).not.toContain('hunter2');
+});
+
+test('a dump is encrypted just as the connection string asks, and held to the same certificate', async () => {
+  const [good, other] = ['localhost', 'elsewhere'].map((name) => makeCertificate(home, name));
+  const conf = `ssl=on\nssl_cert_file='${good?.certFile}'\nssl_key_file='${good?.keyFile}'`;
+  const secure = await startCluster({ conf });
+  try {
+    writeFileSync(join(secure.dataDir, 'pg_hba.conf'), 'hostssl all all 127.0.0.1/32 trust\n');
+    secure.postmaster.kill('SIGHUP');
+    const dumped = (parameters: string): Promise<string> => {
+      const { tls } = parseLibpqUrl(`host=localhost ${parameters}`);
+      const where = { host: '127.0.0.1', port: secure.port };
+      return dumps(undefined, { ...where, ...(tls && { tls }) })
+        .dump('postgres', signal)
+        .then(text, ({ message }: Error) => message);
+    };
+    const whole = expect.stringContaining('database dump complete') as string;
+    await eventually('only TLS', async () => !(await dumped('')).includes('complete') || undefined);
+    expect(await dumped('sslmode=require')).toEqual(whole);
+    expect(await dumped(`sslmode=verify-full sslrootcert=${good?.certFile}`)).toEqual(whole);
+    expect(await dumped(`sslmode=verify-full sslrootcert=${other?.certFile}`)).not.toEqual(whole);
+  } finally {
+    await secure.stop();
+  }
 });

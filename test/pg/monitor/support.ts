@@ -21,8 +21,8 @@ export const figure = (what: string, value: number | string): void =>
 export const brisk = {
   activityMs: 100,
   freshMs: 150,
-  connectMs: 700,
-  queryMs: 500,
+  connectMs: 1500,
+  queryMs: 1200,
   retryMs: 50,
   retryMaxMs: 200,
 };
@@ -66,7 +66,7 @@ export async function watched(
 export const seen = (
   what: string,
   probe: () => boolean | Promise<boolean>,
-  limitMs = 10_000,
+  limitMs = 30_000,
 ): Promise<true> => eventually(what, async () => ((await probe()) ? (true as const) : undefined), limitMs);
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
