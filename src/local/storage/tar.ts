@@ -20,6 +20,8 @@ export async function* writeTar(
   const write = (entry: TarEntry): Promise<void> =>
     new Promise((resolve, reject) => {
       const sink = tar.entry(header(entry), (error) => (error instanceof Error ? reject(error) : resolve()));
+      // Told by the callback; without a listener the same error would end the process.
+      sink.on('error', () => {});
       if (entry.content === null) return;
       if (Buffer.isBuffer(entry.content)) sink.end(entry.content);
       else copy(entry.content.chunks, sink).catch(reject);
