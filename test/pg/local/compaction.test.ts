@@ -77,6 +77,31 @@ test('a base that is taken while another compute gets the data is thrown away', 
   });
 });
 
+test('a pg_basebackup that dies in the middle of a file leaves the old base, and the storage alive', async () => {
+  await withStorage(async ({ local, storage }) => {
+    const compute = await local.startCompute();
+    await compute.query('create table t (n int, pad text)');
+    await compute.query(fill(1, 1000));
+    const { postgres } = local.tools;
+    // In the middle of different files, one large and one small, and in a header.
+    for (const bytes of [300, 100_000, 3_000_000, 9_000_100]) {
+      const cut = join(local.dir.run, `pg_basebackup-${bytes}`);
+      const script = `#!/bin/bash\nset -o pipefail\n${postgres.sibling('pg_basebackup')} "$@" | head -c ${bytes}\n`;
+      writeFileSync(cut, script, { mode: 0o755 });
+      const sibling = (name: string): string => (name === 'pg_basebackup' ? cut : postgres.sibling(name));
+      const tools = { ...local.tools, postgres: { ...postgres, sibling } };
+      await expect(compact({ ...optionsFor(local, storage), tools }, never)).rejects.toThrow(
+        'pg_basebackup failed',
+      );
+      expect(bases(storage.timeline.dir)).toEqual(['1']);
+    }
+    await compact(optionsFor(local, storage), never);
+    await compute.kill('SIGKILL');
+    const next = await local.startCompute();
+    expect(await next.query(sum)).toEqual(expected(1000));
+  });
+});
+
 test('without a compute there is nothing to take a base from', async () => {
   await withStorage(async ({ local, storage }) => {
     await expect(compact(optionsFor(local, storage), never)).rejects.toThrow('none is attached');
