@@ -26,15 +26,27 @@ export function scratchDir(prefix: string): string {
   return dir;
 }
 
-/** A loopback port that nobody listened on a moment ago. */
+const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % 4;
+const portsEach = 3000;
+let lastPort = Math.floor(Math.random() * portsEach);
+
+/** A loopback port that nobody listens on and nobody is given: below those that the system hands out, in a range of
+ *  this worker's own, and not one that was returned shortly before. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (let tries = 0; tries < portsEach; tries++) {
+    lastPort = (lastPort + 1) % portsEach;
+    const port = 12_000 + worker * portsEach + lastPort;
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+  throw new Error('no port is free');
 }
 
 const asOsUser = osUser ?? {};
