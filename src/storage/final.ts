@@ -23,6 +23,9 @@ const finalCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused', 't
 
 /** What Node says of a certificate that is no good, and the driver of a server that has none. */
 const untrusted = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_)/;
+/** The same over gRPC, which passes on no more than the words of OpenSSL and Node. */
+const untrustedByGrpc =
+  /Last error: .*(?:self-signed certificate|certificate has expired|certificate is not yet valid|issuer certificate|verify the first certificate|does not match certificate's altnames)/;
 const noTls = 'The server does not support SSL connections';
 
 /** False when a retry is no use: wrong address, credentials or names, a hostile archive, a full disk.
@@ -30,8 +33,10 @@ const noTls = 'The server does not support SSL connections';
 export function mayHeal(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof FinalError) return false;
-    if (current instanceof GrpcError && finalStatuses.has(current.status)) return false;
     const { code, message } = current as Error & { code?: unknown };
+    if (current instanceof GrpcError) {
+      if (finalStatuses.has(current.status) || untrustedByGrpc.test(message)) return false;
+    }
     if (message === noTls) return false;
     if (typeof code !== 'string') continue;
     if (current instanceof ComputeError ? finalCodes.has(code) : code.startsWith('28')) return false;

@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createServer } from 'node:tls';
 import grpc from '@grpc/grpc-js';
 import { afterAll, expect, test, vi } from 'vitest';
 import { startFakeGrpc } from '../../support/fake-grpc.ts';
 import { makeTarball } from '../../support/fake-storage.ts';
 import { BackupFixture, complete, failureOf, fetchBackup } from '../../support/fake-storage-backup.ts';
+import { makeCertificate } from '../../support/tls.ts';
 
 // The library reads where its roots are when it is loaded, which the imports above do.
 const roots = vi.hoisted(() => {
@@ -46,4 +50,35 @@ test('grpcs:// is TLS with a certificate that must be good for the name', async 
     fake.stop();
     await fixture.stop();
   }
+});
+
+test('a certificate that is not trusted, or of another name, is not asked for again', async () => {
+  const other = makeCertificate(home, 'elsewhere');
+  const fixture = new BackupFixture();
+  for (const [{ keyFile, certFile }, why] of [
+    [other, 'self-signed certificate'],
+    [{ keyFile: key, certFile: cert }, "does not match certificate's altnames"],
+  ] as const) {
+    let connections = 0;
+    const server = createServer({
+      key: readFileSync(keyFile),
+      cert: readFileSync(certFile),
+      ALPNProtocols: ['h2'],
+    })
+      .on('connection', () => connections++)
+      .on('tlsClientError', () => {})
+      .listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      const asking = fixture.context([`grpcs://127.0.0.1:${port}`], {
+        limits: { connectMs: 5000, retries: 10 },
+      });
+      expect(await failureOf(asking)).toContain(why);
+      expect(connections).toBe(1);
+    } finally {
+      server.close();
+    }
+  }
+  await fixture.stop();
 });
