@@ -1,9 +1,10 @@
 // What CI runs: checks, build, unit tests, tests with real servers, tests of the built programs. Ends with one line of figures.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { checks, failedChecks } from './check.mjs';
 import { run } from './run.mjs';
+import { reportVariable } from './test-report.mjs';
 
 const scratch = mkdtempSync(join(tmpdir(), 'compute-ctl-test-'));
 const total = { passed: 0, skipped: 0 };
@@ -33,42 +34,18 @@ function passed(name, script) {
 }
 
 function count(project) {
-  const report = join(scratch, `${project}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const clean = run('node_modules/.bin/vitest', [
-    'run',
-    '--project',
-    project,
-    '--passWithNoTests',
-    ...reporters,
-  ]);
-  let result;
-  try {
-    result = JSON.parse(readFileSync(report, 'utf8'));
-  } catch {
+  const report = join(scratch, project);
+  const reporters = ['--reporter=default', '--reporter=./scripts/test-report.mjs'];
+  const vitest = ['run', '--project', project, '--passWithNoTests', ...reporters];
+  const env = { ...process.env, [reportVariable]: report };
+  const clean = run('node_modules/.bin/vitest', vitest, { env });
+  if (!existsSync(report)) {
     failures.push(`${project}: the run left no report`);
     return;
   }
-  total.passed += result.numPassedTests;
-  total.skipped += result.numPendingTests + result.numTodoTests;
-  const told = failures.length;
-  for (const file of result.testResults) {
-    const tests = file.assertionResults.filter((test) => test.status === 'failed');
-    for (const test of tests) {
-      failures.push(`${relative('.', file.name)}: ${test.fullName}\n${indented(test.failureMessages)}`);
-    }
-    // A file that breaks off before its tests, or in its hooks, has none that failed.
-    if (file.status === 'failed' && tests.length === 0) {
-      failures.push(`${relative('.', file.name)}\n${indented([file.message])}`);
-    }
-  }
-  if (!clean && failures.length === told) failures.push(`${project}: an error outside any test`);
-}
-
-function indented(messages) {
-  const lines = messages.flatMap((message) => message.split('\n'));
-  return lines
-    .slice(0, 20)
-    .map((line) => `  ${line}`)
-    .join('\n');
+  const found = JSON.parse(readFileSync(report, 'utf8'));
+  total.passed += found.passed;
+  total.skipped += found.skipped;
+  failures.push(...found.failures);
+  if (!clean && found.failures.length === 0) failures.push(`${project}: Vitest ended with an error`);
 }
