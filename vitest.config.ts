@@ -1,11 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { migrationsForTests } from './scripts/migrations-plugin.mjs';
 
-/** Unit tests share one process (they are pure and quick); tests with a real Postgres and with the built
- *  program run file by file on few workers, because they start servers and the machines have two cores. */
 /** Of `expect.poll`; its default of one second is too tight for a machine that does other things. */
 const patient = { poll: { timeout: 30_000 } };
 
+/** Unit tests share one process (they are pure and quick); tests with a real Postgres and with the built
+ *  program run file by file on few workers, because they start servers and the machines have two cores. */
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
@@ -16,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           isolate: false,
-          testTimeout: 20_000,
+          testTimeout: 10_000,
           expect: patient,
         },
       },
@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],
-          testTimeout: 180_000,
+          testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
           expect: patient,

@@ -151,7 +151,7 @@ test('a replica, a running subscription and an autovacuum worker are activity; t
     run(cluster.target, `alter system set autovacuum = ${value}`, 'select pg_reload_conf()');
   try {
     await autovacuum('on');
-    await seen('autovacuum', async () => (await look()).autovacuum > 0, 60_000);
+    await seen('autovacuum', async () => (await look()).autovacuum > 0, 20_000);
   } finally {
     await autovacuum('off');
     await run(

@@ -64,6 +64,16 @@ describe('over real sockets', () => {
   });
 });
 
+test('left to itself it waits 100 ms for each', async () => {
+  const safekeepers = await addresses([{ ...good, fault: 'silent' }]);
+  const context = { safekeepers, tenantId: 't', timelineId: 'l', token: null };
+  const { verdict, checkMs } = await checkSafekeepers(context, never);
+  expect(verdict).toEqual({
+    unknown: expect.stringContaining('the answer took longer than 100 ms') as string,
+  });
+  expect(checkMs).toBeGreaterThanOrEqual(99);
+});
+
 test('the token is sent when it is asked for, with the ids in the options', async () => {
   const [address = ''] = await addresses([{ ...good, token: 'secret' }]);
   expect((await ask([address], new Secret('secret'))).verdict).toHaveProperty('synced');

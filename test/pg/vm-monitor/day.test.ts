@@ -123,7 +123,7 @@ test('a day: growth, pressure, refusal, downscale, a lost database connection, r
   expect(await metrics.render()).toContain('compute_ctl_vm_monitor_connections_total 2');
 });
 
-test('pressure becomes a request at once, again and again', async () => {
+test('pressure becomes a request within 700 ms', async () => {
   resizing = false;
   hierarchy.total(4 * gib);
   hierarchy.use(gib);
@@ -137,12 +137,12 @@ test('pressure becomes a request at once, again and again', async () => {
   await agent.close();
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   const medianMs = sorted[sorted.length >> 1] ?? Infinity;
-  // The agent wants it within 700 ms. How far below that it is depends on what else the machine does.
   figure('pressure to UpscaleRequest, median ms', medianMs);
-  expect(medianMs).toBeLessThan(1500);
+  // Half of them: single ones depend on what else the machine does.
+  expect(medianMs).toBeLessThan(700);
 });
 
-test('while Postgres hangs, health checks are answered and a change of size fails in time', async () => {
+test('while Postgres hangs, health checks are answered at once and a change of size fails in time', async () => {
   resizing = true;
   hierarchy.use(gib);
   const agent = await Agent.connect(monitor.port);
@@ -160,7 +160,7 @@ test('while Postgres hangs, health checks are answered and a change of size fail
     const checked = async (): Promise<void> => {
       const startMs = performance.now();
       await agent.healthCheck();
-      expect(performance.now() - startMs).toBeLessThan(3000);
+      expect(performance.now() - startMs).toBeLessThan(1000);
     };
     await Promise.all([
       expect(agent.upscaled(5 * gib)).rejects.toThrow('InternalError: failed to handle upscale'),
