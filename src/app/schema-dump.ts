@@ -133,13 +133,13 @@ function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: str
 function encryption({ tls, host }: PgTarget): NodeJS.ProcessEnv {
   if (tls === undefined) return { PGSSLMODE: 'disable' };
   const { mode, serverName, rootCert } = tls;
+  // libpq takes the issuers of the system, since 16, only with the name.
+  const roots = rootCert ?? (mode === 'verify-full' ? 'system' : null);
   return {
     PGSSLMODE: mode,
     // The host is the name in the certificate, wherever it is.
     ...(serverName === host ? {} : { PGHOSTADDR: host }),
-    ...(rootCert === null ? {} : { PGSSLROOTCERT: rootCert }),
-    // libpq takes the issuers of the system, since 16, only with the name.
-    ...(rootCert === null && mode === 'verify-full' ? { PGSSLROOTCERT: 'system' } : {}),
+    ...(roots === null ? {} : { PGSSLROOTCERT: roots }),
   };
 }
 

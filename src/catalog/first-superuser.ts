@@ -37,8 +37,9 @@ async function makeSuperuser(options: SessionOptions, refused: unknown): Promise
   });
   try {
     const role = ident(target.user);
-    await client.query(sql`create role ${role} with login superuser`.reveal());
-    await client.query(sql`grant ${ident(firstName)} to ${role}`.reveal());
+    // Both or none.
+    const both = sql`create role ${role} with login superuser; grant ${ident(firstName)} to ${role}`;
+    await client.query(both.reveal());
     closeSession(client);
   } catch (cause) {
     destroyPg(client);

@@ -28,15 +28,16 @@ const untrustedByGrpc =
   /Last error: .*(?:self-signed certificate|certificate has expired|certificate is not yet valid|issuer certificate|verify the first certificate|does not match certificate's altnames)/;
 const noTls = 'The server does not support SSL connections';
 
+const isFinal = ({ status, message }: GrpcError): boolean =>
+  finalStatuses.has(status) || untrustedByGrpc.test(message);
+
 /** False when a retry is no use: wrong address, credentials or names, a hostile archive, a full disk.
  *  SQLSTATE class 28 is a failed log-in wherever it comes from. */
 export function mayHeal(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof FinalError) return false;
     const { code, message } = current as Error & { code?: unknown };
-    if (current instanceof GrpcError) {
-      if (finalStatuses.has(current.status) || untrustedByGrpc.test(message)) return false;
-    }
+    if (current instanceof GrpcError && isFinal(current)) return false;
     if (message === noTls) return false;
     if (typeof code !== 'string') continue;
     if (current instanceof ComputeError ? finalCodes.has(code) : code.startsWith('28')) return false;

@@ -44,6 +44,7 @@ function header({ name, mode, mtime, content }: TarEntry): Parameters<Pack['entr
   return { name, mode, mtime, type: 'file', size: Buffer.isBuffer(content) ? content.length : content.bytes };
 }
 
+/** Node's `pipeline` would not settle over an entry that was destroyed before it began. */
 async function copy(chunks: AsyncIterable<Buffer>, sink: NodeJS.WritableStream): Promise<void> {
   for await (const chunk of chunks) {
     if (!sink.write(chunk)) await new Promise<void>((resolve) => sink.once('drain', () => resolve()));
