@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { mintToken } from '../src/client/index.ts';
 import { createLog } from '../src/core/log.ts';
 import { createAuth } from '../src/http/auth.ts';
-import { externalRoutes } from '../src/http/external.ts';
+import { externalRoutes } from '../src/http/routes/external.ts';
 import { startServer } from '../src/http/server.ts';
 import { Metrics } from '../src/metrics/registry.ts';
 import { fakeCompute } from '../test/unit/http/fake-compute.ts';

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 const programs = {
-  compute_ctl: 'src/cli.ts',
+  compute_ctl: 'src/cli/compute_ctl.ts',
   'compute-local': 'src/local/cli.ts',
   'vm-monitor': 'src/vm-monitor/cli.ts',
 };

@@ -4,7 +4,7 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { permits } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
-import { lookInside } from './look.ts';
+import { lookInside } from './inspect.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';

@@ -2,7 +2,7 @@ import type { PgTarget } from '../pg/target.ts';
 import { destroyPg } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
-import { lookInside } from './look.ts';
+import { lookInside } from './inspect.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';

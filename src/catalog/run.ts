@@ -1,7 +1,7 @@
 import { ComputeError } from '../core/errors.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
-import { inLanes } from './lanes.ts';
+import { inLanes } from '../core/queue.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';

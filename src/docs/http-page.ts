@@ -1,6 +1,6 @@
 import { statusText } from '../core/status.ts';
-import { externalRoutes } from '../http/external.ts';
-import { internalRoutes, testRoutes } from '../http/internal.ts';
+import { externalRoutes } from '../http/routes/external.ts';
+import { internalRoutes, testRoutes } from '../http/routes/internal.ts';
 import { type Route, nothing } from '../http/route.ts';
 import { components, describe } from './components.ts';
 import type { JsonSchema } from './json-schema.ts';

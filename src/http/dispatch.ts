@@ -1,7 +1,7 @@
-import type { ComputeApi } from '../app/api.ts';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
+import type { Status } from '../core/status.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { Answer, empty, failure, json, text } from './answer.ts';
@@ -11,17 +11,22 @@ import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
 import type { Method, Route, RouteInput } from './route.ts';
 import { type Target, readTarget } from './target.ts';
 
-export interface Service {
-  readonly routes: readonly Route[];
-  readonly app: ComputeApi;
+export interface Service<App> {
+  readonly routes: readonly Route<App>[];
+  /** What the handlers are given. */
+  readonly app: App;
+  /** Decides over `allowedIn` of the routes; left out where no route has one. */
+  readonly status?: () => Status;
   readonly auth: Auth;
   readonly metrics: Metrics;
 }
 
 /** Answers a request; never rejects. Unknown paths are 404 and known paths with another method 405, both before
  *  authentication. */
-export function dispatcher(service: Service): (exchange: Exchange) => Promise<Answer> {
+export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => Promise<Answer> {
   const table = new RouteTable(service.routes);
+  if (service.status === undefined && service.routes.some(({ allowedIn }) => allowedIn !== undefined))
+    throw new ComputeError('internal', 'a route asks for a status that this server does not know');
   return async (exchange) => {
     try {
       const target = readTarget(exchange.incoming);
@@ -37,25 +42,25 @@ export function dispatcher(service: Service): (exchange: Exchange) => Promise<An
   };
 }
 
-type Methods = ReadonlyMap<Method, Route>;
+type Methods<App> = ReadonlyMap<Method, Route<App>>;
 
-const allowed = (methods: Methods): string =>
+const allowed = (methods: ReadonlyMap<Method, unknown>): string =>
   [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(',');
 
 /** Paths are looked up as a whole; those of routes with a tail of any length, by how they begin. */
-class RouteTable {
-  readonly #exact = new Map<string, Map<Method, Route>>();
-  readonly #beginnings = new Map<string, Map<Method, Route>>();
+class RouteTable<App> {
+  readonly #exact = new Map<string, Map<Method, Route<App>>>();
+  readonly #beginnings = new Map<string, Map<Method, Route<App>>>();
 
-  constructor(routes: readonly Route[]) {
+  constructor(routes: readonly Route<App>[]) {
     for (const route of routes) {
       const paths = route.tail === undefined ? this.#exact : this.#beginnings;
-      const methods = paths.get(route.path) ?? new Map<Method, Route>();
+      const methods = paths.get(route.path) ?? new Map<Method, Route<App>>();
       paths.set(route.path, methods.set(route.method, route));
     }
   }
 
-  find(path: string): Methods | undefined {
+  find(path: string): Methods<App> | undefined {
     const exact = this.#exact.get(path);
     if (exact !== undefined) return exact;
     for (const [beginning, methods] of this.#beginnings) {
@@ -66,9 +71,9 @@ class RouteTable {
 }
 
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
-async function answer(
-  { app, auth, metrics }: Service,
-  route: Route,
+async function answer<App>(
+  { app, status, auth, metrics }: Service<App>,
+  route: Route<App>,
   target: Target,
   exchange: Exchange,
 ): Promise<Answer> {
@@ -78,7 +83,7 @@ async function answer(
   const query = readQuery(route, target.query);
   const tail = readTail(route, target.path);
   const body = await readBody(route, incoming);
-  gate(route, app);
+  gate(route, status);
   const result = await bounded(route, exchange, (given) =>
     route.handler(new Input(query, body, tail, metrics, exchange, given), app),
   );
@@ -90,9 +95,10 @@ function successful({ success = 200, contentType }: Route, result: unknown): Ans
   return contentType === undefined ? json(success, result) : text(success, result as string, contentType);
 }
 
-function gate({ allowedIn, checkedByApp }: Route, { lifecycle: { status } }: ComputeApi): void {
-  if (allowedIn === undefined || checkedByApp === true || allowedIn.includes(status)) return;
-  throw wrongStatus(status);
+function gate({ allowedIn, checkedByApp }: Route, statusNow: (() => Status) | undefined): void {
+  if (allowedIn === undefined || checkedByApp === true || statusNow === undefined) return;
+  const status = statusNow();
+  if (!allowedIn.includes(status)) throw wrongStatus(status);
 }
 
 /** Log and signal are made when a handler asks for them: most of the quick ones never do. */

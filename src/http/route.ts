@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import type { ComputeApi } from '../app/api.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
@@ -23,8 +22,9 @@ export interface RouteInput<Q = unknown, B = unknown> {
   readonly metrics: Metrics;
 }
 
-/** One route: what it accepts, what it answers and how to get there. Validation and documentation read the same object. */
-export interface Route<Q = unknown, B = unknown, R = unknown> {
+/** One route: what it accepts, what it answers and how to get there. Validation and documentation read the same object.
+ *  `App` is what its handler may ask. */
+export interface Route<App = never, Q = unknown, B = unknown, R = unknown> {
   readonly method: Method;
   /** All of it, or what stands before the `tail`. */
   readonly path: string;
@@ -60,11 +60,8 @@ export interface Route<Q = unknown, B = unknown, R = unknown> {
   readonly goesOn?: true;
   /** Called too often for a log line of each request at level info. */
   readonly quiet?: true;
-  handler(input: RouteInput<Q, B>, app: ComputeApi): R | Answer | Promise<R | Answer>;
+  handler(input: RouteInput<Q, B>, app: App): R | Answer | Promise<R | Answer>;
 }
 
 /** The reply of a route that answers without a body. */
 export const nothing = v.undefined();
-
-/** Declares a route; types of query, body and reply come from the schemas. */
-export const route = <R, Q = undefined, B = undefined>(definition: Route<Q, B, R>): Route => definition;

@@ -35,7 +35,7 @@ const maxHeaders = 100;
 /** For the rest of a body after its answer. */
 const restMs = 1000;
 
-export interface ServerOptions extends Service {
+export interface ServerOptions<App> extends Service<App> {
   /** For logs and errors: `external` or `internal`. */
   readonly name: string;
   /** An address; `::` for every address, `localhost` for the loopback of both families. */
@@ -56,7 +56,7 @@ export interface RunningServer {
 
 /** Starts a server; resolves when it is bound.
  *  @throws ComputeError `port` when an address cannot be bound */
-export async function startServer(options: ServerOptions): Promise<RunningServer> {
+export async function startServer<App>(options: ServerOptions<App>): Promise<RunningServer> {
   const { name, host, log, signal } = options;
   signal.throwIfAborted();
   const limits = { ...defaultLimits, ...options.limits };
@@ -82,8 +82,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return { port: bound.port, close };
 }
 
-function requestListener(
-  { routes, log, ...service }: ServerOptions,
+function requestListener<App>(
+  { routes, log, ...service }: ServerOptions<App>,
   open: Set<Exchange>,
   isClosing: () => boolean,
 ): RequestListener {

@@ -3,16 +3,16 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
-import { type RunningProcess, startProcess } from '../supervisor/process.ts';
-import { stopProcess } from '../supervisor/stop-process.ts';
+import { type RunningProcess, startProcess } from '../process/process.ts';
+import { stopProcess } from '../process/stop-process.ts';
 import { untilRunning } from './compute-api.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
-import type { Kept } from './keeper.ts';
+import type { Kept } from './supervisor.ts';
 import { openLog } from './prepare.ts';
-import { writePidFile } from './process-identity.ts';
+import { writePidFile } from '../process/identity.ts';
 import type { Report } from './report.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
-import { type Tools, binDirOf } from './tools.ts';
+import { type Tools, binDirOf } from './storage/tools.ts';
 
 export interface UpContext {
   readonly dir: LocalDir;

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import { writeDurable } from './durable.ts';
-import { endProcess, readPidFile } from './process-identity.ts';
+import { writeDurable } from '../process/durable.ts';
+import { endProcess, readPidFile } from '../process/identity.ts';
 import type { Report } from './report.ts';
 import { type LocalDir, type LocalState, type Ports, localDir } from './state.ts';
 

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkReachable } from '../pgdata/parent.ts';
-import type { RunAs } from '../supervisor/os-user.ts';
-import { ownDir } from './durable.ts';
+import { checkReachable } from '../postgres/parent.ts';
+import type { RunAs } from '../process/os-user.ts';
+import { ownDir } from '../process/durable.ts';
 import type { LocalDir } from './state.ts';
 
 /** Makes the directories. The OS user of Postgres must get through to its own.

@@ -1,7 +1,7 @@
 import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
 import { localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
-import type { Socket } from './tools.ts';
+import type { Socket } from './storage/tools.ts';
 
 /** The spec of one of the computes on the storage: who is not the primary follows it. Null when it is none of them. */
 export function specFor(dir: LocalDir, state: LocalState, computeId: string): unknown {

@@ -5,10 +5,10 @@ import { elapsedMs, monotonicMs, sleep, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
-import type { RunAs } from '../supervisor/os-user.ts';
+import type { RunAs } from '../process/os-user.ts';
 import { mayHeal } from './final.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
-import { type UnpackResult, unpack } from './unpack.ts';
+import { type UnpackResult, unpack } from '../tar/unpack.ts';
 
 export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> {
   /** Exists and holds nothing that the archive may not replace. */

@@ -1,5 +1,5 @@
 import { type PgClient, destroyPg } from '../pg/client.ts';
-import { type ArchiveStream, watchStream } from './archive-stream.ts';
+import { type ArchiveStream, watchStream } from '../tar/archive-stream.ts';
 
 /** Sends a command that is answered with a copy, in the simple protocol. Must be read to the end; the connection is of
  *  no use afterwards if that fails. When nothing arrives for `idleMs` or `signal` aborts, it is cut. */

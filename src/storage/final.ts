@@ -1,8 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
+import { FinalError } from '../core/final-error.ts';
 import { GrpcError, finalStatuses } from './grpc-error.ts';
-
-/** A failure that the next attempt would only repeat. */
-export class FinalError extends ComputeError {}
 
 /** What a pageserver says when repeating the question is no use. It has one SQLSTATE, XX000, for nearly everything, so
  *  its fixed words have to do: those of the simple protocol, and those of the extended one. */

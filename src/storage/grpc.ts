@@ -3,7 +3,7 @@ import type { Client, Metadata, ServiceError } from '@grpc/grpc-js';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
-import type { StreamSource } from './archive-stream.ts';
+import type { StreamSource } from '../tar/archive-stream.ts';
 import { GrpcError } from './grpc-error.ts';
 import { method } from './page-api.ts';
 

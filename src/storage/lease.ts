@@ -1,4 +1,4 @@
-import { parseLibpqUrl } from '../config/libpq.ts';
+import { parseLibpqUrl } from '../pg/libpq.ts';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';

@@ -1,4 +1,4 @@
-import { parseLibpqUrl } from '../config/libpq.ts';
+import { parseLibpqUrl } from '../pg/libpq.ts';
 import { monotonicMs } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import { type Lsn, formatLsn, noLsn } from '../core/lsn.ts';
@@ -6,9 +6,10 @@ import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg } from '../pg/client.ts';
 import { shardKey } from '../spec/pageserver.ts';
 import type { Pageserver, PageserverInfo } from '../spec/resolve.ts';
-import { type ArchiveStream, watchStream } from './archive-stream.ts';
+import { type ArchiveStream, watchStream } from '../tar/archive-stream.ts';
 import { receiveCopy } from './copy-out.ts';
-import { FinalError, mayHeal } from './final.ts';
+import { FinalError } from '../core/final-error.ts';
+import { mayHeal } from './final.ts';
 import { connectGrpc } from './grpc.ts';
 import { decodeChunk, encodeBaseBackupRequest, method } from './page-api.ts';
 

@@ -1,4 +1,4 @@
-import { parseLibpqUrl } from '../config/libpq.ts';
+import { parseLibpqUrl } from '../pg/libpq.ts';
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import { parseLsn } from '../core/lsn.ts';

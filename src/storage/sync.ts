@@ -2,9 +2,9 @@ import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
-import type { RunAs } from '../supervisor/os-user.ts';
-import { postgresCommand } from '../supervisor/postgres.ts';
-import { runProcess } from '../supervisor/run-process.ts';
+import type { RunAs } from '../process/os-user.ts';
+import { postgresCommand } from '../postgres/postgres.ts';
+import { runProcess } from '../process/run-process.ts';
 import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
 
 export interface SyncContext extends SafekeeperContext {

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
-import { parseLibpqUrl } from '../config/libpq.ts';
+import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';

@@ -1,5 +1,5 @@
 import { Answer } from '../answer.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { text } from './fields.ts';
 
 export const autoscalingMetrics = route({

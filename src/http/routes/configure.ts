@@ -1,5 +1,5 @@
 import { configureBodySchema } from '../../spec/schema.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { computeStatus } from './fields.ts';
 
 export const configure = route({

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { Answer } from '../answer.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
 export const databaseSchema = route({

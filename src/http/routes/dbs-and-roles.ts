@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { text, textOrNull } from './fields.ts';
 
 const flag = (doc: string) => v.pipe(v.boolean(), v.description(doc));

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { downReasons } from '../../monitor/failure.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { count, text, textOrNull } from './fields.ts';
 
 const reason = (doc: string) => v.pipe(v.picklist(downReasons), v.description(doc));

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { nothing, route } from '../route.ts';
+import { nothing } from '../route.ts';
+import { route } from './route.ts';
 
 const isLibrary = v.pipe(
   v.optional(v.picklist(['true', 'false']), 'false'),

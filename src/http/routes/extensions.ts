@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
 const extension = text('Name of the extension.');

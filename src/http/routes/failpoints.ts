@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { failpoints as points } from '../../core/failpoints.ts';
-import { nothing, route } from '../route.ts';
+import { nothing } from '../route.ts';
+import { route } from './route.ts';
 import { text } from './fields.ts';
 
 export const failpoints = route({

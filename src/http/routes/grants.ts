@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
 /** Those that Postgres knows; on a schema it takes only USAGE and CREATE. */

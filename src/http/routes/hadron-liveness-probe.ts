@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 
 export const hadronLivenessProbe = route({
   method: 'GET',

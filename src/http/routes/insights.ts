@@ -1,4 +1,4 @@
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { text } from './fields.ts';
 
 export const insights = route({

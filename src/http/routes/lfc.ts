@@ -1,5 +1,6 @@
 import * as v from 'valibot';
-import { nothing, route } from '../route.ts';
+import { nothing } from '../route.ts';
+import { route } from './route.ts';
 import { count, text } from './fields.ts';
 
 const only = <S extends readonly [string, ...string[]]>(statuses: S) =>

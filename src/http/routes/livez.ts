@@ -1,4 +1,4 @@
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { probeStatus } from './fields.ts';
 
 export const livez = route({

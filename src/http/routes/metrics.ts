@@ -1,5 +1,5 @@
 import { metricsContentType } from '../../metrics/registry.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { text } from './fields.ts';
 
 export const metrics = route({

@@ -3,7 +3,7 @@ import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { computeSpecSchema } from '../../spec/schema.ts';
 import { lsnText } from '../../spec/schema/kit.ts';
 import { json } from '../answer.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { count, text } from './fields.ts';
 
 const reply = v.variant('status', [

@@ -1,5 +1,5 @@
 import { json } from '../answer.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { probeStatus } from './fields.ts';
 
 export const readyz = route({

@@ -1,4 +1,5 @@
-import { nothing, route } from '../route.ts';
+import { nothing } from '../route.ts';
+import { route } from './route.ts';
 
 export const refreshConfiguration = route({
   method: 'POST',

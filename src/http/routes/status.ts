@@ -1,4 +1,4 @@
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { computeStatus } from './fields.ts';
 
 export const status = route({

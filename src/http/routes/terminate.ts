@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { json } from '../answer.ts';
-import { route } from '../route.ts';
+import { route } from './route.ts';
 import { textOrNull } from './fields.ts';
 
 const mode = v.pipe(

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { startProcess } from '../../supervisor/process.ts';
-import type { Tools } from '../tools.ts';
+import { startProcess } from '../../process/process.ts';
+import type { Tools } from '../storage/tools.ts';
 import { type LocalDir, stateOf } from '../state.ts';
 
 const exitBySignal = 128;

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import type { Log } from '../../core/log.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { endNodes } from '../nodes.ts';
-import { endProcess, readPidFile } from '../process-identity.ts';
+import { endProcess, readPidFile } from '../../process/identity.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
 

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { findRunAs } from '../../supervisor/os-user.ts';
+import { findRunAs } from '../../process/os-user.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
+import { serveOptions } from '../serve-options.ts';
 import { type LocalDir, type LocalState, stateOf } from '../state.ts';
 import { initialise } from '../storage/initialise.ts';
 import { currentBase, timelineDir } from '../storage/layout.ts';
 import { serveStorage } from '../storage/serve.ts';
-import { type Tools, findTools } from '../tools.ts';
+import { type Tools, findTools } from '../storage/tools.ts';
 
 export interface StorageOptions {
   readonly osUser: string;
@@ -32,7 +33,7 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     const tools = await toolsFor(dir, state, options, stop.signal);
     await ensureTimeline(dir, state, tools, stop.signal);
     const maxWalBytes = options.compactAtBytes;
-    const storage = await serveStorage({ dir, state, tools, log, maxWalBytes }, stop.signal);
+    const storage = await serveStorage(serveOptions({ dir, state, tools, log, maxWalBytes }), stop.signal);
     log.info({ ...state.ports, dir: dir.root }, 'the local storage is ready');
     tell({ event: 'ready' });
     const reason = await asked;

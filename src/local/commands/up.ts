@@ -4,13 +4,13 @@ import { raceAbort } from '../../core/clock.ts';
 import { ComputeError, isAbort } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
-import { keepRunning } from '../keeper.ts';
+import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
-import { writePidFile } from '../process-identity.ts';
+import { writePidFile } from '../../process/identity.ts';
 import type { Report } from '../report.ts';
 import {
   type LocalDir,

@@ -6,7 +6,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Base } from './layout.ts';
 import { ownFiles } from './files.ts';
 import type { Segment } from './segments.ts';
-import { type TarEntry, writeTar } from './tar.ts';
+import { type TarEntry, writeTar } from '../../tar/write.ts';
 
 /** Everything that one base backup is answered with. */
 export interface Snapshot {

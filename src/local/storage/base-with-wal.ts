@@ -1,8 +1,8 @@
 import { sleep, withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
-import { type RunningProcess, startProcess } from '../../supervisor/process.ts';
-import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
-import { type Socket, type Tools, conninfo } from '../tools.ts';
+import { type RunningProcess, startProcess } from '../../process/process.ts';
+import { stopProcess, termThenKill } from '../../process/stop-process.ts';
+import { type Socket, type Tools, conninfo } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
 import { slotName, withCompute } from './compute-link.ts';
 import { WalEnd } from './wal-end.ts';

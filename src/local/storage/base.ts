@@ -5,14 +5,14 @@ import { pipeline } from 'node:stream/promises';
 import { constants, createDeflateRaw, crc32 } from 'node:zlib';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
-import { startProcess } from '../../supervisor/process.ts';
-import { stopProcess, termThenKill } from '../../supervisor/stop-process.ts';
-import { fsyncPath } from '../durable.ts';
-import { type Socket, type Tools, conninfo } from '../tools.ts';
+import { startProcess } from '../../process/process.ts';
+import { stopProcess, termThenKill } from '../../process/stop-process.ts';
+import { fsyncPath } from '../../process/durable.ts';
+import { type Socket, type Tools, conninfo } from './tools.ts';
 import { withCompute } from './compute-link.ts';
 import { belongsToCompute } from './files.ts';
 import { baseFile } from './layout.ts';
-import { type TarEntry, withoutTarEnd, writeTar } from './tar.ts';
+import { type TarEntry, withoutTarEnd, writeTar } from '../../tar/write.ts';
 
 export interface TakenBase {
   readonly crc32: number;

@@ -4,7 +4,7 @@ import { monotonicMs, sleep } from '../../core/clock.ts';
 import { isAbort } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
-import type { Socket } from '../tools.ts';
+import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
 
 export const slotName = 'compute_local';

@@ -4,12 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
-import { Secret } from '../../core/secret.ts';
+import type { Secret } from '../../core/secret.ts';
 import type { WireServer } from '../../wire/server.ts';
-import { setPrimaryNode } from '../nodes.ts';
-import { replicasOf, specFor, writerOf } from '../roles.ts';
-import type { LocalDir, LocalState } from '../state.ts';
-import type { Tools } from '../tools.ts';
 import { keepCompact } from './compaction.ts';
 import { closeHttp, controlPlane } from './control-plane.ts';
 import { timelineDir } from './layout.ts';
@@ -18,10 +14,36 @@ import { endOrphans } from './receiver.ts';
 import { safekeeper } from './safekeeper.ts';
 import { type Candidate, watchPromotions } from './takeover.ts';
 import { Timeline } from './timeline.ts';
+import type { Socket, Tools } from './tools.ts';
+
+/** Everything the storage has to know of the computes that it serves. */
+export interface Computes {
+  /** Where the compute listens that writes. */
+  writer(): Socket;
+  /** Those that run as replicas. */
+  replicas(): Candidate[];
+  /** The whole answer of the control plane to a compute; null when there is no such compute. */
+  spec(computeId: string): unknown;
+  /** Remembers which of them became the primary. */
+  promoted(candidate: Candidate): void;
+}
+
+export interface StoragePorts {
+  readonly pageserver: number;
+  readonly safekeeper: number;
+  readonly controlPlane: number;
+}
 
 export interface ServeOptions {
-  readonly dir: LocalDir;
-  readonly state: LocalState;
+  /** Directory of the timelines. */
+  readonly dir: string;
+  readonly tenantId: string;
+  readonly timelineId: string;
+  readonly ports: StoragePorts;
+  /** Computes prove themselves with it to pageserver and safekeeper. */
+  readonly storageToken: Secret;
+  readonly controlPlaneToken: Secret;
+  readonly computes: Computes;
   readonly tools: Tools;
   readonly log: Log;
   readonly maxWalBytes: number;
@@ -41,18 +63,17 @@ const standbyBytes = 64 * 1024 * 1024;
 /** Opens everything: pageserver, safekeeper, control plane, receiver and compaction. The timeline must exist.
  *  @throws ComputeError `port`, `local_storage` */
 export async function serveStorage(options: ServeOptions, signal: AbortSignal): Promise<RunningStorage> {
-  const { dir, state, tools, log } = options;
-  const { tenantId, timelineId, ports } = state;
-  const files = timelineDir(dir.storage, tenantId, timelineId);
+  const { tenantId, timelineId, ports, computes, tools, log } = options;
+  const files = timelineDir(options.dir, tenantId, timelineId);
   await endOrphans(files, signal);
-  const server = writerOf(dir, state);
-  const keptForStandbys = (): number => (replicasOf(dir, state).length === 0 ? 0 : standbyBytes);
+  const server = computes.writer();
+  const keptForStandbys = (): number => (computes.replicas().length === 0 ? 0 : standbyBytes);
   const timeline = new Timeline({ dir: files, server, tools, log, keptForStandbys });
-  const served = { tenantId, timelineId, timeline, token: new Secret(state.storageToken) };
+  const served = { tenantId, timelineId, timeline, token: options.storageToken };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
   const http = controlPlane({
-    token: new Secret(state.controlPlaneToken),
-    spec: (computeId) => specFor(dir, state, computeId),
+    token: options.controlPlaneToken,
+    spec: (computeId) => computes.spec(computeId),
     status: () => storageStatus(timeline, options.maxWalBytes),
     log,
   });
@@ -75,8 +96,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   }
   timeline.receiver.start();
   const { maxWalBytes } = options;
-  const candidates = (): Candidate[] => replicasOf(dir, state);
-  const onTaken = ({ name }: Candidate): void => setPrimaryNode(dir, name);
+  const candidates = (): Candidate[] => computes.replicas();
+  const onTaken = (taken: Candidate): void => computes.promoted(taken);
   duties = Promise.all([
     keepCompact({ timeline, tools, log, maxWalBytes }, stopping.signal),
     watchPromotions({ timeline, tools, log, candidates, onTaken }, stopping.signal),

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mintToken } from '../../../src/client/index.ts';
-import { externalRoutes } from '../../../src/http/external.ts';
-import { internalRoutes, testRoutes } from '../../../src/http/internal.ts';
+import { externalRoutes } from '../../../src/http/routes/external.ts';
+import { internalRoutes, testRoutes } from '../../../src/http/routes/internal.ts';
 import type { Route } from '../../../src/http/route.ts';
 import { type HttpRig, httpRig } from '../../support/http-rig.ts';
 import { type Row, walk } from './walk.ts';

@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { withPg } from '../../../src/pg/client.ts';
-import { ownDir } from '../../../src/local/durable.ts';
+import { ownDir } from '../../../src/process/durable.ts';
 import { localSpec } from '../../../src/local/spec.ts';
 import { type LocalDir, type LocalState, createState, localDir } from '../../../src/local/state.ts';
 import { initialise } from '../../../src/local/storage/initialise.ts';
+import { serveOptions } from '../../../src/local/serve-options.ts';
 import { type RunningStorage, serveStorage } from '../../../src/local/storage/serve.ts';
-import { type Tools, findTools } from '../../../src/local/tools.ts';
+import { type Tools, findTools } from '../../../src/local/storage/tools.ts';
 import { freePort, scratchDir } from '../../support/cluster.ts';
 import { defaultPostgres, osUser } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
@@ -73,7 +74,8 @@ export async function localFixture(): Promise<LocalFixture> {
     dir,
     state,
     tools,
-    serve: (maxWalBytes = 1 << 30) => serveStorage({ dir, state, tools, log, maxWalBytes }, never),
+    serve: (maxWalBytes = 1 << 30) =>
+      serveStorage(serveOptions({ dir, state, tools, log, maxWalBytes }), never),
     async startCompute(name = 'pgdata', mode = 'primary') {
       const compute = await startCompute(fixture, join(home, name), mode === 'static' ? mode : 'primary');
       running.add(compute);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { formatLsn } from '../../../src/core/lsn.ts';
-import { isAlive, identify, writePidFile } from '../../../src/local/process-identity.ts';
+import { isAlive, identify, writePidFile } from '../../../src/process/identity.ts';
 import { listSegments, segmentName } from '../../../src/local/storage/segments.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { Secret } from '../../../src/core/secret.ts';

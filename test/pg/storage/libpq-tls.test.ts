@@ -1,6 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { parseLibpqUrl } from '../../../src/config/connstr.ts';
+import { parseLibpqUrl } from '../../../src/pg/connstr.ts';
 import { inline } from '../../../src/core/errors.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { leaseLsn } from '../../../src/storage/lease.ts';

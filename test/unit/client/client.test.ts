@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { ComputeClient, ComputeHttpError, InternalClient } from '../../../src/client/index.ts';
 import { ComputeError } from '../../../src/core/errors.ts';
-import { internalRoutes } from '../../../src/http/internal.ts';
+import { internalRoutes } from '../../../src/http/routes/internal.ts';
 import { freePort } from '../../support/cluster.ts';
 import { type TestServer, withServer } from '../http/support.ts';
 

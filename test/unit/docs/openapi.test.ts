@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openApi } from '../../../src/docs/openapi.ts';
-import { externalRoutes } from '../../../src/http/external.ts';
-import { internalRoutes, testRoutes } from '../../../src/http/internal.ts';
+import { externalRoutes } from '../../../src/http/routes/external.ts';
+import { internalRoutes, testRoutes } from '../../../src/http/routes/internal.ts';
 import { undocumented } from '../../support/openapi.ts';
 
 const routes = [...externalRoutes, ...internalRoutes, ...testRoutes];

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import type { ComputeApi, StatusBody } from '../../../src/app/api.ts';
-import type { DatabaseApi } from '../../../src/app/database.ts';
-import { noLfc } from '../../../src/app/lfc.ts';
+import type { ComputeApi, StatusBody } from '../../../src/lifecycle/api.ts';
+import type { DatabaseApi } from '../../../src/database/api.ts';
+import { noLfc } from '../../../src/services/file-cache.ts';
 import { Lifecycle, wrongStatus } from '../../../src/core/lifecycle.ts';
 import type { Status } from '../../../src/core/status.ts';
 

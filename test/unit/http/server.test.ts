@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { statuses, statusText } from '../../../src/core/status.ts';
-import { route } from '../../../src/http/route.ts';
+import { route } from '../../../src/http/routes/route.ts';
 import { exchange, postJson, raw, withServer } from './support.ts';
 import { eventually } from '../../support/program.ts';
 

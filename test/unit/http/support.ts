@@ -2,9 +2,10 @@ import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import type { Log } from '../../../src/core/log.ts';
+import type { ComputeApi } from '../../../src/lifecycle/api.ts';
 import type { Status } from '../../../src/core/status.ts';
 import { createAuth } from '../../../src/http/auth.ts';
-import { externalRoutes } from '../../../src/http/external.ts';
+import { externalRoutes } from '../../../src/http/routes/external.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../../../src/http/server.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { undocumented } from '../../support/openapi.ts';
@@ -45,7 +46,7 @@ export function recorder(): { log: Log; lines: string[] } {
 
 /** Runs `use` against a real server on a free port, and closes it. */
 export async function withServer(
-  options: Partial<ServerOptions> & { readonly at?: Status },
+  options: Partial<ServerOptions<ComputeApi>> & { readonly at?: Status },
   use: (server: TestServer) => Promise<void>,
 ): Promise<void> {
   const keys = issuer();
@@ -60,6 +61,7 @@ export async function withServer(
     port: 0,
     routes: externalRoutes,
     app,
+    status: () => app.lifecycle.status,
     auth,
     metrics,
     log,

@@ -6,13 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { choosePorts, isFree } from '../../../src/local/ports.ts';
-import {
-  endByPidFile,
-  identify,
-  isAlive,
-  readPidFile,
-  writePidFile,
-} from '../../../src/local/process-identity.ts';
+import { endByPidFile, identify, isAlive, readPidFile, writePidFile } from '../../../src/process/identity.ts';
 import { bytes } from '../../../src/local/sizes.ts';
 import { crc32c } from '../../../src/local/storage/crc32c.ts';
 import { Fence } from '../../../src/local/storage/fence.ts';

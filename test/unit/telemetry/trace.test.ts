@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { step, tell } from '../../../src/app/steps.ts';
+import { step, tell } from '../../../src/lifecycle/steps.ts';
 import { readHeaders } from '../../../src/telemetry/otlp.ts';
 import { headersFromEnv, resourceAttributes, startTracingIfAsked } from '../../../src/telemetry/start.ts';
 import {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { ComputeError, errorCodes } from '../../../../src/core/errors.ts';
 import { type Status, statuses, statusText } from '../../../../src/core/status.ts';
-import { externalRoutes } from '../../../../src/http/external.ts';
+import { externalRoutes } from '../../../../src/http/routes/external.ts';
 import { exchange, postJson, withServer } from '../support.ts';
 
 const spec = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ComputeError } from '../../../../src/core/errors.ts';
-import { internalRoutes, testRoutes } from '../../../../src/http/internal.ts';
+import { internalRoutes, testRoutes } from '../../../../src/http/routes/internal.ts';
 import { exchange, postJson, withServer } from '../support.ts';
 
 const internal = { name: 'internal', routes: internalRoutes };

@@ -6,7 +6,7 @@ import { constants, crc32, deflateRawSync, gunzipSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Snapshot, gzipArchive, plainArchive } from '../../../../src/local/storage/archive.ts';
-import { type TarEntry, withoutTarEnd, writeTar } from '../../../../src/local/storage/tar.ts';
+import { type TarEntry, withoutTarEnd, writeTar } from '../../../../src/tar/write.ts';
 
 const mtime = new Date(0);
 const file = (name: string, content: Buffer): TarEntry => ({ name, mode: 0o600, mtime, content });

@@ -1,0 +1,61 @@
+import { raceAbort } from '../core/clock.ts';
+import type { ComputeError } from '../core/errors.ts';
+import { destroyPg } from '../pg/client.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { permits } from './concurrency.ts';
+import type { CatalogInput } from './input.ts';
+import { needsLook, observeInside } from './inside.ts';
+import { inLanes } from '../core/queue.ts';
+import type { Inside, Observed } from './observed.ts';
+import { readFailure, together } from './result.ts';
+import { type CatalogLimits, closeSession, openSession } from './session.ts';
+
+/** Connections to databases at a time. */
+const width = 4;
+
+/** Completes what was observed with a look into those databases of the spec where the shared catalogs leave it open
+ *  whether something is to be done. */
+export async function lookInside(
+  observed: Observed,
+  input: CatalogInput,
+  options: {
+    target: PgTarget;
+    limits: CatalogLimits;
+    signal: AbortSignal;
+    concurrency?: number;
+    readOnly?: boolean;
+  },
+): Promise<Observed> {
+  const open = input.spec.cluster.databases.filter(({ name }) => {
+    const database = observed.databases.get(name);
+    return database !== undefined && needsLook(input, observed, database);
+  });
+  if (open.length === 0) return observed;
+  const inside = new Map<string, Inside>();
+  const look = async (database: string, owner: string, signal: AbortSignal): Promise<Inside> => {
+    const client = await openSession({ ...options, database, signal });
+    try {
+      const found = await raceAbort(observeInside(client, input, observed, owner), signal);
+      closeSession(client);
+      return found;
+    } catch (error) {
+      destroyPg(client);
+      throw error;
+    }
+  };
+  const lanes = Math.min(width, options.concurrency ?? permits(input));
+  const failures: ComputeError[] = [];
+  const work = inLanes(open, lanes, options.signal, async ({ name, owner }, _, signal) => {
+    try {
+      inside.set(name, await look(name, owner, signal));
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(readFailure('look-inside', name, error));
+      throw error;
+    }
+  });
+  await work.catch((error: unknown) => {
+    throw failures.length === 0 ? error : together(failures);
+  });
+  return { ...observed, inside };
+}

@@ -1,0 +1,102 @@
+import { formatLsn } from '../core/lsn.ts';
+import type { Pageserver, ResolvedSpec } from '../spec/resolve.ts';
+import type { ComputeCtlConfig, Jwk } from '../spec/schema.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { maskText, masked } from '../config/mask.ts';
+import type { Options } from '../config/options.ts';
+
+/** What `compute_ctl check` prints: the config with everything that follows from it, secrets masked. */
+export function renderCheck(loaded: LoadedConfig, options: Options, json: boolean): string {
+  return json ? JSON.stringify(asJson(loaded, options), null, 2) : asText(loaded, options);
+}
+
+function asJson(loaded: LoadedConfig, options: Options): unknown {
+  const { spec } = loaded;
+  return {
+    source: loaded.source,
+    compute_id: options.computeId,
+    live_config_allowed: loaded.liveConfigAllowed,
+    resolved: spec === null ? null : resolvedJson(spec),
+    spec: spec === null ? null : masked(spec.spec),
+    compute_ctl_config: configJson(loaded.config),
+    notes: loaded.notes,
+  };
+}
+
+const resolvedJson = (spec: ResolvedSpec): unknown => ({
+  mode: spec.mode.kind,
+  static_lsn: spec.mode.kind === 'static' ? formatLsn(spec.mode.lsn) : null,
+  tenant_id: spec.tenantId,
+  timeline_id: spec.timelineId,
+  pageserver: {
+    shard_count: spec.pageserver.shardCount,
+    stripe_size: spec.pageserver.stripeSize,
+    prefer_protocol: spec.pageserver.preferProtocol,
+    shards: masked(spec.pageserver.shards),
+  },
+  safekeepers: masked(spec.safekeepers),
+  safekeepers_generation: spec.safekeepersGeneration,
+  endpoint_storage: masked(spec.endpointStorage),
+  extension_stats_seconds: spec.extensionStatsSeconds,
+});
+
+/** Of a key only what tells it from others: its other members may be private. */
+const configJson = ({ jwks, tls }: ComputeCtlConfig): unknown => ({
+  jwks: { keys: jwks.keys.map(({ kty, crv, alg, use, kid }) => ({ kty, crv, alg, use, kid })) },
+  tls,
+});
+
+function asText(loaded: LoadedConfig, options: Options): string {
+  const { spec, config } = loaded;
+  const rows: [string, string][] = [
+    ['source', loaded.source],
+    ['compute id', options.computeId ?? 'none'],
+    ['live configuration', loaded.liveConfigAllowed ? 'allowed' : 'not allowed'],
+    ['keys', config.jwks.keys.map(keyText).join(', ') || 'none'],
+    ['tls', config.tls === null ? 'none' : `${config.tls.cert_path}, ${config.tls.key_path}`],
+    ...(spec === null ? [['spec', 'none: the compute starts empty'] as [string, string]] : specRows(spec)),
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  const lines = rows.map(([name, value]) => `${name.padEnd(width)}${value}`);
+  return [...lines, ...loaded.notes.map((note) => `note: ${note}`)].join('\n');
+}
+
+const keyText = ({ kty, kid }: Jwk): string => `${kty} ${typeof kid === 'string' ? kid : 'without kid'}`;
+
+function specRows({ spec, ...resolved }: ResolvedSpec): [string, string][] {
+  const { mode, pageserver, endpointStorage } = resolved;
+  const generation = resolved.safekeepersGeneration;
+  const stripes = pageserver.stripeSize === null ? '' : `, stripes of ${pageserver.stripeSize} pages`;
+  return [
+    ['mode', mode.kind === 'static' ? `static at ${formatLsn(mode.lsn)}` : mode.kind],
+    ['tenant', resolved.tenantId],
+    ['timeline', resolved.timelineId],
+    ['shards', `${pageserver.shardCount || 'unsharded'}${stripes}, by ${pageserver.preferProtocol}`],
+    ...[...pageserver.shards].map(([at, servers]): [string, string] => [
+      `pageserver ${at}`,
+      describe(servers),
+    ]),
+    ['safekeepers', resolved.safekeepers.map(maskText).join(', ') || 'none'],
+    ['generation', generation === null ? 'none' : String(generation)],
+    ['storage token', spec.storage_auth_token === null ? 'none' : 'given'],
+    ['endpoint storage', endpointStorage.addr ?? 'none'],
+    ['features', spec.features.join(', ') || 'none'],
+    ['catalog', spec.skip_pg_catalog_updates ? 'left alone' : 'brought up to the spec'],
+    ['roles', names(spec.cluster.roles)],
+    ['databases', names(spec.cluster.databases)],
+    ...(spec.cluster.settings ?? []).map(settingRow),
+  ];
+}
+
+function settingRow(setting: { name: string; value: string | null }): [string, string] {
+  const { value } = masked(setting) as typeof setting;
+  return [`setting ${setting.name}`, value ?? 'without value'];
+}
+
+const describe = (servers: readonly Pageserver[]): string =>
+  servers
+    .map(({ libpqUrl, grpcUrl }) => maskText([libpqUrl, grpcUrl].filter(Boolean).join(' or ')))
+    .join('; ');
+
+const names = (list: readonly { readonly name: string }[]): string =>
+  list.length === 0 ? 'none' : `${list.length}: ${list.map(({ name }) => JSON.stringify(name)).join(', ')}`;

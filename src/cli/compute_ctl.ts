@@ -1,0 +1,51 @@
+import { parseArgs } from './args.ts';
+import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { createLog, levelFromEnv } from '../core/log.ts';
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
+
+/** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
+async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const parsed = parseArgs(argv, env);
+  if ('text' in parsed) {
+    process.stdout.write(`${parsed.text}\n`);
+    return 0;
+  }
+  const { options } = parsed;
+  const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
+  if (parsed.command === 'check') {
+    const { check } = await import('./check.ts');
+    process.stdout.write(await check(options, parsed.json, env));
+    return 0;
+  }
+  if (parsed.command === 'plan') {
+    const { plan } = await import('./plan.ts');
+    const { text, exitCode } = await plan(parsed.options, parsed.json, env);
+    process.stdout.write(text);
+    return exitCode;
+  }
+  for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
+  let bySignal = (): void => {};
+  for (const signal of signals) {
+    process.on(signal, () => {
+      log.info(`received ${signal}`);
+      bySignal();
+    });
+  }
+  const { main } = await import('./main.ts');
+  return main(parsed.options, { log, env, onStop: (stop) => (bySignal = stop) });
+}
+
+function report(error: unknown): number {
+  const lines = [`Error: ${inline(error)}`];
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
+  }
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+}
+
+// Nothing is left to be done then; a forgotten handle must not keep the process.
+void run(process.argv.slice(2), process.env)
+  .catch(report)
+  .then((code) => process.exit(code));

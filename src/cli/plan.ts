@@ -1,0 +1,31 @@
+import { catalogInput } from '../catalog/input.ts';
+import { type PlanOutcome, runPlan } from '../catalog/render.ts';
+import { parseConnstr } from '../pg/connstr.ts';
+import { loadConfig } from '../config/load.ts';
+import type { PlanOptions } from '../config/options.ts';
+import { ComputeError } from '../core/errors.ts';
+import { createLog } from '../core/log.ts';
+
+const limitMs = 120_000;
+
+/** `compute_ctl plan`: what a catalog pass would send to the running Postgres. It only reads.
+ *  @returns what to print, ending in a line end, and 0 when there is nothing to do, 2 when there is
+ *  @throws ComputeError as a start would, up to its first statement */
+export async function plan(
+  options: PlanOptions,
+  json: boolean,
+  env: NodeJS.ProcessEnv,
+): Promise<PlanOutcome> {
+  const signal = AbortSignal.timeout(limitMs);
+  const log = createLog({ format: options.logFormat, level: 'silent' });
+  const { spec } = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
+  if (spec === null) throw new ComputeError('spec_invalid', 'the config has no spec to plan for');
+  const target = parseConnstr(options.connstr);
+  const input = catalogInput(spec, {
+    target,
+    privilegedRole: options.privilegedRoleName,
+    stage: 'reconfigure',
+  });
+  const { text, exitCode } = await runPlan(input, { target, signal, json });
+  return { exitCode, text: `${text.trimEnd()}\n` };
+}

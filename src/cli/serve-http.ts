@@ -1,0 +1,74 @@
+import type { Compute } from '../lifecycle/compute.ts';
+import type { ComputeState } from '../lifecycle/state.ts';
+import type { RunOptions } from '../config/options.ts';
+import { failpoints } from '../core/failpoints.ts';
+import type { Log } from '../core/log.ts';
+import type { Status } from '../core/status.ts';
+import type { Auth } from '../http/auth.ts';
+import type { RunningServer } from '../http/server.ts';
+import type { Metrics } from '../metrics/registry.ts';
+
+const closeMs = 2000;
+
+/** Begins to load what serves HTTP, while the config is waited for. */
+export const loadHttp = () =>
+  Promise.all([
+    import('../http/server.ts'),
+    import('../http/routes/external.ts'),
+    import('../http/routes/internal.ts'),
+  ]);
+
+export type HttpModules = ReturnType<typeof loadHttp>;
+
+export interface HttpParts {
+  readonly http: HttpModules;
+  readonly options: RunOptions;
+  readonly env: NodeJS.ProcessEnv;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly app: Compute;
+  readonly auth: Auth;
+  readonly state: ComputeState;
+}
+
+/** Runs both servers for as long as the compute runs. Without its ports the compute does not go on.
+ *  @param ran the exit code of the compute */
+export async function withHttp(parts: HttpParts, ran: Promise<number>): Promise<number> {
+  const closed = new AbortController();
+  try {
+    const servers = await start(parts, closed.signal);
+    parts.log.debug(`listening ${Math.round(performance.now())} ms after the start of the process`);
+    const code = await ran;
+    await Promise.all(servers.map((server) => server.close(closeMs)));
+    return code;
+  } catch (error) {
+    parts.state.stop.bySignal();
+    await ran;
+    throw error;
+  } finally {
+    closed.abort();
+  }
+}
+
+async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServer[]> {
+  const { app, auth, metrics, log, options, env } = parts;
+  const [{ startServer }, { externalRoutes }, { internalRoutes, testRoutes }] = await parts.http;
+  const status = (): Status => app.lifecycle.status;
+  const service = { app, status, auth, metrics, log, signal };
+  if (options.enableFailpoints) failpoints.setAll(env['FAILPOINTS'] ?? '');
+  const external = await startServer({
+    ...service,
+    routes: externalRoutes,
+    name: 'external',
+    host: '::',
+    port: options.externalHttpPort,
+  });
+  const internal = await startServer({
+    ...service,
+    routes: options.enableFailpoints ? [...internalRoutes, ...testRoutes] : internalRoutes,
+    name: 'internal',
+    host: options.internalHttpHost,
+    port: options.internalHttpPort,
+  });
+  return [external, internal];
+}

@@ -1,0 +1,151 @@
+import { Readable } from 'node:stream';
+import { raceAbort } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { nameFault } from '../core/sql.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
+import { withOwnPg } from './own-sql.ts';
+import type { OwnPostgres } from './settings.ts';
+
+const limits = { dumps: 4, dumpMs: 600_000, lookMs: 10_000 };
+
+/** Dumps of schemas by `pg_dump`, a few at a time and each within ten minutes. */
+export class SchemaDumps {
+  readonly #settings: Omit<OwnPostgres, 'pgdata'>;
+  readonly #log: Log;
+  #running = 0;
+
+  constructor(settings: Omit<OwnPostgres, 'pgdata'>, log: Log) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /** Starts a dump; resolves when its first bytes are there. The stream fails when `pg_dump` does, and takes no more
+   *  from it than its reader takes; destroying it, and `signal`, end the program.
+   *  @throws ComputeError `not_found` without such a database, `busy`, `internal` when `pg_dump` fails at once */
+  async dump(database: string, signal: AbortSignal): Promise<Readable> {
+    if (nameFault(database) !== null) throw noDatabase();
+    if (this.#running >= limits.dumps) {
+      throw new ComputeError('busy', `${limits.dumps} dumps are under way already`);
+    }
+    this.#running++;
+    const child = await this.#start(database).catch((error: unknown) => {
+      this.#running--;
+      throw failed(error);
+    });
+    const all = AbortSignal.any([signal, AbortSignal.timeout(limits.dumpMs)]);
+    const kill = (): void => void child.kill('SIGKILL', { group: true });
+    all.addEventListener('abort', kill, { once: true });
+    void child.exited.finally(() => {
+      this.#running--;
+      all.removeEventListener('abort', kill);
+    });
+    if (all.aborted) kill();
+    // Read by one reader from the beginning: what nobody reads is thrown away when the program exits.
+    const chunks = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    const first = await raceAbort(chunks.next(), all).catch((error: unknown) => {
+      kill();
+      throw error;
+    });
+    if (first.done === true) return this.#nothingCame(await child.closed, database, signal);
+    return this.#stream(child, first, chunks, kill);
+  }
+
+  #start(database: string): Promise<RunningProcess> {
+    const { target, bin, runAs, env } = this.#settings;
+    return startProcess({
+      command: bin.sibling('pg_dump'),
+      args: [
+        '--schema-only',
+        '--host',
+        target.tls?.serverName ?? target.host,
+        '--port',
+        String(target.port),
+        '--username',
+        target.user,
+      ],
+      env: dumpEnvironment(env, target, database),
+      cwd: '/',
+      runAs,
+      detached: true,
+      onStderrLine: (line) => this.#log.warn(`pg_dump: ${line}`),
+    });
+  }
+
+  async #nothingCame(exit: Exit, database: string, signal: AbortSignal): Promise<never> {
+    this.#log.warn({ ...exit }, 'pg_dump wrote nothing');
+    // Its own words come in whatever language the server speaks.
+    const { target } = this.#settings;
+    const session = { target, name: 'get_database_schema', statementMs: limits.lookMs, readOnly: true };
+    const query = 'select 1 from pg_catalog.pg_database where datname = $1';
+    const there = await withOwnPg(session, signal, (pg) => pg.query(query, [database])).catch(failOver);
+    throw there.rowCount === 0 ? noDatabase() : failed();
+  }
+
+  #stream(
+    child: RunningProcess,
+    first: IteratorResult<Buffer>,
+    chunks: AsyncIterator<Buffer>,
+    kill: () => void,
+  ): Readable {
+    let next: Promise<IteratorResult<Buffer>> | undefined = Promise.resolve(first);
+    const piece = async (): Promise<Buffer | null> => {
+      const { done, value } = await (next ?? chunks.next());
+      next = undefined;
+      if (done !== true) return value;
+      const { code, signal } = await child.closed;
+      if (code === 0 || stream.destroyed) return null;
+      this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is broken off');
+      throw failed();
+    };
+    const stream = new Readable({
+      read: () =>
+        void piece().then(
+          (found) => stream.push(found),
+          (error: Error) => stream.destroy(error),
+        ),
+      destroy(error, done) {
+        kill();
+        done(error);
+      },
+    });
+    return stream;
+  }
+}
+
+/** The password by its variable, the name where nothing in it has a meaning, and our settings for the session: encrypted
+ *  just as our own connections are. */
+function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: string): NodeJS.ProcessEnv {
+  const own = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'LC_ALL');
+  return {
+    ...Object.fromEntries(own),
+    PGDATABASE: database,
+    PGOPTIONS: target.options,
+    PGAPPNAME: 'compute_ctl:get_database_schema',
+    PGCONNECT_TIMEOUT: '10',
+    LC_MESSAGES: 'C',
+    ...encryption(target),
+    ...(target.password === null ? {} : { PGPASSWORD: target.password.reveal() }),
+  };
+}
+
+function encryption({ tls, host }: PgTarget): NodeJS.ProcessEnv {
+  if (tls === undefined) return { PGSSLMODE: 'disable' };
+  const { mode, serverName, rootCert } = tls;
+  // libpq takes the issuers of the system, since 16, only with the name.
+  const roots = rootCert ?? (mode === 'verify-full' ? 'system' : null);
+  return {
+    PGSSLMODE: mode,
+    // The host is the name in the certificate, wherever it is.
+    ...(serverName === host ? {} : { PGHOSTADDR: host }),
+    ...(roots === null ? {} : { PGSSLROOTCERT: roots }),
+  };
+}
+
+const noDatabase = (): ComputeError => new ComputeError('not_found', 'database does not exist');
+const failed = (cause?: unknown): ComputeError =>
+  new ComputeError('internal', 'failed to execute pg_dump', { cause });
+const failOver = (error: unknown): never => {
+  throw failed(error);
+};

@@ -1,0 +1,86 @@
+import type { Lifecycle } from '../core/lifecycle.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { Status } from '../core/status.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
+import type { DatabaseApi } from '../database/api.ts';
+import type { LfcApi } from '../services/file-cache.ts';
+import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
+
+/** The body of `GET /status` and of a successful `POST /configure`. */
+export interface StatusBody {
+  /** RFC 3339, UTC, ends in `Z`. */
+  readonly start_time: string;
+  readonly tenant: string | null;
+  readonly timeline: string | null;
+  readonly status: Status;
+  /** RFC 3339, UTC, ends in `+00:00`. */
+  readonly last_active: string | null;
+  readonly error: string | null;
+  /** From the moment the compute first runs. */
+  readonly postgres?: PostgresReport;
+}
+
+/** The figures of `GET /metrics.json`: whole numbers, 0 until measured. */
+export interface StartFigures {
+  wait_for_spec_ms: number;
+  sync_sk_check_ms: number;
+  sync_safekeepers_ms: number;
+  pageserver_connect_micros: number;
+  basebackup_ms: number;
+  basebackup_bytes: number;
+  start_postgres_ms: number;
+  config_ms: number;
+  total_startup_ms: number;
+  load_ext_ms: number;
+  num_ext_downloaded: number;
+  largest_ext_size: number;
+  total_ext_download_size: number;
+}
+
+export type TerminateMode = 'fast' | 'immediate';
+
+/** The body of `POST /promote`. */
+export type PromoteState =
+  | {
+      readonly status: 'completed';
+      readonly lsn_wait_time_ms: number;
+      readonly pg_promote_time_ms: number;
+      readonly reconfigure_time_ms: number;
+    }
+  | { readonly status: 'failed'; readonly error: string };
+
+/** What the HTTP routes may ask of the compute. They know nothing else of it. */
+export interface ComputeApi {
+  readonly lifecycle: Lifecycle;
+  /** True while Postgres is known to answer; decides `/readyz`. */
+  readonly ready: boolean;
+  status(): StatusBody;
+  figures(): Readonly<StartFigures>;
+  /** When and why Postgres did not answer. */
+  downtime(): DowntimeReport;
+  /** Writes a row and says so; a full disk is no fault of Postgres.
+   *  @throws ComputeError `sql` */
+  checkWritability(signal: AbortSignal): Promise<true>;
+  /** Takes a new spec and waits until it is running.
+   *  @param body the parsed JSON: `{ spec, compute_ctl_config }`, not yet validated
+   *  @param signal the client left: stop waiting; the work itself goes on
+   *  @throws ComputeError `spec_shape` (422), `spec_invalid` (400), `wrong_status` or `not_allowed` (412), `internal` (500) */
+  configure(body: unknown, signal: AbortSignal): Promise<StatusBody>;
+  /** Stops Postgres and waits until the compute is terminated.
+   *  @returns the LSN that is safe in the storage, null when there is none; `already` when nothing was left to do */
+  terminate(mode: TerminateMode, signal: AbortSignal): Promise<{ lsn: string | null; already: boolean }>;
+  /** What runs SQL or a program against the own Postgres. */
+  readonly database: DatabaseApi;
+  readonly lfc: LfcApi;
+  /** Asks for the config to be fetched anew, and does not wait for it.
+   *  @throws ComputeError `internal` in a status that has nothing to refresh */
+  refresh(): void;
+  /** Makes a primary of a replica.
+   *  @param spec of the former primary   @param lsn where its WAL ended
+   *  @throws ComputeError `spec_invalid` (400), `wrong_status` without a spec (412) */
+  promote(spec: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState>;
+  /** Puts the files of a remote extension in their place.
+   *  @throws ComputeError `not_allowed` without a gateway (412), `conflict` when the spec has no remote extensions
+   *  (409), `not_found` (404) */
+  downloadExtension(name: string, isLibrary: boolean, signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import type { Log } from '../core/log.ts';
+import { readStrictOvercommit, renderConf, usesTls } from '../postgres/conf.ts';
+import { copyTlsPair } from '../postgres/tls.ts';
+import { writeAtomically } from '../process/write.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { Settings } from '../services/settings.ts';
+
+const tlsPairMs = 30_000;
+
+/** Writes `postgresql.conf`, and the TLS pair where it is used, so that Postgres sees all of the old or all of the new.
+ *  @param subscriptionsDropped subscribers need not be held back any more */
+export async function writeConfigFiles(
+  settings: Settings,
+  spec: ResolvedSpec,
+  options: { readonly pgdata: string; readonly subscriptionsDropped: boolean; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const { pgdata, log, subscriptionsDropped } = options;
+  const { runAs, tls } = settings;
+  if (tls !== null && usesTls(spec.spec, true)) {
+    await copyTlsPair(tls, pgdata, { runAs, limitMs: tlsPairMs, log }, signal);
+  }
+  const { text, notes } = renderConf(spec, {
+    internalHttpPort: settings.internalHttpPort,
+    privilegedRole: settings.privilegedRole,
+    tls: tls !== null,
+    strictOvercommit: await readStrictOvercommit(),
+    subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
+  });
+  for (const note of notes) log.warn(note);
+  await writeAtomically(join(pgdata, 'postgresql.conf'), text, { runAs });
+}

@@ -1,0 +1,160 @@
+import { monotonicMs, sleep } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Failpoints } from '../core/failpoints.ts';
+import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import type { PgClient } from '../pg/client.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import { writeConfigFiles } from './config-files.ts';
+import { type StartContext, pathOf } from './context.ts';
+import type { PrewarmState } from '../services/file-cache.ts';
+import { withOwnPg } from '../database/own-sql.ts';
+import { reconfiguration, withSpec } from './reconfigure.ts';
+import { step } from './steps.ts';
+
+/** What the steps of a promotion hand on to each other, besides what every story has. `spec` is that of the replica. */
+export interface PromotionContext extends StartContext {
+  readonly next: ResolvedSpec;
+  /** Where the WAL of the former primary ended. */
+  readonly wanted: Lsn;
+  readonly prewarmState: () => PrewarmState;
+  readonly failpoints: Failpoints;
+  /** Milliseconds of each step that is through. */
+  readonly took: Map<string, number>;
+}
+
+/** Makes a primary of a running replica. Every step may be done again after a later one failed. */
+export const promotion = [
+  step('check-prewarm', checkPrewarm),
+  step('wait-for-lsn', waitForLsn), // everything that the former primary wrote has been replayed
+  step('write-config', writeConfig, restoreConfig), // safekeepers, synchronous_standby_names
+  step('reload', reload),
+  step('pg-promote', pgPromote),
+  step('take-spec', takeSpec), // from here on the compute counts as a primary
+  step('reconfigure', reconfigure),
+] as const;
+
+const lookMs = 100;
+/** As long as the 20 looks that the error speaks of, which were a second apart. */
+const catchUpMs = 20_000;
+const reloadMs = 10_000;
+const promoteSeconds = 60;
+
+function withReplica<T>(
+  { settings }: PromotionContext,
+  signal: AbortSignal,
+  work: (pg: PgClient) => Promise<T>,
+): Promise<T> {
+  const statementMs = (promoteSeconds + 10) * 1000;
+  return withOwnPg({ target: settings.target, name: 'promote', statementMs }, signal, work);
+}
+
+/** A replica without the extension has no file cache that could be cold. */
+function checkPrewarm(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  const { status } = context.prewarmState();
+  if (status !== 'not_prewarmed' && status !== 'prewarming') return Promise.resolve();
+  return withReplica(context, signal, async (pg) => {
+    const { rows } = await pg.query<{ loaded: boolean }>(
+      `select 'neon' = any(pg_catalog.regexp_split_to_array(
+         pg_catalog.current_setting('shared_preload_libraries'), '[\\s",]+')) as loaded`,
+    );
+    if (rows[0]?.loaded !== true) return;
+    const state = status === 'prewarming' ? 'Prewarming' : 'NotPrewarmed';
+    throw new ComputeError('conflict', `compute ${state}`, { hint: 'prewarm it first: POST /lfc/prewarm' });
+  });
+}
+
+async function waitForLsn(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  const endMs = monotonicMs() + catchUpMs;
+  await withReplica(context, signal, async (pg) => {
+    for (;;) {
+      const { rows } = await pg.query<{ done: boolean; lsn: string | null }>(
+        `select not pg_catalog.pg_is_in_recovery() as done, pg_catalog.pg_last_wal_replay_lsn()::text as lsn`,
+      );
+      const replayed = parseLsn(rows[0]?.lsn ?? '');
+      if (rows[0]?.done === true || (replayed !== null && replayed >= context.wanted)) return;
+      if (monotonicMs() > endMs) {
+        const where = replayed === null ? 'nothing' : formatLsn(replayed);
+        throw new ComputeError(
+          'deadline',
+          `didn't catch up with primary in 20 retries: replayed ${where}, wanted ${formatLsn(context.wanted)}`,
+        );
+      }
+      await sleep(lookMs, signal);
+    }
+  });
+}
+
+/** The whole file, in place of single settings by ALTER SYSTEM, which would shadow every later spec. */
+function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  const { settings, next, log } = context;
+  const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
+  return writeConfigFiles(settings, next, options, signal);
+}
+
+/** Once promoted it keeps the settings of a primary, whatever failed afterwards. */
+async function restoreConfig(context: PromotionContext): Promise<void> {
+  const signal = AbortSignal.timeout(reloadMs);
+  const inRecovery = await withReplica(context, signal, async (pg) => {
+    const { rows } = await pg.query<{ still: boolean }>('select pg_catalog.pg_is_in_recovery() as still');
+    return rows[0]?.still === true;
+  });
+  if (!inRecovery) return;
+  await writeConfig({ ...context, next: context.spec }, signal);
+  context.state.postgres?.reload();
+}
+
+/** Reloading takes effect some time after it was asked for; the first commit must know of the safekeepers. */
+async function reload(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  const loaded = (): Promise<string> =>
+    withReplica(context, signal, async (pg) => {
+      const { rows } = await pg.query<{ at: string }>('select pg_catalog.pg_conf_load_time()::text as at');
+      return rows[0]?.at ?? '';
+    });
+  const before = await loaded();
+  context.state.postgres?.reload();
+  const endMs = monotonicMs() + reloadMs;
+  while ((await loaded()) === before) {
+    if (monotonicMs() > endMs)
+      throw new ComputeError('deadline', `Postgres did not take its new settings within ${reloadMs} ms`);
+    await sleep(lookMs, signal);
+  }
+}
+
+async function pgPromote(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  if ((await context.failpoints.hit('compute-promotion', signal)) !== null)
+    throw new ComputeError('internal', 'compute-promotion failpoint');
+  await withReplica(context, signal, async (pg) => {
+    const { rows } = await pg.query<{ promoted: boolean }>(
+      `select case when pg_catalog.pg_is_in_recovery()
+                   then pg_catalog.pg_promote(true, ${promoteSeconds}) else true end as promoted`,
+    );
+    if (rows[0]?.promoted !== true) throw new ComputeError('sql', 'pg_promote() failed');
+    const mode = await pg.query<{ transaction_read_only: string }>('show transaction_read_only');
+    if (mode.rows[0]?.transaction_read_only === 'on')
+      throw new ComputeError('sql', 'replica in read only mode after promotion');
+  });
+}
+
+function takeSpec({ state, next }: PromotionContext): void {
+  state.spec = next;
+}
+
+async function reconfigure(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  const then = withSpec(context, context.next);
+  for (const part of reconfiguration) await part.run(then, signal);
+}
+
+/** The three figures of the answer, from the times of the steps. */
+export function promotionFigures(took: ReadonlyMap<string, number>): {
+  lsn_wait_time_ms: number;
+  pg_promote_time_ms: number;
+  reconfigure_time_ms: number;
+} {
+  const sum = (...names: readonly string[]): number =>
+    names.reduce((total, name) => total + (took.get(name) ?? 0), 0);
+  return {
+    lsn_wait_time_ms: sum('wait-for-lsn'),
+    pg_promote_time_ms: sum('write-config', 'reload', 'pg-promote'),
+    reconfigure_time_ms: sum('take-spec', 'reconfigure'),
+  };
+}

@@ -1,0 +1,147 @@
+import { elapsedMs, monotonicMs } from '../core/clock.ts';
+import { writeLine } from '../core/log.ts';
+import { formatLsn } from '../core/lsn.ts';
+import {
+  copyFormerSignal,
+  createStandbySignal,
+  ensureHbaLine,
+  linkDynamicSharedMemory,
+  writeOverride,
+} from '../postgres/files.ts';
+import { lockPgdata } from '../postgres/lock.ts';
+import { canonicalPath } from '../postgres/path.ts';
+import { emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
+import { basebackupRetries, openPageserver } from '../storage/basebackup.ts';
+import { syncSafekeepers } from '../storage/sync.ts';
+import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
+import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
+import { configureCatalog } from './configure-catalog.ts';
+import { writeConfigFiles } from './config-files.ts';
+import { type StartContext, made, pathOf } from './context.ts';
+import { step, together } from './steps.ts';
+import { syncContext } from './sync-context.ts';
+import { resizeSwapOfVm, setQuotaOfVm } from '../services/vm-sizes.ts';
+
+/** From a spec to a running, configured Postgres. */
+export const startup = [
+  step('secure-data-dir', secureDataDir), // the lock; no Postgres of an earlier run is left
+  step('prepare-data-dir', prepareDataDir), // an empty PGDATA
+  together<StartContext>(
+    step('write-config', writeConfig), // postgresql.conf
+    step('sync-safekeepers', findStartLsn), // the LSN to start at
+    step('connect-pageserver', connectPageserver, ({ pageserver }) => pageserver?.close()),
+    step('resize-swap', resizeSwapOfVm),
+    step('set-disk-quota', setQuotaOfVm),
+  ),
+  step('fetch-base-backup', fetchBaseBackup, cleanDataDir), // pageserver → PGDATA
+  step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
+  step('start-postgres', startPostgres, stopPostgres), // spawned, and ready
+  step('apply-catalog', applyCatalog), // roles, databases
+] as const;
+
+async function secureDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { settings, log } = context;
+  const path = await canonicalPath(settings.pgdata);
+  context.lock = await lockPgdata(path);
+  await stopLeftover(path, leftoverLimits, log, signal);
+}
+
+async function prepareDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { settings } = context;
+  context.pgdata = await preparePgdata(settings.pgdata, settings.runAs, signal);
+}
+
+function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { settings, spec, log } = context;
+  const options = { pgdata: pathOf(context), subscriptionsDropped: false, log };
+  context.configWritten = writeConfigFiles(settings, spec, options, signal);
+  return context.configWritten;
+}
+
+async function findStartLsn(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { spec, state, log } = context;
+  if (spec.mode.kind === 'static') context.lsn = spec.mode.lsn;
+  if (spec.mode.kind !== 'primary') return;
+  const found = await syncSafekeepers(syncContext(context, context.configWritten), signal);
+  context.lsn = found.lsn;
+  state.figures.sync_sk_check_ms = found.checkMs;
+  state.figures.sync_safekeepers_ms = found.syncMs ?? 0;
+  log.info(`starting at LSN ${formatLsn(found.lsn)}`);
+}
+
+function connectPageserver(context: StartContext, signal: AbortSignal): void {
+  const { spec, settings, log } = context;
+  const pgdata = pathOf(context);
+  context.pageserver = openPageserver(
+    {
+      pageserver: spec.pageserver,
+      tenantId: spec.tenantId,
+      timelineId: spec.timelineId,
+      token: spec.spec.storage_auth_token,
+      mode: spec.mode.kind,
+      pgdata,
+      runAs: settings.runAs,
+      keep: new Set(['postgresql.conf', 'server.key', 'server.crt']),
+      emptied: async () => {
+        await emptyPgdata(pgdata, signal);
+        await writeConfig(context, signal);
+      },
+      needsWal: true,
+      log,
+      limits: { retries: basebackupRetries(settings.env), idleMs: settings.basebackupIdleMs },
+    },
+    signal,
+  );
+}
+
+async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { figures } = context.state;
+  const fetched = await made('the pageserver', context.pageserver).fetch(context.lsn, signal);
+  figures.pageserver_connect_micros = fetched.connectMicros;
+  figures.basebackup_ms = fetched.ms;
+  figures.basebackup_bytes = fetched.bytes;
+}
+
+/** A failed base backup leaves nothing behind that could be taken for a data directory. */
+function cleanDataDir(context: StartContext): Promise<void> {
+  return emptyPgdata(pathOf(context), new AbortController().signal);
+}
+
+async function finishDataDir(context: StartContext): Promise<void> {
+  const { runAs } = context.settings;
+  const pgdata = pathOf(context);
+  await copyFormerSignal(pgdata, runAs);
+  await ensureHbaLine(pgdata, runAs);
+  await linkDynamicSharedMemory(pgdata, runAs);
+  if (context.spec.mode.kind !== 'primary') await createStandbySignal(pgdata, runAs);
+  // In force from the first moment, so that no reload is needed before the catalog pass.
+  else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata, runAs);
+}
+
+async function startPostgres(context: StartContext, signal: AbortSignal): Promise<void> {
+  const { settings, spec, state, log } = context;
+  const startMs = monotonicMs();
+  state.postgres = await spawnPostgres({
+    bin: settings.bin,
+    pgdata: pathOf(context),
+    runAs: settings.runAs,
+    env: settings.env,
+    authToken: spec.spec.storage_auth_token,
+    cgroup: settings.vm.scaling?.cgroup.name ?? null,
+    log,
+    writeLog: writeLine,
+  });
+  await state.postgres.waitReady(settings.startTimeoutMs, signal);
+  state.figures.start_postgres_ms = elapsedMs(startMs);
+}
+
+async function stopPostgres({ state }: StartContext): Promise<void> {
+  await state.postgres?.stop('immediate', { fastMs: 0 }, state.stop.hurry);
+  state.postgres = null;
+}
+
+async function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void> {
+  const startMs = monotonicMs();
+  if (context.spec.mode.kind === 'primary') await configureCatalog(context, 'start', signal);
+  context.state.figures.config_ms = elapsedMs(startMs);
+}

@@ -1,0 +1,29 @@
+import type { SyncContext } from '../storage/sync.ts';
+import { joinLines } from '../postgres/postmaster-log.ts';
+import { writeLine } from '../core/log.ts';
+import { type StartContext, pathOf } from './context.ts';
+
+/** What a sync of the safekeepers needs, at start and at the end.
+ *  @param configWritten Postgres finds the safekeepers in `postgresql.conf` */
+export function syncContext(context: StartContext, configWritten: Promise<void>): SyncContext {
+  const { spec, settings, log } = context;
+  const joiner = joinLines((message) => writeLine(`PG:${message}`));
+  return {
+    safekeepers: spec.safekeepers,
+    tenantId: spec.tenantId,
+    timelineId: spec.timelineId,
+    token: spec.spec.storage_auth_token,
+    pgbin: settings.bin.path,
+    cgroup: settings.vm.scaling?.cgroup.name ?? null,
+    pgdata: pathOf(context),
+    runAs: settings.runAs,
+    env: settings.env,
+    log,
+    onStderrLine: (line) => {
+      joiner.add(line);
+      joiner.flush();
+    },
+    beforeRun: configWritten,
+    limits: { runMs: settings.syncTimeoutMs, shutdownMs: settings.syncTimeoutMs },
+  };
+}

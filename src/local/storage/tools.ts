@@ -1,0 +1,80 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ComputeError, inline } from '../../core/errors.ts';
+import type { RunAs } from '../../process/os-user.ts';
+import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
+
+/** A PostgreSQL installation with all programs that compute-local runs, and who runs them. */
+export interface Tools {
+  readonly postgres: PostgresBin;
+  readonly runAs: RunAs;
+  /** What every program is started with: messages in English, since some are read, and no PG* settings of the user. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const needed = ['initdb', 'pg_basebackup', 'pg_receivewal'];
+const debian = '/usr/lib/postgresql';
+
+/** Where to look, in order: the directory asked for, or PATH and then Debian's directories, newest first. */
+function candidates(binDir: string | null, env: NodeJS.ProcessEnv): string[] {
+  if (binDir !== null) return [binDir];
+  const versions = existsSync(debian) ? readdirSync(debian).filter((name) => /^\d+$/.test(name)) : [];
+  const newestFirst = versions.map(Number).toSorted((a, b) => b - a);
+  const path = (env['PATH'] ?? '').split(':').filter((dir) => dir.startsWith('/'));
+  return [...path, ...newestFirst.map((version) => join(debian, String(version), 'bin'))].filter((dir) =>
+    existsSync(join(dir, 'postgres')),
+  );
+}
+
+/** Finds a PostgreSQL that can run a compute and its storage.
+ *  @param binDir look only there; null: everywhere
+ *  @param major only this version will do, since the data was made with it; null: any
+ *  @throws ComputeError `postgres_missing` with everything that was looked at */
+export async function findTools(
+  binDir: string | null,
+  major: number | null,
+  runAs: RunAs,
+  signal: AbortSignal,
+): Promise<Tools> {
+  const env = toolEnv();
+  const rejected: string[] = [];
+  for (const dir of candidates(binDir, process.env)) {
+    try {
+      const postgres = await locatePostgres(join(dir, 'postgres'), env, runAs, signal);
+      const missing = needed.filter((name) => !existsSync(postgres.sibling(name)));
+      if (missing.length > 0) rejected.push(`${dir} lacks ${missing.join(', ')}`);
+      else if (major !== null && postgres.major !== major)
+        rejected.push(`${dir} is version ${postgres.major}`);
+      else return { postgres, runAs, env };
+    } catch (error) {
+      signal.throwIfAborted();
+      rejected.push(`${dir}: ${inline(error)}`);
+    }
+  }
+  const which = major === null ? 'PostgreSQL 14 or newer' : `PostgreSQL ${major}, which made the data here,`;
+  const looked = rejected.length === 0 ? 'no postgres program was found' : rejected.join('; ');
+  throw new ComputeError('postgres_missing', `${which} with its client programs is needed: ${looked}`, {
+    hint: `install it (Debian: apt-get install postgresql${major === null ? '' : `-${major}`}), or give its directory with --pg-bin-dir`,
+  });
+}
+
+/** Our environment without what would point PostgreSQL's programs elsewhere (PGHOST, PGOPTIONS, PGDATA and so on). */
+function toolEnv(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('PG') && name !== 'LANG');
+  return { ...Object.fromEntries(own), LC_ALL: 'C' };
+}
+
+export const binDirOf = (tools: Tools): string => dirname(tools.postgres.path);
+
+/** Where a server of ours listens: a directory with a Unix socket. */
+export interface Socket {
+  readonly dir: string;
+  readonly port: number;
+}
+
+/** One value of a libpq connection string. */
+const quoted = (value: string): string => `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
+
+/** A connection string of libpq for the superuser through a socket directory. */
+export const conninfo = (socket: Socket, applicationName: string): string =>
+  `host=${quoted(socket.dir)} port=${socket.port} user=cloud_admin dbname=postgres application_name=${quoted(applicationName)}`;

@@ -1,0 +1,76 @@
+import { raceAbort, sleep, monotonicMs } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Exit, RunningProcess } from '../process/process.ts';
+
+export interface Kept {
+  readonly name: string;
+  start(): Promise<RunningProcess>;
+  /** Resolves when the child does its work. Rejecting with a ComputeError gives the reason of a failed start. */
+  ready(child: RunningProcess, signal: AbortSignal): Promise<void>;
+  /** Ends the child in its own way. */
+  stop(child: RunningProcess): Promise<void>;
+  onReady(restart: boolean): void;
+  /** @param nextMs until it is started again */
+  onExit(exit: Exit, wasReady: boolean, nextMs: number): void;
+}
+
+/** A child that never worked is given up after this many starts. */
+const maxFirstStarts = 3;
+const longestPauseMs = 3000;
+/** A child that worked this long did not fail because of how it was started. */
+const steadyMs = 5000;
+
+const pauseMs = (failures: number): number =>
+  failures <= 1 ? 0 : Math.min(longestPauseMs, 100 * 2 ** (failures - 2));
+
+/** Keeps one child running until `signal` aborts, and then ends it.
+ *  @throws what `ready` threw last, when the child never became ready */
+export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void> {
+  let everReady = false;
+  let failures = 0;
+  while (!signal.aborted) {
+    const startedMs = monotonicMs();
+    const child = await kept.start();
+    let failure: unknown = null;
+    let ready = false;
+    try {
+      failure = await becomesReady(kept, child, signal);
+      ready = failure === null;
+      if (ready) {
+        kept.onReady(everReady);
+        everReady = true;
+        await raceAbort(child.exited, signal).catch(() => {});
+      }
+    } finally {
+      // Also a child that is alive but never got ready.
+      await kept.stop(child);
+    }
+    if (signal.aborted) return;
+    failures = ready && monotonicMs() - startedMs > steadyMs ? 1 : failures + 1;
+    if (!everReady && failures >= maxFirstStarts) throw failure;
+    const nextMs = pauseMs(failures);
+    kept.onExit(child.exit ?? { code: null, signal: null }, ready, nextMs);
+    await sleep(nextMs, signal).catch(() => {});
+  }
+}
+
+/** Null when it did, the reason when not. */
+async function becomesReady(kept: Kept, child: RunningProcess, signal: AbortSignal): Promise<unknown> {
+  const over = new AbortController();
+  const both = AbortSignal.any([signal, over.signal]);
+  const ended = child.exited.then(({ code, signal: by }) => {
+    throw new ComputeError(
+      'internal',
+      `${kept.name} ended during its start (${code === null ? by : `exit code ${code}`})`,
+    );
+  });
+  try {
+    await Promise.race([kept.ready(child, both), ended]);
+    return null;
+  } catch (error) {
+    return error;
+  } finally {
+    over.abort();
+    ended.catch(() => {});
+  }
+}

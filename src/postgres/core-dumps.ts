@@ -1,0 +1,61 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ComputeError, inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type RunResult, runProcess } from '../process/run-process.ts';
+
+const mostDumps = 5;
+const debuggerMs = 30_000;
+const mostBytes = 256 * 1024;
+
+const debuggers = [
+  { command: 'gdb', args: (bin: string, core: string) => ['--batch', '-q', '-ex', 'bt', bin, core] },
+  {
+    command: 'lldb',
+    args: (_bin: string, core: string) => ['-c', core, '--batch', '-o', 'bt all', '-o', 'quit'],
+  },
+];
+
+/** Logs a backtrace of every core dump in PGDATA, five at most and 30 s for each; what goes wrong is logged too.
+ *  Call it after Postgres has ended.
+ *  @returns the number of dumps found */
+export async function reportCoreDumps(
+  pgdata: string,
+  bin: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    const dumps = (await readdir(pgdata)).filter(isCoreDump);
+    if (dumps.length > mostDumps) log.warn(`${dumps.length} core dumps in ${pgdata}: reporting ${mostDumps}`);
+    for (const name of dumps.slice(0, mostDumps)) {
+      const core = join(pgdata, name);
+      const { stdout, stderr } = await backtrace(bin, core, signal);
+      log.error({ core, backtrace: stdout, debugger: stderr }, 'Postgres has left a core dump');
+    }
+    return dumps.length;
+  } catch (error) {
+    log.error(`could not report core dumps: ${inline(error)}`);
+    return 0;
+  }
+}
+
+/** What the kernel names `core`, or `core.` and the pid. */
+export const isCoreDump = (name: string): boolean => name === 'core' || name.startsWith('core.');
+
+async function backtrace(bin: string, core: string, signal: AbortSignal): Promise<RunResult> {
+  let missing: unknown;
+  for (const { command, args } of debuggers) {
+    try {
+      const limits = { limitMs: debuggerMs, maxBytes: mostBytes };
+      return await runProcess({ command, args: args(bin, core), runAs: null, ...limits }, signal);
+    } catch (error) {
+      if (!(error instanceof ComputeError) || error.code !== 'postgres_missing') throw error;
+      missing = error;
+    }
+  }
+  throw new ComputeError('not_found', `core dump ${core} found, but no debugger to read it`, {
+    cause: missing,
+    hint: 'install gdb',
+  });
+}

@@ -1,0 +1,75 @@
+import { constants } from 'node:fs';
+import { copyFile, lchown, lstat, open, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import type { RunAs } from '../process/os-user.ts';
+import { ensureLine, writeAtomically } from '../process/write.ts';
+
+const hbaLine = 'host\tall\t\tall\t\tall\t\tmd5';
+
+/** Lets everybody log in with a password, from everywhere; the lines of the base backup come first and trust loopback.
+ *  `md5` covers SCRAM verifiers too. A line that differs in blanks only counts as there.
+ *  @returns whether the file was changed */
+export const ensureHbaLine = (pgdata: string, runAs: RunAs): Promise<boolean> =>
+  ensureLine(
+    join(pgdata, 'pg_hba.conf'),
+    hbaLine,
+    { runAs, mode: 0o600 },
+    (line) => words(line) === words(hbaLine),
+  );
+
+const words = (line: string): string => line.trim().split(/\s+/).join(' ');
+
+const subscribersLine = 'neon.disable_logical_replication_subscribers=false';
+
+/** Sets logical replication free again, once subscriptions were dropped; beats the line further up.
+ *  @returns whether the file was changed */
+export const ensureSubscribersEnabled = (pgdata: string, runAs: RunAs): Promise<boolean> =>
+  ensureLine(join(pgdata, 'postgresql.conf'), subscribersLine, { runAs });
+
+/** Replaces the directory `pg_dynshmem` of the base backup by a link to shared memory. A link is left as it is.
+ *  @throws ComputeError `basebackup` when the base backup brought none */
+export async function linkDynamicSharedMemory(pgdata: string, runAs: RunAs): Promise<void> {
+  const path = join(pgdata, 'pg_dynshmem');
+  const stat = await lstat(path).catch((cause: unknown) => {
+    throw new ComputeError('basebackup', `the base backup has no directory pg_dynshmem`, { cause });
+  });
+  if (stat.isSymbolicLink()) return;
+  await rm(path, { recursive: true });
+  await symlink('/dev/shm/', path);
+  if (runAs !== null) await lchown(path, runAs.uid, runAs.gid);
+}
+
+/** Older pageservers send the signal file under its former name only.
+ *  @returns whether it was copied */
+export async function copyFormerSignal(pgdata: string, runAs: RunAs): Promise<boolean> {
+  const signalFile = join(pgdata, 'neon.signal');
+  try {
+    await copyFile(join(pgdata, 'zenith.signal'), signalFile, constants.COPYFILE_EXCL);
+  } catch (error) {
+    if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+  if (runAs !== null) await lchown(signalFile, runAs.uid, runAs.gid);
+  return true;
+}
+
+/** Makes Postgres come up as a standby; an existing file is left as it is. */
+export async function createStandbySignal(pgdata: string, runAs: RunAs): Promise<void> {
+  const file = await open(join(pgdata, 'standby.signal'), 'a');
+  try {
+    if (runAs !== null) await file.chown(runAs.uid, runAs.gid);
+  } finally {
+    await file.close();
+  }
+}
+
+export const overrideFile = 'compute_ctl_temp_override.conf';
+
+/** Lifts the size limit while roles, databases and extensions are changed; in force after a reload. */
+export const writeOverride = (pgdata: string, runAs: RunAs): Promise<void> =>
+  writeAtomically(join(pgdata, overrideFile), 'neon.max_cluster_size=-1', { runAs });
+
+/** Takes the override back, also after a failure; in force after a reload. */
+export const emptyOverride = (pgdata: string, runAs: RunAs): Promise<void> =>
+  writeAtomically(join(pgdata, overrideFile), '', { runAs });

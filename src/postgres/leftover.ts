@@ -1,0 +1,154 @@
+import { statSync } from 'node:fs';
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { type Found, findPostgresOf, isPostgresProgram, signalUntilGone } from './pgdata-processes.ts';
+import { type PostmasterPid, readPostmasterPid } from './postmaster-pid.ts';
+import {
+  attachments,
+  hasProc,
+  readProcLink,
+  readStat,
+  sharedMemoryTable,
+  startedAtSeconds,
+  uidOf,
+} from '../process/proc.ts';
+
+/** Milliseconds for each way of stopping, before the next one is tried. */
+export interface LeftoverLimits {
+  /** Fast shutdown: sessions are ended, a checkpoint is written. */
+  readonly fastMs: number;
+  /** Immediate shutdown. */
+  readonly immediateMs: number;
+  /** After SIGKILL. */
+  readonly killMs: number;
+}
+
+export const leftoverLimits: LeftoverLimits = { fastMs: 20_000, immediateMs: 5000, killMs: 5000 };
+
+/** Makes sure that no Postgres of an earlier run works on PGDATA any more: what is identified by its program and its
+ *  working directory is stopped (fast, immediate, SIGKILL) and awaited. A pid file that names somebody else's process is
+ *  stale and passed over.
+ *  @param pgdata absolute, no symbolic links; need not exist
+ *  @returns how many processes were found and stopped
+ *  @throws ComputeError `pgdata_refused` when something uses PGDATA, or may, and cannot be identified or stopped */
+export async function stopLeftover(
+  pgdata: string,
+  limits: LeftoverLimits,
+  log: Log,
+  signal: AbortSignal,
+): Promise<number> {
+  const file = readPostmasterPid(pgdata);
+  if (!hasProc()) {
+    refuseLivingPid(pgdata, file);
+    return 0;
+  }
+  const find = (): Found => findPostgresOf(pgdata);
+  const { processes, unreadable } = find();
+  if (unreadable.length > 0) {
+    const who = `process ${unreadable.join(', ')} may be a Postgres of it, but cannot be examined`;
+    throw refused(pgdata, who, `look at it (ps -fp ${unreadable[0]}), stop it by hand, then start again`);
+  }
+  if (!processes.some(({ pid }) => pid === file?.pid)) judgePidFile(pgdata, file, log);
+  if (processes.length > 0) await stopAll(pgdata, () => find().processes, limits, log, signal);
+  refuseAttached(pgdata, file);
+  return processes.length;
+}
+
+async function stopAll(
+  pgdata: string,
+  find: () => Found['processes'],
+  limits: LeftoverLimits,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const say = (left: Found['processes'], how: string): void =>
+    log.warn({ pids: left.map(({ pid }) => pid) }, `Postgres of an earlier run still uses ${pgdata}: ${how}`);
+  const first = find();
+  try {
+    let left = first;
+    if (first.some(({ isBackend }) => !isBackend)) {
+      say(first, `fast stop, at most ${limits.fastMs} ms`);
+      left = await signalUntilGone(find, (one) => (one.isBackend ? null : 'SIGINT'), limits.fastMs, signal);
+    }
+    if (left.length > 0) {
+      say(left, `immediate stop, at most ${limits.immediateMs} ms`);
+      left = await signalUntilGone(find, () => 'SIGQUIT', limits.immediateMs, signal);
+    }
+    if (left.length > 0) {
+      say(left, 'SIGKILL');
+      left = await signalUntilGone(find, () => 'SIGKILL', limits.killMs, signal);
+    }
+    if (left.length === 0) return log.info(`Postgres of an earlier run of ${pgdata} has ended`);
+    const who = `Postgres process ${left.map(({ pid }) => pid).join(', ')} of an earlier run survives SIGKILL`;
+    throw refused(
+      pgdata,
+      who,
+      'it waits for a disk or network file system: mend that, or restart the machine',
+    );
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+    const who = `Postgres process ${first.map(({ pid }) => pid).join(', ')} of an earlier run belongs to another user`;
+    throw refused(pgdata, who, 'stop it as that user or as root, or start compute_ctl as that user', error);
+  }
+}
+
+/** Nobody at the pid of the file was found to be Postgres of this directory. Passes when that is certain. */
+function judgePidFile(pgdata: string, file: PostmasterPid | null, log: Log): void {
+  const stat = file?.pid === null || file?.pid === undefined ? null : readStat(file.pid);
+  if (file === null || stat === null) return;
+  const stale = (why: string): void =>
+    log.info(`postmaster.pid in ${pgdata} is stale: process ${stat.pid} ${why}`);
+  const started = startedAtSeconds(stat);
+  // A postmaster notes its start time right after it has started. A minute allows for a clock that was set meanwhile.
+  const otherTime =
+    started !== null && file.startSeconds !== null && Math.abs(started - file.startSeconds) > 60;
+  const exe = readProcLink(stat.pid, 'exe');
+  if (exe.kind === 'gone') return stale('has ended');
+  if (exe.kind === 'path' && isPostgresProgram(exe.path))
+    return stale('is a Postgres of another data directory');
+  if (otherTime) return stale('started at another time');
+  if (exe.kind === 'path') {
+    const cwd = readProcLink(stat.pid, 'cwd');
+    if (cwd.kind !== 'path' || cwd.path !== pgdata) return stale(`is ${exe.path}`);
+  } else if (uidOf(stat.pid) !== statSync(pgdata).uid) {
+    return stale('belongs to another user than the directory'); // which Postgres would refuse
+  }
+  const what = exe.kind === 'path' ? `is ${exe.path}, not a known Postgres program` : 'cannot be examined';
+  throw refused(
+    pgdata,
+    `postmaster.pid names process ${stat.pid}, which lives and ${what}`,
+    `stop it if it is a Postgres (ps -fp ${stat.pid}), else remove ${pgdata}/postmaster.pid; then start again`,
+  );
+}
+
+function refuseAttached(pgdata: string, file: PostmasterPid | null): void {
+  if (file?.sharedMemory === null || file === null) return;
+  const { key, id } = file.sharedMemory;
+  const count = attachments(sharedMemoryTable(), key, id);
+  if (count === 0) return;
+  const who = `its shared memory segment ${id} is still attached by ${count} process(es) that cannot be identified`;
+  throw refused(
+    pgdata,
+    who,
+    `find them (grep -l ' /SYSV' /proc/*/maps, ipcs -mp) and stop them, then start again`,
+  );
+}
+
+/** Without /proc nobody can be identified: only a pid that does not live is safe. */
+function refuseLivingPid(pgdata: string, file: PostmasterPid | null): void {
+  if (file === null || file.pid === null) return;
+  try {
+    process.kill(file.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
+  }
+  const who = `postmaster.pid names process ${file.pid}, which lives and cannot be identified on this system`;
+  throw refused(
+    pgdata,
+    who,
+    `stop it if it is a Postgres, else remove ${pgdata}/postmaster.pid; then start again`,
+  );
+}
+
+const refused = (pgdata: string, why: string, hint: string, cause?: unknown): ComputeError =>
+  new ComputeError('pgdata_refused', `the data directory ${pgdata} is in use: ${why}`, { hint, cause });

@@ -1,0 +1,108 @@
+import { constants, type Stats } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
+import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import type { RunAs } from '../process/os-user.ts';
+import { runProcess } from '../process/run-process.ts';
+
+export interface PostgresBin {
+  /** The `postgres` program: absolute, symbolic links resolved. */
+  readonly path: string;
+  readonly dir: string;
+  readonly major: number;
+  /** The words of `postgres --version` after the name, e.g. `15.18 (Debian 15.18-0+deb12u1)`. */
+  readonly version: string;
+  /** Where another program of the same installation would be; not checked. */
+  sibling(name: string): string;
+}
+
+const oldest = 14;
+const newest = 18;
+const probeMs = 10_000;
+const probed = new Map<string, Promise<string>>();
+
+/** Finds the `postgres` program: a name without a slash in the PATH of `env`, a path as it is. Its version comes from
+ *  `postgres --version`, remembered as long as the file stays the same.
+ *  @throws ComputeError `postgres_missing`; `postgres_version` for anything but PostgreSQL 14 to 18 */
+export async function locatePostgres(
+  pgbin: string,
+  env: NodeJS.ProcessEnv,
+  runAs: RunAs,
+  signal: AbortSignal,
+): Promise<PostgresBin> {
+  const found = pgbin.includes('/') ? await usable(resolve(pgbin)) : await inPath(pgbin, env);
+  if (found === null) throw missing(pgbin, env);
+  const path = await realpath(found);
+  const version = await versionOf(path, env, runAs, signal);
+  const major = Number(/^\d+/.exec(version)?.[0]);
+  if (!(major >= oldest && major <= newest)) {
+    throw new ComputeError('postgres_version', `${path} is PostgreSQL ${version}`, {
+      hint: `PostgreSQL ${oldest} to ${newest} are supported`,
+    });
+  }
+  const dir = dirname(path);
+  return { path, dir, major, version, sibling: (name) => join(dir, name) };
+}
+
+async function inPath(name: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+  for (const dir of (env['PATH'] ?? '').split(delimiter)) {
+    const found = await usable(join(dir === '' ? '.' : dir, name));
+    if (found !== null) return resolve(found);
+  }
+  return null;
+}
+
+/** The path itself, when an executable file is there. */
+async function usable(path: string): Promise<string | null> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile() ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+function missing(pgbin: string, env: NodeJS.ProcessEnv): ComputeError {
+  const where = pgbin.includes('/') ? resolve(pgbin) : `PATH (${env['PATH'] ?? 'not set'})`;
+  const message = pgbin.includes('/')
+    ? `there is no executable file ${where}`
+    : `there is no program "${pgbin}" in ${where}`;
+  return new ComputeError('postgres_missing', message, {
+    hint: 'give the path of the postgres program with --pgbin, e.g. /usr/lib/postgresql/17/bin/postgres',
+  });
+}
+
+async function versionOf(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  runAs: RunAs,
+  signal: AbortSignal,
+): Promise<string> {
+  const key = identity(path, await stat(path));
+  const known = probed.get(key);
+  if (known !== undefined) return known;
+  const probe = askVersion(path, env, runAs, signal);
+  probed.set(key, probe);
+  probe.catch(() => probed.delete(key));
+  return probe;
+}
+
+const identity = (path: string, { mtimeMs, size }: Stats): string => `${path}\0${mtimeMs}\0${size}`;
+
+async function askVersion(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  runAs: RunAs,
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ['--version'];
+  const result = await runProcess({ command: path, args, env, cwd: '/', runAs, limitMs: probeMs }, signal);
+  const version = /^\S+ \(PostgreSQL\) (\S.*)$/m.exec(result.stdout)?.[1];
+  if (result.code === 0 && version !== undefined) return version.trim();
+  const said = (result.stdout + result.stderr).trim().slice(0, 500);
+  throw new ComputeError(
+    'postgres_version',
+    `${path} --version did not answer like a PostgreSQL server (exit code ${result.code ?? result.signal}): ${said}`,
+    { hint: `--pgbin must name the server program "postgres", not ${basename(path)} of something else` },
+  );
+}

@@ -1,0 +1,93 @@
+import type { Readable } from 'node:stream';
+import { monotonicMs, raceAbort, sleep, withDeadline } from '../core/clock.ts';
+import { writeLine } from '../core/log.ts';
+import { maxLineChars, splitLines } from '../process/lines.ts';
+
+const quietMs = 100;
+/** Zero width space: shows nothing, and whoever wants the lines back can split at it. */
+const joint = '\u200B';
+const newMessage = /^\d+-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/;
+
+export interface LineJoiner {
+  add(line: string): void;
+  /** Writes out what is held back. */
+  flush(): void;
+}
+
+/** Joins the lines of one message, so that a stack trace stays together. A message ends where a line starts with a
+ *  timestamp (as `log_line_prefix` puts it) or when its text exceeds 64 Ki characters; silence is the caller's business. */
+export function joinLines(write: (message: string) => void): LineJoiner {
+  let lines: string[] = [];
+  let chars = 0;
+  const flush = (): void => {
+    if (lines.length === 0) return;
+    const message = lines.join(joint);
+    lines = [];
+    chars = 0;
+    write(message);
+  };
+  return {
+    add(line) {
+      if (newMessage.test(line) || chars + line.length > maxLineChars) flush();
+      lines.push(line);
+      chars += line.length + 1;
+    },
+    flush,
+  };
+}
+
+export interface PostmasterLog {
+  /** Resolves when the stream has ended and everything is written, after `limitMs` at the latest: a process that
+   *  outlived Postgres and keeps the pipe open must not hold up the end. */
+  drain(limitMs: number): Promise<void>;
+}
+
+/** Reads the stderr of Postgres for as long as it lasts and writes each message as one line, `PG:` in front. Always
+ *  reads on, whatever the bytes are: a full pipe would block Postgres. */
+export function followPostmasterLog(
+  stderr: Readable,
+  write: (line: string) => void = writeLine,
+): PostmasterLog {
+  const ended = new AbortController();
+  const joiner = joinLines((message) => write(`PG:${message}`));
+  let lastLineMs = 0;
+  let waiting = false;
+  const flushWhenQuiet = async (): Promise<void> => {
+    waiting = true;
+    try {
+      for (let left = quietMs; left > 0; left = lastLineMs + quietMs - monotonicMs()) {
+        await sleep(Math.ceil(left), ended.signal);
+      }
+      joiner.flush();
+    } catch {
+      // The stream has ended; whoever said so flushes.
+    } finally {
+      waiting = false;
+    }
+  };
+  const lines = splitLines((line) => {
+    joiner.add(line);
+    lastLineMs = monotonicMs();
+    if (!waiting && !ended.signal.aborted) void flushWhenQuiet();
+  });
+  const finish = (): void => {
+    if (ended.signal.aborted) return;
+    ended.abort();
+    lines.end();
+    joiner.flush();
+  };
+  const closed = new Promise<void>((resolve) => stderr.once('close', resolve));
+  stderr.on('data', (chunk: Buffer) => lines.push(chunk));
+  stderr.on('error', () => {}).once('close', finish);
+  return {
+    async drain(limitMs) {
+      try {
+        const forever = new AbortController().signal;
+        await withDeadline('the log of Postgres', limitMs, forever, (signal) => raceAbort(closed, signal));
+      } catch {
+        stderr.destroy();
+      }
+      finish();
+    },
+  };
+}

@@ -1,0 +1,64 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { sleep } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import { readPostmasterPid } from './postmaster-pid.ts';
+import type { RunningProcess } from '../process/process.ts';
+
+const pollMs = 100;
+
+export interface PidFileWatch {
+  /** Resolves at the next change of PGDATA, or after 100 ms: some file systems notify nobody. */
+  changed(signal: AbortSignal): Promise<void>;
+  close(): void;
+}
+
+/** Watches PGDATA. Begin before Postgres is started, so that no change is missed. */
+export function watchPgdata(pgdata: string): PidFileWatch {
+  let wake = new AbortController();
+  const notify = (): void => {
+    wake.abort();
+    wake = new AbortController();
+  };
+  const watcher = tryWatch(pgdata, (name) =>
+    name === null || name === 'postmaster.pid' ? notify() : undefined,
+  );
+  return {
+    async changed(signal) {
+      await sleep(pollMs, AbortSignal.any([signal, wake.signal])).catch(() => signal.throwIfAborted());
+    },
+    close: () => watcher?.close(),
+  };
+}
+
+function tryWatch(pgdata: string, onChange: (name: string | null) => void): FSWatcher | null {
+  try {
+    const watcher = watch(pgdata, { persistent: false }, (_event, name) => onChange(name));
+    return watcher.on('error', () => watcher.close());
+  } catch {
+    return null; // out of inotify watches, or none on this file system: the poll does it
+  }
+}
+
+/** Waits until `postmaster.pid` says `ready` and is our child's, not one that an earlier run has left there.
+ *  @throws ComputeError `postgres_start` when the child ends meanwhile */
+export async function untilReady(
+  postmaster: RunningProcess,
+  pgdata: string,
+  watching: PidFileWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController();
+  void postmaster.exited.then(() => ended.abort());
+  const either = AbortSignal.any([signal, ended.signal]);
+  for (;;) {
+    if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit.code);
+    const file = readPostmasterPid(pgdata);
+    if (file?.pid === postmaster.pid && file.status === 'ready') return;
+    await watching.changed(either).catch(() => signal.throwIfAborted());
+  }
+}
+
+const exitedUnexpectedly = (code: number | null): ComputeError =>
+  new ComputeError('postgres_start', `Postgres exited unexpectedly with code ${code ?? -1}`, {
+    hint: 'its last log lines (PG:) say why',
+  });

@@ -1,0 +1,90 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { monotonicMs, sleep } from '../core/clock.ts';
+import { ComputeError, inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import type { RunAs } from '../process/os-user.ts';
+import { writeBeside } from '../process/write.ts';
+
+export interface TlsFiles {
+  /** PEM files; the first certificate is the server's. */
+  readonly keyPath: string;
+  readonly certPath: string;
+}
+
+const retryMs = 250;
+
+/** Copies key and certificate to `server.key` and `server.crt` (mode 0600), once they match. While they do not (missing, or
+ *  being renewed one after the other) it looks again, for `limitMs` at most.
+ *  @throws ComputeError `tls` saying what is wrong with which file */
+export async function copyTlsPair(
+  files: TlsFiles,
+  pgdata: string,
+  options: { readonly runAs: RunAs; readonly limitMs: number; readonly log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const { key, cert } = await matchingPair(files, options, signal);
+  const write = { runAs: options.runAs, mode: 0o600 };
+  const newKey = await writeBeside(join(pgdata, 'server.key'), key, write);
+  try {
+    const newCert = await writeBeside(join(pgdata, 'server.crt'), cert, write);
+    await newKey.commit();
+    await newCert.commit();
+  } catch (error) {
+    await newKey.discard();
+    throw error;
+  }
+}
+
+async function matchingPair(
+  files: TlsFiles,
+  { limitMs, log }: { readonly limitMs: number; readonly log: Log },
+  signal: AbortSignal,
+): Promise<{ key: string; cert: string }> {
+  const until = monotonicMs() + limitMs;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await readPair(files);
+    } catch (error) {
+      if (monotonicMs() >= until) throw error;
+      if (tries === 0) log.warn(`waiting at most ${limitMs} ms for a usable TLS pair: ${inline(error)}`);
+    }
+    await sleep(retryMs, signal);
+  }
+}
+
+/** Reads both files and checks that they belong together, whatever the kind of key.
+ *  @throws ComputeError `tls` */
+export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: string; cert: string }> {
+  const key = await readPem(keyPath, 'key');
+  const cert = await readPem(certPath, 'certificate');
+  const privateKey = parse(keyPath, 'private key', () => createPrivateKey(key));
+  const certificate = parse(certPath, 'certificate', () => new X509Certificate(cert));
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw new ComputeError('tls', `the TLS key ${keyPath} does not belong to the certificate ${certPath}`, {
+      hint: 'the first certificate of the file must be the one of the server',
+    });
+  }
+  return { key, cert };
+}
+
+async function readPem(path: string, what: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ComputeError('tls', `cannot read the TLS ${what} ${path} (${code})`, { cause });
+  }
+}
+
+function parse<T>(path: string, what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new ComputeError('tls', `${path} is not a usable ${what} in PEM form`, {
+      cause,
+      hint: 'a key must not be protected by a passphrase',
+    });
+  }
+}

@@ -1,0 +1,103 @@
+import { access, chown, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { elapsedMs, monotonicMs } from '../core/clock.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { canonicalPath } from '../postgres/path.ts';
+import { preparePgdata } from '../postgres/prepare.ts';
+import { stopLeftover } from '../postgres/leftover.ts';
+import type { RunAs } from '../process/os-user.ts';
+import type { PostgresBin } from '../postgres/postgres-bin.ts';
+import { startPostgres } from '../postgres/postgres.ts';
+import { runOk, runProcess } from '../process/run-process.ts';
+
+export interface PrewarmOptions {
+  /** The data directory of the compute; the one that is made and removed here lies beside it. */
+  readonly pgdata: string;
+  readonly bin: PostgresBin;
+  readonly runAs: RunAs;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cgroup: string | null;
+  readonly log: Log;
+}
+
+const initdbMs = 60_000;
+const readyMs = 60_000;
+const never = new AbortController().signal;
+
+/** Starts an empty Postgres with large shared buffers and stops it again, so that the machine has the memory and the
+ *  programs at hand when the first spec comes. When this returns or throws, nothing of it is left.
+ *  @param signal ends it early */
+export async function prewarm(options: PrewarmOptions, signal: AbortSignal): Promise<void> {
+  const { pgdata, runAs, log } = options;
+  const startMs = monotonicMs();
+  const path = await canonicalPath(`${pgdata}.warmup`);
+  await stopLeftover(path, { fastMs: 0, immediateMs: 2000, killMs: 5000 }, log, signal);
+  const prepared = await preparePgdata(path, runAs, signal);
+  try {
+    await initialise(options, path, signal);
+    await startAndStop(options, path, signal);
+    log.info(`prewarm of the memory took ${elapsedMs(startMs)} ms`);
+  } finally {
+    // A child of an initdb that was killed may still be writing for a moment.
+    await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await prepared.cleanUp(never);
+  }
+}
+
+async function initialise(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
+  const { bin, runAs, env } = options;
+  const args = ['--pgdata', path, '--no-sync', '--auth', 'reject'];
+  const command = { command: bin.sibling('initdb'), args, env, cwd: '/', runAs, limitMs: initdbMs };
+  await runOk(command, signal);
+  const conf = [
+    'shared_buffers = 65536',
+    `port = ${await freePort()}`,
+    "listen_addresses = '127.0.0.1'",
+    "unix_socket_directories = ''",
+    ...((await hasNeonLibrary(options, signal)) ? ["shared_preload_libraries = 'neon'"] : []),
+  ];
+  const file = join(path, 'postgresql.conf');
+  await writeFile(file, `${conf.join('\n')}\n`);
+  if (runAs !== null) await chown(file, runAs.uid, runAs.gid);
+}
+
+async function startAndStop(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const writeLog = (line: string): void => options.log.info(`prewarm ${line}`);
+  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, writeLog });
+  try {
+    await postgres.waitReady(readyMs, signal);
+  } finally {
+    await postgres.stop('immediate', { fastMs: 0, immediateMs: 2000 }, never);
+  }
+}
+
+/** A stock PostgreSQL does not have the library, and would not start with it. */
+async function hasNeonLibrary(options: PrewarmOptions, signal: AbortSignal): Promise<boolean> {
+  const { bin, runAs, env } = options;
+  try {
+    const command = { command: bin.sibling('pg_config'), args: ['--pkglibdir'], env, cwd: '/', runAs };
+    const { stdout } = await runProcess({ ...command, limitMs: 5000 }, signal);
+    await access(join(stdout.trim(), 'neon.so'));
+    return true;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => {
+        if (typeof address === 'object' && address !== null) resolve(address.port);
+        else reject(new ComputeError('internal', 'a listening socket has no port'));
+      });
+    });
+  });
+}

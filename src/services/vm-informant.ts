@@ -1,0 +1,67 @@
+import { raceAbort, sleep } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { splitLines } from '../process/lines.ts';
+import { type RunningProcess, startProcess } from '../process/process.ts';
+import { stopProcess, termThenKill } from '../process/stop-process.ts';
+
+export interface InformantOptions {
+  /** The program, `/bin/vm-informant` as a rule. */
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+  /** Called at each start. */
+  readonly onStart: () => void;
+}
+
+const againMs = 5000;
+const termMs = 2000;
+
+/** Keeps the vm-informant of older images running until `signal` aborts: whenever it ends, or cannot be started, it is
+ *  started again after `pauseMs` milliseconds. When this resolves it has ended. */
+export async function superviseInformant(
+  options: InformantOptions,
+  signal: AbortSignal,
+  pauseMs = againMs,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await runOnce(options, signal);
+    } catch (error) {
+      options.log.warn(`vm-informant: ${inline(error)}`);
+    }
+    await sleep(pauseMs, signal).catch(() => {});
+  }
+}
+
+async function runOnce({ path, env, log, onStart }: InformantOptions, signal: AbortSignal): Promise<void> {
+  const say = (line: string): void => log.info(`vm-informant: ${line}`);
+  const child = await startProcess({
+    command: path,
+    args: [],
+    env,
+    cwd: '/',
+    runAs: null,
+    detached: true,
+    onStderrLine: say,
+  });
+  onStart();
+  log.info(`started ${path}, pid ${child.pid}`);
+  readStdout(child, say);
+  try {
+    const { code, signal: by } = await raceAbort(child.exited, signal);
+    if (code === 0) log.info('vm-informant exited with code 0');
+    else log.warn(`vm-informant exited with ${code === null ? `signal ${by}` : `code ${code}`}`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    await stopProcess(child, termThenKill(termMs), new AbortController().signal, { group: true });
+  } finally {
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }
+}
+
+function readStdout({ stdout }: RunningProcess, say: (line: string) => void): void {
+  const lines = splitLines(say);
+  stdout?.on('data', (chunk: Buffer) => lines.push(chunk)).once('close', () => lines.end());
+}

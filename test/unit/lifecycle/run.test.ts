@@ -1,0 +1,60 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { type RunOptions, runCompute } from '../../../src/lifecycle/run.ts';
+import { ComputeState } from '../../../src/lifecycle/state.ts';
+import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
+
+const someSpec = {} as ResolvedSpec;
+
+function prepared(spec: ResolvedSpec | null, start: RunOptions['start']) {
+  const state = new ComputeState(spec);
+  const statuses: string[] = [];
+  state.lifecycle.changed.on('status', ({ to }) => statuses.push(to));
+  let synced = 0;
+  const options: RunOptions = {
+    state,
+    log: pino({ enabled: false }),
+    start,
+    afterPostgres: () => Promise.resolve(void synced++),
+    stopTimeoutMs: 1000,
+    exitGraceMs: 20,
+  };
+  return { state, statuses, synced: () => synced, ran: runCompute(options) };
+}
+
+const forever = (signal: AbortSignal): Promise<void> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
+
+test('a failed start keeps the reason readable, syncs nothing and exits non-zero', async () => {
+  const cause = new Error('the disk is full');
+  const { state, statuses, synced, ran } = prepared(someSpec, () =>
+    Promise.reject(new Error('no data directory', { cause })),
+  );
+  expect(await ran).toBe(1);
+  expect(statuses).toEqual(['init', 'failed', 'terminated']);
+  expect(state.status().error).toBe('no data directory\n\nCaused by:\n    the disk is full');
+  expect(synced()).toBe(0);
+});
+
+test('a signal in the middle of a start ends it with code 0', async () => {
+  const { state, statuses, ran } = prepared(someSpec, forever);
+  state.stop.bySignal();
+  expect(await ran).toBe(0);
+  expect(statuses).toEqual(['init', 'termination_pending_fast', 'terminated']);
+});
+
+test('an empty compute that is told to terminate ends instead of waiting for a spec forever', async () => {
+  const { state, statuses, ran } = prepared(null, forever);
+  state.lifecycle.tryMove('termination_pending_immediate');
+  state.stop.byHttp('immediate');
+  expect(await ran).toBe(0);
+  expect(statuses).toEqual(['termination_pending_immediate', 'terminated']);
+});
+
+test('a pushed first spec goes through configuration_pending and init', async () => {
+  const { state, statuses, ran } = prepared(null, () => Promise.reject(new Error('enough')));
+  state.spec = someSpec;
+  state.lifecycle.tryMove('configuration_pending');
+  await ran;
+  expect(statuses.slice(0, 2)).toEqual(['configuration_pending', 'init']);
+});
