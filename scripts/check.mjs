@@ -6,6 +6,7 @@ const bin = (name, ...args) => ['node_modules/.bin/' + name, args];
 export const checks = [
   ['format', ...bin('oxfmt', '--check')],
   ['lint', ...bin('oxlint', '--type-aware', '--deny-warnings')],
+  ['folders', process.execPath, ['scripts/folders.mjs']],
   ['types', ...bin('tsc', '--noEmit')],
   ['docs', process.execPath, ['scripts/docs.mjs', '--check']],
 ];

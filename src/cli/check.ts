@@ -5,6 +5,7 @@ import { parseConnstr } from '../pg/connstr.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { createLog } from '../core/log.ts';
+import { assertServable } from '../services/unbuilt.ts';
 import { renderConf } from '../postgres/conf.ts';
 
 const localConnstr = 'postgresql://cloud_admin@localhost/postgres';
@@ -20,6 +21,7 @@ export async function check(options: Options, json: boolean, env: NodeJS.Process
   if (loaded.spec !== null) {
     const target = parseConnstr(options.connstr ?? localConnstr);
     const privilegedRole = options.privilegedRoleName;
+    assertServable(loaded.spec);
     assertValid(catalogInput(loaded.spec, { target, privilegedRole, stage: 'start' }));
     renderConf(loaded.spec, {
       internalHttpPort: options.internalHttpPort,
@@ -27,6 +29,7 @@ export async function check(options: Options, json: boolean, env: NodeJS.Process
       tls: loaded.config.tls !== null,
       strictOvercommit: false,
       subscriptionsDropped: false,
+      serviceLines: [],
     });
   }
   return `${renderCheck(loaded, options, json)}\n`;

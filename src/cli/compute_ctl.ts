@@ -1,8 +1,7 @@
 import { parseArgs } from './args.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
-
-const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
+import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
 async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -25,15 +24,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return exitCode;
   }
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
-  let bySignal = (): void => {};
-  for (const signal of signals) {
-    process.on(signal, () => {
-      log.info(`received ${signal}`);
-      bySignal();
-    });
-  }
+  const stops = watchStops(log);
   const { main } = await import('./main.ts');
-  return main(parsed.options, { log, env, onStop: (stop) => (bySignal = stop) });
+  return main(parsed.options, { log, env, stops });
 }
 
 function report(error: unknown): number {

@@ -1,53 +1,43 @@
-import { Background } from '../services/background.ts';
-import { Compute } from '../lifecycle/compute.ts';
-import type { StartContext } from '../lifecycle/context.ts';
-import { ownDatabase } from '../database/api.ts';
-import { leaseForStatic } from '../services/lsn-lease.ts';
-import { leave } from '../lifecycle/shutdown.ts';
-import { type PrewarmState, noLfc } from '../services/file-cache.ts';
-import { runMigrations } from '../services/migrations.ts';
-import { notBuiltYet } from '../services/not-built.ts';
-import { promotion } from '../lifecycle/promote.ts';
-import type { PromotionsOptions } from '../lifecycle/promotions.ts';
-import { reconfiguration, withSpec } from '../lifecycle/reconfigure.ts';
-import { runCompute } from '../lifecycle/run.ts';
-import { type Settings, environmentOfPostgres } from '../services/settings.ts';
-import { startup } from '../lifecycle/start.ts';
-import { ComputeState } from '../lifecycle/state.ts';
-import { tell } from '../lifecycle/steps.ts';
-import { VmDuties } from '../services/vm-duties.ts';
 import { catalogInput } from '../catalog/input.ts';
 import { assertValid } from '../catalog/validate.ts';
-import { parseConnstr } from '../pg/connstr.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { RunOptions } from '../config/options.ts';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, inline } from '../core/errors.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
-import { noLsn } from '../core/lsn.ts';
+import { statusText } from '../core/status.ts';
+import { ownDatabase } from '../database/api.ts';
+import { Writability } from '../database/writability.ts';
 import { type Auth, createAuth } from '../http/auth.ts';
+import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
+import { Compute } from '../lifecycle/compute.ts';
+import { followLifecycle } from '../lifecycle/follow-monitor.ts';
+import { Operations } from '../lifecycle/operations.ts';
+import { runCompute } from '../lifecycle/run.ts';
+import { ComputeState } from '../lifecycle/state.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { followStatus } from '../metrics/up.ts';
-import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Monitor } from '../monitor/monitor.ts';
-import { Writability } from '../database/writability.ts';
 import { loadClient } from '../pg/client.ts';
-import type { ResolvedSpec } from '../spec/resolve.ts';
-import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
-import { findRunAs } from '../process/os-user.ts';
-import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
-import { traced } from '../telemetry/trace.ts';
+import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
-import { vmSettings } from '../services/vm-settings.ts';
+import { findRunAs } from '../process/os-user.ts';
+import { noLfc } from '../services/file-cache.ts';
+import { services as allServices } from '../services/index.ts';
+import { ServiceRunner } from '../services/runner.ts';
+import { type Settings, settingsOf } from '../services/settings.ts';
+import { assertServable } from '../services/unbuilt.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
+import type { StopSource } from './stop-source.ts';
+import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 
 export interface MainDeps {
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  /** Told once the signals of the operating system have somebody to go to. */
-  readonly onStop: (bySignal: () => void) => void;
+  /** What ends the compute from outside. */
+  readonly stops: StopSource;
 }
-
-const backgroundMs = 5000;
 
 /** Runs one compute from its command line to its end.
  *  @returns the exit code
@@ -61,13 +51,16 @@ export async function main(options: RunOptions, deps: MainDeps): Promise<number>
   }
 }
 
-async function run(options: RunOptions, { log, env, onStop }: MainDeps): Promise<number> {
+async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<number> {
   // What is loaded while the config and the version of Postgres are waited for costs the start nothing.
   const http = loadHttp();
   const driver = loadClient();
   for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
   const early = new AbortController();
-  onStop(() => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')));
+  stops.goTo({
+    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
+    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
+  });
   const metrics = new Metrics();
   const target = parseConnstr(options.connstr);
   const runAs = await findRunAs(options.osUser);
@@ -75,24 +68,8 @@ async function run(options: RunOptions, { log, env, onStop }: MainDeps): Promise
     loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
     locatePostgres(options.pgbin, env, runAs, early.signal),
   ]);
-  const { tls } = loaded.config;
-  const settings: Settings = {
-    pgdata: options.pgdata,
-    bin,
-    runAs,
-    target,
-    env: environmentOfPostgres(env),
-    privilegedRole: options.privilegedRoleName,
-    internalHttpPort: options.internalHttpPort,
-    tls: tls === null ? null : { keyPath: tls.key_path, certPath: tls.cert_path },
-    startTimeoutMs: options.startTimeoutSeconds * 1000,
-    stopTimeoutMs: options.stopTimeoutSeconds * 1000,
-    syncTimeoutMs: options.syncTimeoutSeconds * 1000,
-    basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
-    exitGraceMs: options.exitGraceMs,
-    vm: vmSettings(options, env),
-  };
-  return serveCompute({ options, settings, loaded, metrics, log, env, onStop, http });
+  const settings = settingsOf(options, env, { target, runAs, bin, tls: loaded.config.tls });
+  return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
 }
 
 const loading = ({
@@ -113,18 +90,25 @@ interface Parts {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  readonly onStop: MainDeps['onStop'];
+  readonly stops: StopSource;
   readonly http: HttpModules;
 }
 
 async function serveCompute(parts: Parts): Promise<number> {
-  const { settings, loaded, metrics, log } = parts;
-  const state = new ComputeState(loaded.spec);
-  if (loaded.spec !== null) state.askedBy = headersFromEnv(parts.env);
-  if (loaded.spec !== null) validate(loaded.spec, settings);
+  const { options, settings, loaded, metrics, log } = parts;
+  const state = new ComputeState();
+  const auth = authOf(parts);
+  const rotateKeys = (jwks: Parameters<Auth['setKeys']>[0]): Promise<unknown> =>
+    auth.setKeys(jwks).catch((error: unknown) => log.error(`the keys in force stay: ${inline(error)}`));
+  const specs = new SpecAcceptance({ state, rotateKeys, validate: (spec) => validate(spec, settings) });
+  // Its keys are those that the server starts with.
+  if (loaded.spec !== null) {
+    await specs.accept({ spec: loaded.spec, config: null }, 'first');
+    state.askedBy = headersFromEnv(parts.env);
+  }
   followStatus(metrics, state.lifecycle);
   state.lifecycle.changed.on('status', ({ from, to }) =>
-    log.info(`Changing compute status from ${from.replaceAll('_', '-')} to ${to.replaceAll('_', '-')}`),
+    log.info(`Changing compute status from ${statusText(from)} to ${statusText(to)}`),
   );
   const monitor = new Monitor({
     target: settings.target,
@@ -136,103 +120,38 @@ async function serveCompute(parts: Parts): Promise<number> {
   state.monitor = monitor;
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
-  const background = new Background(log);
-  const vm = new VmDuties({ settings, state, metrics, log, background });
-  let context: StartContext | null = null;
-
-  const start = async (signal: AbortSignal): Promise<void> => {
-    const spec = state.spec as ResolvedSpec;
-    for (const line of notBuiltYet(spec)) log.warn(line);
-    await vm.specArrived();
-    background.run('lsn_lease_bg_task', (signal) => leaseForStatic(state, { metrics, log }, signal));
-    context = newContext(parts, state, spec, background);
-    const steps: Record<string, number> = {};
-    const telling = { log, signal, onStep: (name: string, ms: number) => void (steps[name] = ms) };
-    const { askedBy } = state;
-    await traced('start_compute', {}, () => tell(startup, context as StartContext, telling), askedBy);
-    state.figures.total_startup_ms = state.sinceStartMs;
-    state.lifecycle.tryMove('running');
-    log.info({ total_ms: state.figures.total_startup_ms, steps }, 'compute start finished');
-    vm.postgresServes();
-    if (spec.mode.kind === 'primary' && !spec.spec.skip_pg_catalog_updates) {
-      background.run('migrations', (signal) => runMigrations(settings, { log, metrics, failpoints }, signal));
-    }
-    const { pgdata } = context;
-    if (pgdata !== null) background.run('removing an earlier PGDATA', (signal) => pgdata.cleanUp(signal));
-  };
-  const reconfigure = (spec: ResolvedSpec): Promise<void> => {
-    if (context === null) throw new ComputeError('internal', 'there is no compute to reconfigure');
-    const telling = { log, signal: state.stop.asked, onStep: () => {} };
-    const next = withSpec(context, spec);
-    return traced('reconfigure', {}, () => tell(reconfiguration, next, telling));
-  };
-  const promote: PromotionsOptions['promote'] = async ({ replica, ...request }) => {
-    if (context === null) throw new ComputeError('internal', 'there is no compute to promote');
-    const took = new Map<string, number>();
-    const prewarmState = (): PrewarmState => noLfc.prewarmState();
-    const promoted = { ...withSpec(context, replica), ...request, prewarmState, failpoints };
-    const onStep = (name: string, ms: number): unknown => took.set(name, ms);
-    await tell(promotion, promoted, { log, signal: state.stop.asked, onStep });
-    return took;
-  };
-
-  const auth = authOf(parts);
-  const compute = new Compute({
+  const pgdata = (): Operations['pgdata'] => operations.pgdata;
+  const services = new ServiceRunner(allServices, { settings, log, metrics, failpoints, pgdata });
+  state.services = services;
+  const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
+  const app = new Compute({
     state,
     log,
     liveConfigAllowed: loaded.liveConfigAllowed,
-    reconfigure,
-    promote,
-    validate: (spec) => validate(spec, settings),
-    onConfig: ({ jwks }) => {
-      if (jwks.keys.length > 0) void auth.setKeys(jwks);
-    },
+    specs,
+    operations,
     checkWritability: (signal) => writability.check(signal),
-    load: (signal) => loadConfig(parts.options, { ...loading(parts), signal }),
+    load: (signal) => loadConfig(options, { ...loading(parts), signal }),
     database: ownDatabase(settings, log),
     lfc: noLfc,
-    extensionGateway: parts.options.remoteExtBaseUrl,
+    extensionGateway: options.remoteExtBaseUrl,
   });
-  parts.onStop(() => state.stop.bySignal());
-  vm.begin();
+  parts.stops.goTo(state.stop);
   try {
-    const ran = runCompute({
-      state,
-      log,
-      start,
-      afterPostgres: async (hurry) => {
-        await vm.postgresGone();
-        if (context !== null) await leave(context, hurry);
-      },
-      stopTimeoutMs: settings.stopTimeoutMs,
-      exitGraceMs: settings.exitGraceMs,
-    });
-    return await withHttp({ ...parts, app: compute, auth, state }, ran);
+    await services.bring('with-process', state.spec, state.stop.asked);
+    const { stopTimeoutMs, exitGraceMs } = settings;
+    const ran = runCompute({ state, log, operations, stopTimeoutMs, exitGraceMs });
+    return await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
-    await background.end(backgroundMs);
-    await (context as StartContext | null)?.lock?.release();
+    await operations.end(state.stop.hurry);
   }
 }
 
-function newContext(
-  { settings, log }: Parts,
-  state: ComputeState,
-  spec: ResolvedSpec,
-  background: Background,
-): StartContext {
-  const nothing = {
-    lock: null,
-    pgdata: null,
-    pageserver: null,
-    lsn: noLsn,
-    configWritten: Promise.resolve(),
-  };
-  return { settings, state, spec, log, background, ...nothing };
-}
-
-const validate = (spec: ResolvedSpec, { target, privilegedRole }: Settings): void =>
+function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {
+  assertServable(spec);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
+}
 
 function authOf({ options, loaded, log, env }: Parts): Auth {
   const instance = env['INSTANCE_ID'] !== undefined;

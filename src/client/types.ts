@@ -35,6 +35,15 @@ export interface ComputeStatus {
     /** What was seen at `last_active`. */
     readonly last_activity: "statistics" | "session" | "walsender" | "subscription" | "autovacuum" | null;
   } | undefined;
+  /** Every service beside Postgres that the spec or the command line asks for, by name. */
+  readonly services: Readonly<Record<string, {
+    /** Whether it does what it is for. */
+    readonly state: "ok" | "degraded" | "failed";
+    /** Since when its state and error are what they are; UTC, ends in Z. */
+    readonly since: string;
+    /** Why it is not ok. */
+    readonly error: string | null;
+  }>>;
 }
 
 export interface ProbeStatus {

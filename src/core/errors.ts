@@ -50,6 +50,11 @@ export const errorCodes = {
   vm: { exit: 1, http: 500, doc: 'A duty inside a VM failed: the vm-monitor, the swap or the disk quota.' },
   local_storage: { exit: 1, http: 500, doc: 'The embedded storage failed.' },
   internal: { exit: 1, http: 500, doc: 'A defect of compute_ctl itself.' },
+  defect: {
+    exit: 70,
+    http: 500,
+    doc: 'An error that nothing handles. Postgres is stopped in its fast mode, then the process ends.',
+  },
 } as const satisfies Record<string, { exit: number; http: number; doc: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;

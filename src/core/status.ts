@@ -1,25 +1,16 @@
+/** From every status the compute may fail, be told to terminate, or be over. */
+const ways = ['failed', 'termination_pending_fast', 'termination_pending_immediate', 'terminated'] as const;
+
 /** The statuses of a compute and where each may lead. A status without its row fails to compile. */
 export const transitions = {
   // No spec yet. A spec known at process start goes straight to init.
-  empty: ['init', 'configuration_pending', 'termination_pending_fast', 'termination_pending_immediate'],
+  empty: ['init', 'configuration_pending', ...ways],
   // A spec was handed over; nobody works on it yet. First spec: init. Running Postgres: configuration.
-  configuration_pending: [
-    'init',
-    'configuration',
-    'failed',
-    'termination_pending_fast',
-    'termination_pending_immediate',
-  ],
-  init: ['running', 'failed', 'termination_pending_fast', 'termination_pending_immediate'],
-  running: [
-    'configuration_pending',
-    'refresh_configuration_pending',
-    'failed',
-    'termination_pending_fast',
-    'termination_pending_immediate',
-  ],
-  configuration: ['running', 'failed', 'termination_pending_fast', 'termination_pending_immediate'],
-  // After a failed reconfiguration Postgres still runs: the next /configure or refresh may mend it.
+  configuration_pending: ['init', 'configuration', ...ways],
+  init: ['running', ...ways],
+  running: ['configuration_pending', 'refresh_configuration_pending', ...ways],
+  configuration: ['running', ...ways],
+  // After a failed reconfiguration Postgres still runs: the next /configure or refresh may repair it.
   failed: [
     'configuration_pending',
     'refresh_configuration_pending',
@@ -27,18 +18,8 @@ export const transitions = {
     'termination_pending_immediate',
     'terminated',
   ],
-  refresh_configuration_pending: [
-    'refresh_configuration',
-    'termination_pending_fast',
-    'termination_pending_immediate',
-  ],
-  refresh_configuration: [
-    'running',
-    'failed',
-    'refresh_configuration_pending',
-    'termination_pending_fast',
-    'termination_pending_immediate',
-  ],
+  refresh_configuration_pending: ['refresh_configuration', ...ways],
+  refresh_configuration: ['running', 'refresh_configuration_pending', ...ways],
   termination_pending_fast: ['terminated'],
   termination_pending_immediate: ['terminated'],
   terminated: [],

@@ -3,6 +3,7 @@ import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
+import type { Health } from '../services/service.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
@@ -18,6 +19,8 @@ export interface StatusBody {
   readonly error: string | null;
   /** From the moment the compute first runs. */
   readonly postgres?: PostgresReport;
+  /** By name: every service that the spec asks for. */
+  readonly services: Readonly<Record<string, Health>>;
 }
 
 /** The figures of `GET /metrics.json`: whole numbers, 0 until measured. */

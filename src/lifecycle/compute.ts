@@ -6,16 +6,17 @@ import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
 import { readConfigureBody } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
-import type { ComputeCtlConfig, ComputeSpec } from '../spec/schema.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
 import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
 import { currentSpan } from '../telemetry/trace.ts';
+import type { SpecAcceptance } from './accept-spec.ts';
 import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { LfcApi } from '../services/file-cache.ts';
-import { type PromotionsOptions, Promotions } from './promotions.ts';
+import type { Operations } from './operations.ts';
+import { Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
 import { findRemoteExtension } from '../database/remote-extension.ts';
-import { mustBeSameCompute } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
 
 export interface ComputeOptions {
@@ -23,14 +24,8 @@ export interface ComputeOptions {
   readonly log: Log;
   /** False when the spec stood on the command line: it stays what it is. */
   readonly liveConfigAllowed: boolean;
-  /** Brings the stored spec into force on the running Postgres. */
-  readonly reconfigure: (spec: ResolvedSpec) => Promise<void>;
-  /** Makes a primary of the running replica. */
-  readonly promote: PromotionsOptions['promote'];
-  /** Further checks of a spec before it is taken, beyond what resolving it finds. */
-  readonly validate: (spec: ResolvedSpec) => void;
-  /** Hears of the config that came with an accepted spec: keys are rotated this way. */
-  readonly onConfig: (config: ComputeCtlConfig) => void;
+  readonly specs: SpecAcceptance;
+  readonly operations: Pick<Operations, 'reconfigure' | 'promote'>;
   /** Reads the config from where it was read at the start. */
   readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
   readonly database: DatabaseApi;
@@ -45,12 +40,14 @@ const ended: readonly Status[] = ['termination_pending_fast', 'termination_pendi
 /** Also while a refresh keeps failing, which would be a dead end otherwise. */
 const stoppable: readonly Status[] = ['empty', 'running', 'failed', 'refresh_configuration_pending'];
 
-/** What the outside may ask of the compute, in terms of its status. The stories do the work. */
+/** What the outside may ask of the compute, in terms of its status. The operations do the work. */
 export class Compute implements ComputeApi {
   readonly #options: ComputeOptions;
   readonly #state: ComputeState;
   readonly #refresh: Refresh;
   readonly #promotions: Promotions;
+  /** The first spec is being taken. */
+  #claimed = false;
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
 
@@ -59,12 +56,9 @@ export class Compute implements ComputeApi {
     this.#state = options.state;
     this.database = options.database;
     this.lfc = options.lfc;
-    const apply = (spec: ResolvedSpec): Promise<void> => {
-      options.validate(spec);
-      return options.reconfigure(spec);
-    };
-    this.#refresh = new Refresh({ ...options, apply });
-    this.#promotions = new Promotions(options);
+    const { operations } = options;
+    this.#refresh = new Refresh({ ...options, reconfigure: () => operations.reconfigure() });
+    this.#promotions = new Promotions({ ...options, promote: (request) => operations.promote(request) });
   }
 
   get lifecycle(): Lifecycle {
@@ -92,16 +86,19 @@ export class Compute implements ComputeApi {
   }
 
   async configure(body: unknown, signal: AbortSignal): Promise<StatusBody> {
-    const { log, liveConfigAllowed, validate, onConfig } = this.#options;
+    const { log, liveConfigAllowed, specs } = this.#options;
     if (!liveConfigAllowed) {
       throw new ComputeError('not_allowed', 'live configuration is not allowed for this compute node');
     }
     const { value, notes } = readConfigureBody(body);
     const spec = resolveSpec(value.spec);
-    validate(spec);
-    this.#take(spec);
+    const candidate = { spec, config: value.compute_ctl_config };
+    const first = this.#state.lifecycle.status === 'empty';
+    await specs.accept(candidate, first ? 'first' : 'next', () => this.#claim());
     for (const note of notes) log.warn(note);
-    onConfig(value.compute_ctl_config);
+    // Whoever waits for the first spec hears of the status; a running compute is worked on here.
+    if (first) this.#state.lifecycle.tryMove('configuration_pending');
+    else void this.#reconfigure(spec);
     return this.#configured(signal);
   }
 
@@ -124,7 +121,6 @@ export class Compute implements ComputeApi {
 
   async promote(next: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState> {
     const spec = resolveSpec(next);
-    this.#options.validate(spec);
     if (spec.mode.kind !== 'primary')
       throw new ComputeError('spec_invalid', 'a replica can only be promoted with the spec of a primary');
     return this.#promotions.promote(spec, lsn, signal);
@@ -144,20 +140,17 @@ export class Compute implements ComputeApi {
     throw new ComputeError('not_built', `downloading extension ${extension} is not built yet`);
   }
 
-  /** Stores a spec and sets the work on it going: the first start, or a reconfiguration. */
-  #take(spec: ResolvedSpec): void {
-    const { lifecycle } = this.#state;
+  /** Nobody else may hand over a spec from here on. @throws ComputeError `wrong_status` */
+  #claim(): void {
+    const { lifecycle, promoting, postgres } = this.#state;
     const { status } = lifecycle;
-    if (this.#state.promoting)
-      throw new ComputeError('wrong_status', 'invalid compute status: a promotion is under way');
-    const mendable = status === 'failed' && (this.#state.postgres?.running ?? false);
-    if (status !== 'empty' && status !== 'running' && !mendable) throw wrongStatus(status);
-    if (status !== 'empty') mustBeSameCompute(this.#state.spec, spec);
-    this.#state.spec = spec;
+    if (promoting) throw new ComputeError('wrong_status', 'invalid compute status: a promotion is under way');
+    const repairable = status === 'failed' && (postgres?.running ?? false);
+    if (this.#claimed || (status !== 'empty' && status !== 'running' && !repairable))
+      throw wrongStatus(status);
+    this.#claimed = status === 'empty';
     this.#state.askedBy = currentSpan();
-    lifecycle.tryMove('configuration_pending');
-    // Whoever waits for the first spec hears of the status; a running compute is worked on here.
-    if (status !== 'empty') void this.#reconfigure(spec);
+    if (status !== 'empty') lifecycle.tryMove('configuration_pending');
   }
 
   async #reconfigure(spec: ResolvedSpec): Promise<void> {
@@ -165,7 +158,7 @@ export class Compute implements ComputeApi {
     if (!lifecycle.tryMove('configuration')) return;
     const operation = spec.spec.operation_uuid ?? 'unknown';
     try {
-      await this.#options.reconfigure(spec);
+      await this.#options.operations.reconfigure();
       this.#options.log.info(`finished reconfiguration of compute node for operation ${operation}`);
       lifecycle.tryMove('running');
     } catch (error) {

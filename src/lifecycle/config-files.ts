@@ -4,6 +4,7 @@ import { readStrictOvercommit, renderConf, usesTls } from '../postgres/conf.ts';
 import { copyTlsPair } from '../postgres/tls.ts';
 import { writeAtomically } from '../process/write.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import { confLines } from '../services/index.ts';
 import type { Settings } from '../services/settings.ts';
 
 const tlsPairMs = 30_000;
@@ -26,6 +27,7 @@ export async function writeConfigFiles(
     privilegedRole: settings.privilegedRole,
     tls: tls !== null,
     strictOvercommit: await readStrictOvercommit(),
+    serviceLines: confLines(spec, settings),
     subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
   });
   for (const note of notes) log.warn(note);

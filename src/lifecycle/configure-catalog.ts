@@ -1,41 +1,50 @@
 import { applyCatalog } from '../catalog/apply.ts';
 import { catalogInput } from '../catalog/input.ts';
-import type { Log } from '../core/log.ts';
-import { emptyOverride, ensureSubscribersEnabled, writeOverride } from '../postgres/files.ts';
-import type { ResolvedSpec } from '../spec/resolve.ts';
+import { type Reloads, openReloads } from '../pg/reload.ts';
+import { emptyOverride, ensureSubscribersEnabled } from '../postgres/files.ts';
 import { type StartContext, pathOf } from './context.ts';
 
-/** Applies the spec to the running Postgres, with the size limit lifted meanwhile and taken back whatever happens.
- *  @throws what the catalog pass threw */
+/** Whether the spec wants roles, databases and extensions to be looked at. */
+export const wantsCatalog = ({ spec }: Pick<StartContext, 'spec'>): boolean =>
+  spec.mode.kind === 'primary' && !spec.spec.skip_pg_catalog_updates;
+
+/** Applies the spec to the running Postgres. The override that lifts the size limit is in force by then, and is out of
+ *  force again when this resolves.
+ *  @throws what the catalog pass threw; ComputeError `deadline` when the settings do not come into force */
 export async function configureCatalog(
   context: StartContext,
   stage: 'start' | 'reconfigure',
   signal: AbortSignal,
 ): Promise<void> {
+  if (!wantsCatalog(context)) return;
   const { settings, spec, state, log } = context;
-  if (spec.spec.skip_pg_catalog_updates) return;
-  const pgdata = pathOf(context);
+  const { target, privilegedRole } = settings;
+  const ask = (): void => void state.postgres?.reload();
+  // Opened beside the pass: it is needed at its end.
+  const reloads = openReloads(target, signal);
+  reloads.catch(() => {});
   try {
-    // A start has written it before Postgres came up.
-    if (stage === 'reconfigure') {
-      await writeOverride(pgdata, settings.runAs);
-      state.postgres?.reload();
-    }
-    if (spec.mode.kind === 'primary') await apply(context, spec, stage, log, signal);
+    await applyCatalog(catalogInput(spec, { target, privilegedRole, stage }), { target, log, signal });
+    await removeOverride(context);
+    await (await reloads).reload(ask, signal);
+  } catch (error) {
+    await removeOverride(context);
+    ask();
+    throw error;
   } finally {
-    await emptyOverride(pgdata, settings.runAs);
-    if (spec.spec.drop_subscriptions_before_start) await ensureSubscribersEnabled(pgdata, settings.runAs);
-    state.postgres?.reload();
+    await closed(reloads);
   }
 }
 
-async function apply(
-  { settings }: StartContext,
-  spec: ResolvedSpec,
-  stage: 'start' | 'reconfigure',
-  log: Log,
-  signal: AbortSignal,
-): Promise<void> {
-  const { target, privilegedRole } = settings;
-  await applyCatalog(catalogInput(spec, { target, privilegedRole, stage }), { target, log, signal });
+async function removeOverride(context: StartContext): Promise<void> {
+  const { settings, spec } = context;
+  const pgdata = pathOf(context);
+  await emptyOverride(pgdata, settings.runAs);
+  if (spec.spec.drop_subscriptions_before_start) await ensureSubscribersEnabled(pgdata, settings.runAs);
 }
+
+const closed = (reloads: Promise<Reloads>): Promise<void> =>
+  reloads.then(
+    (opened) => opened.close(),
+    () => {},
+  );

@@ -5,7 +5,7 @@ import type { PgdataLock } from '../postgres/lock.ts';
 import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { OpenPageserver } from '../storage/basebackup.ts';
-import type { Background } from '../services/background.ts';
+import type { ServiceRunner } from '../services/runner.ts';
 import type { Settings } from '../services/settings.ts';
 import type { ComputeState } from './state.ts';
 
@@ -15,7 +15,7 @@ export interface StartContext {
   readonly state: ComputeState;
   readonly spec: ResolvedSpec;
   readonly log: Log;
-  readonly background: Background;
+  readonly services: ServiceRunner;
   lock: PgdataLock | null;
   pgdata: PreparedPgdata | null;
   /** Resolves when `postgresql.conf` is in place. */
@@ -24,7 +24,7 @@ export interface StartContext {
   lsn: Lsn;
 }
 
-/** What an earlier step must have left; its absence is a defect of the story. */
+/** What an earlier step must have left; its absence is a defect of the steps. */
 export function made<T>(what: string, value: T | null): T {
   if (value === null) throw new ComputeError('internal', `${what} is not there yet`);
   return value;

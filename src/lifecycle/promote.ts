@@ -3,20 +3,23 @@ import { ComputeError } from '../core/errors.ts';
 import type { Failpoints } from '../core/failpoints.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import type { PgClient } from '../pg/client.ts';
+import { reloadAndWait } from '../pg/reload.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf } from './context.ts';
-import type { PrewarmState } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache.ts';
 import { withOwnPg } from '../database/own-sql.ts';
 import { reconfiguration, withSpec } from './reconfigure.ts';
 import { step } from './steps.ts';
 
-/** What the steps of a promotion hand on to each other, besides what every story has. `spec` is that of the replica. */
+/** What the steps of a promotion hand on to each other, besides what every operation has. `spec` is that of the replica. */
 export interface PromotionContext extends StartContext {
   readonly next: ResolvedSpec;
   /** Where the WAL of the former primary ended. */
   readonly wanted: Lsn;
-  readonly prewarmState: () => PrewarmState;
+  /** Makes `next` the spec in force. */
+  readonly acceptSpec: () => Promise<void>;
+  readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
   readonly failpoints: Failpoints;
   /** Milliseconds of each step that is through. */
   readonly took: Map<string, number>;
@@ -36,7 +39,7 @@ export const promotion = [
 const lookMs = 100;
 /** As long as the 20 looks that the error speaks of, which were a second apart. */
 const catchUpMs = 20_000;
-const reloadMs = 10_000;
+const restoreMs = 10_000;
 const promoteSeconds = 60;
 
 function withReplica<T>(
@@ -48,9 +51,12 @@ function withReplica<T>(
   return withOwnPg({ target: settings.target, name: 'promote', statementMs }, signal, work);
 }
 
-/** A replica without the extension has no file cache that could be cold. */
+/** A replica without the extension has no file cache that could be cold, and where nothing can warm it nobody waits
+ *  for that: it counts as skipped. */
 function checkPrewarm(context: PromotionContext, signal: AbortSignal): Promise<void> {
-  const { status } = context.prewarmState();
+  const { lfc } = context;
+  if (!lfc.canPrewarm) return Promise.resolve();
+  const { status } = lfc.prewarmState();
   if (status !== 'not_prewarmed' && status !== 'prewarming') return Promise.resolve();
   return withReplica(context, signal, async (pg) => {
     const { rows } = await pg.query<{ loaded: boolean }>(
@@ -93,31 +99,19 @@ function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<vo
 
 /** Once promoted it keeps the settings of a primary, whatever failed afterwards. */
 async function restoreConfig(context: PromotionContext): Promise<void> {
-  const signal = AbortSignal.timeout(reloadMs);
+  const signal = AbortSignal.timeout(restoreMs);
   const inRecovery = await withReplica(context, signal, async (pg) => {
     const { rows } = await pg.query<{ still: boolean }>('select pg_catalog.pg_is_in_recovery() as still');
     return rows[0]?.still === true;
   });
   if (!inRecovery) return;
   await writeConfig({ ...context, next: context.spec }, signal);
-  context.state.postgres?.reload();
+  await reload(context, signal);
 }
 
-/** Reloading takes effect some time after it was asked for; the first commit must know of the safekeepers. */
-async function reload(context: PromotionContext, signal: AbortSignal): Promise<void> {
-  const loaded = (): Promise<string> =>
-    withReplica(context, signal, async (pg) => {
-      const { rows } = await pg.query<{ at: string }>('select pg_catalog.pg_conf_load_time()::text as at');
-      return rows[0]?.at ?? '';
-    });
-  const before = await loaded();
-  context.state.postgres?.reload();
-  const endMs = monotonicMs() + reloadMs;
-  while ((await loaded()) === before) {
-    if (monotonicMs() > endMs)
-      throw new ComputeError('deadline', `Postgres did not take its new settings within ${reloadMs} ms`);
-    await sleep(lookMs, signal);
-  }
+/** The first commit must know of the safekeepers. */
+function reload({ settings, state }: PromotionContext, signal: AbortSignal): Promise<void> {
+  return reloadAndWait(settings.target, () => void state.postgres?.reload(), signal);
 }
 
 async function pgPromote(context: PromotionContext, signal: AbortSignal): Promise<void> {
@@ -135,8 +129,8 @@ async function pgPromote(context: PromotionContext, signal: AbortSignal): Promis
   });
 }
 
-function takeSpec({ state, next }: PromotionContext): void {
-  state.spec = next;
+function takeSpec({ acceptSpec }: PromotionContext): Promise<void> {
+  return acceptSpec();
 }
 
 async function reconfigure(context: PromotionContext, signal: AbortSignal): Promise<void> {

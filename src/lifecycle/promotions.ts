@@ -5,23 +5,26 @@ import type { Log } from '../core/log.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { SpecAcceptance } from './accept-spec.ts';
 import type { PromoteState } from './api.ts';
 import { promotionFigures } from './promote.ts';
-import { mustBeSameTimeline } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
 
 export interface PromotionRequest {
-  /** What the compute was before the first try. */
+  /** What the compute is, or was before a try that failed late. */
   readonly replica: ResolvedSpec;
   readonly next: ResolvedSpec;
   /** Where the WAL of the former primary ended. */
   readonly wanted: Lsn;
+  /** Makes `next` the spec in force. */
+  readonly acceptSpec: () => Promise<void>;
 }
 
 export interface PromotionsOptions {
   readonly state: ComputeState;
   readonly log: Log;
-  /** Tells the story of promote.ts. @returns milliseconds by the name of the step */
+  readonly specs: SpecAcceptance;
+  /** Runs the steps of promote.ts. @returns milliseconds by the name of the step */
   readonly promote: (request: PromotionRequest) => Promise<ReadonlyMap<string, number>>;
 }
 
@@ -40,7 +43,10 @@ const settled: readonly Status[] = ['running', 'failed'];
  *  gets the same answer; after a failure the next request tries again. */
 export class Promotions {
   readonly #options: PromotionsOptions;
+  /** What the compute was before the latest try. */
   #replica: ResolvedSpec | null = null;
+  /** The spec of a primary that the latest try put into force. */
+  #taken: ResolvedSpec | null = null;
   #result: Promise<PromoteState> | null = null;
 
   constructor(options: PromotionsOptions) {
@@ -53,11 +59,17 @@ export class Promotions {
     if (this.#result === null) {
       const { spec, lifecycle } = this.#options.state;
       if (spec === null) throw wrongStatus(lifecycle.status);
-      const replica = this.#replica ?? spec;
+      // Only a promotion that failed late has left the spec of a primary behind; else the spec may be a newer one.
+      const replica = spec === this.#taken ? (this.#replica ?? spec) : spec;
       const { kind } = replica.mode;
       if (kind !== 'replica') return { status: 'failed', error: `compute mode "${kind}" is not replica` };
-      mustBeSameTimeline(spec, next);
-      this.#result = this.#run({ replica, next, wanted });
+      const { specs } = this.#options;
+      specs.check(next, 'promotion');
+      const acceptSpec = (): Promise<void> => {
+        this.#taken = next;
+        return specs.accept({ spec: next, config: null }, 'promotion');
+      };
+      this.#result = this.#run({ replica, next, wanted, acceptSpec });
     }
     return raceAbort(this.#result, signal);
   }

@@ -3,8 +3,8 @@ import { sleep, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
-import type { ResolvedSpec } from '../spec/resolve.ts';
-import { mustBeSameCompute, sameSpec } from './same-spec.ts';
+import type { SpecAcceptance } from './accept-spec.ts';
+import { sameSpec } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
 
 export interface RefreshOptions {
@@ -12,10 +12,9 @@ export interface RefreshOptions {
   readonly log: Log;
   /** Reads the config from where it was read at the start. */
   readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
-  /** Checks a spec and brings it into force on the running Postgres. */
-  readonly apply: (spec: ResolvedSpec) => Promise<void>;
-  /** Hears of the config that came with a spec that may be taken. */
-  readonly onConfig: (config: LoadedConfig['config']) => void;
+  readonly specs: SpecAcceptance;
+  /** Brings the spec in force into the running Postgres. */
+  readonly reconfigure: () => Promise<void>;
   /** Milliseconds until the first repetition after a failure; it doubles up to sixteen times that. */
   readonly pauseMs?: number;
 }
@@ -67,6 +66,8 @@ export class Refresh {
         break;
       } catch (error) {
         log.error(`could not refresh the configuration: ${inline(error)}`);
+        // Without a Postgres there is nothing to configure: the compute ends.
+        if (state.lifecycle.status !== 'refresh_configuration' || state.postgres === null) break;
         if (!state.lifecycle.tryMove('refresh_configuration_pending', multiline(error))) break;
       }
       // Asked again, or about to leave: no more waiting. The status tells which.
@@ -76,18 +77,16 @@ export class Refresh {
   }
 
   async #once(signal: AbortSignal): Promise<void> {
-    const { state, log, load, apply, onConfig } = this.#options;
+    const { state, log, load, specs, reconfigure } = this.#options;
     const { spec, config } = await withDeadline('fetching the configuration', loadMs, signal, load);
     if (spec === null) throw new ComputeError('control_plane', 'the configuration holds no spec any more');
-    mustBeSameCompute(state.spec, spec);
-    onConfig(config);
     if (!this.#unsettled && state.spec !== null && sameSpec(state.spec, spec)) {
+      await specs.rotate(config);
       log.info('the configuration is what it was');
       return;
     }
-    this.#unsettled = true;
-    state.spec = spec;
-    await apply(spec);
+    await specs.accept({ spec, config }, 'next', () => void (this.#unsettled = true));
+    await reconfigure();
     this.#unsettled = false;
     log.info('refreshed the configuration');
   }

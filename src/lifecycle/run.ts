@@ -1,17 +1,15 @@
 import { sleep } from '../core/clock.ts';
-import { inline, multiline } from '../core/errors.ts';
+import { errorCodes, inline, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
 import type { Exit } from '../process/process.ts';
+import type { Operations } from './operations.ts';
 import type { ComputeState } from './state.ts';
 
 export interface RunOptions {
   readonly state: ComputeState;
   readonly log: Log;
-  /** From a spec to a Postgres that runs and is configured; leaves nothing behind when it fails. */
-  readonly start: (signal: AbortSignal) => Promise<void>;
-  /** What is to do once Postgres is gone: sync the safekeepers, look for core dumps. Never throws. */
-  readonly afterPostgres: (signal: AbortSignal) => Promise<void>;
+  readonly operations: Pick<Operations, 'start' | 'shutDown'>;
   /** How long Postgres may take for a fast shutdown before an immediate one follows. */
   readonly stopTimeoutMs: number;
   /** How long the end stays readable over HTTP after a failed start and after `/terminate`. */
@@ -23,19 +21,21 @@ const never = new AbortController().signal;
 const terminating: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate'];
 
 /** The life of a compute from its spec to its end.
- *  @returns the exit code of the process: that of Postgres, 0 after a stop that was asked for, 1 after a failed start */
+ *  @returns the exit code of the process: that of Postgres, 0 after a stop that was asked for, 1 after a failed start, that of a
+ *  defect when one was the reason */
 export async function runCompute(options: RunOptions): Promise<number> {
-  const { state, log } = options;
+  const { state, log, operations } = options;
   const { lifecycle, stop } = state;
   const onAsked = (): void => void lifecycle.tryMove('termination_pending_fast');
   stop.asked.addEventListener('abort', onAsked, { once: true });
   if (state.spec === null && !(await firstSpec(state, log))) return end(options, 0);
   if (!lifecycle.tryMove('init')) return end(options, 0);
   try {
-    await options.start(stop.asked);
+    await operations.start(stop.asked);
   } catch (error) {
     if (stop.asked.aborted) {
       log.info(`the start was given up: ${inline(error)}`);
+      await operations.shutDown(false, stop.hurry);
       return end(options, 0);
     }
     return failedStart(options, error);
@@ -55,6 +55,7 @@ async function failedStart(options: RunOptions, error: unknown): Promise<number>
   const { state, log, exitGraceMs } = options;
   log.error(`could not start the compute node: ${inline(error)}`);
   state.lifecycle.tryMove('failed', multiline(error));
+  await options.operations.shutDown(false, state.stop.hurry);
   log.info(`giving the control plane ${exitGraceMs / 1000} s to collect the error before shutdown`);
   await linger(exitGraceMs, state.stop.asked);
   return end(options, 1);
@@ -77,21 +78,21 @@ async function serve(options: RunOptions): Promise<number> {
   state.postgres = null;
   log.info(`Postgres exited with ${describe(exit)}`);
   if (!stop.asked.aborted) lifecycle.tryMove('failed', `Postgres exited unexpectedly with ${describe(exit)}`);
-  await options.afterPostgres(stop.hurry);
+  await options.operations.shutDown(true, stop.hurry);
   return end(options, exit.code ?? 1);
 }
 
 const describe = (exit: Exit): string =>
   exit.code === null ? `signal ${exit.signal ?? 'unknown'}` : `code ${exit.code}`;
 
-/** Says goodbye: wakes who waits for the end, and stays to be read for as long as the reason of the end asks for. */
+/** The last status: wakes who waits for the end, and stays to be read for as long as the reason of the end asks for. */
 async function end(options: RunOptions, code: number): Promise<number> {
   const { state, exitGraceMs } = options;
   state.lifecycle.tryMove('terminated');
   const { mode, leave } = state.stop;
   if (mode === 'fast') await linger(exitGraceMs, leave);
   else await linger(replyMs, leave);
-  return code;
+  return state.stop.defect ? errorCodes.defect.exit : code;
 }
 
 const linger = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, signal).catch(() => {});

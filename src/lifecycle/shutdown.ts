@@ -1,19 +1,13 @@
 import { inline } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { syncAtShutdown } from '../storage/sync.ts';
-import { reportCoreDumps } from '../postgres/core-dumps.ts';
-import { type StartContext, pathOf } from './context.ts';
+import type { StartContext } from './context.ts';
 import { syncContext } from './sync-context.ts';
 
-/** What is left to do once Postgres is gone. A failure is reported and never keeps the compute from ending.
+/** Once Postgres is gone: brings the safekeepers in sync, so that the next start finds them so, and learns the LSN that
+ *  is safe. A failure is reported and never keeps the compute from ending.
  *  @param hurry aborts the waits */
-export async function leave(context: StartContext, hurry: AbortSignal): Promise<void> {
-  await syncSafekeepers(context, hurry);
-  await reportCoreDumps(pathOf(context), context.settings.bin.path, context.log, hurry);
-}
-
-/** Brings the safekeepers in sync, so that the next start finds them so, and learns the LSN that is safe. */
-async function syncSafekeepers(context: StartContext, hurry: AbortSignal): Promise<void> {
+export async function syncSafekeepersAtShutdown(context: StartContext, hurry: AbortSignal): Promise<void> {
   const { state, log } = context;
   // The current spec decides: a replica may have been promoted meanwhile.
   const spec = state.spec ?? context.spec;

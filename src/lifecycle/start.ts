@@ -1,4 +1,5 @@
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
 import { writeLine } from '../core/log.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
@@ -20,7 +21,8 @@ import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, made, pathOf } from './context.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
-import { resizeSwapOfVm, setQuotaOfVm } from '../services/vm-sizes.ts';
+
+const never = new AbortController().signal;
 
 /** From a spec to a running, configured Postgres. */
 export const startup = [
@@ -30,10 +32,9 @@ export const startup = [
     step('write-config', writeConfig), // postgresql.conf
     step('sync-safekeepers', findStartLsn), // the LSN to start at
     step('connect-pageserver', connectPageserver, ({ pageserver }) => pageserver?.close()),
-    step('resize-swap', resizeSwapOfVm),
-    step('set-disk-quota', setQuotaOfVm),
+    step('start-services', startServices), // swap, disk quota
   ),
-  step('fetch-base-backup', fetchBaseBackup, cleanDataDir), // pageserver → PGDATA
+  step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
   step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
   step('start-postgres', startPostgres, stopPostgres), // spawned, and ready
   step('apply-catalog', applyCatalog), // roles, databases
@@ -94,17 +95,23 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
   );
 }
 
+function startServices({ services, spec }: StartContext, signal: AbortSignal): Promise<void> {
+  return services.bring('before-postgres', spec, signal);
+}
+
+/** A failed base backup leaves nothing behind that could be taken for a data directory. Whatever fails later leaves all
+ *  of it, with logs and core dumps: the next start does the rest. */
 async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Promise<void> {
   const { figures } = context.state;
-  const fetched = await made('the pageserver', context.pageserver).fetch(context.lsn, signal);
+  const fetched = await made('the pageserver', context.pageserver)
+    .fetch(context.lsn, signal)
+    .catch(async (error: unknown) => {
+      await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(inline(left)));
+      throw error;
+    });
   figures.pageserver_connect_micros = fetched.connectMicros;
   figures.basebackup_ms = fetched.ms;
   figures.basebackup_bytes = fetched.bytes;
-}
-
-/** A failed base backup leaves nothing behind that could be taken for a data directory. */
-function cleanDataDir(context: StartContext): Promise<void> {
-  return emptyPgdata(pathOf(context), new AbortController().signal);
 }
 
 async function finishDataDir(context: StartContext): Promise<void> {

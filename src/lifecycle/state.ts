@@ -1,8 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { monotonicMs } from '../core/clock.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
+import type { ServiceRunner } from '../services/runner.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import type { Span, TraceHeaders } from '../telemetry/trace.ts';
@@ -25,17 +25,15 @@ const noFigures = (): StartFigures => ({
   total_ext_download_size: 0,
 });
 
-/** What one compute knows of itself. The stories write it, `/status` and `/metrics.json` read it. */
+/** What one compute knows of itself. The operations write it, `/status` and `/metrics.json` read it. */
 export class ComputeState {
   readonly lifecycle = new Lifecycle();
   readonly stop = new StopRequest();
   readonly figures = noFigures();
-  /** Tells that there is another spec. */
-  readonly changed = new EventEmitter<{ spec: [] }>();
   /** A replica is becoming a primary: nobody else may change its configuration. */
   promoting = false;
-  /** Why a static compute may lose the data that it shows; null while there is no reason to fear. */
-  leaseError: string | null = null;
+  /** Everything beside Postgres, for `/status`. */
+  services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that handed over the spec, or what started the process, for traces. */
   askedBy: Span | TraceHeaders | null = null;
   /** The running Postgres; null before its start and after its end. */
@@ -44,22 +42,13 @@ export class ComputeState {
   monitor: Monitor | null = null;
   /** The end of WAL that the storage had when this compute left; null before, and for what is not a primary. */
   flushLsn: string | null = null;
-  #spec: ResolvedSpec | null;
+  /** The spec in force, or the one that is being brought into force. `SpecAcceptance` alone writes it. */
+  spec: ResolvedSpec | null;
   #startTime = new Date();
   #startMs = monotonicMs();
 
-  constructor(spec: ResolvedSpec | null) {
-    this.#spec = spec;
-  }
-
-  /** The spec in force, or the one that is being brought into force. */
-  get spec(): ResolvedSpec | null {
-    return this.#spec;
-  }
-
-  set spec(spec: ResolvedSpec | null) {
-    this.#spec = spec;
-    this.changed.emit('spec');
+  constructor(spec: ResolvedSpec | null = null) {
+    this.spec = spec;
   }
 
   /** Milliseconds, for `total_startup_ms`: since process set-up, or since a pushed spec arrived. */
@@ -87,8 +76,9 @@ export class ComputeState {
       timeline: this.spec?.timelineId ?? null,
       status: this.lifecycle.status,
       last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
-      error: this.lifecycle.error ?? this.leaseError,
+      error: this.lifecycle.error ?? this.services?.error ?? null,
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
+      services: this.services?.health() ?? {},
     };
   }
 }

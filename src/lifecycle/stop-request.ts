@@ -1,11 +1,12 @@
 import { ComputeError } from '../core/errors.ts';
 import type { TerminateMode } from './api.ts';
 
-/** Asks the compute to leave: by `/terminate`, which wants its end to be readable, or by signals, each more urgent. */
+/** Asks the compute to shut down: by `/terminate`, which wants its end to be readable, or by signals, each more urgent. */
 export class StopRequest {
   readonly #asked = new AbortController();
   readonly #leave = new AbortController();
   readonly #hurry = new AbortController();
+  #defect = false;
   #mode: TerminateMode | null = null;
 
   /** Aborted by the first request of any kind: a start gives up, Postgres is stopped in its fast mode. */
@@ -18,6 +19,18 @@ export class StopRequest {
   /** How `/terminate` asked; null when it did not. */
   get mode(): TerminateMode | null {
     return this.#mode;
+  }
+
+  /** A defect of compute_ctl is the reason: the exit code says so. */
+  get defect(): boolean {
+    return this.#defect;
+  }
+
+  /** Postgres is stopped in its fast mode: it did nothing wrong. */
+  byDefect(): void {
+    this.#defect = true;
+    this.#leave.abort(stopping());
+    this.#asked.abort(stopping());
   }
 
   byHttp(mode: TerminateMode): void {

@@ -2,7 +2,13 @@ import type { AuditLogLevel, ComputeSpec } from '../spec/schema.ts';
 import { quoteConf } from './conf-quote.ts';
 import { addLibraries, preloadLibraries } from './preload-libraries.ts';
 
-const compliance = (parameters: 'on' | 'off', classes: string) => ({
+interface Level {
+  readonly markers: readonly [string, string];
+  readonly settings: readonly string[];
+  readonly libraries: readonly string[];
+}
+
+const compliance = (parameters: 'on' | 'off', classes: string): Level => ({
   markers: ['compliance audit settings: begin', 'compliance audit settings: end'],
   settings: [
     `pgaudit.log_parameter=${parameters}`,
@@ -13,7 +19,7 @@ const compliance = (parameters: 'on' | 'off', classes: string) => ({
   libraries: ['pgaudit', 'pgauditlogtofile'],
 });
 
-const base = {
+const base: Level = {
   markers: ['base audit settings: start', 'base audit settings: end'],
   settings: ["pgaudit.log='ddl,role'", 'pgaudit.log_catalog=off'],
   libraries: ['pgaudit'],
@@ -21,19 +27,28 @@ const base = {
 
 const extended = compliance('off', 'all, -misc');
 
-const levels = {
-  Disabled: null,
-  Log: base,
-  Base: base,
+/** Into the log of Postgres itself. */
+const baseLevels: Partial<Record<AuditLogLevel, Level>> = { Log: base, Base: base };
+
+/** Into files beside it, which somebody has to read and to remove. */
+const complianceLevels: Partial<Record<AuditLogLevel, Level>> = {
   Hipaa: extended,
   Extended: extended,
   Full: compliance('on', 'all'),
-} as const satisfies Record<AuditLogLevel, typeof base | null>;
+};
 
-/** What the audit level adds. It stands after the settings of the spec and so beats them, but keeps their libraries. */
-export function auditSection(spec: ComputeSpec): string[] {
-  const level = levels[spec.audit_log_level];
-  if (level === null) return [];
+export const isCompliance = (level: AuditLogLevel): boolean => complianceLevels[level] !== undefined;
+
+/** What an audit level adds that needs nobody but Postgres. It stands after the settings of the spec and so beats them,
+ *  but keeps their libraries. */
+export const auditSection = (spec: ComputeSpec): string[] => section(spec, baseLevels[spec.audit_log_level]);
+
+/** The same for the levels that need a service. */
+export const complianceLines = (spec: ComputeSpec): string[] =>
+  section(spec, complianceLevels[spec.audit_log_level]);
+
+function section(spec: ComputeSpec, level: Level | undefined): string[] {
+  if (level === undefined) return [];
   const libraries = addLibraries(preloadLibraries(spec), level.libraries);
   const [begin, end] = level.markers.map((marker) => `# Managed by compute_ctl ${marker}`);
   return [

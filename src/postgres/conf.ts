@@ -19,6 +19,8 @@ export interface ConfContext {
   readonly strictOvercommit: boolean;
   /** True once subscriptions were dropped for this timeline: a later conf file must not disable subscribers again. */
   readonly subscriptionsDropped: boolean;
+  /** What the services that run beside Postgres add. */
+  readonly serviceLines: readonly string[];
   /** Default: of this machine. */
   readonly platform?: NodeJS.Platform;
 }
@@ -80,7 +82,7 @@ function tailLines(spec: ComputeSpec, context: ConfContext): string[] {
   return [
     `neon.extension_server_port=${context.internalHttpPort}`,
     `neon.disable_logical_replication_subscribers=${disabled}`,
-    ...(spec.logs_export_host === null ? [] : ["log_destination='stderr,syslog'"]),
+    ...context.serviceLines,
     `include_if_exists = '${overrideFile}'`,
   ];
 }

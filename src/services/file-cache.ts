@@ -25,6 +25,8 @@ export type OffloadState =
 
 /** The local file cache of the neon extension: filled from, and saved to, the endpoint storage. */
 export interface LfcApi {
+  /** False: nothing here can fill the cache, so nobody has to wait for it to be filled. */
+  readonly canPrewarm: boolean;
   prewarmState(): PrewarmState;
   /** Starts in the background. @throws ComputeError `busy` while one is under way, `wrong_status` without a spec */
   prewarm(fromEndpoint: string | null): void;
@@ -36,6 +38,7 @@ export interface LfcApi {
 
 /** The file cache of a compute that cannot fill or save one: its states are true, and whoever asks for more is told. */
 export const noLfc: LfcApi = {
+  canPrewarm: false,
   prewarmState: () => ({ status: 'not_prewarmed' }),
   prewarm: () => refuse('prewarming'),
   cancelPrewarm: () => {},

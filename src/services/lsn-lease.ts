@@ -1,46 +1,72 @@
 import { once } from 'node:events';
-import type { Log } from '../core/log.ts';
-import type { Metrics } from '../metrics/registry.ts';
+import type { Lsn } from '../core/lsn.ts';
+import type { Secret } from '../core/secret.ts';
+import type { PageserverInfo } from '../spec/resolve.ts';
 import { type LeaseOutcome, keepLease } from '../storage/keep-lease.ts';
-import { samePageservers } from '../lifecycle/same-spec.ts';
-import type { ComputeState } from '../lifecycle/state.ts';
+import { type Loop, inBackground } from './forms.ts';
+import type { Service, ServiceDeps } from './service.ts';
 
-/** Keeps the LSN of a static compute leased for as long as it runs; nothing to do for the others. A lease that is
- *  refused or about to be lost shows in the status and in the metrics.
- *  @throws AbortError at the end */
-export async function leaseForStatic(
-  state: ComputeState,
-  { metrics, log }: { readonly metrics: Metrics; readonly log: Log },
-  signal: AbortSignal,
-): Promise<void> {
-  const first = state.spec;
-  // At 0/0 there is nothing to lease.
-  if (first?.mode.kind !== 'static' || first.mode.lsn === 0n) return;
-  const { tenantId, timelineId, mode } = first;
-  let asked = first;
-  const onOutcome = (outcome: LeaseOutcome): void => {
-    metrics.inc('compute_lsn_lease_requests_total', { outcome: outcome.kind });
-    if (outcome.kind === 'granted')
-      metrics.set('compute_lsn_lease_expiry_seconds', Math.floor(outcome.untilMs / 1000));
-    if (outcome.kind === 'refused') metrics.set('compute_lsn_lease_expiry_seconds', 0);
-    state.leaseError = outcome.kind === 'granted' ? null : `the LSN is not leased: ${outcome.error}`;
-  };
-  await keepLease(
-    {
-      tenantId,
-      timelineId,
-      lsn: mode.lsn,
-      log,
-      onOutcome,
-      addresses() {
-        asked = state.spec ?? asked;
-        return { pageserver: asked.pageserver, token: asked.spec.storage_auth_token };
-      },
-      async changed(signal) {
-        while (state.spec === null || samePageservers(state.spec, asked))
-          await once(state.changed, 'spec', { signal });
-      },
-    },
-    signal,
-  );
+interface Lease {
+  readonly tenantId: string;
+  readonly timelineId: string;
+  readonly lsn: Lsn;
+  readonly pageserver: PageserverInfo;
+  readonly token: Secret | null;
 }
+
+/** Keeps the LSN of a static compute leased for as long as it runs. A lease that is refused or about to be lost shows in
+ *  the status and in the metrics. */
+export const lsnLease: Service<Lease> = {
+  name: 'lsn-lease',
+  when: 'beside-postgres',
+  showsError: true,
+  wants({ mode, tenantId, timelineId, pageserver, spec }) {
+    // At 0/0 there is nothing to lease.
+    if (mode.kind !== 'static' || mode.lsn === 0n) return null;
+    return { tenantId, timelineId, lsn: mode.lsn, pageserver, token: spec.storage_auth_token };
+  },
+  async start(wanted, deps) {
+    let lease = wanted;
+    let replaced = new AbortController();
+    /** Aborted when there is another address than the one that was asked last. */
+    let asked = replaced.signal;
+    return inBackground<Lease>(deps, {
+      name: 'lsn-lease',
+      reconfigure(next) {
+        const same = addressOf(next) === addressOf(lease);
+        lease = next;
+        if (same) return;
+        replaced.abort();
+        replaced = new AbortController();
+      },
+      work: (signal, loop) =>
+        keepLease(
+          {
+            ...wanted,
+            log: deps.log,
+            onOutcome: (outcome) => told(outcome, deps, loop),
+            addresses() {
+              asked = replaced.signal;
+              return lease;
+            },
+            async changed(over) {
+              if (!asked.aborted) await once(asked, 'abort', { signal: over });
+            },
+          },
+          signal,
+        ),
+    });
+  },
+};
+
+function told(outcome: LeaseOutcome, { metrics }: ServiceDeps, loop: Loop): void {
+  metrics.inc('compute_lsn_lease_requests_total', { outcome: outcome.kind });
+  if (outcome.kind === 'granted')
+    metrics.set('compute_lsn_lease_expiry_seconds', Math.floor(outcome.untilMs / 1000));
+  if (outcome.kind === 'refused') metrics.set('compute_lsn_lease_expiry_seconds', 0);
+  if (outcome.kind === 'granted') loop.report('ok');
+  else loop.report('degraded', `the LSN is not leased: ${outcome.error}`);
+}
+
+const addressOf = ({ pageserver, token }: Lease): string =>
+  JSON.stringify([pageserver, [...pageserver.shards], token?.reveal() ?? null]);

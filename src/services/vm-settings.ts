@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Cgroup } from '../vm-monitor/cgroup.ts';
 
 /** What is fixed about the machine that the compute has for itself. */
@@ -11,8 +12,8 @@ export interface VmSettings {
   /** Directory of the programs that resize the swap and set the disk quota. */
   readonly toolsDir: string;
   readonly sudo: string;
-  /** The vm-informant of older images. */
-  readonly informant: string;
+  /** The vm-informant of older images; null where there is none. */
+  readonly informant: string | null;
 }
 
 export interface ScalingSettings {
@@ -50,6 +51,6 @@ export function vmSettings(options: VmOptions, env: NodeJS.ProcessEnv): VmSettin
     quotaMountpoint: options.setDiskQuotaForFs,
     toolsDir: options.vmToolsDir,
     sudo: options.sudo,
-    informant: options.vmInformant,
+    informant: existsSync(options.vmInformant) ? options.vmInformant : null,
   };
 }

@@ -28,6 +28,12 @@ const postgres = v.object({
   last_activity: described(v.nullable(v.picklist(activityKinds)), 'What was seen at `last_active`.'),
 });
 
+const serviceHealth = v.object({
+  state: described(v.picklist(['ok', 'degraded', 'failed']), 'Whether it does what it is for.'),
+  since: text('Since when its state and error are what they are; UTC, ends in Z.'),
+  error: textOrNull('Why it is not ok.'),
+});
+
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
@@ -39,6 +45,10 @@ export const computeStatus = v.object({
   last_active: textOrNull('The latest activity of a client that was seen; UTC, ends in +00:00.'),
   error: textOrNull('Why the last start or reconfiguration failed; null after a success.'),
   postgres: described(v.optional(postgres), 'Left out until the compute first runs.'),
+  services: described(
+    v.record(v.string(), serviceHealth),
+    'Every service beside Postgres that the spec or the command line asks for, by name.',
+  ),
 });
 
 /** The body of the three probes. */

@@ -67,31 +67,47 @@ test('an outer abort is not mistaken for a deadline', async () => {
   await expect(waiting).rejects.toThrow('stopped');
 });
 
-test('only the moves of the table are possible', () => {
-  const statusOf = (path: Status[]): Lifecycle => {
-    const lifecycle = new Lifecycle();
-    for (const to of path) expect(lifecycle.tryMove(to)).toBe(true);
-    return lifecycle;
-  };
-  const ways: Record<Status, Status[]> = {
-    empty: [],
-    configuration_pending: ['configuration_pending'],
-    init: ['init'],
-    running: ['init', 'running'],
-    configuration: ['configuration_pending', 'configuration'],
-    failed: ['init', 'failed'],
-    refresh_configuration_pending: ['init', 'running', 'refresh_configuration_pending'],
-    refresh_configuration: ['init', 'running', 'refresh_configuration_pending', 'refresh_configuration'],
-    termination_pending_fast: ['termination_pending_fast'],
-    termination_pending_immediate: ['termination_pending_immediate'],
-    terminated: ['termination_pending_fast', 'terminated'],
-  };
-  for (const from of statuses) {
-    for (const to of statuses) {
-      const allowed = (transitions[from] as readonly Status[]).includes(to);
-      expect([from, to, statusOf(ways[from]).tryMove(to)]).toEqual([from, to, allowed]);
+/** Every status that can be reached from `from`, itself left out unless there is a way back. */
+function reachable(from: Status): ReadonlySet<Status> {
+  const found = new Set<Status>();
+  const visit = (at: Status): void => {
+    for (const to of transitions[at] as readonly Status[]) {
+      if (found.has(to)) continue;
+      found.add(to);
+      visit(to);
     }
-  }
+  };
+  visit(from);
+  return found;
+}
+
+const ends: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate', 'terminated'];
+const living = statuses.filter((status) => !ends.includes(status));
+
+test.each(living)(
+  'from %s a compute can fail, be told to terminate in both ways, and be over, at once',
+  (from) => {
+    const ways: readonly Status[] = transitions[from];
+    const needed: Status[] = from === 'failed' ? [...ends] : ['failed', ...ends];
+    expect(needed.filter((to) => !ways.includes(to))).toEqual([]);
+  },
+);
+
+test('every status can be reached from empty, and every living one leads to running again', () => {
+  expect(statuses.filter((status) => status !== 'empty' && !reachable('empty').has(status))).toEqual([]);
+  expect(living.filter((status) => !reachable(status).has('running'))).toEqual([]);
+});
+
+test('whoever is told to terminate can only be over', () => {
+  expect([...reachable('termination_pending_fast')]).toEqual(['terminated']);
+  expect([...reachable('termination_pending_immediate')]).toEqual(['terminated']);
+  expect([...reachable('terminated')]).toEqual([]);
+});
+
+test('a move that the table does not have is refused, and changes nothing', () => {
+  const lifecycle = new Lifecycle();
+  expect(lifecycle.tryMove('running')).toBe(false);
+  expect(lifecycle.status).toBe('empty');
 });
 
 test('a waiter hears of the status it waits for, and an abort ends its wait', async () => {

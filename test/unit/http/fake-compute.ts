@@ -52,6 +52,7 @@ export function fakeCompute(at: Status): FakeCompute {
     status: lifecycle.status,
     last_active: null,
     error: lifecycle.error,
+    services: {},
   });
   const compute: FakeCompute = {
     lifecycle,

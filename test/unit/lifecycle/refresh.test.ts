@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { LoadedConfig } from '../../../src/config/load.ts';
 import { ComputeError } from '../../../src/core/errors.ts';
 import type { Status } from '../../../src/core/status.ts';
+import { SpecAcceptance } from '../../../src/lifecycle/accept-spec.ts';
 import { Refresh } from '../../../src/lifecycle/refresh.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { type ResolvedSpec, resolveSpec } from '../../../src/spec/resolve.ts';
@@ -34,6 +35,7 @@ interface Subject {
   readonly settled: () => Promise<Status>;
   load: () => Promise<ResolvedSpec | null>;
   apply: () => Promise<void>;
+  validate: (spec: ResolvedSpec) => void;
 }
 
 /** A compute that runs, or has got as far as `statuses` say. */
@@ -47,6 +49,7 @@ function subject(statuses: readonly Status[] = ['init', 'running']): Subject {
     applied,
     load: () => Promise.resolve(spec()),
     apply: () => Promise.resolve(),
+    validate: () => {},
     settled: () => state.lifecycle.reached(['running', 'refresh_configuration_pending'], signal),
     refresh: new Refresh({
       state,
@@ -58,11 +61,15 @@ function subject(statuses: readonly Status[] = ['init', 'running']): Subject {
         liveConfigAllowed: true,
         notes: [],
       }),
-      apply: (next) => {
-        applied.push(next);
+      specs: new SpecAcceptance({
+        state,
+        validate: (next) => it.validate(next),
+        rotateKeys: () => Promise.resolve(),
+      }),
+      reconfigure: () => {
+        if (state.spec !== null) applied.push(state.spec);
         return it.apply();
       },
-      onConfig: () => {},
       pauseMs: 20,
     }),
   };
@@ -134,7 +141,35 @@ test('a source without a spec, and a spec for another timeline, change nothing',
   }
 });
 
-test('a failed reconfiguration is mended by a refresh', async () => {
+test('a refused spec does not become the spec in force through refresh', async () => {
+  const it = subject();
+  const before = it.state.spec;
+  it.load = () => Promise.resolve(spec({ storage_auth_token: 'new' }));
+  it.validate = () => {
+    throw new ComputeError('spec_invalid', 'no');
+  };
+  it.refresh.ask();
+  await it.state.lifecycle.reached(['refresh_configuration_pending'], signal);
+  expect(it.state.spec).toBe(before);
+  expect(it.applied).toEqual([]);
+  it.state.stop.bySignal();
+  it.state.lifecycle.tryMove('termination_pending_fast');
+});
+
+test('a Postgres that ends while a refresh is waiting leaves the compute failed', async () => {
+  const it = subject();
+  it.load = () => Promise.reject(new Error('no'));
+  it.refresh.ask();
+  const { lifecycle } = it.state;
+  await lifecycle.reached(['refresh_configuration_pending'], signal);
+  it.state.postgres = null;
+  expect(lifecycle.tryMove('failed', 'Postgres exited')).toBe(true);
+  await eventually('no more tries', () => (lifecycle.status === 'failed' ? true : undefined));
+  expect(() => it.refresh.ask()).toThrow('Cannot refresh');
+  expect(lifecycle.error).toBe('Postgres exited');
+});
+
+test('a failed reconfiguration is repaired by a refresh', async () => {
   const it = subject(['init', 'running', 'configuration_pending', 'configuration', 'failed']);
   it.refresh.ask();
   await running(it);

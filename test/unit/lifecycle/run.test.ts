@@ -6,20 +6,19 @@ import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
 
 const someSpec = {} as ResolvedSpec;
 
-function prepared(spec: ResolvedSpec | null, start: RunOptions['start']) {
+function prepared(spec: ResolvedSpec | null, start: RunOptions['operations']['start']) {
   const state = new ComputeState(spec);
   const statuses: string[] = [];
   state.lifecycle.changed.on('status', ({ to }) => statuses.push(to));
-  let synced = 0;
+  const shutDowns: boolean[] = [];
   const options: RunOptions = {
     state,
     log: pino({ enabled: false }),
-    start,
-    afterPostgres: () => Promise.resolve(void synced++),
+    operations: { start, shutDown: (served) => Promise.resolve(void shutDowns.push(served)) },
     stopTimeoutMs: 1000,
     exitGraceMs: 20,
   };
-  return { state, statuses, synced: () => synced, ran: runCompute(options) };
+  return { state, statuses, shutDowns, ran: runCompute(options) };
 }
 
 const forever = (signal: AbortSignal): Promise<void> =>
@@ -27,13 +26,26 @@ const forever = (signal: AbortSignal): Promise<void> =>
 
 test('a failed start keeps the reason readable, syncs nothing and exits non-zero', async () => {
   const cause = new Error('the disk is full');
-  const { state, statuses, synced, ran } = prepared(someSpec, () =>
+  const { state, statuses, shutDowns, ran } = prepared(someSpec, () =>
     Promise.reject(new Error('no data directory', { cause })),
   );
   expect(await ran).toBe(1);
   expect(statuses).toEqual(['init', 'failed', 'terminated']);
   expect(state.status().error).toBe('no data directory\n\nCaused by:\n    the disk is full');
-  expect(synced()).toBe(0);
+  expect(shutDowns).toEqual([false]);
+});
+
+test('core dumps are looked for after a failed start, too', async () => {
+  const { shutDowns, ran } = prepared(someSpec, () => Promise.reject(new Error('Postgres crashed')));
+  await ran;
+  expect(shutDowns).toEqual([false]);
+});
+
+test('a defect stops the compute in order and has an exit code of its own', async () => {
+  const { state, statuses, ran } = prepared(someSpec, forever);
+  state.stop.byDefect();
+  expect(await ran).toBe(70);
+  expect(statuses).toEqual(['init', 'termination_pending_fast', 'terminated']);
 });
 
 test('a signal in the middle of a start ends it with code 0', async () => {

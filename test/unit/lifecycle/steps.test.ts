@@ -1,28 +1,28 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { step, tell, together } from '../../../src/lifecycle/steps.ts';
+import { runSteps, step, together } from '../../../src/lifecycle/steps.ts';
 
-const telling = (signal = new AbortController().signal) => {
+const options = (signal = new AbortController().signal) => {
   const timed: string[] = [];
   return { timed, log: pino({ enabled: false }), signal, onStep: (name: string) => void timed.push(name) };
 };
 
-test('a story runs its steps in order and times each', async () => {
+test('steps run in order, each timed', async () => {
   const said: string[] = [];
-  const told = telling();
-  await tell([step('one', () => void said.push('1')), step('two', () => void said.push('2'))], {}, told);
-  expect([said, told.timed]).toEqual([
+  const run = options();
+  await runSteps([step('one', () => void said.push('1')), step('two', () => void said.push('2'))], {}, run);
+  expect([said, run.timed]).toEqual([
     ['1', '2'],
     ['one', 'two'],
   ]);
 });
 
-test('a failure takes back what was done, last first, and the failing step too', async () => {
+test('a failure rolls back what was done, last first, and the failing step too', async () => {
   const undone: string[] = [];
   const fail = (): void => {
     throw new Error('no');
   };
-  const story = [
+  const steps = [
     step(
       'one',
       () => {},
@@ -40,11 +40,11 @@ test('a failure takes back what was done, last first, and the failing step too',
       () => void undone.push('four'),
     ),
   ];
-  await expect(tell(story, {}, telling())).rejects.toThrow('no');
+  await expect(runSteps(steps, {}, options())).rejects.toThrow('no');
   expect(undone).toEqual(['three', 'two', 'one']);
 });
 
-test('steps told together start at once, and the first failure aborts the others before the story ends', async () => {
+test('steps told together start at once, and the first failure aborts the others before the run ends', async () => {
   let aborted = false;
   const waits = step(
     'waits',
@@ -57,13 +57,13 @@ test('steps told together start at once, and the first failure aborts the others
       }),
   );
   const fails = step('fails', () => Promise.reject(new Error('first')));
-  await expect(tell([together(waits, fails)], {}, telling())).rejects.toThrow('first');
+  await expect(runSteps([together(waits, fails)], {}, options())).rejects.toThrow('first');
   expect(aborted).toBe(true);
 });
 
-test('an abort between two steps ends the story', async () => {
+test('an abort between two steps ends the run', async () => {
   const control = new AbortController();
   const never = step('never', () => expect.unreachable());
-  const story = [step('aborts', () => control.abort(new Error('stopped'))), never];
-  await expect(tell(story, {}, telling(control.signal))).rejects.toThrow('stopped');
+  const steps = [step('aborts', () => control.abort(new Error('stopped'))), never];
+  await expect(runSteps(steps, {}, options(control.signal))).rejects.toThrow('stopped');
 });

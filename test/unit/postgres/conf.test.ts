@@ -1,3 +1,4 @@
+import { complianceLines } from '../../../src/postgres/conf-audit.ts';
 import { expect, test } from 'vitest';
 import { renderConf } from '../../../src/postgres/conf.ts';
 import { context, resolved } from './spec-for-tests.ts';
@@ -30,9 +31,9 @@ const sharded = {
   safekeeper_connstrings: ['sk-1.storage.local:6500', 'sk-2.storage.local:6500', 'sk-3.storage.local:6500'],
 };
 
-test('a primary with shards, TLS, audit and log export gets every section in its order', () => {
+test('a primary with shards, TLS, audit and the lines of a service gets every section in its order', () => {
   const spec = resolved(
-    { ...sharded, audit_log_level: 'Base', logs_export_host: 'collector.telemetry.local:10514' },
+    { ...sharded, audit_log_level: 'Base' },
     {
       settings: [
         raw('max_connections', '450'),
@@ -45,7 +46,8 @@ test('a primary with shards, TLS, audit and log export gets every section in its
       ],
     },
   );
-  expect(text(spec, { tls: true })).toBe(`# Neon storage settings
+  expect(text(spec, { tls: true, serviceLines: ["log_destination='stderr,syslog'"] }))
+    .toBe(`# Neon storage settings
 
 neon.stripe_size=2048
 neon.pageserver_connstring='postgresql://no_user@ps-7.storage.local:6400,postgresql://no_user@ps-9.storage.local:6400'
@@ -185,15 +187,21 @@ test('a line break in an id or an address is refused', () => {
 test.each([
   ['Disabled', []],
   ['Log', ["shared_preload_libraries='neon,pgaudit'"]],
-  ['Hipaa', ["shared_preload_libraries='neon,pgaudit,pgauditlogtofile'"]],
-  ['Full', ["shared_preload_libraries='neon,pgaudit,pgauditlogtofile'"]],
-])('audit level %s adds its libraries to the one the storage needs', (level, expected) => {
-  const lines = text(resolved({ audit_log_level: level })).split('\n');
-  expect(lines.filter((line) => line.startsWith('shared_preload_libraries'))).toEqual(expected);
-});
+  ['Base', ["shared_preload_libraries='neon,pgaudit'"]],
+  ['Hipaa', []],
+  ['Extended', []],
+  ['Full', []],
+])(
+  'audit level %s writes what needs no service, and keeps the library the storage needs',
+  (level, expected) => {
+    const lines = text(resolved({ audit_log_level: level })).split('\n');
+    expect(lines.filter((line) => line.startsWith('shared_preload_libraries'))).toEqual(expected);
+  },
+);
 
 test('auditing keeps the libraries that the head of the conf file asks for', () => {
   const head = "#shared_preload_libraries = 'no'\nShared_Preload_Libraries = 'neon, auto_explain' # why\n";
-  const conf = text(resolved({ audit_log_level: 'Extended' }, { postgresql_conf: head }));
-  expect(conf).toContain("shared_preload_libraries='neon, auto_explain,pgaudit,pgauditlogtofile'");
+  const lines = complianceLines(resolved({ audit_log_level: 'Extended' }, { postgresql_conf: head }).spec);
+  expect(lines).toContain("shared_preload_libraries='neon, auto_explain,pgaudit,pgauditlogtofile'");
+  expect(lines).toContain('pgaudit.log_rotation_age=5');
 });

@@ -8,6 +8,7 @@ export const context: ConfContext = {
   tls: false,
   strictOvercommit: false,
   subscriptionsDropped: false,
+  serviceLines: [],
   platform: 'linux',
 };
 

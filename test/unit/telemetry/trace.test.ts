@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { step, tell } from '../../../src/lifecycle/steps.ts';
+import { runSteps, step } from '../../../src/lifecycle/steps.ts';
 import { readHeaders } from '../../../src/telemetry/otlp.ts';
 import { headersFromEnv, resourceAttributes, startTracingIfAsked } from '../../../src/telemetry/start.ts';
 import {
@@ -71,7 +71,7 @@ test('every step of a story is a span', async () => {
   const story = [step('one', () => {}), step('two', () => {})];
   const { log } = recorder();
   const telling = { log, signal: new AbortController().signal, onStep: () => {} };
-  await traced('story', {}, () => tell(story, {}, telling));
+  await traced('story', {}, () => runSteps(story, {}, telling));
   expect(spans.map(({ name, parent }) => [name, parent])).toEqual([
     ['story', null],
     ['one', 'story'],

@@ -55,7 +55,7 @@ test('metrics and probes need no token, everything else does', () =>
 test('/status is compact, in a fixed order and shows what is unknown as null', () =>
   withServer({ at: 'empty' }, async ({ send }) => {
     expect((await send('GET', '/status')).body).toBe(
-      '{"start_time":"2025-08-08T12:00:00.123Z","tenant":null,"timeline":null,"status":"empty","last_active":null,"error":null}',
+      '{"start_time":"2025-08-08T12:00:00.123Z","tenant":null,"timeline":null,"status":"empty","last_active":null,"error":null,"services":{}}',
     );
   }));
 

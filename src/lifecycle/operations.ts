@@ -1,0 +1,129 @@
+import type { Failpoints } from '../core/failpoints.ts';
+import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { noLsn } from '../core/lsn.ts';
+import type { LfcApi } from '../services/file-cache.ts';
+import type { ServiceRunner } from '../services/runner.ts';
+import type { Settings } from '../services/settings.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import { traced } from '../telemetry/trace.ts';
+import type { StartContext } from './context.ts';
+import { type PromotionContext, promotion } from './promote.ts';
+import type { PromotionRequest } from './promotions.ts';
+import { reconfiguration, withSpec } from './reconfigure.ts';
+import { syncSafekeepersAtShutdown } from './shutdown.ts';
+import { startup } from './start.ts';
+import type { ComputeState } from './state.ts';
+import { type Steps, runSteps } from './steps.ts';
+
+export interface OperationsDeps {
+  readonly settings: Settings;
+  readonly state: ComputeState;
+  readonly log: Log;
+  readonly services: ServiceRunner;
+  readonly failpoints: Failpoints;
+  readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
+}
+
+/** The steps of each operation; tests give others. */
+export interface OperationSteps {
+  readonly start: Steps<StartContext>;
+  readonly reconfigure: Steps<StartContext>;
+  readonly promote: Steps<PromotionContext>;
+}
+
+const builtIn: OperationSteps = { start: startup, reconfigure: reconfiguration, promote: promotion };
+
+/** What happens to a compute: its start, reconfigurations, a promotion, its end. Owns what they hand on to each other. */
+export class Operations {
+  readonly #deps: OperationsDeps;
+  readonly #steps: OperationSteps;
+  #context: StartContext | null = null;
+
+  constructor(deps: OperationsDeps, steps: OperationSteps = builtIn) {
+    this.#deps = deps;
+    this.#steps = steps;
+  }
+
+  /** The prepared data directory; null until the start has got so far. */
+  get pgdata(): StartContext['pgdata'] {
+    return this.#context?.pgdata ?? null;
+  }
+
+  /** From the spec in force to a Postgres that runs and is configured.
+   *  @throws what the failing step threw; its Postgres is stopped then */
+  async start(signal: AbortSignal): Promise<void> {
+    const { state, log, services } = this.#deps;
+    const spec = this.#spec();
+    await services.bring('with-process', spec, signal);
+    await services.bring('beside-postgres', spec, signal);
+    const context = this.#newContext(spec);
+    this.#context = context;
+    const ms: Record<string, number> = {};
+    const running = { log, signal, onStep: (name: string, took: number) => void (ms[name] = took) };
+    const run = (): Promise<void> => runSteps(this.#steps.start, context, running);
+    await traced('start_compute', {}, run, state.askedBy);
+    state.figures.total_startup_ms = state.sinceStartMs;
+    state.lifecycle.tryMove('running');
+    log.info({ total_ms: state.figures.total_startup_ms, steps: ms }, 'compute start finished');
+    await services.bring('after-ready', spec, signal);
+  }
+
+  /** Brings the spec in force into the running Postgres. */
+  async reconfigure(): Promise<void> {
+    const { state, log } = this.#deps;
+    const context = withSpec(this.#started('reconfigure'), this.#spec());
+    const running = { log, signal: state.stop.asked, onStep: () => {} };
+    await traced('reconfigure', {}, () => runSteps(this.#steps.reconfigure, context, running));
+  }
+
+  /** @returns milliseconds by the name of the step */
+  async promote({ replica, ...request }: PromotionRequest): Promise<ReadonlyMap<string, number>> {
+    const { state, log, failpoints, lfc } = this.#deps;
+    const took = new Map<string, number>();
+    const own = withSpec(this.#started('promote'), replica);
+    const context = { ...own, ...request, lfc, failpoints };
+    const onStep = (name: string, ms: number): unknown => took.set(name, ms);
+    await runSteps(this.#steps.promote, context, { log, signal: state.stop.asked, onStep });
+    return took;
+  }
+
+  /** Once Postgres is gone, or never came. Never rejects.
+   *  @param served false after a failed start: then there is nothing to sync
+   *  @param hurry aborts the waits */
+  async shutDown(served: boolean, hurry: AbortSignal): Promise<void> {
+    const { services } = this.#deps;
+    await services.stop('after-ready', hurry);
+    if (served && this.#context !== null) await syncSafekeepersAtShutdown(this.#context, hurry);
+    await services.stop('beside-postgres', hurry);
+  }
+
+  /** The end of the process: what began with it ends, and the lock is given back. Never rejects. */
+  async end(hurry: AbortSignal): Promise<void> {
+    await this.#deps.services.stop('with-process', hurry);
+    await this.#context?.lock?.release();
+  }
+
+  #spec(): ResolvedSpec {
+    const { spec } = this.#deps.state;
+    if (spec === null) throw new ComputeError('internal', 'there is no spec');
+    return spec;
+  }
+
+  #started(what: string): StartContext {
+    if (this.#context === null) throw new ComputeError('internal', `there is no compute to ${what}`);
+    return this.#context;
+  }
+
+  #newContext(spec: ResolvedSpec): StartContext {
+    const { settings, state, log, services } = this.#deps;
+    const nothing = {
+      lock: null,
+      pgdata: null,
+      pageserver: null,
+      lsn: noLsn,
+      configWritten: Promise.resolve(),
+    };
+    return { settings, state, spec, log, services, ...nothing };
+  }
+}

@@ -1,0 +1,45 @@
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import { lsnLease } from './lsn-lease.ts';
+import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
+import { migrations } from './migrations.ts';
+import { coreDumps, earlierPgdata } from './pgdata.ts';
+import type { ConfLine, Service } from './service.ts';
+import type { Settings } from './settings.ts';
+import {
+  auditLog,
+  autoprewarm,
+  lfcOffload,
+  localProxy,
+  logsExport,
+  pgbouncer,
+  remoteExtensions,
+} from './unbuilt.ts';
+import { vmMonitor } from './vm-monitor.ts';
+
+/** Every duty beside Postgres. Services of one stage are stopped in the reverse order of this list. */
+export const services: readonly Service<unknown>[] = [
+  vmInformant,
+  memoryPrewarm,
+  swap,
+  diskQuota,
+  lsnLease,
+  coreDumps,
+  pgbouncer,
+  localProxy,
+  remoteExtensions,
+  logsExport,
+  auditLog,
+  autoprewarm,
+  lfcOffload,
+  vmMonitor,
+  migrations,
+  earlierPgdata,
+];
+
+/** What the services that are wanted and built add to `postgresql.conf`. */
+export function confLines(spec: ResolvedSpec, settings: Settings): ConfLine[] {
+  return services.flatMap((service) => {
+    const wanted = service.start === undefined ? null : service.wants(spec, settings);
+    return wanted === null ? [] : [...(service.conf?.(wanted) ?? [])];
+  });
+}

@@ -1,0 +1,33 @@
+import { reportCoreDumps } from '../postgres/core-dumps.ts';
+import { done, inBackground } from './forms.ts';
+import type { Service } from './service.ts';
+
+/** Removes what this start and earlier ones have moved aside. */
+export const earlierPgdata: Service<true> = {
+  name: 'earlier-pgdata',
+  when: 'after-ready',
+  once: true,
+  wants: () => true,
+  start: async (_, deps) =>
+    inBackground(deps, {
+      name: 'removing an earlier PGDATA',
+      work: async (signal) => deps.pgdata()?.cleanUp(signal),
+    }),
+};
+
+/** Five backtraces of 30 s each. */
+const debuggersMs = 160_000;
+
+/** Looks for core dumps once Postgres is gone, also when it never got to serve. */
+export const coreDumps: Service<true> = {
+  name: 'core-dumps',
+  when: 'beside-postgres',
+  stopLimitMs: debuggersMs,
+  once: true,
+  wants: () => true,
+  start: async (_, { settings, log, pgdata }) =>
+    done(async (signal) => {
+      const path = pgdata()?.path;
+      if (path !== undefined) await reportCoreDumps(path, settings.bin.path, log, signal);
+    }),
+};

@@ -1,0 +1,134 @@
+import { withDeadline } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import {
+  type Health,
+  type RunningService,
+  type Service,
+  type ServiceDeps,
+  type Stage,
+  healthNow,
+} from './service.ts';
+
+const defaultStartMs = 10_000;
+/** For the end of one service, and for a reconfiguration. */
+const limitMs = 5000;
+
+type AnyService = Service<unknown>;
+
+/** Starts, reconfigures and stops the services, each within its limit. But for the required ones none of them fails
+ *  what calls this. */
+export class ServiceRunner {
+  readonly #services: readonly AnyService[];
+  readonly #deps: ServiceDeps;
+  readonly #running = new Map<AnyService, RunningService<unknown>>();
+  /** Those that are wanted and do not run, and why. */
+  readonly #failed = new Map<AnyService, Health>();
+
+  constructor(services: readonly AnyService[], deps: ServiceDeps) {
+    this.#services = services;
+    this.#deps = deps;
+  }
+
+  /** Brings the services of one stage to what the spec asks for: starts, reconfigures and stops, all at the same time.
+   *  @param spec null: there is none yet
+   *  @throws what a required service threw; the reason of `signal` */
+  async bring(stage: Stage, spec: ResolvedSpec | null, signal: AbortSignal): Promise<void> {
+    const of = this.#services.filter(({ when }) => when === stage);
+    const settled = await Promise.allSettled(of.map((service) => this.#bring(service, spec, signal)));
+    signal.throwIfAborted();
+    for (const one of settled) if (one.status === 'rejected') throw one.reason;
+  }
+
+  /** Tells what runs of another spec, starts what it newly asks for and stops what it does not ask for any more. */
+  async reconfigure(spec: ResolvedSpec, signal: AbortSignal): Promise<void> {
+    const living = this.#services.filter(({ when, once }) => when !== 'before-postgres' && once !== true);
+    await Promise.all(living.map((service) => this.#bring(service, spec, signal)));
+  }
+
+  /** Stops the services of one stage, the last one first. Never rejects.
+   *  @param hurry aborts what they still wait for */
+  async stop(stage: Stage, hurry: AbortSignal): Promise<void> {
+    const of = [...this.#running.keys()].filter(({ when }) => when === stage);
+    for (const service of of.toReversed()) await this.#stop(service, hurry);
+  }
+
+  /** By name: of those that are asked for. */
+  health(): Record<string, Health> {
+    const all = this.#services.map((service) => [service.name, this.#healthOf(service)] as const);
+    return Object.fromEntries(all.filter((one): one is [string, Health] => one[1] !== undefined));
+  }
+
+  /** What a service has to say as the error of the compute; null: nothing. */
+  get error(): string | null {
+    const shown = this.#services.filter(({ showsError }) => showsError === true);
+    return (
+      shown.map((service) => this.#healthOf(service)?.error ?? null).find((error) => error !== null) ?? null
+    );
+  }
+
+  #healthOf(service: AnyService): Health | undefined {
+    return this.#running.get(service)?.health ?? this.#failed.get(service);
+  }
+
+  async #bring(service: AnyService, spec: ResolvedSpec | null, signal: AbortSignal): Promise<void> {
+    const { settings } = this.#deps;
+    const wanted =
+      spec === null ? (service.wantsWithoutSpec?.(settings) ?? null) : service.wants(spec, settings);
+    const running = this.#running.get(service);
+    if (wanted === null) {
+      this.#failed.delete(service);
+      if (running !== undefined) await this.#stop(service, signal);
+    } else if (running === undefined) await this.#start(service, wanted, signal);
+    else await this.#tell(service, running, wanted, signal);
+  }
+
+  async #start(service: AnyService, wanted: unknown, signal: AbortSignal): Promise<void> {
+    const { name, startLimitMs = defaultStartMs, required } = service;
+    const { log } = this.#deps;
+    if (service.start === undefined) {
+      if (!this.#failed.has(service)) log.warn(`not built yet: ${name}`);
+      this.#failed.set(service, healthNow('failed', 'not built yet'));
+      return;
+    }
+    try {
+      const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) =>
+        service.start!(wanted, this.#deps, limited),
+      );
+      this.#running.set(service, running);
+      this.#failed.delete(service);
+    } catch (error) {
+      if (required === true || signal.aborted) throw error;
+      this.#failed.set(service, healthNow('failed', inline(error)));
+      log.error(`could not start ${name}: ${inline(error)}`);
+    }
+  }
+
+  async #tell(
+    { name }: AnyService,
+    running: RunningService<unknown>,
+    wanted: unknown,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await withDeadline(`the reconfiguration of ${name}`, limitMs, signal, (limited) =>
+        running.reconfigure(wanted, limited),
+      );
+    } catch (error) {
+      this.#deps.log.error(`could not reconfigure ${name}: ${inline(error)}`);
+    }
+  }
+
+  async #stop(service: AnyService, hurry: AbortSignal): Promise<void> {
+    const running = this.#running.get(service);
+    this.#running.delete(service);
+    try {
+      const { stopLimitMs = limitMs } = service;
+      await withDeadline(`the end of ${service.name}`, stopLimitMs, hurry, async (limited) =>
+        running?.stop(limited),
+      );
+    } catch (error) {
+      this.#deps.log.warn(`${service.name} did not end: ${inline(error)}`);
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { ComputeError } from '../core/errors.ts';
+import { complianceLines, isCompliance } from '../postgres/conf-audit.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { ComputeSpec } from '../spec/schema.ts';
+import type { Service } from './service.ts';
+
+/** A part of the spec that is accepted and has no effect yet: never silently. */
+const unbuilt = (name: string, isAsked: (spec: ComputeSpec) => boolean): Service<true> => ({
+  name,
+  when: 'beside-postgres',
+  wants: ({ spec }) => (isAsked(spec) ? true : null),
+});
+
+export const pgbouncer = unbuilt('pgbouncer', (spec) => spec.pgbouncer_settings !== null);
+export const localProxy = unbuilt('local-proxy', (spec) => spec.local_proxy_config !== null);
+export const remoteExtensions = unbuilt('remote-extensions', (spec) => spec.remote_extensions !== null);
+export const autoprewarm = unbuilt('autoprewarm', (spec) => spec.autoprewarm);
+export const lfcOffload = unbuilt('lfc-offload', (spec) => spec.offload_lfc_interval_seconds !== null);
+
+/** Sends the log of Postgres to a collector by rsyslog. Without it, nobody reads what Postgres tells syslog. */
+export const logsExport: Service<true> = {
+  ...unbuilt('logs-export', (spec) => spec.logs_export_host !== null),
+  conf: () => ["log_destination='stderr,syslog'"],
+};
+
+/** Reads the files that pgauditlogtofile writes. Without it, they fill the disk. */
+export const auditLog: Service<ResolvedSpec> = {
+  name: 'audit-log',
+  when: 'beside-postgres',
+  wants: (resolved) => (isCompliance(resolved.spec.audit_log_level) ? resolved : null),
+  conf: ({ spec }) => complianceLines(spec),
+};
+
+/** Refuses a spec that must not be served without a service that is not built: to serve it without an audit, and only
+ *  warn, would be worse.
+ *  @throws ComputeError `spec_invalid` */
+export function assertServable({ spec }: ResolvedSpec): void {
+  if (auditLog.start !== undefined || !isCompliance(spec.audit_log_level)) return;
+  throw new ComputeError(
+    'spec_invalid',
+    `spec.audit_log_level: ${spec.audit_log_level} needs the service audit-log, which is not built yet`,
+    { hint: 'use the level Base, which writes to the log of Postgres, or Disabled' },
+  );
+}
