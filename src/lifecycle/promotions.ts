@@ -59,9 +59,7 @@ export class Promotions {
     if (this.#result === null) {
       const { spec, lifecycle } = this.#options.state;
       if (spec === null) throw wrongStatus(lifecycle.status);
-      // Only a promotion that failed late has left the spec of a primary behind; else the spec may be a newer one.
-      const replica = spec === this.#taken ? (this.#replica ?? spec) : spec;
-      const { kind } = replica.mode;
+      const { kind } = this.#replicaSpec(spec).mode;
       if (kind !== 'replica') return { status: 'failed', error: `compute mode "${kind}" is not replica` };
       const { specs } = this.#options;
       specs.check(next, 'promotion');
@@ -69,20 +67,28 @@ export class Promotions {
         this.#taken = next;
         return specs.accept({ spec: next, config: null }, 'promotion');
       };
-      this.#result = this.#run({ replica, next, wanted, acceptSpec });
+      this.#result = this.#run({ next, wanted, acceptSpec });
     }
     return raceAbort(this.#result, signal);
   }
 
-  async #run(request: PromotionRequest): Promise<PromoteState> {
+  /** Only a promotion that failed late has left the spec of a primary behind; else the spec in force is it. */
+  #replicaSpec(inForce: ResolvedSpec): ResolvedSpec {
+    return inForce === this.#taken ? (this.#replica ?? inForce) : inForce;
+  }
+
+  async #run(request: Omit<PromotionRequest, 'replica'>): Promise<PromoteState> {
     const { state, log, promote } = this.#options;
-    this.#replica = request.replica;
     try {
       const { lifecycle, stop } = state;
       if (passing.includes(lifecycle.status)) await lifecycle.reached(settled, stop.asked);
-      if (lifecycle.status !== 'running') throw wrongStatus(lifecycle.status);
+      // What was under way may have brought another spec.
+      const { spec } = state;
+      if (lifecycle.status !== 'running' || spec === null) throw wrongStatus(lifecycle.status);
       state.promoting = true;
-      const took = await promote(request);
+      const replica = this.#replicaSpec(spec);
+      this.#replica = replica;
+      const took = await promote({ ...request, replica });
       log.info('the replica has been promoted');
       return { status: 'completed', ...promotionFigures(took) };
     } catch (error) {

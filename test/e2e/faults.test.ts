@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Rig, baseBackup, processesIn, rig } from '../support/compute.ts';
@@ -93,5 +93,41 @@ test('a signal in the middle of a start ends it at once and leaves no process', 
   await it.until('init');
   program.kill('SIGTERM');
   expect(await program.exited(5000)).toBe(0);
+  expect(processesIn(it.pgdata)).toEqual([]);
+});
+
+test('a start that fails late keeps PGDATA, with the reason in its log', async () => {
+  const cluster = it.spec()['cluster'] as object;
+  // Nothing but the catalog pass objects: Postgres runs by then.
+  const spec = it.spec({
+    cluster: { ...cluster, databases: [{ name: 'shop', owner: 'nobody', options: null }] },
+  });
+  const program = it.start({ spec });
+  await it.until('failed', 40_000);
+  expect(await program.exited()).toBe(1);
+  expect(readdirSync(it.pgdata)).toEqual(expect.arrayContaining(['PG_VERSION', 'base', 'postgresql.conf']));
+  expect(processesIn(it.pgdata)).toEqual([]);
+  it.start();
+  expect(await it.until('running')).toMatchObject({ error: null });
+});
+
+test('core dumps are looked for after a failed start, too', async () => {
+  const tarball = await makeTarball([...minimalEntries, { name: 'core.4711', body: 'not really' }]);
+  it.pageserver.script.tarball = tarball;
+  const program = it.start();
+  await it.until('failed', 40_000);
+  expect(await program.exited()).toBe(1);
+  expect(program.stderr()).toMatch(/core\.4711/);
+});
+
+test('an unhandled rejection is one fatal line, stops Postgres in order and has an exit code of its own', async () => {
+  const preload = join(it.home, 'defect.cjs');
+  writeFileSync(preload, "process.once('SIGUSR2', () => void Promise.reject(new Error('boom')));");
+  const program = it.start({ env: { NODE_OPTIONS: `--require ${preload}` } });
+  await it.until('running');
+  program.kill('SIGUSR2');
+  expect(await program.exited()).toBe(70);
+  expect(program.stderr().match(/FATAL.*boom/g)).toHaveLength(1);
+  expect(program.stderr()).toContain('database system is shut down');
   expect(processesIn(it.pgdata)).toEqual([]);
 });

@@ -1,0 +1,115 @@
+import { noLsn } from '../../../src/core/lsn.ts';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { Failpoints } from '../../../src/core/failpoints.ts';
+import { type OperationSteps, Operations } from '../../../src/lifecycle/operations.ts';
+import { promotion } from '../../../src/lifecycle/promote.ts';
+import { ComputeState } from '../../../src/lifecycle/state.ts';
+import { type Step, step } from '../../../src/lifecycle/steps.ts';
+import { noLfc } from '../../../src/services/file-cache.ts';
+import { ServiceRunner } from '../../../src/services/runner.ts';
+import { type Service, type ServiceDeps, type Stage, healthNow } from '../../../src/services/service.ts';
+import type { Settings } from '../../../src/services/settings.ts';
+import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
+
+const { signal } = new AbortController();
+const log = pino({ level: 'silent' });
+const settings = {} as Settings;
+const spec = (kind: 'replica' | 'primary' = 'replica'): ResolvedSpec =>
+  ({ tenantId: 't', timelineId: 'l', mode: { kind } }) as ResolvedSpec;
+
+/** A compute whose steps only say that they run. */
+function subject(steps: Partial<OperationSteps> = {}) {
+  const said: string[] = [];
+  const saying = (name: string): Step<unknown> => step(name, () => void said.push(name));
+  const service = (name: string, when: Stage): Service<true> => ({
+    name,
+    when,
+    wants: () => true,
+    start: () => {
+      said.push(`${name} starts`);
+      return Promise.resolve({
+        health: healthNow('ok'),
+        reconfigure: () => Promise.resolve(),
+        stop: () => Promise.resolve(void said.push(`${name} stops`)),
+      });
+    },
+  });
+  const services = new ServiceRunner(
+    [
+      service('before', 'before-postgres'),
+      service('beside', 'beside-postgres'),
+      service('after', 'after-ready'),
+    ],
+    { settings, log } as ServiceDeps,
+  );
+  const state = new ComputeState(spec());
+  state.lifecycle.tryMove('init');
+  const failpoints = new Failpoints();
+  const operations = new Operations(
+    { settings, state, log, services, failpoints, lfc: noLfc },
+    {
+      start: [saying('start')],
+      reconfigure: [saying('reconfigure')],
+      promote: [saying('promote')],
+      ...steps,
+    },
+  );
+  return { said, state, operations };
+}
+
+test('a start runs its steps between the services beside Postgres and those after, and the compute runs', async () => {
+  const { said, state, operations } = subject();
+  await operations.start(signal);
+  expect(said).toEqual(['beside starts', 'start', 'after starts']);
+  expect(state.lifecycle.status).toBe('running');
+});
+
+test('services end in the reverse order of their start, those beside Postgres last', async () => {
+  const { said, operations } = subject();
+  await operations.start(signal);
+  said.length = 0;
+  await operations.shutDown(true, signal);
+  expect(said).toEqual(['after stops', 'beside stops']);
+});
+
+test('after a failed start what was beside Postgres ends, too, which looks for core dumps', async () => {
+  const fails = step('fails', () => Promise.reject(new Error('Postgres crashed')));
+  const { said, state, operations } = subject({ start: [fails] });
+  await expect(operations.start(signal)).rejects.toThrow('Postgres crashed');
+  await operations.shutDown(false, signal);
+  expect(said).toEqual(['beside starts', 'beside stops']);
+  expect(state.lifecycle.status).toBe('init');
+});
+
+test('a reconfiguration works on the spec in force, whoever put it there', async () => {
+  const seen: unknown[] = [];
+  const { state, operations } = subject({
+    reconfigure: [step('look', (context) => void seen.push(context.spec))],
+  });
+  await operations.start(signal);
+  const next = spec();
+  state.spec = next;
+  await operations.reconfigure();
+  expect(seen).toEqual([next]);
+});
+
+test('without a start there is nothing to reconfigure and nothing to promote', async () => {
+  const { operations } = subject();
+  await expect(operations.reconfigure()).rejects.toThrow('no compute to reconfigure');
+});
+
+test('a replica with neon preloaded can be promoted where no engine prewarms its file cache', async () => {
+  const [checkPrewarm] = promotion;
+  const { operations } = subject({ promote: [checkPrewarm] });
+  await operations.start(signal);
+  const request = {
+    replica: spec(),
+    next: spec('primary'),
+    wanted: noLsn,
+    acceptSpec: () => Promise.resolve(),
+  };
+  // Nothing answers here: a check that asked Postgres for its libraries would fail.
+  const took = await operations.promote(request);
+  expect([...took.keys()]).toEqual(['check-prewarm']);
+});
