@@ -21,6 +21,8 @@ export interface CatalogDeps {
   /** Databases that are worked on at a time, 1 or more; by default as the spec and the stage say. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
+  /** What is left to do on the session of a pass that went well, before it ends. */
+  readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
 
 /** Brings the server to what the spec asks for; sends no write when it is there already.
@@ -39,6 +41,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
       const observed = await lookInside(await observe(main, input), input, { ...deps, limits, signal });
       const plan = planCatalog(input, observed);
       const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
+      await deps.afterwards?.(main, signal);
       closeSession(main);
       return result;
     } catch (error) {

@@ -1,6 +1,7 @@
 import { applyCatalog } from '../catalog/apply.ts';
 import { catalogInput } from '../catalog/input.ts';
-import { type Reloads, openReloads } from '../pg/reload.ts';
+import type { PgClient } from '../pg/client.ts';
+import { reloadOn } from '../pg/reload.ts';
 import { emptyOverride, ensureSubscribersEnabled } from '../postgres/files.ts';
 import { type StartContext, pathOf } from './context.ts';
 
@@ -20,19 +21,17 @@ export async function configureCatalog(
   const { settings, spec, state, log } = context;
   const { target, privilegedRole } = settings;
   const ask = (): void => void state.postgres?.reload();
-  // Opened beside the pass: it is needed at its end.
-  const reloads = openReloads(target, signal);
-  reloads.catch(() => {});
-  try {
-    await applyCatalog(catalogInput(spec, { target, privilegedRole, stage }), { target, log, signal });
+  const afterwards = async (pg: PgClient, signal: AbortSignal): Promise<void> => {
     await removeOverride(context);
-    await (await reloads).reload(ask, signal);
+    await reloadOn(pg, ask, signal);
+  };
+  try {
+    const input = catalogInput(spec, { target, privilegedRole, stage });
+    await applyCatalog(input, { target, log, signal, afterwards });
   } catch (error) {
     await removeOverride(context);
     ask();
     throw error;
-  } finally {
-    await closed(reloads);
   }
 }
 
@@ -42,9 +41,3 @@ async function removeOverride(context: StartContext): Promise<void> {
   await emptyOverride(pgdata, settings.runAs);
   if (spec.spec.drop_subscriptions_before_start) await ensureSubscribersEnabled(pgdata, settings.runAs);
 }
-
-const closed = (reloads: Promise<Reloads>): Promise<void> =>
-  reloads.then(
-    (opened) => opened.close(),
-    () => {},
-  );

@@ -1,6 +1,6 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import { type PgClient, connectPg, destroyPg, leavePg } from './client.ts';
+import { type PgClient, destroyPg, withPg } from './client.ts';
 import type { PgTarget } from './target.ts';
 
 /** Milliseconds for each reload to be in force. */
@@ -10,37 +10,18 @@ const queryMs = 12_000;
 const shortestPauseMs = 2;
 const longestPauseMs = 100;
 
-/** Makes a server read its configuration files again, and knows when it has. */
-export interface Reloads {
-  /** Calls `ask`, which sends SIGHUP, and resolves once a session sees the new settings.
-   *  @throws ComputeError `deadline`, `sql`; the reason of `signal` */
-  reload(ask: () => void, signal: AbortSignal): Promise<void>;
-  /** Gives the connection back. */
-  close(): void;
-}
-
-/** Connects to the server whose reloads are to be waited for.
- *  @see https://www.postgresql.org/docs/current/functions-info.html pg_conf_load_time */
-export async function openReloads(target: PgTarget, signal: AbortSignal): Promise<Reloads> {
+/** One reload, with a connection of its own. @throws as `reloadOn`; ComputeError `sql` when nobody answers */
+export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
-  const pg = await connectPg({ ...target, options: `${target.options} -c search_path=` }, options);
-  return {
-    reload: (ask, signal) => reload(pg, ask, signal),
-    close: () => leavePg(pg),
-  };
+  const login = { ...target, options: `${target.options} -c search_path=` };
+  return withPg(login, options, (pg) => reloadOn(pg, ask, signal));
 }
 
-/** One reload, with a connection of its own. @throws as `Reloads.reload` */
-export async function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
-  const reloads = await openReloads(target, signal);
-  try {
-    await reloads.reload(ask, signal);
-  } finally {
-    reloads.close();
-  }
-}
-
-async function reload(pg: PgClient, ask: () => void, signal: AbortSignal): Promise<void> {
+/** Makes a server read its configuration files again, and waits until that holds: a session sees it by itself.
+ *  @param ask sends SIGHUP
+ *  @throws ComputeError `deadline`; the driver's error; the reason of `signal`, with the connection cut off
+ *  @see https://www.postgresql.org/docs/current/functions-info.html pg_conf_load_time */
+export async function reloadOn(pg: PgClient, ask: () => void, signal: AbortSignal): Promise<void> {
   const cut = (): void => destroyPg(pg);
   signal.addEventListener('abort', cut, { once: true });
   try {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { withPg } from '../../../src/pg/client.ts';
-import { openReloads, reloadAndWait } from '../../../src/pg/reload.ts';
+import { reloadAndWait, reloadOn } from '../../../src/pg/reload.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 
 const { signal } = new AbortController();
@@ -32,16 +32,13 @@ const write = (value: number): void => {
 const ask = (): void => void it.postmaster.kill('SIGHUP');
 
 test('what begins after a reload holds sees the new settings, twenty times of twenty', async () => {
-  const reloads = await openReloads(it.target, signal);
-  try {
+  await withPg(it.target, { applicationName: 'test', connectMs: 5000, signal }, async (pg) => {
     for (let round = 1; round <= 20; round++) {
       write(round);
-      await reloads.reload(ask, signal);
+      await reloadOn(pg, ask, signal);
       expect(await shown()).toBe(String(round));
     }
-  } finally {
-    reloads.close();
-  }
+  });
 });
 
 test('a reload that nobody sends is an error with its limit, and an abort ends the wait at once', async () => {
