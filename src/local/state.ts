@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import { writeDurable } from '../process/durable.ts';
+import { writeDurable } from '../process/files.ts';
 
 /** Everything that a first `up` decides and later ones keep. Holds secrets: the file is readable for its owner only. */
 export interface LocalState {
