@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
+import { formatUrl } from '../pg/libpq-write.ts';
 import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild } from '../process/end.ts';
 import { untilRunning } from './compute-api.ts';
@@ -135,7 +136,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--control-plane-uri=http://127.0.0.1:${ports.controlPlane}`,
     `--compute-id=${state.computeId}`,
     `--pgdata=${dir.pgdata}`,
-    `--connstr=postgresql://cloud_admin@${encodeURIComponent(dir.run)}:${ports.postgres}/postgres`,
+    `--connstr=${formatUrl({ user: 'cloud_admin', host: dir.run, port: ports.postgres, database: 'postgres' })}`,
     `--pgbin=${tools.postgres.path}`,
     `--os-user=${context.osUser}`,
     `--external-http-port=${ports.externalHttp}`,
