@@ -6,7 +6,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   renameSync,
@@ -16,15 +15,11 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { PgTarget } from '../../src/pg/target.ts';
+import { testCache } from '../../scripts/shared-cache.mjs';
 import { type Installed, defaultPostgres, osUser } from './postgres-versions.ts';
+import { scratchDir } from './scratch.ts';
 
-/** A directory of its own below /var/tmp, owned by the OS user of the servers. The caller removes it. */
-export function scratchDir(prefix: string): string {
-  const dir = mkdtempSync(`/var/tmp/compute-ctl-${prefix}-`);
-  chmodSync(dir, 0o755);
-  if (osUser !== null) chownSync(dir, osUser.uid, osUser.gid);
-  return dir;
-}
+export { scratchDir } from './scratch.ts';
 
 const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % 4;
 const portsEach = 3000;
@@ -53,9 +48,10 @@ const asOsUser = osUser ?? {};
 
 /** A freshly initialised data directory for `postgres`, made once per version and copied from then on. */
 export function initialised(postgres: Installed): string {
-  const dir = `/var/tmp/compute-ctl-test-template-${postgres.major}`;
+  const dir = join(testCache, `template-${postgres.major}`);
   if (existsSync(dir)) return dir;
-  const fresh = join(scratchDir('initdb'), 'data');
+  const home = scratchDir('initdb');
+  const fresh = join(home, 'data');
   const args = ['-D', fresh, '-U', 'cloud_admin', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'];
   execFileSync(join(postgres.bindir, 'initdb'), args, { stdio: 'pipe', cwd: '/', ...asOsUser });
   try {
@@ -63,6 +59,7 @@ export function initialised(postgres: Installed): string {
   } catch {
     // Another worker was faster; its template is as good.
   }
+  rmSync(home, { recursive: true });
   return dir;
 }
 
