@@ -74,6 +74,9 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** In the data directory, not in /dev/shm, where a server that is killed would leave it for good. */
+const sharedMemory = 'dynamic_shared_memory_type=mmap\n';
+
 /** Starts a real server on a free loopback port, superuser `cloud_admin`, and waits until it is ready. */
 export async function startCluster(options: { postgres?: Installed; conf?: string } = {}): Promise<Cluster> {
   const postgres = options.postgres ?? defaultPostgres();
@@ -85,7 +88,7 @@ export async function startCluster(options: { postgres?: Installed; conf?: strin
   const port = await freePort();
   mkdirSync(join(home, 'run'));
   if (osUser !== null) chownSync(join(home, 'run'), osUser.uid, osUser.gid);
-  const conf = `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${home}/run'\nfsync=off\nmax_connections=50\nshared_buffers=16MB\n${options.conf ?? ''}\n`;
+  const conf = `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${home}/run'\nfsync=off\nmax_connections=50\nshared_buffers=16MB\n${sharedMemory}${options.conf ?? ''}\n`;
   writeFileSync(join(dataDir, 'postgresql.conf'), conf);
   const logFile = join(home, 'log');
   const fd = openSync(logFile, 'a');
