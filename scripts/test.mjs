@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checks, failedChecks } from './check.mjs';
 import { run } from './run.mjs';
+import { joinCache, testCache } from './shared-cache.mjs';
 import { reportVariable } from './test-report.mjs';
 
 const scratch = mkdtempSync(join(tmpdir(), 'compute-ctl-test-'));
@@ -11,20 +12,26 @@ const total = { passed: 0, skipped: 0 };
 /** What failed and why, told again at the end: of a long output people and CI keep the end. @type {string[]} */
 const failures = [];
 
-const failed = failedChecks();
-total.passed += checks.length - failed.length;
-for (const name of failed) failures.push(`check ${name}`);
+const leaveCache = joinCache(testCache, true);
+try {
+  testAll();
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+  leaveCache();
+}
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
+console.log(`\n${total.passed} passed, ${failures.length} failed, ${total.skipped} skipped`);
+process.exitCode = failures.length === 0 ? 0 : 1;
 
-if (passed('build', ['scripts/build.mjs'])) {
+function testAll() {
+  const failed = failedChecks();
+  total.passed += checks.length - failed.length;
+  for (const name of failed) failures.push(`check ${name}`);
+  if (!passed('build', ['scripts/build.mjs'])) return;
   for (const project of ['unit', 'pg', 'e2e']) count(project);
   // That an idle compute does not grow shows only in time; `npm run bench:idle` takes half an hour for it.
   passed('bench idle', ['scripts/bench.mjs', 'idle', '--seconds', '30']);
 }
-
-rmSync(scratch, { recursive: true, force: true });
-for (const failure of failures) console.log(`\nFAILED ${failure}`);
-console.log(`\n${total.passed} passed, ${failures.length} failed, ${total.skipped} skipped`);
-process.exitCode = failures.length === 0 ? 0 : 1;
 
 function passed(name, script) {
   const good = run(process.execPath, script);

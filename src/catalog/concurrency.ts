@@ -1,4 +1,4 @@
-import { setting } from '../spec/resolve.ts';
+import { serverSetting } from '../postgres/server-setting.ts';
 import type { CatalogInput } from './input.ts';
 
 /** How many databases may be worked on at a time, 1 or more: at a start by the server's connection limit, while users
@@ -15,13 +15,7 @@ export function permitsFor(connections: number | null): number {
   return Math.min(100, Math.max(10, Math.floor(connections / 3)));
 }
 
-/** `max_connections` of the settings, else of the configuration text, where as in the server the last one counts. */
-function connectionLimit({ spec }: CatalogInput): number | null {
-  const own = setting(spec, 'max_connections');
-  if (own !== null) return whole(own);
-  const lines = (spec.cluster.postgresql_conf ?? '').split('\n');
-  const found = lines.map((line) => /^\s*max_connections\s*=?\s*'?(\d+)'?\s*(?:#.*)?$/.exec(line)?.[1]);
-  return whole(found.findLast((value) => value !== undefined) ?? '');
-}
+const connectionLimit = ({ spec }: CatalogInput): number | null =>
+  whole(serverSetting(spec, 'max_connections') ?? '');
 
 const whole = (text: string): number | null => (/^\s*\d+\s*$/.test(text) ? Number(text) : null);

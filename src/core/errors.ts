@@ -27,6 +27,16 @@ export const errorCodes = {
     doc: 'This version of compute_ctl does not have the part that would do it.',
   },
   os_user: { exit: 1, http: 500, doc: 'The operating system user for Postgres is missing or unusable.' },
+  program_missing: {
+    exit: 1,
+    http: 500,
+    doc: 'A program beside Postgres, for instance gdb, sudo or cgexec, cannot be found or run.',
+  },
+  process_stuck: {
+    exit: 1,
+    http: 500,
+    doc: 'A process beside Postgres did not end, not even after SIGKILL.',
+  },
   postgres_missing: { exit: 1, http: 500, doc: 'The postgres program cannot be found or run.' },
   postgres_version: { exit: 1, http: 500, doc: 'The version of Postgres is not supported.' },
   pgdata_refused: {

@@ -3,6 +3,7 @@ import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { nameFault } from '../core/sql.ts';
+import { libpqArguments, libpqEnvironment, withoutLibpq } from '../pg/libpq-write.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
 import { withOwnPg } from './own-sql.ts';
@@ -56,15 +57,7 @@ export class SchemaDumps {
     const { target, bin, runAs, env } = this.#settings;
     return startProcess({
       command: bin.sibling('pg_dump'),
-      args: [
-        '--schema-only',
-        '--host',
-        target.tls?.serverName ?? target.host,
-        '--port',
-        String(target.port),
-        '--username',
-        target.user,
-      ],
+      args: ['--schema-only', ...libpqArguments(target)],
       env: dumpEnvironment(env, target, database),
       cwd: '/',
       runAs,
@@ -114,32 +107,15 @@ export class SchemaDumps {
   }
 }
 
-/** The password by its variable, the name where nothing in it has a meaning, and our settings for the session: encrypted
- *  just as our own connections are. */
+/** Our settings for the session, and messages in English. */
 function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: string): NodeJS.ProcessEnv {
-  const own = Object.entries(env).filter(([name]) => !name.startsWith('PG') && name !== 'LC_ALL');
+  const { LC_ALL: _, ...own } = withoutLibpq(env);
   return {
-    ...Object.fromEntries(own),
-    PGDATABASE: database,
-    PGOPTIONS: target.options,
+    ...own,
+    ...libpqEnvironment(target, database),
     PGAPPNAME: 'compute_ctl:get_database_schema',
     PGCONNECT_TIMEOUT: '10',
     LC_MESSAGES: 'C',
-    ...encryption(target),
-    ...(target.password === null ? {} : { PGPASSWORD: target.password.reveal() }),
-  };
-}
-
-function encryption({ tls, host }: PgTarget): NodeJS.ProcessEnv {
-  if (tls === undefined) return { PGSSLMODE: 'disable' };
-  const { mode, serverName, rootCert } = tls;
-  // libpq takes the issuers of the system, since 16, only with the name.
-  const roots = rootCert ?? (mode === 'verify-full' ? 'system' : null);
-  return {
-    PGSSLMODE: mode,
-    // The host is the name in the certificate, wherever it is.
-    ...(serverName === host ? {} : { PGHOSTADDR: host }),
-    ...(roots === null ? {} : { PGSSLROOTCERT: roots }),
   };
 }
 

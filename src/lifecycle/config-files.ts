@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Log } from '../core/log.ts';
 import { readStrictOvercommit, renderConf, usesTls } from '../postgres/conf.ts';
 import { copyTlsPair } from '../postgres/tls.ts';
-import { writeAtomically } from '../process/write.ts';
+import { writeAtomically } from '../process/files.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { confLines } from '../services/index.ts';
 import type { Settings } from '../services/settings.ts';
@@ -31,5 +31,5 @@ export async function writeConfigFiles(
     subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
   });
   for (const note of notes) log.warn(note);
-  await writeAtomically(join(pgdata, 'postgresql.conf'), text, { runAs });
+  writeAtomically(join(pgdata, 'postgresql.conf'), text, { runAs });
 }

@@ -3,13 +3,14 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
+import { formatUrl } from '../pg/libpq-write.ts';
 import { type RunningProcess, startProcess } from '../process/process.ts';
-import { stopProcess } from '../process/stop-process.ts';
+import { endChild } from '../process/end.ts';
 import { untilRunning } from './compute-api.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import type { Kept } from './supervisor.ts';
 import { openLog } from './prepare.ts';
-import { writePidFile } from '../process/identity.ts';
+import { writePidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
@@ -135,7 +136,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--control-plane-uri=http://127.0.0.1:${ports.controlPlane}`,
     `--compute-id=${state.computeId}`,
     `--pgdata=${dir.pgdata}`,
-    `--connstr=postgresql://cloud_admin@${encodeURIComponent(dir.run)}:${ports.postgres}/postgres`,
+    `--connstr=${formatUrl({ user: 'cloud_admin', host: dir.run, port: ports.postgres, database: 'postgres' })}`,
     `--pgbin=${tools.postgres.path}`,
     `--os-user=${context.osUser}`,
     `--external-http-port=${ports.externalHttp}`,
@@ -170,5 +171,5 @@ async function stopNicely(child: RunningProcess, graceMs: number, hurry: AbortSi
     { signal: 'SIGTERM', graceMs: 7000 },
     { signal: 'SIGKILL', graceMs: 5000 },
   ] as const;
-  if (child.exit === null) await stopProcess(child, steps, hurry);
+  if (child.exit === null) await endChild(child, steps, hurry);
 }

@@ -1,7 +1,7 @@
 import { raceAbort } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
-import { endByPidFile } from '../process/identity.ts';
+import { endByPidFile } from '../process/pid-file.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import { timelineDir } from './storage/layout.ts';
 import { endOrphans } from './storage/receiver.ts';

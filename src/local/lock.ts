@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { type PgdataLock, lockPgdata } from '../postgres/lock.ts';
-import { readPidFile } from '../process/identity.ts';
+import { readPidFile } from '../process/pid-file.ts';
 import type { LocalDir } from './state.ts';
 
 /** Keeps a second `up` or `reset` off the directory. The kernel gives the lock back however its holder ends.

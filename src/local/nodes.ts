@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import { writeDurable } from '../process/durable.ts';
-import { endProcess, readPidFile } from '../process/identity.ts';
+import { writeDurable } from '../process/files.ts';
+import { endProcess, termThenKill } from '../process/end.ts';
+import { readPidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
 import { type LocalDir, type LocalState, type Ports, localDir } from './state.ts';
 
@@ -68,7 +69,7 @@ export async function endNodes(dir: LocalDir, report: Report, signal: AbortSigna
     const running = readPidFile(nodeDir(dir, name).upPid);
     if (running === null) continue;
     report.progress(`Stopping ${name} ...`, '');
-    await endProcess(running, `compute-local up of ${name}`, graceMs, signal);
+    await endProcess(running, `compute-local up of ${name}`, termThenKill(graceMs), signal);
   }
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkReachable } from '../postgres/parent.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { ownDir } from '../process/durable.ts';
+import { ownDir } from '../process/files.ts';
 import type { LocalDir } from './state.ts';
 
 /** Makes the directories. The OS user of Postgres must get through to its own.

@@ -1,3 +1,4 @@
+import { formatConninfo, formatUrl } from '../pg/libpq-write.ts';
 import { standbyName } from './storage/compute-link.ts';
 import { timelineDir } from './storage/layout.ts';
 import type { LocalDir, LocalState } from './state.ts';
@@ -67,8 +68,15 @@ function standbySettings(
 
 /** The safekeeper of the storage, addressed as a Neon standby does. */
 const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): string =>
-  `host=127.0.0.1 port=${ports.safekeeper} user=no_user password=${storageToken} sslmode=disable gssencmode=disable ` +
-  `options='-c timeline_id=${timelineId} tenant_id=${tenantId}'`;
+  formatConninfo({
+    host: '127.0.0.1',
+    port: ports.safekeeper,
+    user: 'no_user',
+    password: storageToken,
+    sslmode: 'disable',
+    gssencmode: 'disable',
+    options: `-c timeline_id=${timelineId} tenant_id=${tenantId}`,
+  });
 
 /** Copies a segment out of the storage, the last one as far as it has come. The receiver may give it its final name at
  *  any moment, so that is tried once more. Each timeline of PostgreSQL has a directory of its own there. */
@@ -82,7 +90,7 @@ export function restoreCommand(timeline: string): string {
  *  @see https://github.com/neondatabase/neon for the format, which `docs/reference` describes field by field */
 export function localSpec(dir: LocalDir, state: LocalState, role: LocalRole = 'primary'): unknown {
   const { ports } = state;
-  const pageserver = `postgresql://no_user@127.0.0.1:${ports.pageserver}`;
+  const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
   const { x } = state.signingKey;
   return {
     status: 'attached',

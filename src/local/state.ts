@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import { writeDurable } from '../process/durable.ts';
+import { formatUrl } from '../pg/libpq-write.ts';
+import { writeDurable } from '../process/files.ts';
 
 /** Everything that a first `up` decides and later ones keep. Holds secrets: the file is readable for its owner only. */
 export interface LocalState {
@@ -146,4 +147,4 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(16)):
 
 /** Where applications connect to. */
 export const connectionUrl = ({ user, password, ports, database }: LocalState): string =>
-  `postgresql://${user}:${password}@127.0.0.1:${ports.postgres}/${database}`;
+  formatUrl({ user, password, host: '127.0.0.1', port: ports.postgres, database });

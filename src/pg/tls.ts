@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { ComputeError } from '../core/errors.ts';
+import type { PgTarget } from './target.ts';
 
 /** How a connection is encrypted, in the terms of libpq.
  *  @see https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
@@ -27,6 +28,20 @@ export async function tlsOptions(
       mode === 'verify-full' ? checkServerIdentity(serverName, certificate) : undefined,
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
     ...(rootCert === null ? {} : { ca: await readRoots(rootCert, signal) }),
+  };
+}
+
+/** The same in the variables of libpq. They say where the server is when that is not the name in its certificate, which
+ *  libpq takes from the host. */
+export function tlsEnvironment({ tls, host }: PgTarget): NodeJS.ProcessEnv {
+  if (tls === undefined) return { PGSSLMODE: 'disable' };
+  const { mode, serverName, rootCert } = tls;
+  // libpq takes the issuers of the system, since 16, only with the name.
+  const roots = rootCert ?? (mode === 'verify-full' ? 'system' : null);
+  return {
+    PGSSLMODE: mode,
+    ...(serverName === host ? {} : { PGHOSTADDR: host }),
+    ...(roots === null ? {} : { PGSSLROOTCERT: roots }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { AuditLogLevel, ComputeSpec } from '../spec/schema.ts';
-import { quoteConf } from './conf-quote.ts';
+import { quoteConf } from './conf-syntax.ts';
 import { addLibraries, preloadLibraries } from './preload-libraries.ts';
 
 interface Level {

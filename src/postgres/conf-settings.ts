@@ -1,5 +1,5 @@
 import type { GenericOption } from '../spec/schema.ts';
-import { oneLine, quoteConf, settingName } from './conf-quote.ts';
+import { oneLine, quoteConf, settingName } from './conf-syntax.ts';
 
 /** The settings of the spec between their two markers, in order. One without a value is left out: its bare name would make
  *  Postgres refuse the whole file.

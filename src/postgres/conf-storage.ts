@@ -1,7 +1,7 @@
 import { ComputeError } from '../core/errors.ts';
 import { shardKey } from '../spec/pageserver.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
-import { quoteConf } from './conf-quote.ts';
+import { quoteConf } from './conf-syntax.ts';
 
 /** Where the storage is and whose data it holds: what the spec has as a field. What it has in `cluster.settings` only
  *  is written there. */

@@ -3,7 +3,7 @@ import { formatLsn } from '../core/lsn.ts';
 import type { ResolvedMode, ResolvedSpec } from '../spec/resolve.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import { auditSection } from './conf-audit.ts';
-import { quoteConf } from './conf-quote.ts';
+import { quoteConf } from './conf-syntax.ts';
 import { settingsSection } from './conf-settings.ts';
 import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';

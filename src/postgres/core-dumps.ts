@@ -50,7 +50,7 @@ async function backtrace(bin: string, core: string, signal: AbortSignal): Promis
       const limits = { limitMs: debuggerMs, maxBytes: mostBytes };
       return await runProcess({ command, args: args(bin, core), runAs: null, ...limits }, signal);
     } catch (error) {
-      if (!(error instanceof ComputeError) || error.code !== 'postgres_missing') throw error;
+      if (!(error instanceof ComputeError) || error.code !== 'program_missing') throw error;
       missing = error;
     }
   }

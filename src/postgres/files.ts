@@ -3,7 +3,8 @@ import { copyFile, lchown, lstat, open, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { ensureLine, writeAtomically } from '../process/write.ts';
+import { writeAtomically } from '../process/files.ts';
+import { ensureLine } from './ensure-line.ts';
 
 const hbaLine = 'host\tall\t\tall\t\tall\t\tmd5';
 
@@ -67,9 +68,9 @@ export async function createStandbySignal(pgdata: string, runAs: RunAs): Promise
 export const overrideFile = 'compute_ctl_temp_override.conf';
 
 /** Lifts the size limit while roles, databases and extensions are changed; in force after a reload. */
-export const writeOverride = (pgdata: string, runAs: RunAs): Promise<void> =>
+export const writeOverride = async (pgdata: string, runAs: RunAs): Promise<void> =>
   writeAtomically(join(pgdata, overrideFile), 'neon.max_cluster_size=-1', { runAs });
 
 /** Takes the override back, also after a failure; in force after a reload. */
-export const emptyOverride = (pgdata: string, runAs: RunAs): Promise<void> =>
+export const emptyOverride = async (pgdata: string, runAs: RunAs): Promise<void> =>
   writeAtomically(join(pgdata, overrideFile), '', { runAs });

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { type Found, findPostgresOf, isPostgresProgram, signalUntilGone } from './pgdata-processes.ts';
+import { type Found, type PostgresProcess, findPostgresOf, isPostgresProgram } from './pgdata-processes.ts';
 import { type PostmasterPid, readPostmasterPid } from './postmaster-pid.ts';
+import { type EndStep, endAll } from '../process/end.ts';
 import {
   attachments,
   hasProc,
@@ -54,6 +55,15 @@ export async function stopLeftover(
   return processes.length;
 }
 
+/** The three ways of stopping, in order, and how the log calls them. */
+function stopSteps({ fastMs, immediateMs, killMs }: LeftoverLimits): (EndStep & { readonly how: string })[] {
+  return [
+    { signal: 'SIGINT', graceMs: fastMs, how: `fast stop, at most ${fastMs} ms` },
+    { signal: 'SIGQUIT', graceMs: immediateMs, how: `immediate stop, at most ${immediateMs} ms` },
+    { signal: 'SIGKILL', graceMs: killMs, how: 'SIGKILL' },
+  ];
+}
+
 async function stopAll(
   pgdata: string,
   find: () => Found['processes'],
@@ -61,25 +71,21 @@ async function stopAll(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const say = (left: Found['processes'], how: string): void =>
-    log.warn({ pids: left.map(({ pid }) => pid) }, `Postgres of an earlier run still uses ${pgdata}: ${how}`);
   const first = find();
+  const [fast, ...harder] = stopSteps(limits);
+  // A fast stop is the postmaster's to carry out.
+  const steps = fast !== undefined && first.some(({ isBackend }) => !isBackend) ? [fast, ...harder] : harder;
+  const signalFor = ({ isBackend }: PostgresProcess, step: EndStep): NodeJS.Signals | null =>
+    isBackend && step === fast ? null : step.signal;
+  const onStep = (step: EndStep, left: Found['processes']): void =>
+    log.warn(
+      { pids: pidsOf(left) },
+      `Postgres of an earlier run still uses ${pgdata}: ${steps.find((one) => one === step)?.how}`,
+    );
   try {
-    let left = first;
-    if (first.some(({ isBackend }) => !isBackend)) {
-      say(first, `fast stop, at most ${limits.fastMs} ms`);
-      left = await signalUntilGone(find, (one) => (one.isBackend ? null : 'SIGINT'), limits.fastMs, signal);
-    }
-    if (left.length > 0) {
-      say(left, `immediate stop, at most ${limits.immediateMs} ms`);
-      left = await signalUntilGone(find, () => 'SIGQUIT', limits.immediateMs, signal);
-    }
-    if (left.length > 0) {
-      say(left, 'SIGKILL');
-      left = await signalUntilGone(find, () => 'SIGKILL', limits.killMs, signal);
-    }
+    const left = await endAll(find, steps, signal, { signalFor, onStep });
     if (left.length === 0) return log.info(`Postgres of an earlier run of ${pgdata} has ended`);
-    const who = `Postgres process ${left.map(({ pid }) => pid).join(', ')} of an earlier run survives SIGKILL`;
+    const who = `Postgres process ${pidsOf(left).join(', ')} of an earlier run survives SIGKILL`;
     throw refused(
       pgdata,
       who,
@@ -87,10 +93,12 @@ async function stopAll(
     );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
-    const who = `Postgres process ${first.map(({ pid }) => pid).join(', ')} of an earlier run belongs to another user`;
+    const who = `Postgres process ${pidsOf(first).join(', ')} of an earlier run belongs to another user`;
     throw refused(pgdata, who, 'stop it as that user or as root, or start compute_ctl as that user', error);
   }
 }
+
+const pidsOf = (processes: Found['processes']): number[] => processes.map(({ pid }) => pid);
 
 /** Nobody at the pid of the file was found to be Postgres of this directory. Passes when that is certain. */
 function judgePidFile(pgdata: string, file: PostmasterPid | null, log: Log): void {

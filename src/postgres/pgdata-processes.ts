@@ -1,18 +1,10 @@
 import { type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { monotonicMs, sleep } from '../core/clock.ts';
-import { sendSignal } from '../process/process.ts';
-import {
-  type ProcessId,
-  commandLine,
-  isAlive,
-  processIds,
-  readProcLink,
-  readStat,
-  uidOf,
-} from '../process/proc.ts';
+import { type EndStep, endAll } from '../process/end.ts';
+import { type ProcessIdentity, identify } from '../process/identity.ts';
+import { commandLine, processIds, readProcLink, uidOf } from '../process/proc.ts';
 
-export interface PostgresProcess extends ProcessId {
+export interface PostgresProcess extends ProcessIdentity {
   /** A backend or auxiliary process, by its title; else a postmaster or a single-user server. */
   readonly isBackend: boolean;
 }
@@ -47,9 +39,9 @@ export function findPostgresOf(pgdata: string): Found {
       unreadable.push(pid);
     }
     if (exe.kind !== 'path' || !isPostgresProgram(exe.path)) continue;
-    const stat = readStat(pid);
-    if (stat !== null && isHere(pid))
-      processes.push({ ...stat, isBackend: commandLine(pid).startsWith('postgres: ') });
+    const identity = identify(pid);
+    if (identity !== null && isHere(pid))
+      processes.push({ ...identity, isBackend: commandLine(pid).startsWith('postgres: ') });
   }
   return { processes, unreadable };
 }
@@ -76,43 +68,19 @@ function formerNames(pgdata: string): RegExp {
   );
 }
 
-const pollMs = 20;
-
-/** Sends each process its signal (null: none), continues stopped ones, and polls until none is left, new ones included.
- *  @param find asked again whenever the known ones are gone
- *  @returns those that still live when `ms` are over
- *  @throws the system's error when a signal is not allowed */
-export async function signalUntilGone(
-  find: () => readonly PostgresProcess[],
-  signalFor: (process: PostgresProcess) => NodeJS.Signals | null,
-  ms: number,
-  signal: AbortSignal,
-): Promise<readonly PostgresProcess[]> {
-  const until = monotonicMs() + ms;
-  const signalled = new Set<string>();
-  for (let left = find(); ; left = left.some(isAlive) ? left.filter(isAlive) : find()) {
-    for (const one of left) {
-      const id = `${one.pid} ${one.startTicks}`;
-      const name = signalFor(one);
-      if (signalled.has(id) || !isAlive(one)) continue;
-      signalled.add(id);
-      if (name !== null) sendSignal(one.pid, name);
-      sendSignal(one.pid, 'SIGCONT');
-    }
-    if (left.length === 0 || monotonicMs() >= until) return left;
-    await sleep(pollMs, signal);
-  }
-}
+const orphanSteps: readonly EndStep[] = [
+  { signal: 'SIGQUIT', graceMs: 500 },
+  { signal: 'SIGKILL', graceMs: 5000 },
+];
 
 /** Ends what is left of a Postgres whose postmaster is gone; nothing of it can do useful work any more. Never throws:
  *  @returns the pids that even SIGKILL does not end within 5000 ms */
 export async function endOrphans(pgdata: string): Promise<readonly number[]> {
   const find = (): readonly PostgresProcess[] => findPostgresOf(pgdata).processes;
-  const never = new AbortController().signal;
+  const pids = (left: readonly PostgresProcess[]): number[] => left.map(({ pid }) => pid);
   try {
-    if ((await signalUntilGone(find, () => 'SIGQUIT', 500, never)).length === 0) return [];
-    return (await signalUntilGone(find, () => 'SIGKILL', 5000, never)).map(({ pid }) => pid);
+    return pids(await endAll(find, orphanSteps, new AbortController().signal));
   } catch {
-    return find().map(({ pid }) => pid);
+    return pids(find());
   }
 }

@@ -89,6 +89,13 @@ async function versionOf(
 
 const identity = (path: string, { mtimeMs, size }: Stats): string => `${path}\0${mtimeMs}\0${size}`;
 
+/** What cannot be started is `postgres` itself. */
+function ofPostgres(error: unknown): unknown {
+  if (!(error instanceof ComputeError) || error.code !== 'program_missing') return error;
+  const hint = error.hint === undefined ? {} : { hint: error.hint };
+  return new ComputeError('postgres_missing', error.message, { cause: error.cause, ...hint });
+}
+
 async function askVersion(
   path: string,
   env: NodeJS.ProcessEnv,
@@ -96,7 +103,10 @@ async function askVersion(
   signal: AbortSignal,
 ): Promise<string> {
   const args = ['--version'];
-  const result = await runProcess({ command: path, args, env, cwd: '/', runAs, limitMs: probeMs }, signal);
+  const command = { command: path, args, env, cwd: '/', runAs, limitMs: probeMs };
+  const result = await runProcess(command, signal).catch((error: unknown) => {
+    throw ofPostgres(error);
+  });
   const version = /^\S+ \(PostgreSQL\) (\S.*)$/m.exec(result.stdout)?.[1];
   if (result.code === 0 && version !== undefined) return version.trim();
   const said = (result.stdout + result.stderr).trim().slice(0, 500);

@@ -3,13 +3,14 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import type { RunAs } from '../process/os-user.ts';
+import { inCgroup } from '../process/cgroup.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
 import { type PostmasterLog, followPostmasterLog } from './postmaster-log.ts';
-import { type Exit, type ProcessOptions, type RunningProcess, startProcess } from '../process/process.ts';
+import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
 import { hasProc } from '../process/proc.ts';
 import { type PidFileWatch, untilReady, watchPgdata } from './ready.ts';
-import { type StopStep, stopProcess } from '../process/stop-process.ts';
+import { type EndStep, endChild } from '../process/end.ts';
 
 export interface PostgresOptions {
   readonly bin: PostgresBin;
@@ -39,28 +40,13 @@ export interface StopLimits {
 const drainMs = 1000;
 const killMs = 5000;
 
-/** A core dump may be as large as the system's hard limit allows: without one a crash of Postgres says nothing. */
-const unlimitedCores = 'ulimit -S -c unlimited 2>/dev/null; exec "$0" "$@"';
-
-/** The program and arguments that run `postgres` for this compute, in its memory control group if there is one.
- *  @param program path of postgres */
-export function postgresCommand(
-  program: string,
-  args: readonly string[],
-  cgroup: string | null,
-): Pick<ProcessOptions, 'name' | 'command' | 'args'> {
-  const shell = ['-c', unlimitedCores, program, ...args];
-  if (cgroup === null) return { name: program, command: '/bin/sh', args: shell };
-  return { name: program, command: 'cgexec', args: ['-g', `memory:${cgroup}`, '/bin/sh', ...shell] };
-}
-
 /** Starts the postmaster and returns at once; `waitReady` waits. It gets a process group of its own. */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { bin, pgdata, runAs, authToken, cgroup } = options;
   const watching = watchPgdata(pgdata);
   try {
     const child = await startProcess({
-      ...postgresCommand(bin.path, ['-D', pgdata], cgroup),
+      ...inCgroup(bin.path, ['-D', pgdata], cgroup),
       env: authToken === null ? options.env : { ...options.env, NEON_AUTH_TOKEN: authToken.reveal() },
       cwd: pgdata, // where it goes anyway; so it is known for what it is from its first moment
       runAs,
@@ -147,13 +133,13 @@ export class Postgres {
   }
 
   async #stop(mode: StopMode, limits: StopLimits): Promise<Exit> {
-    const immediate: StopStep[] = [
+    const immediate: EndStep[] = [
       { signal: 'SIGQUIT', graceMs: limits.immediateMs ?? 5000 },
       { signal: 'SIGKILL', graceMs: killMs },
     ];
-    const fast: StopStep = { signal: 'SIGINT', graceMs: limits.fastMs, patient: true };
+    const fast: EndStep = { signal: 'SIGINT', graceMs: limits.fastMs, patient: true };
     const steps = mode === 'fast' ? [fast, ...immediate] : immediate;
-    await stopProcess(this.#child, steps, this.#hurry.signal, { group: true });
+    await endChild(this.#child, steps, this.#hurry.signal, { group: true, stuck: 'postgres_stuck' });
     return this.exited;
   }
 

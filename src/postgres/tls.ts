@@ -5,7 +5,7 @@ import { monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { writeBeside } from '../process/write.ts';
+import { writeBeside } from '../process/files.ts';
 
 export interface TlsFiles {
   /** PEM files; the first certificate is the server's. */
@@ -26,13 +26,13 @@ export async function copyTlsPair(
 ): Promise<void> {
   const { key, cert } = await matchingPair(files, options, signal);
   const write = { runAs: options.runAs, mode: 0o600 };
-  const newKey = await writeBeside(join(pgdata, 'server.key'), key, write);
+  const newKey = writeBeside(join(pgdata, 'server.key'), key, write);
   try {
-    const newCert = await writeBeside(join(pgdata, 'server.crt'), cert, write);
-    await newKey.commit();
-    await newCert.commit();
+    const newCert = writeBeside(join(pgdata, 'server.crt'), cert, write);
+    newKey.commit();
+    newCert.commit();
   } catch (error) {
-    await newKey.discard();
+    newKey.discard();
     throw error;
   }
 }

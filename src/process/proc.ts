@@ -1,15 +1,11 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
-/** One process for good: a pid is given out again, a pid with its start time is not. */
-export interface ProcessId {
+export interface ProcessStat {
   readonly pid: number;
-  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
-  readonly startTicks: number;
-}
-
-export interface ProcessStat extends ProcessId {
   readonly ppid: number;
   readonly state: string;
+  /** Clock ticks since boot, field 22 of /proc/PID/stat. */
+  readonly startTicks: number;
 }
 
 /** Unit of /proc/PID/stat, the same on every Linux whatever the kernel's own tick is. */
@@ -32,8 +28,6 @@ export function readStat(pid: number): ProcessStat | null {
   if (state === 'Z' || state === 'X') return null;
   return { pid, state, ppid: Number(ppid), startTicks: Number(rest[17]) };
 }
-
-export const isAlive = ({ pid, startTicks }: ProcessId): boolean => readStat(pid)?.startTicks === startTicks;
 
 export type Link =
   | { readonly kind: 'path'; readonly path: string }
@@ -60,7 +54,7 @@ export const commandLine = (pid: number): string =>
   (readText(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
 
 /** When the process started, seconds since 1970; exact to a second or two, as long as the clock was not set since. */
-export function startedAtSeconds({ startTicks }: ProcessId): number | null {
+export function startedAtSeconds({ startTicks }: ProcessStat): number | null {
   const boot = /^btime (\d+)$/m.exec(readText('/proc/stat') ?? '')?.[1];
   return boot === undefined ? null : Number(boot) + startTicks / ticksPerSecond;
 }

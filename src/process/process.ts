@@ -51,7 +51,7 @@ export interface RunningProcess {
 }
 
 /** Starts one child process.
- *  @throws ComputeError `postgres_missing` naming the program, when it cannot be started at all */
+ *  @throws ComputeError `program_missing` naming the program, when it cannot be started at all */
 export async function startProcess(options: ProcessOptions): Promise<RunningProcess> {
   const child = await spawned(options);
   let exit: Exit | null = null;
@@ -130,7 +130,7 @@ function cannotStart({ command, cwd, runAs }: ProcessOptions, cause: NodeJS.Errn
   const why = noDirectory ? `its working directory ${cwd} does not exist` : (cause.code ?? cause.message);
   const who = runAs === null ? '' : ` as uid ${runAs.uid}`;
   const hint = hints[cause.code ?? ''];
-  return new ComputeError('postgres_missing', `cannot start ${command}${who}: ${why}`, {
+  return new ComputeError('program_missing', `cannot start ${command}${who}: ${why}`, {
     cause,
     ...(hint === undefined || noDirectory ? {} : { hint }),
   });

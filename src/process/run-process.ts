@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type Exit, type ProcessOptions, sendSignal, startProcess } from './process.ts';
-import { stopProcess } from './stop-process.ts';
+import { endChild } from './end.ts';
 
 export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd' | 'runAs'> {
   /** Milliseconds after which the command is killed. */
@@ -19,7 +19,7 @@ export interface RunResult extends Exit {
 
 /** Runs a short command to its end, whatever its exit code, and gives its output. It is killed and awaited, with its
  *  process group, when the time is up or `signal` aborts.
- *  @throws ComputeError `deadline` naming the command; `postgres_missing` when it cannot be started */
+ *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started */
 export async function runProcess(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
   signal.throwIfAborted();
   const child = await startProcess({ ...options, detached: true });
@@ -36,7 +36,7 @@ export async function runProcess(options: RunOptions, signal: AbortSignal): Prom
     sendSignal(-child.pid, 'SIGKILL');
     throw error;
   } finally {
-    await stopProcess(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
+    await endChild(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
     child.stdout?.destroy();
     child.stderr?.destroy();
   }

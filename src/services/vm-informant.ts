@@ -3,7 +3,7 @@ import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { splitLines } from '../process/lines.ts';
 import { type RunningProcess, startProcess } from '../process/process.ts';
-import { stopProcess, termThenKill } from '../process/stop-process.ts';
+import { endChild, termThenKill } from '../process/end.ts';
 
 export interface InformantOptions {
   /** The program, `/bin/vm-informant` as a rule. */
@@ -54,7 +54,7 @@ async function runOnce({ path, env, log, onStart }: InformantOptions, signal: Ab
     else log.warn(`vm-informant exited with ${code === null ? `signal ${by}` : `code ${code}`}`);
   } catch (error) {
     if (!signal.aborted) throw error;
-    await stopProcess(child, termThenKill(termMs), new AbortController().signal, { group: true });
+    await endChild(child, termThenKill(termMs), new AbortController().signal, { group: true });
   } finally {
     child.stdout?.destroy();
     child.stderr?.destroy();

@@ -3,7 +3,7 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { postgresCommand } from '../postgres/postgres.ts';
+import { inCgroup } from '../process/cgroup.ts';
 import { runProcess } from '../process/run-process.ts';
 import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
 
@@ -50,7 +50,7 @@ export interface SyncResult {
  *  Only a primary may call it: it puts an end to any other writer of the timeline.
  *  Each retry asks first, since the safekeepers may have recovered meanwhile.
  *  @throws ComputeError `safekeepers`: `failed to sync safekeepers` after six runs or when the time is up;
- *  `postgres_missing` at once when there is no program to run */
+ *  `postgres_missing` or `program_missing` (cgexec) at once when there is no program to run */
 export async function syncSafekeepers(context: SyncContext, signal: AbortSignal): Promise<SyncResult> {
   const { runMs, totalMs } = { ...defaultSyncLimits, ...context.limits };
   const endMs = monotonicMs() + totalMs;
@@ -68,7 +68,7 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
       return { ...(await runSync(context, Math.min(runMs, leftMs), signal)), checkMs };
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof ComputeError && error.code === 'postgres_missing') throw error;
+      if (error instanceof ComputeError && missingCodes.includes(error.code)) throw error;
       last = error;
       context.log.warn({ run: run + 1, error: inline(error) }, 'sync of the safekeepers failed');
     }
@@ -93,6 +93,8 @@ export async function syncAtShutdown(
   }
 }
 
+const missingCodes: readonly string[] = ['postgres_missing', 'program_missing'];
+
 const failed = (cause: unknown): ComputeError =>
   new ComputeError('safekeepers', 'failed to sync safekeepers', {
     cause,
@@ -107,7 +109,7 @@ async function runSync(
   const startMs = monotonicMs();
   const result = await runProcess(
     {
-      ...postgresCommand(context.pgbin, ['--sync-safekeepers'], context.cgroup),
+      ...inCgroup(context.pgbin, ['--sync-safekeepers'], context.cgroup),
       env: {
         ...context.env,
         PGDATA: context.pgdata,

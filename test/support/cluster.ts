@@ -6,7 +6,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   renameSync,
@@ -16,15 +15,11 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { PgTarget } from '../../src/pg/target.ts';
+import { testCache } from '../../scripts/shared-cache.mjs';
 import { type Installed, defaultPostgres, osUser } from './postgres-versions.ts';
+import { scratchDir } from './scratch.ts';
 
-/** A directory of its own below /var/tmp, owned by the OS user of the servers. The caller removes it. */
-export function scratchDir(prefix: string): string {
-  const dir = mkdtempSync(`/var/tmp/compute-ctl-${prefix}-`);
-  chmodSync(dir, 0o755);
-  if (osUser !== null) chownSync(dir, osUser.uid, osUser.gid);
-  return dir;
-}
+export { scratchDir } from './scratch.ts';
 
 const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % 4;
 const portsEach = 3000;
@@ -53,9 +48,10 @@ const asOsUser = osUser ?? {};
 
 /** A freshly initialised data directory for `postgres`, made once per version and copied from then on. */
 export function initialised(postgres: Installed): string {
-  const dir = `/var/tmp/compute-ctl-test-template-${postgres.major}`;
+  const dir = join(testCache, `template-${postgres.major}`);
   if (existsSync(dir)) return dir;
-  const fresh = join(scratchDir('initdb'), 'data');
+  const home = scratchDir('initdb');
+  const fresh = join(home, 'data');
   const args = ['-D', fresh, '-U', 'cloud_admin', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'];
   execFileSync(join(postgres.bindir, 'initdb'), args, { stdio: 'pipe', cwd: '/', ...asOsUser });
   try {
@@ -63,6 +59,7 @@ export function initialised(postgres: Installed): string {
   } catch {
     // Another worker was faster; its template is as good.
   }
+  rmSync(home, { recursive: true });
   return dir;
 }
 
@@ -77,6 +74,9 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** In the data directory, not in /dev/shm, where a server that is killed would leave it for good. */
+const sharedMemory = 'dynamic_shared_memory_type=mmap\n';
+
 /** Starts a real server on a free loopback port, superuser `cloud_admin`, and waits until it is ready. */
 export async function startCluster(options: { postgres?: Installed; conf?: string } = {}): Promise<Cluster> {
   const postgres = options.postgres ?? defaultPostgres();
@@ -88,7 +88,7 @@ export async function startCluster(options: { postgres?: Installed; conf?: strin
   const port = await freePort();
   mkdirSync(join(home, 'run'));
   if (osUser !== null) chownSync(join(home, 'run'), osUser.uid, osUser.gid);
-  const conf = `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${home}/run'\nfsync=off\nmax_connections=50\nshared_buffers=16MB\n${options.conf ?? ''}\n`;
+  const conf = `port=${port}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='${home}/run'\nfsync=off\nmax_connections=50\nshared_buffers=16MB\n${sharedMemory}${options.conf ?? ''}\n`;
   writeFileSync(join(dataDir, 'postgresql.conf'), conf);
   const logFile = join(home, 'log');
   const fd = openSync(logFile, 'a');

@@ -1,18 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../../src/core/secret.ts';
 import { withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { killAllOf, processesIn } from './compute.ts';
 import type { Installed } from './postgres-versions.ts';
+import { memoryDir } from './scratch.ts';
 import { type Program, eventually, startProgram } from './program.ts';
-
-/** A directory for `compute-local`, in memory where there is one: what is tested is the death of processes, not of disks. */
-function stateDir(): string {
-  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : '/var/tmp', 'cl-e2e-'));
-  chmodSync(dir, 0o755);
-  return dir;
-}
 
 /** What compute-local prints as the way to its Postgres. */
 export function targetOf(text: string): PgTarget {
@@ -49,7 +43,7 @@ export interface LocalRig {
 /** @param postgres which one to run; Debian's when left out */
 export function localRig(postgres?: Installed): LocalRig {
   const env = postgres === undefined ? {} : { COMPUTE_LOCAL_PG_BIN_DIR: postgres.bindir };
-  const dir = stateDir();
+  const dir = memoryDir();
   const pgdata = join(dir, 'pgdata');
   const programs: Program[] = [];
   const pid = (text: string, json: boolean): number =>

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { testCache as cache } from '../../scripts/shared-cache.mjs';
 import { lendClientTools } from './client-tools.ts';
 
 export interface Installed {
@@ -22,7 +23,6 @@ export interface Installed {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const cache = '/var/tmp/compute-ctl-test-postgres';
 const debian = '/usr/lib/postgresql';
 
 /** The OS user of the servers: PostgreSQL refuses to run as root. */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { formatUrl } from '../../pg/libpq-write.ts';
 import { startProcess } from '../../process/process.ts';
 import type { Tools } from '../storage/tools.ts';
 import { type LocalDir, stateOf } from '../state.ts';
@@ -13,7 +14,7 @@ export async function psql(dir: LocalDir, tools: Tools, args: readonly string[])
   process.on('SIGINT', () => {});
   const child = await startProcess({
     command: existsSync(own) ? own : 'psql',
-    args: [`postgresql://${user}@127.0.0.1:${ports.postgres}/${database}`, ...args],
+    args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
     env: { ...process.env, PGPASSWORD: password },
     runAs: null,
     stdin: 'inherit',

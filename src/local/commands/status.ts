@@ -1,5 +1,5 @@
 import { computeStatus, getJson } from '../compute-api.ts';
-import { readPidFile } from '../../process/identity.ts';
+import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, readState } from '../state.ts';
 import type { StorageStatus } from '../storage/serve.ts';
 

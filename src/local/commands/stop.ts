@@ -2,7 +2,8 @@ import { rmSync } from 'node:fs';
 import type { Log } from '../../core/log.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { endNodes } from '../nodes.ts';
-import { endProcess, readPidFile } from '../../process/identity.ts';
+import { endProcess, termThenKill } from '../../process/end.ts';
+import { readPidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
 
@@ -15,7 +16,7 @@ export async function stop(dir: LocalDir, report: Report, log: Log, signal: Abor
   const running = readPidFile(dir.upPid);
   if (running !== null) {
     report.progress(`Stopping pid ${running.pid} ...`, '');
-    await endProcess(running, 'compute-local up', graceMs, signal);
+    await endProcess(running, 'compute-local up', termThenKill(graceMs), signal);
   }
   const left = await endLeftovers(dir, readState(dir), log, signal);
   rmSync(dir.upPid, { force: true });

@@ -11,7 +11,7 @@ import { lockDir } from '../lock.ts';
 import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { choosePorts } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
-import { writePidFile } from '../../process/identity.ts';
+import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';

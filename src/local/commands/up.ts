@@ -10,7 +10,7 @@ import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
-import { writePidFile } from '../../process/identity.ts';
+import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
 import {
   type LocalDir,

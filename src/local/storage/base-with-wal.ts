@@ -1,7 +1,7 @@
 import { sleep, withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
-import { stopProcess, termThenKill } from '../../process/stop-process.ts';
+import { endChild, termThenKill } from '../../process/end.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
 import { slotName, withCompute } from './compute-link.ts';
@@ -45,7 +45,7 @@ export async function takeBaseWithWal(options: BaseWithWal, signal: AbortSignal)
     });
     return taken;
   } finally {
-    await stopProcess(receiver.child, termThenKill(2000), signal);
+    await endChild(receiver.child, termThenKill(2000), signal);
   }
 }
 

@@ -6,8 +6,8 @@ import { constants, createDeflateRaw, crc32 } from 'node:zlib';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { startProcess } from '../../process/process.ts';
-import { stopProcess, termThenKill } from '../../process/stop-process.ts';
-import { fsyncPath } from '../../process/durable.ts';
+import { endChild, termThenKill } from '../../process/end.ts';
+import { fsyncPath } from '../../process/files.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
 import { withCompute } from './compute-link.ts';
 import { belongsToCompute } from './files.ts';
@@ -77,7 +77,7 @@ export async function takeBase(
     return { ...stored, stopLsn: await flushed(server, signal) };
   } finally {
     signal.removeEventListener('abort', stop);
-    await stopProcess(child, termThenKill(2000), signal);
+    await endChild(child, termThenKill(2000), signal);
   }
 }
 

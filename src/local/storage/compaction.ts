@@ -4,7 +4,7 @@ import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
-import { fsyncPath, linkDurable, writeDurable } from '../../process/durable.ts';
+import { fsyncPath, linkDurable, writeDurable } from '../../process/files.ts';
 import type { Tools } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
 import { type BaseFacts, factsFile, factsText } from './layout.ts';

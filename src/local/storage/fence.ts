@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
-import { writeDurable } from '../../process/durable.ts';
+import { writeDurable } from '../../process/files.ts';
 import type { TimelineDir } from './layout.ts';
 
 /** Decides which compute may write to the timeline.

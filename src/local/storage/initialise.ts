@@ -4,8 +4,8 @@ import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { startProcess } from '../../process/process.ts';
 import { runOk } from '../../process/run-process.ts';
-import { stopProcess } from '../../process/stop-process.ts';
-import { fsyncPath, ownDir, renameDurable } from '../../process/durable.ts';
+import { endChild } from '../../process/end.ts';
+import { fsyncPath, ownDir, renameDurable } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
@@ -132,7 +132,7 @@ async function withServer(
       { signal: 'SIGQUIT', graceMs: 5000 },
       { signal: 'SIGKILL', graceMs: 5000 },
     ] as const;
-    await stopProcess(child, steps, signal, { group: true });
+    await endChild(child, steps, signal, { group: true, stuck: 'postgres_stuck' });
   }
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
-import { writeDurable } from '../../process/durable.ts';
+import { writeDurable } from '../../process/files.ts';
 import type { TimelineDir } from './layout.ts';
 
 /** Long enough for a renewal half way to be missed twice, short enough that a view of the past that is gone does not

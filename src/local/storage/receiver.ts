@@ -3,8 +3,9 @@ import { raceAbort, sleep } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { startProcess } from '../../process/process.ts';
-import { stopProcess, termThenKill } from '../../process/stop-process.ts';
-import { endByPidFile, endProcess, findProcesses, writePidFile } from '../../process/identity.ts';
+import { endChild, endProcess, termThenKill } from '../../process/end.ts';
+import { findProcesses } from '../../process/identity.ts';
+import { endByPidFile, writePidFile } from '../../process/pid-file.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
 import { type ComputeIdentity, awaitCompute, ensureSlot, slotName, standbyName } from './compute-link.ts';
 import type { TimelineDir } from './layout.ts';
@@ -119,7 +120,7 @@ export class Receiver {
     } finally {
       this.#attachment = null;
       attachment.abort();
-      await stopProcess(child, termThenKill(1000), new AbortController().signal);
+      await endChild(child, termThenKill(1000), new AbortController().signal);
       rmSync(dir.receiverPid, { force: true });
     }
     // It ends at once when the slot is still held by a connection that broke; the server frees it in a moment.
@@ -148,5 +149,5 @@ export async function endOrphans(dir: TimelineDir, signal: AbortSignal): Promise
     /^\S*pg_receivewal /.test(line) &&
     [` -D ${dir.wal} `, ` -D ${dir.wal}-`].some((argument) => ` ${line} `.includes(argument));
   for (const orphan of findProcesses(ours))
-    await endProcess(orphan, 'an orphaned pg_receivewal', 1000, signal);
+    await endProcess(orphan, 'an orphaned pg_receivewal', termThenKill(1000), signal);
 }

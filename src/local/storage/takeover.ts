@@ -13,7 +13,7 @@ import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
-import { fsyncPath, ownDir, writeDurable } from '../../process/durable.ts';
+import { fsyncPath, ownDir, writeDurable } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
@@ -100,7 +100,7 @@ async function takeOver(
     }
     log.info({ name, timeline: number, lsn: formatLsn(began) }, 'a replica was promoted: taking over');
     const generation = timeline.nextGeneration();
-    writeDurable(join(pgdata, generationFile), `${generation}\n`, 0o600, tools.runAs);
+    writeDurable(join(pgdata, generationFile), `${generation}\n`, { runAs: tools.runAs });
     await newBase({ timeline, tools, candidate, number, began }, signal);
     timeline.server = server;
     onTaken(candidate);

@@ -3,7 +3,7 @@ import { sleep } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
-import { fsyncPath } from '../../process/durable.ts';
+import { fsyncPath } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
 import type { ComputeIdentity } from './compute-link.ts';

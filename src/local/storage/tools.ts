@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ComputeError, inline } from '../../core/errors.ts';
+import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
 import type { RunAs } from '../../process/os-user.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
 
@@ -58,10 +59,10 @@ export async function findTools(
   });
 }
 
-/** Our environment without what would point PostgreSQL's programs elsewhere (PGHOST, PGOPTIONS, PGDATA and so on). */
+/** Our environment, as every program of PostgreSQL may have it. */
 function toolEnv(): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('PG') && name !== 'LANG');
-  return { ...Object.fromEntries(own), LC_ALL: 'C' };
+  const { LANG: _, ...own } = withoutLibpq(process.env);
+  return { ...own, LC_ALL: 'C' };
 }
 
 export const binDirOf = (tools: Tools): string => dirname(tools.postgres.path);
@@ -72,9 +73,12 @@ export interface Socket {
   readonly port: number;
 }
 
-/** One value of a libpq connection string. */
-const quoted = (value: string): string => `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
-
 /** A connection string of libpq for the superuser through a socket directory. */
-export const conninfo = (socket: Socket, applicationName: string): string =>
-  `host=${quoted(socket.dir)} port=${socket.port} user=cloud_admin dbname=postgres application_name=${quoted(applicationName)}`;
+export const conninfo = ({ dir, port }: Socket, applicationName: string): string =>
+  formatConninfo({
+    host: dir,
+    port,
+    user: 'cloud_admin',
+    dbname: 'postgres',
+    application_name: applicationName,
+  });

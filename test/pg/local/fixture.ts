@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { withPg } from '../../../src/pg/client.ts';
-import { ownDir } from '../../../src/process/durable.ts';
+import { ownDir } from '../../../src/process/files.ts';
 import { localSpec } from '../../../src/local/spec.ts';
 import { type LocalDir, type LocalState, createState, localDir } from '../../../src/local/state.ts';
 import { initialise } from '../../../src/local/storage/initialise.ts';

@@ -43,6 +43,20 @@ test('a link to postgres leads to its siblings; other programs and versions are 
   }
 });
 
+test('postgres_missing: the postgres program is named as such also when it is there but cannot be run', async () => {
+  const dir = scratchDir('find');
+  try {
+    const path = join(dir, 'postgres');
+    writeFileSync(path, '#!/no/such/interpreter\n', { mode: 0o755 });
+    await expect(locate(path)).rejects.toMatchObject({
+      code: 'postgres_missing',
+      message: expect.stringContaining(`cannot start ${path}`) as string,
+    });
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
 test.runIf(process.getuid?.() === 0)(
   'the user of Postgres is found; a missing one and root are refused',
   async () => {
@@ -51,6 +65,22 @@ test.runIf(process.getuid?.() === 0)(
     await expect(findRunAs('root')).rejects.toMatchObject({ code: 'os_user' });
   },
 );
+
+test('program_missing: a debugger that is not there is not taken for a missing Postgres', async () => {
+  const dir = scratchDir('core');
+  const path = process.env['PATH'];
+  const lines: string[] = [];
+  try {
+    writeFileSync(join(dir, 'core'), 'not really');
+    process.env['PATH'] = dir;
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    expect(await reportCoreDumps(dir, '/bin/true', log, never)).toBe(0);
+    expect(lines.join('')).toContain('no debugger to read it: cannot start lldb: ENOENT');
+  } finally {
+    process.env['PATH'] = path;
+    rmSync(dir, { recursive: true });
+  }
+});
 
 test('a core dump is reported, and what is wrong with it is no error', async () => {
   const dir = scratchDir('core');

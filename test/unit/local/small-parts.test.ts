@@ -1,19 +1,15 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { choosePorts, isFree } from '../../../src/local/ports.ts';
-import { endByPidFile, identify, isAlive, readPidFile, writePidFile } from '../../../src/process/identity.ts';
 import { bytes } from '../../../src/local/sizes.ts';
 import { crc32c } from '../../../src/local/storage/crc32c.ts';
 import { Fence } from '../../../src/local/storage/fence.ts';
 import { belongsToCompute } from '../../../src/local/storage/files.ts';
 import { timelineDir } from '../../../src/local/storage/layout.ts';
-
-const never = new AbortController().signal;
 
 function freshDir(): string {
   const path = mkdtempSync(join(tmpdir(), 'local-'));
@@ -37,34 +33,6 @@ test('a damaged fence is refused: guessing could let two writers in', () => {
   const dir = timelineDir(freshDir(), '', '');
   writeFileSync(dir.fence, '{}');
   expect(() => new Fence(dir)).toThrow('damaged');
-});
-
-test('a pid file finds the process it was written for, and no other one with its pid', async () => {
-  const path = join(freshDir(), 'pid');
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
-  const ended = once(child, 'exit');
-  expect(writePidFile(path, child.pid!)).toBe(true);
-  expect(readPidFile(path)).toEqual(identify(child.pid!));
-  const { pid } = identify(child.pid!)!;
-  writeFileSync(`${path}.other`, JSON.stringify({ pid, started: 'boot:1' }));
-  expect(readPidFile(`${path}.other`)).toBeNull();
-  await expect(endByPidFile(path, 'sleep', 5000, never)).resolves.toBe(true);
-  await ended;
-  expect(isAlive({ pid, started: 'boot:1' })).toBe(false);
-  expect(existsSync(path)).toBe(false);
-  await expect(endByPidFile(path, 'sleep', 5000, never)).resolves.toBe(false);
-});
-
-test('a process that ignores SIGTERM is killed', async () => {
-  const path = join(freshDir(), 'pid');
-  const child = spawn('sh', ['-c', 'trap "" TERM; echo; while :; do sleep 1; done'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  await once(child.stdout, 'data');
-  const ended = once(child, 'exit');
-  writePidFile(path, child.pid!);
-  await endByPidFile(path, 'sh', 50, never);
-  expect((await ended)[1]).toBe('SIGKILL');
 });
 
 test('a port that is taken is replaced by a free one, the others are kept', async () => {

@@ -3,16 +3,16 @@ import { ComputeError } from '../../../src/core/errors.ts';
 import { readStat } from '../../../src/process/proc.ts';
 import { startProcess } from '../../../src/process/process.ts';
 import { runOk, runProcess } from '../../../src/process/run-process.ts';
-import { stopProcess, termThenKill } from '../../../src/process/stop-process.ts';
+import { endChild, termThenKill } from '../../../src/process/end.ts';
 
 const never = new AbortController().signal;
 const sh = (script: string) => ({ command: 'sh', args: ['-c', script], runAs: null });
 const gone = (pid: number): boolean => readStat(pid) === null;
 
-test('a program that is not there is an error with its name, not an uncaught event', async () => {
+test('program_missing: a program that is not there is an error with its name, not an uncaught event', async () => {
   const start = startProcess({ command: 'no-such-program', args: [], runAs: null });
   await expect(start).rejects.toMatchObject({
-    code: 'postgres_missing',
+    code: 'program_missing',
     message: 'cannot start no-such-program: ENOENT',
   });
   const elsewhere = startProcess({ ...sh('true'), cwd: '/no/such/directory' });
@@ -56,7 +56,7 @@ test('an aborted command is killed and awaited', async () => {
 test('a child that ignores the first signal gets the next one', async () => {
   const child = await startProcess(sh('trap "" TERM; echo on; while :; do sleep 0.05; done'));
   await new Promise((resolve) => child.stdout?.once('data', resolve));
-  expect(await stopProcess(child, termThenKill(50), never)).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(await endChild(child, termThenKill(50), never)).toEqual({ code: null, signal: 'SIGKILL' });
   expect(child.kill('SIGTERM')).toBe(false);
 });
 
@@ -65,9 +65,9 @@ test('hurry cuts a patient step short, and a stopped child is continued to obey'
   const child = await startProcess(sh('trap "" TERM; echo on; while :; do sleep 0.05; done'));
   await new Promise((resolve) => child.stdout?.once('data', resolve));
   setTimeout(() => abort.abort(), 20);
-  expect((await stopProcess(child, termThenKill(600_000), abort.signal)).signal).toBe('SIGKILL');
+  expect((await endChild(child, termThenKill(600_000), abort.signal)).signal).toBe('SIGKILL');
 
   const stopped = await startProcess(sh('exec sleep 600'));
   stopped.kill('SIGSTOP');
-  expect((await stopProcess(stopped, termThenKill(600_000), never)).signal).toBe('SIGTERM');
+  expect((await endChild(stopped, termThenKill(600_000), never)).signal).toBe('SIGTERM');
 });

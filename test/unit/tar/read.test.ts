@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -67,7 +68,7 @@ test('names of any length and content of any size come out as they went in, howe
 });
 
 test.each(['gnu', 'posix', 'ustar'])('archives of tar in the format %s are read', (format) => {
-  const dir = mkdtempSync('/var/tmp/compute-ctl-tar-');
+  const dir = mkdtempSync(join(tmpdir(), 'tar-'));
   const long = `${'d'.repeat(60)}/${'e'.repeat(60)}/${'f'.repeat(60)}`;
   try {
     mkdirSync(join(dir, long), { recursive: true });

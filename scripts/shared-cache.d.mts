@@ -1,0 +1,2 @@
+export const testCache: string;
+export function joinCache(dir: string, isTemporary: boolean): () => void;

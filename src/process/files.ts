@@ -1,0 +1,110 @@
+import {
+  chownSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import type { RunAs } from './os-user.ts';
+
+// Synchronous, since what is written here is short, and where nothing is awaited nothing can come in between.
+
+export interface WriteOptions {
+  /** Default: we own it. */
+  readonly runAs?: RunAs;
+  /** Default 0666 less umask. */
+  readonly mode?: number;
+  /** Survive a power failure. PGDATA itself need not: every start makes it anew. Default false. */
+  readonly durable?: boolean;
+}
+
+export interface PendingFile {
+  /** Puts the new content in place. */
+  commit(): void;
+  /** Gives it up. */
+  discard(): void;
+}
+
+/** Replaces a file so that a reader sees the old content or the new one, never a part: a new file, then a rename. */
+export function writeAtomically(path: string, content: string | Uint8Array, options: WriteOptions): void {
+  writeBeside(path, content, options).commit();
+}
+
+/** `writeAtomically` for what must survive: after a crash of the machine, too, either the old or the new content is there.
+ *  Without a mode only its owner may read it. */
+export const writeDurable = (
+  path: string,
+  content: string,
+  options: Omit<WriteOptions, 'durable'> = {},
+): void => writeAtomically(path, content, { mode: 0o600, ...options, durable: true });
+
+/** The first half of `writeAtomically`, for several files that belong together. The new file is `<path>.new`; what an
+ *  earlier run has left there is removed. */
+export function writeBeside(
+  path: string,
+  content: string | Uint8Array,
+  { runAs = null, mode, durable = false }: WriteOptions,
+): PendingFile {
+  const fresh = `${path}.new`;
+  const discard = (): void => rmSync(fresh, { force: true });
+  const orDiscard = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      discard();
+      throw error;
+    }
+  };
+  discard();
+  orDiscard(() => {
+    const fd = openSync(fresh, 'wx', mode ?? 0o666);
+    try {
+      if (mode !== undefined) fchmodSync(fd, mode);
+      if (runAs !== null) fchownSync(fd, runAs.uid, runAs.gid);
+      writeFileSync(fd, content);
+      if (durable) fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  });
+  return {
+    discard,
+    commit: () => orDiscard(() => (durable ? renameDurable : renameSync)(fresh, path)),
+  };
+}
+
+export function renameDurable(from: string, to: string): void {
+  renameSync(from, to);
+  fsyncPath(dirname(to));
+}
+
+/** Points the symbolic link `path` at `target` in one step. */
+export function linkDurable(path: string, target: string): void {
+  const fresh = `${path}.new`;
+  rmSync(fresh, { force: true });
+  symlinkSync(target, fresh);
+  renameDurable(fresh, path);
+}
+
+/** Makes the content of a file, or the entries of a directory, survive a crash of the machine. */
+export function fsyncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A directory of `owner`, made if missing. */
+export function ownDir(path: string, mode: number, owner: RunAs): void {
+  mkdirSync(path, { recursive: true, mode });
+  if (owner !== null) chownSync(path, owner.uid, owner.gid);
+}
