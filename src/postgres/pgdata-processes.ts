@@ -1,6 +1,7 @@
 import { type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { monotonicMs, sleep } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { poll } from '../core/poll.ts';
 import { sendSignal } from '../process/process.ts';
 import {
   type ProcessId,
@@ -88,9 +89,10 @@ export async function signalUntilGone(
   ms: number,
   signal: AbortSignal,
 ): Promise<readonly PostgresProcess[]> {
-  const until = monotonicMs() + ms;
   const signalled = new Set<string>();
-  for (let left = find(); ; left = left.some(isAlive) ? left.filter(isAlive) : find()) {
+  let left: readonly PostgresProcess[] = [];
+  const noneLeft = (): true | null => {
+    left = left.some(isAlive) ? left.filter(isAlive) : find();
     for (const one of left) {
       const id = `${one.pid} ${one.startTicks}`;
       const name = signalFor(one);
@@ -99,16 +101,16 @@ export async function signalUntilGone(
       if (name !== null) sendSignal(one.pid, name);
       sendSignal(one.pid, 'SIGCONT');
     }
-    if (left.length === 0 || monotonicMs() >= until) return left;
-    await sleep(pollMs, signal);
-  }
+    return left.length === 0 ? true : null;
+  };
+  await poll(noneLeft, { everyMs: pollMs, limitMs: ms }, signal);
+  return left;
 }
 
 /** Ends what is left of a Postgres whose postmaster is gone; nothing of it can do useful work any more. Never throws:
  *  @returns the pids that even SIGKILL does not end within 5000 ms */
 export async function endOrphans(pgdata: string): Promise<readonly number[]> {
   const find = (): readonly PostgresProcess[] => findPostgresOf(pgdata).processes;
-  const never = new AbortController().signal;
   try {
     if ((await signalUntilGone(find, () => 'SIGQUIT', 500, never)).length === 0) return [];
     return (await signalUntilGone(find, () => 'SIGKILL', 5000, never)).map(({ pid }) => pid);

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { poll } from '../core/poll.ts';
 import { commandLine, processIds, readStat } from './proc.ts';
 import { sendSignal } from './process.ts';
 import { writeDurable } from './durable.ts';
@@ -56,10 +56,8 @@ export async function endProcess(
     if (!isAlive(one)) return;
     sendSignal(one.pid, name);
     sendSignal(one.pid, 'SIGCONT');
-    for (let waitedMs = 0; waitedMs < limitMs; waitedMs += 10) {
-      if (!isAlive(one)) return;
-      await sleep(10, signal);
-    }
+    const gone = await poll(() => (isAlive(one) ? null : true), { everyMs: 10, limitMs }, signal);
+    if (gone !== null) return;
   }
   throw new ComputeError('postgres_stuck', `${what} (pid ${one.pid}) does not end, not even after SIGKILL`);
 }

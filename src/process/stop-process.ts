@@ -1,4 +1,5 @@
-import { raceAbort, sleep } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { within } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Exit, RunningProcess } from './process.ts';
 
@@ -29,34 +30,11 @@ export async function stopProcess(
   for (const step of steps) {
     child.kill(step.signal, { group: group && step === steps.at(-1) });
     child.kill('SIGCONT');
-    const exit = await exitWithin(child, step.graceMs, step.patient === true ? signal : never);
+    const exit = await within(child.exited, step.graceMs, step.patient === true ? signal : never);
     if (exit !== null) return exit;
   }
   const tried = steps.map((step) => step.signal).join(', ');
   throw new ComputeError('postgres_stuck', `${child.name} (pid ${child.pid}) still runs after ${tried}`, {
     hint: 'it is probably waiting for a disk or network file system that does not answer',
   });
-}
-
-const never = new AbortController().signal;
-
-/** The exit, or null when `ms` are over or `signal` aborted first. */
-export async function exitWithin(
-  child: RunningProcess,
-  ms: number,
-  signal: AbortSignal,
-): Promise<Exit | null> {
-  const over = new AbortController();
-  const both = AbortSignal.any([signal, over.signal]);
-  try {
-    return await Promise.race([
-      child.exited,
-      raceAbort(sleep(ms, both), both).then(
-        () => null,
-        () => null,
-      ),
-    ]);
-  } finally {
-    over.abort();
-  }
 }
