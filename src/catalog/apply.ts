@@ -2,7 +2,7 @@ import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
-import { permits } from './concurrency.ts';
+import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
 import { lookInside } from './inspect.ts';
 import { observe } from './observe.ts';
@@ -83,7 +83,7 @@ async function carryOut(
       target: deps.target,
       limits: deps.limits,
       signal: deps.signal,
-      permits: Math.max(1, deps.concurrency ?? permits(input)),
+      concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,
       done: (unit) => {
         done.add(unit);

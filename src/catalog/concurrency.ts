@@ -3,13 +3,13 @@ import type { CatalogInput } from './input.ts';
 
 /** How many databases may be worked on at a time, 1 or more: at a start by the server's connection limit, while users
  *  are connected as the spec says. */
-export function permits(input: CatalogInput): number {
+export function concurrencyOf(input: CatalogInput): number {
   if (input.stage === 'reconfigure') return Math.max(1, input.spec.reconfigure_concurrency);
-  return permitsFor(connectionLimit(input));
+  return concurrencyFor(connectionLimit(input));
 }
 
 /** A third of the connections, within bounds that keep small servers usable and large ones calm. */
-export function permitsFor(connections: number | null): number {
+export function concurrencyFor(connections: number | null): number {
   if (connections === null) return 10;
   if (connections < 10) return Math.max(1, connections);
   return Math.min(100, Math.max(10, Math.floor(connections / 3)));

@@ -2,16 +2,16 @@ import { raceAbort } from '../core/clock.ts';
 import type { ComputeError } from '../core/errors.ts';
 import { destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
-import { permits } from './concurrency.ts';
+import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
 import { needsLook, observeInside } from './inside.ts';
-import { inLanes } from '../core/queue.ts';
+import { workThrough } from '../core/queue.ts';
 import type { Inside, Observed } from './observed.ts';
 import { readFailure, together } from './result.ts';
 import { type CatalogLimits, closeSession, openSession } from './session.ts';
 
 /** Connections to databases at a time. */
-const width = 4;
+const maxConcurrency = 4;
 
 /** Completes what was observed with a look into those databases of the spec where the shared catalogs leave it open
  *  whether something is to be done. */
@@ -43,9 +43,9 @@ export async function lookInside(
       throw error;
     }
   };
-  const lanes = Math.min(width, options.concurrency ?? permits(input));
+  const concurrency = Math.min(maxConcurrency, options.concurrency ?? concurrencyOf(input));
   const failures: ComputeError[] = [];
-  const work = inLanes(open, lanes, options.signal, async ({ name, owner }, _, signal) => {
+  const work = workThrough(open, concurrency, options.signal, async ({ name, owner }, _, signal) => {
     try {
       inside.set(name, await look(name, owner, signal));
     } catch (error) {

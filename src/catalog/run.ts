@@ -1,7 +1,7 @@
 import { ComputeError } from '../core/errors.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
-import { inLanes } from '../core/queue.ts';
+import { workThrough } from '../core/queue.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
@@ -10,15 +10,15 @@ import { type SessionOptions, closeSession, openHelper, openSession } from './se
 /** Statements a message holds at most. */
 const messageSize = 50;
 /** Connections on which the server hashes or copies at a time: more than it has cores bring nothing. */
-const hashLanes = 2;
-const createLanes = 2;
+const hashConcurrency = 2;
+const createConcurrency = 2;
 /** Visits are mostly the server's work for a new connection. */
-const visitLanes = 4;
+const visitConcurrency = 4;
 
 export interface RunOptions extends SessionOptions {
   readonly main: PgClient;
   /** Connections to databases at a time, 1 or more; `main` is extra. */
-  readonly permits: number;
+  readonly concurrency: number;
   readonly systemDatabase: string;
   readonly done: (unit: Unit) => void;
   readonly failed: (failure: UnitFailure) => void;
@@ -47,38 +47,43 @@ function groups(units: readonly Unit[]): Unit[][] {
 }
 
 async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
-  const lane = async (number: number): Promise<PgClient> =>
+  const connection = async (number: number): Promise<PgClient> =>
     number === 0 ? options.main : (helpers[number - 1] ??= await openHelper(options));
-  await byMode[group[0]?.mode ?? 'batch'](group, options, lane);
+  await byMode[group[0]?.mode ?? 'batch'](group, options, connection);
 }
 
-type Lane = (number: number) => Promise<PgClient>;
-type RunMode = (group: readonly Unit[], options: RunOptions, lane: Lane) => Promise<void>;
+/** The connection of each worker. */
+type Connection = (worker: number) => Promise<PgClient>;
+type RunMode = (group: readonly Unit[], options: RunOptions, connection: Connection) => Promise<void>;
 
 const byMode: Record<Mode, RunMode> = {
   batch: (group, options) =>
-    inLanes(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
+    workThrough(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
       transaction(options.main, units, signal, options),
     ),
-  hash: (group, options, lane) => {
-    const width = Math.min(hashLanes, 1 + options.permits);
-    const size = Math.min(messageSize, Math.max(2, Math.ceil(group.length / (2 * width))));
-    return inLanes(chunks(group, size), width, options.signal, async (units, number, signal) =>
-      transaction(await opened(lane(number), units, options), units, signal, options),
+  hash: (group, options, connection) => {
+    const concurrency = Math.min(hashConcurrency, 1 + options.concurrency);
+    const size = Math.min(messageSize, Math.max(2, Math.ceil(group.length / (2 * concurrency))));
+    return workThrough(chunks(group, size), concurrency, options.signal, async (units, worker, signal) =>
+      transaction(await opened(connection(worker), units, options), units, signal, options),
     );
   },
   bare: (group, options) =>
-    inLanes(group, 1, options.signal, (unit, _, signal) => alone(options.main, unit, signal, options)),
-  create: (group, options, lane) =>
-    inLanes(group, Math.min(createLanes, 1 + options.permits), options.signal, async (unit, number, signal) =>
-      alone(await opened(lane(number), [unit], options), unit, signal, options),
+    workThrough(group, 1, options.signal, (unit, _, signal) => alone(options.main, unit, signal, options)),
+  create: (group, options, connection) =>
+    workThrough(
+      group,
+      Math.min(createConcurrency, 1 + options.concurrency),
+      options.signal,
+      async (unit, worker, signal) =>
+        alone(await opened(connection(worker), [unit], options), unit, signal, options),
     ),
-  visit: (group, options) => visits(group, Math.min(visitLanes, options.permits), options),
+  visit: (group, options) => visits(group, Math.min(visitConcurrency, options.concurrency), options),
   'visit-in-turn': (group, options) => visits(group, 1, options),
 };
 
-const visits = (group: readonly Unit[], width: number, options: RunOptions): Promise<void> =>
-  inLanes([...byDatabase(group)], width, options.signal, ([database, units], _, signal) =>
+const visits = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
+  workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
     visit(database, units, signal, options),
   );
 

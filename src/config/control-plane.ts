@@ -1,5 +1,6 @@
-import { sleep, withDeadline } from '../core/clock.ts';
+import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { retry } from '../core/retry.ts';
 import { type Parsed, parseControlPlane } from '../spec/parse.ts';
 import type { ControlPlaneResponse } from '../spec/schema.ts';
 import { httpGet } from './http-get.ts';
@@ -25,15 +26,12 @@ class Temporary extends Error {}
 /** Asks the control plane for the config of this compute. What may pass by itself is tried three times in all.
  *  @throws ComputeError `control_plane`, cause: what the last attempt met; AbortError */
 export async function pullConfig(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await pullOnce(pull);
-    } catch (error) {
-      pull.signal.throwIfAborted();
-      if (!(error instanceof Temporary)) throw error;
-      if (attempt === attempts) throw exhausted(error.cause);
-      await sleep(pauseMs, pull.signal);
-    }
+  const retryable = (error: unknown): boolean => error instanceof Temporary;
+  const options = { what: 'the pull of the config', attempts, pauseMs: () => pauseMs, retryable };
+  try {
+    return await retry(() => pullOnce(pull), options, pull.signal);
+  } catch (error) {
+    throw error instanceof Temporary ? exhausted(error.cause) : error;
   }
 }
 

@@ -1,22 +1,17 @@
 import { setTimeout as timer } from 'node:timers/promises';
-import { ComputeError, isAbort } from './errors.ts';
+import { abortedBy, linked } from './abort.ts';
+import { ComputeError } from './errors.ts';
 
 /** Milliseconds that never go back, for durations and deadlines. */
 export const monotonicMs = (): number => performance.now();
+
+/** Milliseconds since `startMs` (of `monotonicMs`), whole, for metrics. */
+export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() - startMs);
 
 /** Resolves after `ms` milliseconds; rejects with AbortError as soon as `signal` aborts. */
 export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
   await timer(ms, undefined, { signal });
 };
-
-/** Asks `ready` every `everyMs` milliseconds until it says true. Rejects with AbortError when `signal` aborts. */
-export async function until(
-  ready: (signal: AbortSignal) => Promise<boolean>,
-  everyMs: number,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!(await ready(signal))) await sleep(everyMs, signal);
-}
 
 /** Runs `work` with a signal that also aborts after `ms`.
  *  @throws ComputeError `deadline` naming `what` when the time is up, whatever `work` made of the abort;
@@ -27,32 +22,55 @@ export async function withDeadline<T>(
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  // Not AbortSignal.any: on Node 20 each call leaves something behind in a signal that lives long.
-  const both = new AbortController();
-  const stop = (): void => both.abort(signal.reason);
+  const both = linked(signal);
   let late = false;
-  const timeout = setTimeout(() => {
+  const cancel = alarm(ms, () => {
     late = true;
     both.abort();
-  }, ms);
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
+  });
   try {
     return await raceAbort(work(both.signal), both.signal);
   } catch (error) {
     if (!late || signal.aborted) throw error;
-    const cause = isAbort(error) ? undefined : error;
-    throw new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
+    throw tookTooLong(what, ms, abortedBy(error, both.signal) ? undefined : error);
   } finally {
-    clearTimeout(timeout);
-    signal.removeEventListener('abort', stop);
+    cancel();
+    both.release();
   }
 }
 
-/** Calls `late` in `ms` milliseconds, unless the function that it returns is called before. */
+/** The error of everything that has a limit. @param ms the limit */
+export const tookTooLong = (what: string, ms: number, cause?: unknown): ComputeError =>
+  new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
+
+/** The longest that a timer of Node can wait. */
+const longestMs = 2 ** 31 - 1;
+
+/** Calls `late` in `ms` milliseconds, unless the function that it returns is called before.
+ *  @param ms Infinity for never */
 export function alarm(ms: number, late: () => void): () => void {
+  if (ms > longestMs) return () => {};
   const timeout = setTimeout(late, ms);
   return () => clearTimeout(timeout);
+}
+
+/** What `promise` resolves with; null when `ms` milliseconds are over first, or `signal` aborts. Rejects as `promise` does. */
+export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | null> {
+  const over = linked(signal);
+  const none = (): null => null;
+  try {
+    return await Promise.race([promise, sleep(ms, over.signal).then(none, none)]);
+  } finally {
+    over.abort();
+    over.release();
+  }
+}
+
+/** Resolves when nothing has happened for `quietMs` milliseconds; rejects with AbortError when `signal` aborts.
+ *  @param lastMs when it last did, of `monotonicMs`; asked again each time that might be the end */
+export async function untilQuiet(lastMs: () => number, quietMs: number, signal: AbortSignal): Promise<void> {
+  const leftMs = (): number => lastMs() + quietMs - monotonicMs();
+  for (let left = leftMs(); left > 0; left = leftMs()) await sleep(Math.ceil(left), signal);
 }
 
 /** Settles with `promise`, or rejects with the signal's reason at once when it aborts first. */
@@ -64,6 +82,3 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }
-
-/** Milliseconds since `startMs` (of `monotonicMs`), whole, for metrics. */
-export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() - startMs);

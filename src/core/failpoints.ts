@@ -1,5 +1,6 @@
 import { ComputeError } from './errors.ts';
 import { sleep } from './clock.ts';
+import { poll } from './poll.ts';
 
 interface Action {
   readonly task: string;
@@ -40,8 +41,8 @@ export class Failpoints {
     if (action === undefined) return null;
     action.left--;
     if (action.task === 'sleep') await sleep(Number(action.argument), signal);
-    while (action.task === 'pause' && this.#points.get(name)?.includes(action) === true)
-      await sleep(pauseMs, signal);
+    const over = (): true | null => (this.#points.get(name)?.includes(action) === true ? null : true);
+    if (action.task === 'pause') await poll(over, { everyMs: pauseMs, limitMs: Infinity }, signal);
     if (action.task === 'panic') throw new Error(`${name} failpoint`);
     // A process that ends in the middle of things is what this action is for.
     if (action.task === 'exit') process.exit(1);

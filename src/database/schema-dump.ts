@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import { raceAbort } from '../core/clock.ts';
+import { linked } from '../core/abort.ts';
+import { alarm, raceAbort, tookTooLong } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { nameFault } from '../core/sql.ts';
@@ -35,12 +36,16 @@ export class SchemaDumps {
       this.#running--;
       throw failed(error);
     });
-    const all = AbortSignal.any([signal, AbortSignal.timeout(limits.dumpMs)]);
+    const limited = linked(signal);
+    const all = limited.signal;
+    const cancel = alarm(limits.dumpMs, () => limited.abort(failed(tookTooLong('pg_dump', limits.dumpMs))));
     const kill = (): void => void child.kill('SIGKILL', { group: true });
     all.addEventListener('abort', kill, { once: true });
     void child.exited.finally(() => {
       this.#running--;
       all.removeEventListener('abort', kill);
+      cancel();
+      limited.release();
     });
     if (all.aborted) kill();
     // Read by one reader from the beginning: what nobody reads is thrown away when the program exits.

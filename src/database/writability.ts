@@ -1,6 +1,8 @@
-import { monotonicMs, raceAbort, withDeadline } from '../core/clock.ts';
+import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { Queue } from '../core/queue.ts';
+import { retry } from '../core/retry.ts';
 import { type PgClient, sqlState, withPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 
@@ -15,12 +17,12 @@ const table = 'public.health_check';
 const diskFull = '53100';
 /** What CREATE TABLE IF NOT EXISTS fails with when somebody else creates the table at the same moment. */
 const raced: readonly (string | null)[] = ['23505', '42P07', '42710'];
-const tries = 5;
+const attempts = 5;
 
 /** Answers whether Postgres takes writes, by writing. The table for it is made by the first call, never before. */
 export class Writability {
   readonly #options: WritabilityOptions;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new Queue(1);
 
   constructor(options: WritabilityOptions) {
     this.#options = options;
@@ -30,15 +32,10 @@ export class Writability {
    *  @throws ComputeError `sql` with the server's words, also when the limit is over: a write may hang instead of failing */
   async check(signal: AbortSignal): Promise<true> {
     const { limitMs = 10_000 } = this.#options;
-    const before = this.#last;
-    const mine = withDeadline('the write', limitMs, signal, async (limited) => {
-      await raceAbort(before, limited);
-      limited.throwIfAborted();
-      return this.#write(limitMs, limited);
-    });
-    this.#last = mine.catch(() => {});
     try {
-      return await mine;
+      return await withDeadline('the write', limitMs, signal, (limited) =>
+        this.#queue.add(() => raceAbort(this.#write(limitMs, limited), limited), limited),
+      );
     } catch (error) {
       if (signal.aborted) throw error;
       throw new ComputeError('sql', `could not check writability: ${inline(error)}`, { cause: error });
@@ -47,26 +44,24 @@ export class Writability {
 
   async #write(limitMs: number, signal: AbortSignal): Promise<true> {
     const { target, log } = this.#options;
-    const endMs = monotonicMs() + limitMs;
     const options = {
       applicationName: 'compute_ctl:availability_checker',
       connectMs: limitMs,
       queryMs: limitMs,
       signal,
     };
-    for (let left = tries; ; left--) {
-      try {
-        await withPg(target, options, (pg) => upsert(pg, limitMs));
-        return true;
-      } catch (error) {
-        const state = sqlState(error);
-        if (state === diskFull) {
-          log.warn(`the disk is full, which is no fault of Postgres: ${inline(error)}`);
-          return true;
-        }
-        if (!raced.includes(state) || left === 1 || monotonicMs() > endMs) throw error;
-      }
+    const retryable = (error: unknown): boolean => raced.includes(sqlState(error));
+    try {
+      await retry(
+        () => withPg(target, options, (pg) => upsert(pg, limitMs)),
+        { what: 'the write', attempts, pauseMs: () => 0, retryable },
+        signal,
+      );
+    } catch (error) {
+      if (sqlState(error) !== diskFull) throw error;
+      log.warn(`the disk is full, which is no fault of Postgres: ${inline(error)}`);
     }
+    return true;
   }
 }
 

@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
 import { withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
@@ -161,7 +162,7 @@ async function drain(
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');
   }
   try {
-    await withDeadline('closing', limitMs, new AbortController().signal, () => answered);
+    await withDeadline('closing', limitMs, never, () => answered);
   } catch {
     log.warn(`${open.size} open requests are cut off`);
   }

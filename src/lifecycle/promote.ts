@@ -1,7 +1,9 @@
-import { monotonicMs, sleep } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Failpoints } from '../core/failpoints.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import { poll } from '../core/poll.ts';
 import type { PgClient } from '../pg/client.ts';
 import { reloadAndWait } from '../pg/reload.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -70,24 +72,27 @@ function checkPrewarm(context: PromotionContext, signal: AbortSignal): Promise<v
 }
 
 async function waitForLsn(context: PromotionContext, signal: AbortSignal): Promise<void> {
-  const endMs = monotonicMs() + catchUpMs;
-  await withReplica(context, signal, async (pg) => {
-    for (;;) {
-      const { rows } = await pg.query<{ done: boolean; lsn: string | null }>(
-        `select not pg_catalog.pg_is_in_recovery() as done, pg_catalog.pg_last_wal_replay_lsn()::text as lsn`,
-      );
-      const replayed = parseLsn(rows[0]?.lsn ?? '');
-      if (rows[0]?.done === true || (replayed !== null && replayed >= context.wanted)) return;
-      if (monotonicMs() > endMs) {
-        const where = replayed === null ? 'nothing' : formatLsn(replayed);
-        throw new ComputeError(
-          'deadline',
-          `didn't catch up with primary in 20 retries: replayed ${where}, wanted ${formatLsn(context.wanted)}`,
+  let replayed: Lsn | null = null;
+  const caughtUp = await withReplica(context, signal, (pg) =>
+    poll(
+      async () => {
+        const { rows } = await pg.query<{ done: boolean; lsn: string | null }>(
+          `select not pg_catalog.pg_is_in_recovery() as done, pg_catalog.pg_last_wal_replay_lsn()::text as lsn`,
         );
-      }
-      await sleep(lookMs, signal);
-    }
-  });
+        replayed = parseLsn(rows[0]?.lsn ?? '');
+        return rows[0]?.done === true || (replayed !== null && replayed >= context.wanted) ? true : null;
+      },
+      { everyMs: lookMs, limitMs: catchUpMs },
+      signal,
+    ),
+  );
+  if (caughtUp !== null) return;
+  const where = replayed === null ? 'nothing' : formatLsn(replayed);
+  const wanted = formatLsn(context.wanted);
+  throw new ComputeError(
+    'deadline',
+    `didn't catch up with primary in 20 retries: replayed ${where}, wanted ${wanted}`,
+  );
 }
 
 /** The whole file, in place of single settings by ALTER SYSTEM, which would shadow every later spec. */
@@ -98,15 +103,16 @@ function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<vo
 }
 
 /** Once promoted it keeps the settings of a primary, whatever failed afterwards. */
-async function restoreConfig(context: PromotionContext): Promise<void> {
-  const signal = AbortSignal.timeout(restoreMs);
-  const inRecovery = await withReplica(context, signal, async (pg) => {
-    const { rows } = await pg.query<{ still: boolean }>('select pg_catalog.pg_is_in_recovery() as still');
-    return rows[0]?.still === true;
+function restoreConfig(context: PromotionContext): Promise<void> {
+  return withDeadline('restoring the settings of the replica', restoreMs, never, async (signal) => {
+    const inRecovery = await withReplica(context, signal, async (pg) => {
+      const { rows } = await pg.query<{ still: boolean }>('select pg_catalog.pg_is_in_recovery() as still');
+      return rows[0]?.still === true;
+    });
+    if (!inRecovery) return;
+    await writeConfig({ ...context, next: context.spec }, signal);
+    await reload(context, signal);
   });
-  if (!inRecovery) return;
-  await writeConfig({ ...context, next: context.spec }, signal);
-  await reload(context, signal);
 }
 
 /** The first commit must know of the safekeepers. */

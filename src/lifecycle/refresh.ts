@@ -1,7 +1,9 @@
 import type { LoadedConfig } from '../config/load.ts';
+import { withLinked } from '../core/abort.ts';
 import { sleep, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { backoffMs } from '../core/retry.ts';
 import type { Status } from '../core/status.ts';
 import type { SpecAcceptance } from './accept-spec.ts';
 import { sameSpec } from './same-spec.ts';
@@ -54,11 +56,7 @@ export class Refresh {
   async #untilDone(): Promise<void> {
     const { state, log, pauseMs = 5000 } = this.#options;
     this.#again = new AbortController();
-    for (
-      let factor = 1;
-      state.lifecycle.tryMove('refresh_configuration');
-      factor = Math.min(16, factor * 2)
-    ) {
+    for (let failures = 1; state.lifecycle.tryMove('refresh_configuration'); failures++) {
       this.#again = new AbortController();
       try {
         await this.#once(state.stop.asked);
@@ -70,8 +68,10 @@ export class Refresh {
         if (state.lifecycle.status !== 'refresh_configuration' || state.postgres === null) break;
         if (!state.lifecycle.tryMove('refresh_configuration_pending', multiline(error))) break;
       }
-      // Asked again, or about to leave: no more waiting. The status tells which.
-      await sleep(pauseMs * factor, AbortSignal.any([state.stop.asked, this.#again.signal])).catch(() => {});
+      const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
+      // Asked again, or shutting down: no more waiting. The status tells which.
+      const outer = [state.stop.asked, this.#again.signal];
+      await withLinked(outer, (signal) => sleep(ms, signal)).catch(() => {});
     }
     this.#again = null;
   }

@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { sleep } from '../core/clock.ts';
 import { errorCodes, inline, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -17,7 +18,6 @@ export interface RunOptions {
 }
 
 const replyMs = 300;
-const never = new AbortController().signal;
 const terminating: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate'];
 
 /** The life of a compute from its spec to its end.

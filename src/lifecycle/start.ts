@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import { writeLine } from '../core/log.ts';
@@ -21,8 +22,6 @@ import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, made, pathOf } from './context.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
-
-const never = new AbortController().signal;
 
 /** From a spec to a running, configured Postgres. */
 export const startup = [

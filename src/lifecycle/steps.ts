@@ -1,3 +1,4 @@
+import { type Linked, linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -37,25 +38,30 @@ export async function runSteps<Context>(
   options: StepsRun,
 ): Promise<void> {
   const done: Step<Context>[] = [];
+  // Released at the end alone: a step may leave something behind that still listens, for a later one.
+  const links: Linked[] = [];
   try {
     for (const part of steps) {
       options.signal.throwIfAborted();
-      await runTogether('run' in part ? [part] : part, context, options, done);
+      const siblings = linked(options.signal);
+      links.push(siblings);
+      await runTogether('run' in part ? [part] : part, context, { ...options, siblings }, done);
     }
   } catch (error) {
     for (const step of done.toReversed()) await undo(step, context, options.log);
     throw error;
+  } finally {
+    for (const link of links) link.release();
   }
 }
 
 async function runTogether<Context>(
   steps: readonly Step<Context>[],
   context: Context,
-  options: StepsRun,
+  options: StepsRun & { readonly siblings: Linked },
   done: Step<Context>[],
 ): Promise<void> {
-  const sibling = new AbortController();
-  const signal = AbortSignal.any([options.signal, sibling.signal]);
+  const { signal } = options.siblings;
   let failure: { error: unknown } | undefined;
   const runOne = async (step: Step<Context>): Promise<void> => {
     const start = monotonicMs();
@@ -66,7 +72,7 @@ async function runTogether<Context>(
       options.log.debug({ step: step.name, ms: elapsedMs(start) }, 'step done');
     } catch (error) {
       failure ??= { error };
-      sibling.abort();
+      options.siblings.abort();
       // A step that failed half way may have something to roll back, too.
       done.push(step);
     }

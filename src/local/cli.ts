@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
@@ -32,7 +33,6 @@ const about =
   'Runs compute_ctl with a stock PostgreSQL on one machine, on a storage of its own that keeps every commit.';
 
 let exitCode = 0;
-const never = new AbortController().signal;
 
 function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {

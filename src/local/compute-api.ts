@@ -1,8 +1,9 @@
 import { ComputeClient } from '../client/external.ts';
 import { mintToken } from '../client/token.ts';
 import type { ComputeStatus } from '../client/types.ts';
-import { sleep } from '../core/clock.ts';
+import { withDeadline } from '../core/clock.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
+import { poll } from '../core/poll.ts';
 import type { LocalState } from './state.ts';
 
 const requestMs = 2000;
@@ -30,12 +31,11 @@ export function computeStatus(state: LocalState, signal: AbortSignal): Promise<C
 /** Asks a server of our own for JSON; null on anything but a 200. */
 export function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
   const headers = { authorization: `Bearer ${token}` };
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(requestMs)]);
-  const asked = fetch(url, { headers, signal: limited });
-  return orNull(
-    asked.then(async (response) => (response.ok ? ((await response.json()) as T) : null)),
-    signal,
-  );
+  const asked = withDeadline('the answer', requestMs, signal, async (limited) => {
+    const response = await fetch(url, { headers, signal: limited });
+    return response.ok ? ((await response.json()) as T) : null;
+  });
+  return orNull(asked, signal);
 }
 
 /** Null in the place of a failure, unless it is that nobody wants to know any more. */
@@ -54,13 +54,13 @@ const pollMs = 100;
 /** Waits until the compute runs.
  *  @throws ComputeError `postgres_start` with the reason it gives when it failed; `deadline` */
 export async function untilRunning(state: LocalState, limitMs: number, signal: AbortSignal): Promise<void> {
-  for (let waitedMs = 0; waitedMs < limitMs; waitedMs += pollMs) {
-    const status = await computeStatus(state, signal);
-    if (status?.status === 'running') return;
+  const look = async (limited: AbortSignal): Promise<true | null> => {
+    const status = await computeStatus(state, limited);
     if (status?.status === 'failed') {
       throw new ComputeError('postgres_start', `the compute could not start: ${messageOf(status.error)}`);
     }
-    await sleep(pollMs, signal);
-  }
+    return status?.status === 'running' ? true : null;
+  };
+  if ((await poll(look, { everyMs: pollMs, limitMs }, signal)) !== null) return;
   throw new ComputeError('deadline', `the compute was not running after ${limitMs / 1000} s`);
 }

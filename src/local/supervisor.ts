@@ -1,5 +1,7 @@
+import { linked } from '../core/abort.ts';
 import { raceAbort, sleep, monotonicMs } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { type Pauses, backoffMs } from '../core/retry.ts';
 import type { Exit, RunningProcess } from '../process/process.ts';
 
 export interface Kept {
@@ -16,12 +18,10 @@ export interface Kept {
 
 /** A child that never worked is given up after this many starts. */
 const maxFirstStarts = 3;
-const longestPauseMs = 3000;
+/** From the second failure in a row on. */
+const pauses: Pauses = { firstMs: 100, maxMs: 3000 };
 /** A child that worked this long did not fail because of how it was started. */
 const steadyMs = 5000;
-
-const pauseMs = (failures: number): number =>
-  failures <= 1 ? 0 : Math.min(longestPauseMs, 100 * 2 ** (failures - 2));
 
 /** Keeps one child running until `signal` aborts, and then ends it.
  *  @throws what `ready` threw last, when the child never became ready */
@@ -48,7 +48,7 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
     if (signal.aborted) return;
     failures = ready && monotonicMs() - startedMs > steadyMs ? 1 : failures + 1;
     if (!everReady && failures >= maxFirstStarts) throw failure;
-    const nextMs = pauseMs(failures);
+    const nextMs = backoffMs(failures - 1, pauses);
     kept.onExit(child.exit ?? { code: null, signal: null }, ready, nextMs);
     await sleep(nextMs, signal).catch(() => {});
   }
@@ -56,8 +56,7 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
 
 /** Null when it did, the reason when not. */
 async function becomesReady(kept: Kept, child: RunningProcess, signal: AbortSignal): Promise<unknown> {
-  const over = new AbortController();
-  const both = AbortSignal.any([signal, over.signal]);
+  const over = linked(signal);
   const ended = child.exited.then(({ code, signal: by }) => {
     throw new ComputeError(
       'internal',
@@ -65,12 +64,13 @@ async function becomesReady(kept: Kept, child: RunningProcess, signal: AbortSign
     );
   });
   try {
-    await Promise.race([kept.ready(child, both), ended]);
+    await Promise.race([kept.ready(child, over.signal), ended]);
     return null;
   } catch (error) {
     return error;
   } finally {
     over.abort();
+    over.release();
     ended.catch(() => {});
   }
 }

@@ -1,4 +1,4 @@
-import { isAbort } from '../core/errors.ts';
+import { abortedBy } from '../core/abort.ts';
 import { type Report, failureText } from './report.ts';
 
 export interface Stopping {
@@ -28,7 +28,7 @@ export async function untilStopped(
     report.event('stopped', {}, goodbye);
     return 0;
   } catch (error) {
-    if (stop.signal.aborted && isAbort(error)) return 0;
+    if (abortedBy(error, stop.signal)) return 0;
     const text = failureText(error);
     report.event('failed', { message: text }, null);
     process.stderr.write(`${text}\n`);

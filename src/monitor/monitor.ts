@@ -1,11 +1,11 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { type Pauses, backoffMs, repeat } from '../core/retry.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { sessionsOpened } from '../pg/client.ts';
 import { type PgTarget, describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
-import { Backoff } from './backoff.ts';
 import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
 import { type Failure, postgresExited } from './failure.ts';
 import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
@@ -141,24 +141,23 @@ export class Monitor {
   /** Makes a check on a steady period while it succeeds, and with growing pauses while it fails. */
   async #repeat(check: Check, periodMs: number, make: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
-    const backoff = new Backoff(this.#times.retryMs, this.#times.retryMaxMs);
+    const pauses: Pauses = { firstMs: this.#times.retryMs, maxMs: this.#times.retryMaxMs, jitter: [0.5, 1] };
+    let failures = 0;
     let excused = false;
-    while (!signal.aborted) {
+    const once = async (): Promise<number> => {
       const failed = await this.#make(check, make);
       const stoodStill: boolean = !excused && failed !== null && failed.lateMs > stoodStillMs;
       excused = stoodStill;
-      if (signal.aborted) return;
-      let pauseMs = 0;
+      if (signal.aborted || stoodStill) return 0;
       if (failed === null) {
-        backoff.reset();
+        failures = 0;
         this.#succeeded(check);
-        pauseMs = this.#untilNext(periodMs);
-      } else if (!stoodStill) {
-        await this.#judge(check, failed);
-        pauseMs = backoff.next();
+        return this.#untilNext(periodMs);
       }
-      await sleep(pauseMs, signal).catch(() => {});
-    }
+      await this.#judge(check, failed);
+      return backoffMs(++failures, pauses);
+    };
+    await repeat(once, signal);
   }
 
   /** Both checks keep to one beat, so that an idle process wakes up less often. After a slow check a beat is left out: a

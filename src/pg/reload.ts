@@ -1,5 +1,4 @@
-import { monotonicMs, sleep } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
+import { until } from '../core/poll.ts';
 import { type PgClient, destroyPg, withPg } from './client.ts';
 import type { PgTarget } from './target.ts';
 
@@ -7,8 +6,7 @@ import type { PgTarget } from './target.ts';
 const reloadMs = 10_000;
 const connectMs = 10_000;
 const queryMs = 12_000;
-const shortestPauseMs = 2;
-const longestPauseMs = 100;
+const everyMs = 3;
 
 /** One reload, with a connection of its own. @throws as `reloadOn`; ComputeError `sql` when nobody answers */
 export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
@@ -27,13 +25,13 @@ export async function reloadOn(pg: PgClient, ask: () => void, signal: AbortSigna
   try {
     const before = await loadedAt(pg);
     ask();
-    const endMs = monotonicMs() + reloadMs;
-    for (let pauseMs = shortestPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 2)) {
-      await sleep(pauseMs, signal);
-      if ((await loadedAt(pg)) !== before) return;
-      if (monotonicMs() > endMs)
-        throw new ComputeError('deadline', `Postgres did not take its new settings within ${reloadMs} ms`);
-    }
+    const times = { everyMs, limitMs: reloadMs };
+    await until(
+      'the reload of the settings of Postgres',
+      async () => (await loadedAt(pg)) !== before,
+      times,
+      signal,
+    );
   } catch (error) {
     signal.throwIfAborted();
     throw error;

@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { type Stats, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type EndStep, endAll } from '../process/end.ts';
@@ -79,7 +80,7 @@ export async function endOrphans(pgdata: string): Promise<readonly number[]> {
   const find = (): readonly PostgresProcess[] => findPostgresOf(pgdata).processes;
   const pids = (left: readonly PostgresProcess[]): number[] => left.map(({ pid }) => pid);
   try {
-    return pids(await endAll(find, orphanSteps, new AbortController().signal));
+    return pids(await endAll(find, orphanSteps, never));
   } catch {
     return pids(find());
   }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
-import { monotonicMs, raceAbort, sleep, withDeadline } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { monotonicMs, untilQuiet, within } from '../core/clock.ts';
 import { writeLine } from '../core/log.ts';
 import { maxLineChars, splitLines } from '../process/lines.ts';
 
@@ -55,9 +56,7 @@ export function followPostmasterLog(
   const flushWhenQuiet = async (): Promise<void> => {
     waiting = true;
     try {
-      for (let left = quietMs; left > 0; left = lastLineMs + quietMs - monotonicMs()) {
-        await sleep(Math.ceil(left), ended.signal);
-      }
+      await untilQuiet(() => lastLineMs, quietMs, ended.signal);
       joiner.flush();
     } catch {
       // The stream has ended; whoever said so flushes.
@@ -76,17 +75,12 @@ export function followPostmasterLog(
     lines.end();
     joiner.flush();
   };
-  const closed = new Promise<void>((resolve) => stderr.once('close', resolve));
+  const closed = new Promise<true>((resolve) => stderr.once('close', () => resolve(true)));
   stderr.on('data', (chunk: Buffer) => lines.push(chunk));
   stderr.on('error', () => {}).once('close', finish);
   return {
     async drain(limitMs) {
-      try {
-        const forever = new AbortController().signal;
-        await withDeadline('the log of Postgres', limitMs, forever, (signal) => raceAbort(closed, signal));
-      } catch {
-        stderr.destroy();
-      }
+      if ((await within(closed, limitMs, never)) === null) stderr.destroy();
       finish();
     },
   };

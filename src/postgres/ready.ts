@@ -1,4 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
+import { withLinked } from '../core/abort.ts';
 import { sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { readPostmasterPid } from './postmaster-pid.ts';
@@ -24,7 +25,8 @@ export function watchPgdata(pgdata: string): PidFileWatch {
   );
   return {
     async changed(signal) {
-      await sleep(pollMs, AbortSignal.any([signal, wake.signal])).catch(() => signal.throwIfAborted());
+      const pause = (either: AbortSignal): Promise<void> => sleep(pollMs, either);
+      await withLinked([signal, wake.signal], pause).catch(() => signal.throwIfAborted());
     },
     close: () => watcher?.close(),
   };
@@ -49,13 +51,14 @@ export async function untilReady(
 ): Promise<void> {
   const ended = new AbortController();
   void postmaster.exited.then(() => ended.abort());
-  const either = AbortSignal.any([signal, ended.signal]);
-  for (;;) {
-    if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit.code);
-    const file = readPostmasterPid(pgdata);
-    if (file?.pid === postmaster.pid && file.status === 'ready') return;
-    await watching.changed(either).catch(() => signal.throwIfAborted());
-  }
+  await withLinked([signal, ended.signal], async (either) => {
+    for (;;) {
+      if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit.code);
+      const file = readPostmasterPid(pgdata);
+      if (file?.pid === postmaster.pid && file.status === 'ready') return;
+      await watching.changed(either).catch(() => signal.throwIfAborted());
+    }
+  });
 }
 
 const exitedUnexpectedly = (code: number | null): ComputeError =>

@@ -1,9 +1,9 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { retry } from '../core/retry.ts';
 import type { RunAs } from '../process/os-user.ts';
 import { writeBeside } from '../process/files.ts';
 
@@ -37,22 +37,23 @@ export async function copyTlsPair(
   }
 }
 
-async function matchingPair(
+const matchingPair = (
   files: TlsFiles,
   { limitMs, log }: { readonly limitMs: number; readonly log: Log },
   signal: AbortSignal,
-): Promise<{ key: string; cert: string }> {
-  const until = monotonicMs() + limitMs;
-  for (let tries = 0; ; tries++) {
-    try {
-      return await readPair(files);
-    } catch (error) {
-      if (monotonicMs() >= until) throw error;
-      if (tries === 0) log.warn(`waiting at most ${limitMs} ms for a usable TLS pair: ${inline(error)}`);
-    }
-    await sleep(retryMs, signal);
-  }
-}
+): Promise<{ key: string; cert: string }> =>
+  retry(
+    () => readPair(files),
+    {
+      what: 'the TLS pair',
+      pauseMs: () => retryMs,
+      totalMs: limitMs,
+      onRetry({ attempt, error }) {
+        if (attempt === 1) log.warn(`waiting at most ${limitMs} ms for a usable TLS pair: ${inline(error)}`);
+      },
+    },
+    signal,
+  );
 
 /** Reads both files and checks that they belong together, whatever the kind of key.
  *  @throws ComputeError `tls` */

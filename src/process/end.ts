@@ -1,4 +1,5 @@
-import { monotonicMs, raceAbort, sleep } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { monotonicMs, sleep, within } from '../core/clock.ts';
 import { ComputeError, type ErrorCode } from '../core/errors.ts';
 import { type ProcessIdentity, isAlive, signalProcess } from './identity.ts';
 import type { Exit, RunningProcess } from './process.ts';
@@ -23,7 +24,7 @@ interface Endable {
   send(step: EndStep): void;
   gone(): boolean;
   /** Resolves after `ms` milliseconds, earlier when there is reason to look again. */
-  pause(ms: number, step: EndStep): Promise<void>;
+  pause(ms: number, step: EndStep): Promise<unknown>;
   /** True when the rest of this step is not worth waiting for. */
   cutShort(step: EndStep): boolean;
 }
@@ -72,26 +73,13 @@ export async function endChild(
       },
       gone: () => child.exit !== null,
       cutShort: hurried,
-      pause: (ms, step) => exitedWithin(child, ms, step.patient === true ? signal : never),
+      pause: (ms, step) => within(child.exited, ms, step.patient === true ? signal : never),
     },
     steps,
   );
   if (child.exit !== null) return child.exit;
   const tried = steps.map((step) => step.signal).join(', ');
   throw new ComputeError(stuck, `${child.name} (pid ${child.pid}) still runs after ${tried}`, { hint });
-}
-
-const never = new AbortController().signal;
-
-/** Resolves at the exit, after `ms` milliseconds, or when `signal` aborts. */
-async function exitedWithin(child: RunningProcess, ms: number, signal: AbortSignal): Promise<void> {
-  const over = new AbortController();
-  const both = AbortSignal.any([signal, over.signal]);
-  try {
-    await Promise.race([child.exited, raceAbort(sleep(ms, both), both).catch(() => {})]);
-  } finally {
-    over.abort();
-  }
 }
 
 const pollMs = 10;

@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { access, chown, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -24,8 +25,6 @@ export interface PrewarmOptions {
 
 const initdbMs = 60_000;
 const readyMs = 60_000;
-const never = new AbortController().signal;
-
 /** Starts an empty Postgres with large shared buffers and stops it again, so that the machine has the memory and the
  *  programs at hand when the first spec comes. When this returns or throws, nothing of it is left.
  *  @param signal ends it early */

@@ -1,3 +1,4 @@
+import { never } from '../core/abort.ts';
 import { raceAbort, sleep } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -54,7 +55,7 @@ async function runOnce({ path, env, log, onStart }: InformantOptions, signal: Ab
     else log.warn(`vm-informant exited with ${code === null ? `signal ${by}` : `code ${code}`}`);
   } catch (error) {
     if (!signal.aborted) throw error;
-    await endChild(child, termThenKill(termMs), new AbortController().signal, { group: true });
+    await endChild(child, termThenKill(termMs), never, { group: true });
   } finally {
     child.stdout?.destroy();
     child.stderr?.destroy();

@@ -1,10 +1,12 @@
 import { copyFileSync, statSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
-import { elapsedMs, monotonicMs, sleep, withDeadline } from '../core/clock.ts';
+import { linked, withLinked } from '../core/abort.ts';
+import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
+import { type Pauses, backoffMs, retry } from '../core/retry.ts';
 import type { RunAs } from '../process/os-user.ts';
 import { mayHeal } from './final.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
@@ -61,6 +63,8 @@ export interface OpenPageserver {
   close(): void;
 }
 
+const pauses: Pauses = { firstMs: 500, factor: 1.5, jitter: [1, 1.2] };
+
 /** A connection opened ahead and older than this is replaced: whatever lies between may have forgotten it. */
 const freshMs = 10_000;
 
@@ -73,10 +77,10 @@ export function basebackupRetries(env: NodeJS.ProcessEnv): number {
 /** Begins to connect and returns at once; a failure to connect shows up in the first attempt of `fetch`. */
 export function openPageserver(context: BasebackupContext, signal: AbortSignal): OpenPageserver {
   const limits = { ...defaultBasebackupLimits, ...context.limits };
-  const closed = new AbortController();
+  const closed = linked(signal);
   const connect = (signal: AbortSignal): Promise<PageserverConnection> =>
-    connectPageserver({ ...context, connectMs: limits.connectMs }, AbortSignal.any([signal, closed.signal]));
-  let ahead: Promise<PageserverConnection> | null = connect(signal);
+    connectPageserver({ ...context, connectMs: limits.connectMs }, signal);
+  let ahead: Promise<PageserverConnection> | null = connect(closed.signal);
   ahead.catch(() => {});
   /** The connection opened ahead, once, if it is still good. */
   const take = async (signal: AbortSignal): Promise<PageserverConnection> => {
@@ -88,9 +92,13 @@ export function openPageserver(context: BasebackupContext, signal: AbortSignal):
     return connect(signal);
   };
   return {
-    fetch: (lsn, signal) => attempts(context, limits, take, lsn, signal),
+    fetch: (lsn, signal) =>
+      withLinked([signal, closed.signal], (either) => attempts(context, limits, take, lsn, either)).finally(
+        () => closed.release(),
+      ),
     close() {
       closed.abort();
+      closed.release();
       ahead?.then((open) => open.close()).catch(() => {});
     },
   };
@@ -103,29 +111,23 @@ async function attempts(
   lsn: Lsn,
   signal: AbortSignal,
 ): Promise<BasebackupFigures> {
-  const endMs = monotonicMs() + limits.totalMs;
-  for (let attempt = 0; ; attempt++) {
-    const running: Promise<BasebackupFigures>[] = [];
-    try {
-      const leftMs = Math.max(1, Math.ceil(endMs - monotonicMs()));
-      return await withDeadline('the base backup', leftMs, signal, (inTime) => {
-        running.push(fetchOnce(context, limits, connect, lsn, inTime));
-        return Promise.race(running);
-      });
-    } catch (error) {
-      // It tidies up even when its time is over; nobody may use the directory before that.
-      await Promise.allSettled(running);
-      signal.throwIfAborted();
-      const pauseMs = Math.trunc(500 * 1.5 ** attempt * (1 + Math.random() * 0.2));
-      const last = attempt >= limits.retries || !mayHeal(error) || monotonicMs() + pauseMs > endMs;
-      if (last)
-        throw new ComputeError('basebackup', `failed to get basebackup@${formatLsn(lsn)}`, { cause: error });
-      context.log.warn(
-        { attempt: attempt + 1, pauseMs, error: inline(error) },
-        'base backup failed, trying again',
-      );
-      await sleep(pauseMs, signal);
-    }
+  try {
+    return await retry(
+      (inTime) => fetchOnce(context, limits, connect, lsn, inTime),
+      {
+        what: 'the base backup',
+        pauseMs: (failures) => backoffMs(failures, pauses),
+        attempts: limits.retries + 1,
+        totalMs: limits.totalMs,
+        retryable: mayHeal,
+        onRetry: ({ attempt, pauseMs, error }) =>
+          context.log.warn({ attempt, pauseMs, error: inline(error) }, 'base backup failed, trying again'),
+      },
+      signal,
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new ComputeError('basebackup', `failed to get basebackup@${formatLsn(lsn)}`, { cause: error });
   }
 }
 

@@ -1,7 +1,9 @@
+import { linked } from '../core/abort.ts';
 import { raceAbort, sleep } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
+import { type Pauses, backoffMs } from '../core/retry.ts';
 import { type LeaseRequest, leaseLsn } from './lease.ts';
 
 export type Addresses = Pick<LeaseRequest, 'pageserver' | 'token'>;
@@ -33,9 +35,8 @@ const longestPauseMs = 60_000;
 export const renewalPauseMs = (remainingMs: number): number =>
   Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2);
 
-/** Milliseconds after the failure number `failures`, counted from 0. */
-export const retryPauseMs = (failures: number): number =>
-  Math.min(longestPauseMs, Math.trunc(500 * 1.5 ** failures));
+/** Pauses after failures. */
+export const retryPauses: Pauses = { firstMs: 500, factor: 1.5, maxMs: longestPauseMs, jitter: [1, 1.2] };
 
 const refusal = 'lease could not be obtained, LSN is behind the GC cutoff';
 
@@ -62,11 +63,9 @@ export async function keepLease(context: LeaseContext, signal: AbortSignal): Pro
       }
     } catch (error) {
       signal.throwIfAborted();
-      pauseMs = retryPauseMs(failures++);
+      pauseMs = backoffMs(++failures, retryPauses);
       onOutcome({ kind: 'failed', error: inline(error) });
       log.warn(`${where}: Failed to acquire lsn lease: ${inline(error)} (attempt ${failures})`);
-      // Many computes may have lost the same pageserver.
-      pauseMs *= 1 + Math.random() * 0.2;
     }
     await pause(context, pauseMs, signal);
   }
@@ -74,13 +73,13 @@ export async function keepLease(context: LeaseContext, signal: AbortSignal): Pro
 
 /** Ends early when there is somebody else to ask. */
 async function pause({ changed }: LeaseContext, ms: number, signal: AbortSignal): Promise<void> {
-  const over = new AbortController();
-  const both = AbortSignal.any([signal, over.signal]);
-  const waits = [sleep(ms, both), changed(both)];
+  const over = linked(signal);
+  const waits = [sleep(ms, over.signal), changed(over.signal)];
   try {
     await raceAbort(Promise.race(waits), signal);
   } finally {
     over.abort();
+    over.release();
     await Promise.allSettled(waits);
   }
 }

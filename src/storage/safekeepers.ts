@@ -1,4 +1,5 @@
 import { parseLibpqUrl } from '../pg/libpq.ts';
+import { linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import { parseLsn } from '../core/lsn.ts';
@@ -32,15 +33,17 @@ export async function checkSafekeepers(
   const startMs = monotonicMs();
   const members = context.safekeepers.length;
   const answers: Answer[] = [];
-  const enough = new AbortController();
-  const asking = AbortSignal.any([signal, enough.signal]);
+  const asking = linked(signal);
+  let enough = false;
   const questions = context.safekeepers.map(async (entry) => {
-    const answer = await ask(entry, context, asking);
-    if (enough.signal.aborted) return;
+    const answer = await ask(entry, context, asking.signal);
+    if (enough) return;
     answers.push(answer);
-    if (settled(answers, members)) enough.abort();
+    enough = settled(answers, members);
+    if (enough) asking.abort();
   });
   await Promise.all(questions);
+  asking.release();
   signal.throwIfAborted();
   return { verdict: judge(answers, members), checkMs: elapsedMs(startMs) };
 }

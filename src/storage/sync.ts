@@ -1,7 +1,8 @@
-import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
+import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import { backoffMs, retry } from '../core/retry.ts';
 import type { RunAs } from '../process/os-user.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -35,8 +36,9 @@ export interface SyncLimits {
 
 export const defaultSyncLimits: SyncLimits = { runMs: 120_000, totalMs: 300_000, shutdownMs: 60_000 };
 
-/** Milliseconds before the second and each later run. */
-const pausesMs = [0, 1100, 1210, 1331, 1464];
+const runs = 6;
+/** The second run follows at once, the third after 1100 ms. */
+const pauseMs = (failures: number): number => backoffMs(failures - 1, { firstMs: 1100, factor: 1.1 });
 
 export interface SyncResult {
   readonly lsn: Lsn;
@@ -53,28 +55,31 @@ export interface SyncResult {
  *  `postgres_missing` or `program_missing` (cgexec) at once when there is no program to run */
 export async function syncSafekeepers(context: SyncContext, signal: AbortSignal): Promise<SyncResult> {
   const { runMs, totalMs } = { ...defaultSyncLimits, ...context.limits };
-  const endMs = monotonicMs() + totalMs;
-  let last: unknown;
-  // The limit is shared out to the waits, not raced against them: a run must have ended before this function does.
-  for (let run = 0; run <= pausesMs.length; run++) {
-    if (run > 0) await sleep(pausesMs[run - 1] ?? 0, signal);
-    const { verdict, checkMs } = await checkSafekeepers(context, signal);
+  const { log } = context;
+  const once = async (inTime: AbortSignal, run: number): Promise<SyncResult> => {
+    const { verdict, checkMs } = await checkSafekeepers(context, inTime);
     if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
-    context.log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
-    const leftMs = Math.ceil(endMs - monotonicMs());
-    if (leftMs <= 0) break;
+    log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
     try {
       await context.beforeRun;
-      return { ...(await runSync(context, Math.min(runMs, leftMs), signal)), checkMs };
+      return { ...(await runSync(context, runMs, inTime)), checkMs };
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof ComputeError && missingCodes.includes(error.code)) throw error;
-      last = error;
-      context.log.warn({ run: run + 1, error: inline(error) }, 'sync of the safekeepers failed');
+      if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'sync of the safekeepers failed');
+      throw error;
     }
+  };
+  const options = { what: 'the sync of the safekeepers', attempts: runs, totalMs, pauseMs };
+  try {
+    return await retry(once, { ...options, retryable: (error) => !isMissing(error) }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw isMissing(error) ? error : failed(error);
   }
-  throw failed(last);
 }
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof ComputeError && missingCodes.includes(error.code);
 
 /** The same at the end, after a clean stop of Postgres: one question, and one run when that settles nothing.
  *  @returns the LSN, or the error, which is for the status and no reason to fail the shutdown */

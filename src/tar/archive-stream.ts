@@ -1,4 +1,5 @@
-import { monotonicMs, sleep } from '../core/clock.ts';
+import { linked } from '../core/abort.ts';
+import { monotonicMs, untilQuiet } from '../core/clock.ts';
 import { ComputeError, isAbort } from '../core/errors.ts';
 
 /** An archive on its way here, whatever carries it. */
@@ -23,7 +24,7 @@ export interface StreamSource {
 
 /** Counts what comes, and cuts the stream when nothing comes for `idleMs` or `signal` aborts. */
 export function watchStream(source: StreamSource, idleMs: number, signal: AbortSignal): ArchiveStream {
-  const done = new AbortController();
+  const done = linked(signal);
   let failure: unknown = null;
   let received = 0;
   let heardMs = monotonicMs();
@@ -33,20 +34,20 @@ export function watchStream(source: StreamSource, idleMs: number, signal: AbortS
       signal.removeEventListener('abort', cut);
       done.abort();
       if (error === null) return resolve();
-      // An abort only says that our side stopped reading; why is known there.
+      // An abort, of whatever signal, only says that our side stopped reading; why is known there.
       if (!isAbort(error)) failure ??= error;
       reject(error);
     });
   });
   finished.catch(() => {});
   const watch = async (): Promise<void> => {
-    const until = AbortSignal.any([done.signal, signal]);
-    for (let leftMs = idleMs; leftMs > 0; leftMs = heardMs + idleMs - monotonicMs())
-      await sleep(leftMs, until);
+    await untilQuiet(() => heardMs, idleMs, done.signal);
     failure ??= new ComputeError('deadline', `nothing arrived for ${idleMs} ms`);
     cut();
   };
-  watch().catch(() => {});
+  watch()
+    .catch(() => {})
+    .finally(() => done.release());
   if (signal.aborted) cut();
   else signal.addEventListener('abort', cut, { once: true });
   const counted = async function* (): AsyncGenerator<Buffer> {

@@ -1,4 +1,5 @@
 import { createGunzip } from 'node:zlib';
+import { linked } from '../core/abort.ts';
 import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
@@ -57,7 +58,7 @@ async function inflate(
   push: (piece: Buffer) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const broken = new AbortController();
+  const broken = linked(signal);
   const options = { chunkSize: inflateBytes, writableHighWaterMark: waitingBytes };
   const gunzip = createGunzip(options);
   let over = false;
@@ -97,8 +98,9 @@ async function inflate(
       throw new TarError('there is something behind the end of the compressed data');
   };
   try {
-    await raceAbort(feed(), AbortSignal.any([signal, broken.signal]));
+    await raceAbort(feed(), broken.signal);
   } finally {
+    broken.release();
     gunzip.destroy();
     // Not awaited: it waits for the piece that is under way, which may never come.
     chunks.return?.().catch(() => {});

@@ -12,6 +12,7 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { never } from '../core/abort.ts';
 import { withDeadline } from '../core/clock.ts';
 import { inline, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -39,9 +40,7 @@ export function startTracing(resource: Readonly<Record<string, string>>, log: Lo
     tracer,
     end: async (limitMs) => {
       try {
-        await withDeadline('sending the last spans', limitMs, new AbortController().signal, () =>
-          provider.shutdown(),
-        );
+        await withDeadline('sending the last spans', limitMs, never, () => provider.shutdown());
       } catch (error) {
         log.warn(inline(error));
       }

@@ -1,5 +1,6 @@
 import type { WebSocket } from 'ws';
-import { sleep } from '../core/clock.ts';
+import { never } from '../core/abort.ts';
+import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
@@ -65,9 +66,7 @@ export class AgentLink {
       .toString('utf8')
       .replace(/\uFFFD$/, '');
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(code, short);
-    const over = new AbortController();
-    await Promise.race([this.closed, sleep(closeMs, over.signal).catch(() => {})]);
-    over.abort();
+    await within(this.closed, closeMs, never);
     this.#socket.terminate();
     await this.closed;
   }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monotonicMs, sleep } from '../core/clock.ts';
+import { monotonicMs } from '../core/clock.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { repeat } from '../core/retry.ts';
 import { type Usage, inMib } from './decisions.ts';
 import { anonymousBytes, containerLimitBytes, memTotalBytes } from './memory.ts';
 import { Samples, UseLog } from './samples.ts';
@@ -87,13 +88,15 @@ export class MemoryWatch {
   /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for.
    *  @param onTick called after each try; `failed` when it gave no sample */
   async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
-    for (let dueMs = monotonicMs(); !signal.aborted;) {
+    let dueMs = monotonicMs();
+    const tick = async (): Promise<number> => {
       onTick((await this.#sample()) ? 'sampled' : 'failed');
       const nowMs = monotonicMs();
       // From tick to tick, not from now: a timer that fires a little early must not add a tick.
       dueMs += sampleMs * Math.max(1, Math.ceil((nowMs - dueMs) / sampleMs));
-      await sleep(dueMs - nowMs, signal).catch(() => {});
-    }
+      return dueMs - nowMs;
+    };
+    await repeat(tick, signal);
   }
 
   async #sample(): Promise<boolean> {

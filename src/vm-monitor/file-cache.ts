@@ -1,6 +1,9 @@
+import { never } from '../core/abort.ts';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { Queue } from '../core/queue.ts';
+import { type Retry, retry } from '../core/retry.ts';
 import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
@@ -23,7 +26,7 @@ export class FileCache {
   readonly #log: Log;
   #client: PgClient | null = null;
   #absent = false;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #queue = new Queue(1);
 
   constructor(target: PgTarget, log: Log) {
     this.#target = target;
@@ -34,29 +37,40 @@ export class FileCache {
    *  @returns its new size in bytes; null when this Postgres has no file cache, which is logged once
    *  @throws ComputeError `sql`; `deadline` after 4000 ms */
   resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
-    const turn = this.#last.then(() =>
-      withDeadline('resizing the file cache', resizeMs, signal, (limited) =>
-        this.#resize(wantedBytes, limited),
-      ),
-    );
-    this.#last = turn.catch(() => this.#drop());
-    return turn;
+    return this.#queue.add(async () => {
+      try {
+        return await withDeadline('resizing the file cache', resizeMs, signal, (limited) =>
+          this.#resize(wantedBytes, limited),
+        );
+      } catch (error) {
+        this.#drop();
+        throw error;
+      }
+    }, signal);
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#queue.idle();
     this.#drop();
   }
 
   async #resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
+    const absent = (error: unknown): boolean => sqlState(error) === undefinedObject;
+    const options = {
+      what: 'resizing the file cache',
+      attempts: 2,
+      pauseMs: () => 0,
+      retryable: (error: unknown) => !absent(error),
+      onRetry: ({ error }: Retry) => {
+        this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
+        this.#drop();
+      },
+    };
     try {
-      return await this.#try(wantedBytes, signal);
+      return await retry((inTime) => this.#try(wantedBytes, inTime), options, signal);
     } catch (error) {
-      signal.throwIfAborted();
-      if (sqlState(error) === undefinedObject) return this.#isAbsent();
-      this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
-      this.#drop();
-      return await this.#try(wantedBytes, signal);
+      if (!signal.aborted && absent(error)) return this.#isAbsent();
+      throw error;
     }
   }
 
@@ -90,8 +104,7 @@ export class FileCache {
 
   async #connect(signal: AbortSignal): Promise<PgClient> {
     // The connection outlives this call, so the call's signal must not end it later.
-    const own = new AbortController().signal;
-    const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: own };
+    const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: never };
     const connecting = connectPg(this.#target, options);
     try {
       return await raceAbort(connecting, signal);

@@ -1,9 +1,9 @@
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { sleep } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { repeat } from '../core/retry.ts';
 import type { Listening } from './address.ts';
 import type { ScalingOptions } from './scaling.ts';
 import { Session } from './session.ts';
@@ -89,19 +89,20 @@ export async function runMonitor(
 ): Promise<void> {
   const { log } = options;
   const refusals = new Refusals(log);
-  while (!signal.aborted) {
-    try {
-      const monitor = await startMonitor(options);
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      return await monitor.close();
-    } catch (error) {
-      refusals.tell(error);
-      await sleep(againMs, signal).catch(() => {});
-    }
-  }
+  const serve = async (): Promise<number> => {
+    const monitor = await startMonitor(options);
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await monitor.close();
+    return 0;
+  };
+  const again = (error: unknown): number => {
+    refusals.tell(error);
+    return againMs;
+  };
+  await repeat(serve, signal, again);
 }
 
 /** Reports a failure once, not each time it comes again: the agent comes back every five seconds. */

@@ -1,6 +1,8 @@
 import type { WebSocket } from 'ws';
+import { abortedBy } from '../core/abort.ts';
 import { monotonicMs, raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import { Queue } from '../core/queue.ts';
 import { AgentLink } from './agent-link.ts';
 import { MemoryWatch, checkCgroup } from './cgroup.ts';
 import { inMib, mustAskForMemory } from './decisions.ts';
@@ -23,8 +25,7 @@ export class Session {
   readonly #over = new AbortController();
   #lastRequestMs = -Infinity;
   #mayAskMs = Infinity;
-  #work: Promise<void> = Promise.resolve();
-  #waiting = 0;
+  readonly #work = new Queue(1);
 
   constructor(socket: WebSocket, options: ScalingOptions) {
     this.#options = options;
@@ -54,15 +55,15 @@ export class Session {
       throw error;
     } finally {
       await this.#link.close(1000, inline(signal.reason ?? ''));
-      await Promise.all([watching, this.#work]);
+      await Promise.all([watching, this.#work.idle()]);
     }
   }
 
   /** Ends the connection: after the message that is being worked on, at once when there is none. */
   end(reason: string): void {
     const end = (): void => this.#over.abort(over(reason));
-    if (this.#waiting === 0) end();
-    else void this.#work.then(end);
+    if (this.#work.size === 0) end();
+    else void this.#work.idle().then(end);
   }
 
   #shakeHands(text: string): void {
@@ -107,15 +108,15 @@ export class Session {
 
   /** Changes of size follow one another; health checks are answered meanwhile. */
   #enqueue(message: ScalingMessage): void {
-    if (this.#waiting >= maxWaiting) {
+    if (this.#work.size >= maxWaiting) {
       const error = 'too many changes of size are under way';
       return this.#link.send({ type: 'InternalError', error, id: message.id });
     }
-    this.#waiting++;
-    this.#work = this.#work
-      .then(() => this.#scaling.answer(message, this.#over.signal))
-      .then((answer) => this.#link.send(answer))
-      .finally(() => this.#waiting--);
+    const { signal } = this.#over;
+    const work = async (): Promise<void> => this.#link.send(await this.#scaling.answer(message, signal));
+    void this.#work.add(work, signal).catch((error: unknown) => {
+      if (!abortedBy(error, signal)) throw error;
+    });
   }
 
   #onTick(outcome: 'sampled' | 'failed'): void {

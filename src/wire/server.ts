@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
+import { never } from '../core/abort.ts';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { type WireOptions, defaultLimits, serveConnection } from './connection.ts';
 import { Inbox } from './inbox.ts';
@@ -35,9 +36,7 @@ async function flushed(socket: Socket): Promise<void> {
   if (socket.closed) return;
   socket.destroySoon();
   try {
-    await withDeadline('the last answer', flushMs, new AbortController().signal, (signal) =>
-      once(socket, 'close', { signal }),
-    );
+    await withDeadline('the last answer', flushMs, never, (signal) => once(socket, 'close', { signal }));
   } finally {
     socket.destroy();
   }
@@ -78,15 +77,10 @@ export function serveWire(options: WireOptions): WireServer {
       const done = Promise.allSettled([...clients].map((client) => client.done));
       await raceAbort(done, signal).catch(() => {});
       for (const { socket } of clients) socket.destroy();
-      await withDeadline(
-        'closing the connections',
-        handlerGraceMs,
-        new AbortController().signal,
-        async () => {
-          await done;
-          await closed;
-        },
-      );
+      await withDeadline('closing the connections', handlerGraceMs, never, async () => {
+        await done;
+        await closed;
+      });
     },
   };
 }

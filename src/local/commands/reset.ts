@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { endLeftovers } from '../leftovers.ts';
@@ -23,9 +24,9 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
       report.event('reset', { removed: false }, 'Nothing was removed.');
       return 1;
     }
-    await endLeftovers(dir, readState(dir), log, new AbortController().signal);
+    await endLeftovers(dir, readState(dir), log, never);
     // The state last: without it nobody would know what the rest belongs to.
-    await endNodes(dir, report, new AbortController().signal);
+    await endNodes(dir, report, never);
     for (const path of [
       dir.nodes,
       dir.primary,

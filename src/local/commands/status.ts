@@ -1,3 +1,4 @@
+import { never } from '../../core/abort.ts';
 import { computeStatus, getJson } from '../compute-api.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, readState } from '../state.ts';
@@ -5,17 +6,16 @@ import type { StorageStatus } from '../storage/serve.ts';
 
 /** Prints what runs. Exit code 0: the compute is running; 3: not, or not yet. */
 export async function status(dir: LocalDir, json: boolean): Promise<number> {
-  const signal = new AbortController().signal;
   const state = readState(dir);
   const pid = readPidFile(dir.upPid)?.pid ?? null;
-  const compute = state === null ? null : await computeStatus(state, signal);
+  const compute = state === null ? null : await computeStatus(state, never);
   const storage =
     state === null
       ? null
       : await getJson<StorageStatus>(
           `http://127.0.0.1:${state.ports.controlPlane}/status`,
           state.controlPlaneToken,
-          signal,
+          never,
         );
   const running = pid !== null && compute?.status === 'running';
   if (json) {

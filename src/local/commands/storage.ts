@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { never } from '../../core/abort.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { findRunAs } from '../../process/os-user.ts';
@@ -39,7 +40,7 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     const reason = await asked;
     log.info(reason === 'signal' ? 'asked to stop' : 'compute-local up is gone: stopping');
     // Nobody else is left who would end the compute, and without its storage it can commit nothing.
-    if (reason === 'parent') await endLeftoverCompute(dir, log, new AbortController().signal);
+    if (reason === 'parent') await endLeftoverCompute(dir, log, never);
     await storage.close();
     return 0;
   } catch (error) {

@@ -1,8 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { sleep, withDeadline } from '../../core/clock.ts';
+import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
+import { until } from '../../core/poll.ts';
 import { computeChild, programDir } from '../children.ts';
 import { getJson } from '../compute-api.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
@@ -96,13 +97,14 @@ const replayMs = 600_000;
 async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): Promise<void> {
   const look = `select not pg_catalog.pg_is_in_recovery()
                     or pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn as done`;
-  await withDeadline(`replaying up to ${lsn}`, replayMs, signal, (limited) =>
-    withCompute(server, limited, async (pg) => {
-      for (;;) {
+  const what = `replaying up to ${lsn}`;
+  await withDeadline(what, replayMs, signal, (limited) =>
+    withCompute(server, limited, (pg) => {
+      const replayed = async (): Promise<boolean> => {
         const { rows } = await pg.query<{ done: boolean | null }>(look, [lsn]);
-        if (rows[0]?.done === true) return;
-        await sleep(50, limited);
-      }
+        return rows[0]?.done === true;
+      };
+      return until(what, replayed, { everyMs: 50, limitMs: Infinity }, limited);
     }),
   );
 }

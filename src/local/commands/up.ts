@@ -1,7 +1,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
-import { ComputeError, isAbort } from '../../core/errors.ts';
+import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
@@ -98,12 +99,12 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
       ),
     )
     .catch((error: unknown) => {
-      if (!isAbort(error) || !stop.signal.aborted) giveUp(withLog(context, error));
+      if (!abortedBy(error, stop.signal)) giveUp(withLog(context, error));
     });
   try {
     await compute;
   } finally {
-    await endNodes(context.dir, context.report, new AbortController().signal);
+    await endNodes(context.dir, context.report, never);
     stopStorage.abort();
     // When both failed, the storage failed first.
     await storage;

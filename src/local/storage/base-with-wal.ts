@@ -1,5 +1,6 @@
-import { sleep, withDeadline } from '../../core/clock.ts';
+import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
+import { until } from '../../core/poll.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
 import { endChild, termThenKill } from '../../process/end.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
@@ -40,9 +41,12 @@ export async function takeBaseWithWal(options: BaseWithWal, signal: AbortSignal)
     await withDeadline('pg_receivewal', startMs, signal, (limited) => streaming(server, alive, limited));
     const taken = await takeBase(tools, server, fresh, signal, onBytes);
     const walEnd = new WalEnd(walDir, walSegmentBytes, taken.startLsn, timeline);
-    await withDeadline('the WAL of the base', arrivalMs, signal, async (limited) => {
-      for (; (walEnd.find() ?? 0n) < taken.stopLsn; await sleep(10, limited)) alive();
-    });
+    const arrived = (): boolean => {
+      if ((walEnd.find() ?? 0n) >= taken.stopLsn) return true;
+      alive();
+      return false;
+    };
+    await until('the WAL of the base', arrived, { everyMs: 10, limitMs: arrivalMs }, signal);
     return taken;
   } finally {
     await endChild(receiver.child, termThenKill(2000), signal);
@@ -80,7 +84,12 @@ async function receive({
 /** The backup must not begin before its WAL is being received. */
 async function streaming(server: Socket, alive: () => void, signal: AbortSignal): Promise<void> {
   const look = 'select from pg_catalog.pg_stat_replication where state = $1 and application_name = $2';
-  await withCompute(server, signal, async (pg) => {
-    for (; (await pg.query(look, ['streaming', ownName])).rowCount === 0; await sleep(10, signal)) alive();
+  await withCompute(server, signal, (pg) => {
+    const streams = async (): Promise<boolean> => {
+      if ((await pg.query(look, ['streaming', ownName])).rowCount !== 0) return true;
+      alive();
+      return false;
+    };
+    return until('pg_receivewal', streams, { everyMs: 10, limitMs: Infinity }, signal);
   });
 }

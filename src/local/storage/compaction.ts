@@ -1,9 +1,12 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { withLinked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
+import { poll } from '../../core/poll.ts';
+import { repeat } from '../../core/retry.ts';
 import { fsyncPath, linkDurable, writeDurable } from '../../process/files.ts';
 import type { Tools } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
@@ -25,18 +28,18 @@ const arrivalMs = 120_000;
 
 /** Takes a new base whenever too much WAL has come since the last one, until `signal` aborts. Never rejects. */
 export async function keepCompact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await sleep(lookMs, signal);
-      const { timeline, maxWalBytes } = options;
-      const due = timeline.walBytes() > maxWalBytes && !timeline.leases.any();
-      if (timeline.receiver.attached !== null && due) await compact(options, signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);
-      await sleep(retryMs, signal).catch(() => {});
-    }
-  }
+  const look = async (): Promise<number> => {
+    await sleep(lookMs, signal);
+    const { timeline, maxWalBytes } = options;
+    const due = timeline.walBytes() > maxWalBytes && !timeline.leases.any();
+    if (timeline.receiver.attached !== null && due) await compact(options, signal);
+    return 0;
+  };
+  const failed = (error: unknown): number => {
+    options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);
+    return retryMs;
+  };
+  await repeat(look, signal, failed);
 }
 
 /** Replaces the base by one of the running compute. Old base and WAL stay complete until the new base is on disk.
@@ -50,11 +53,13 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
   const before = timeline.base;
   const number = before.number + 1;
   const fresh = join(timeline.dir.bases, `${number}.new`);
-  const both = AbortSignal.any([signal, attached]);
   log.info({ wal_bytes: timeline.walBytes() }, 'taking a new base backup');
   try {
-    const taken = await takeBase(tools, server, fresh, both);
-    await received(timeline, taken, both);
+    const taken = await withLinked([signal, attached], async (both) => {
+      const base = await takeBase(tools, server, fresh, both);
+      await received(timeline, base, both);
+      return base;
+    });
     // From here on nothing is awaited: no other compute can be let in between.
     finishBase(timeline.dir, fresh, number, { ...before, ...taken });
     timeline.useNewBase();
@@ -83,14 +88,12 @@ export function finishBase(dir: TimelineDir, fresh: string, number: number, fact
 }
 
 async function received(timeline: Timeline, { stopLsn }: TakenBase, signal: AbortSignal): Promise<void> {
-  for (let waitedMs = 0; timeline.end() < stopLsn; waitedMs += 20) {
-    if (waitedMs >= arrivalMs) {
-      throw new ComputeError(
-        'deadline',
-        `the WAL up to ${formatLsn(stopLsn)} did not arrive within ${arrivalMs} ms`,
-      );
-    }
-    await sleep(20, signal);
+  const arrived = (): true | null => (timeline.end() < stopLsn ? null : true);
+  if ((await poll(arrived, { everyMs: 20, limitMs: arrivalMs }, signal)) === null) {
+    throw new ComputeError(
+      'deadline',
+      `the WAL up to ${formatLsn(stopLsn)} did not arrive within ${arrivalMs} ms`,
+    );
   }
   // Read here means written by pg_receivewal, which may be about to fsync it: the base must not be ahead of that.
   timeline.syncFrom(stopLsn);

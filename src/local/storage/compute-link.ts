@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { monotonicMs, sleep } from '../../core/clock.ts';
-import { isAbort } from '../../core/errors.ts';
+import { sleep } from '../../core/clock.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import { poll } from '../../core/poll.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
@@ -28,13 +28,11 @@ const connectMs = 5000;
 /** Waits until a server answers at the socket, and asks it who it is. The compute's first commits wait for us, so
  *  this looks often; less often when nothing has been there for half a minute. */
 export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
-  for (let waitedMs = 0; ;) {
-    const identity = isReady(server) ? await identify(server, signal) : null;
-    if (identity !== null) return identity;
-    const pause = waitedMs < quickForMs ? quickMs : slowMs;
-    await sleep(pause, signal);
-    waitedMs += pause;
-  }
+  const look = (limited: AbortSignal): Promise<ComputeIdentity | null> | null =>
+    isReady(server) ? identify(server, limited) : null;
+  const soon = await poll(look, { everyMs: quickMs, limitMs: quickForMs }, signal);
+  // Without a limit it only ends with an answer.
+  return soon ?? ((await poll(look, { everyMs: slowMs, limitMs: Infinity }, signal)) as ComputeIdentity);
 }
 
 /** Follows the socket's lock file to the data directory, whose postmaster.pid tells what the postmaster is doing: a
@@ -70,7 +68,7 @@ export async function identify(server: Socket, signal: AbortSignal): Promise<Com
       };
     });
   } catch (error) {
-    if (isAbort(error) || signal.aborted) throw error;
+    if (signal.aborted) throw error;
     const state = sqlState(error);
     // Everything but a server that is not up yet will fail in the same way next time: do not ask that often.
     if (state !== null && state !== '57P03' && state !== '53300') await sleep(slowMs, signal);
@@ -93,11 +91,9 @@ export const giveReceiverSomething = (server: Socket, limitMs: number, signal: A
   withCompute(server, signal, async (pg) => {
     const streaming = `select from pg_catalog.pg_stat_replication
       where application_name = '${standbyName}' and state = 'streaming'`;
-    const endMs = monotonicMs() + limitMs;
-    while ((await pg.query(streaming)).rowCount === 0) {
-      if (monotonicMs() > endMs) return;
-      await sleep(quickMs, signal);
-    }
+    const streams = async (): Promise<true | null> =>
+      (await pg.query(streaming)).rowCount === 0 ? null : true;
+    if ((await poll(streams, { everyMs: quickMs, limitMs }, signal)) === null) return;
     // Without waiting for the receiver itself.
     await pg.query('set synchronous_commit = local');
     await pg.query(`select pg_catalog.pg_logical_emit_message(true, '${standbyName}', '')`);

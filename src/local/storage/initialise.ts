@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { withLinked } from '../../core/abort.ts';
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { startProcess } from '../../process/process.ts';
@@ -118,7 +119,8 @@ async function withServer(
   const died = new AbortController();
   void child.exited.then(() => died.abort());
   try {
-    await work({ dir: socketDir, port: scratchPort }, AbortSignal.any([signal, died.signal]));
+    const server = { dir: socketDir, port: scratchPort };
+    await withLinked([signal, died.signal], (either) => work(server, either));
   } catch (error) {
     if (child.exit !== null && !signal.aborted) {
       throw new ComputeError('local_storage', `the first server ended: ${said.slice(-5).join('; ')}`, {

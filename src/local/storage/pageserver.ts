@@ -1,4 +1,4 @@
-import { isAbort } from '../../core/errors.ts';
+import { abortedBy } from '../../core/abort.ts';
 import { type Lsn, noLsn, parseLsn } from '../../core/lsn.ts';
 import type { Log } from '../../core/log.ts';
 import {
@@ -96,7 +96,7 @@ async function send(
     );
     await session.copyOut(command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot), 'SELECT 1');
   } catch (error) {
-    if (isAbort(error)) log.info('the client left before the end of its base backup');
+    if (abortedBy(error, session.signal)) log.info('the client left before the end of its base backup');
     else log.error({ err: error }, 'the base backup broke off');
     throw error;
   } finally {

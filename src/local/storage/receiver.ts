@@ -1,7 +1,9 @@
 import { rmSync, truncateSync } from 'node:fs';
-import { raceAbort, sleep } from '../../core/clock.ts';
+import { never } from '../../core/abort.ts';
+import { raceAbort } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { repeat } from '../../core/retry.ts';
 import { startProcess } from '../../process/process.ts';
 import { endChild, endProcess, termThenKill } from '../../process/end.ts';
 import { findProcesses } from '../../process/identity.ts';
@@ -61,21 +63,22 @@ export class Receiver {
   }
 
   async #keepAttached(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const compute = await awaitCompute(this.#options.server(), signal);
-        const refusal = this.#options.refusal(compute);
-        if (refusal === null) await this.#attach(signal);
-        else {
-          this.#complain(refusal);
-          await sleep(refusedMs, signal);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#complain(inline(error));
-        await sleep(failedMs, signal).catch(() => {});
+    const once = async (): Promise<number> => {
+      const compute = await awaitCompute(this.#options.server(), signal);
+      const refusal = this.#options.refusal(compute);
+      if (refusal !== null) {
+        this.#complain(refusal);
+        return refusedMs;
       }
-    }
+      await this.#attach(signal);
+      // It ends at once when the slot is still held by a connection that broke; the server frees it in a moment.
+      return failedMs;
+    };
+    const failed = (error: unknown): number => {
+      this.#complain(inline(error));
+      return failedMs;
+    };
+    await repeat(once, signal, failed);
   }
 
   async #attach(signal: AbortSignal): Promise<void> {
@@ -120,11 +123,9 @@ export class Receiver {
     } finally {
       this.#attachment = null;
       attachment.abort();
-      await endChild(child, termThenKill(1000), new AbortController().signal);
+      await endChild(child, termThenKill(1000), never);
       rmSync(dir.receiverPid, { force: true });
     }
-    // It ends at once when the slot is still held by a connection that broke; the server frees it in a moment.
-    await sleep(failedMs, signal);
   }
 
   /** Says it once, not at every try. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { alarm } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
@@ -81,8 +82,10 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   let duties: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
     stopping.abort();
-    const limit = AbortSignal.timeout(closeMs);
-    await Promise.all([closeHttp(http), ...Object.values(wire).map((one) => one.close(limit))]);
+    const limit = new AbortController();
+    const cancel = alarm(closeMs, () => limit.abort());
+    const servers = [closeHttp(http), ...Object.values(wire).map((one) => one.close(limit.signal))];
+    await Promise.all(servers).finally(cancel);
     await duties;
     await timeline.receiver.stop();
   };

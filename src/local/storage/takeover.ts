@@ -13,6 +13,7 @@ import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
+import { repeat } from '../../core/retry.ts';
 import { fsyncPath, ownDir, writeDurable } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
@@ -48,22 +49,22 @@ const receiverMs = 2000;
 /** Waits for promotions and makes the promoted replica the writer, until `signal` aborts. Never rejects. */
 export async function watchPromotions(options: TakeoverOptions, signal: AbortSignal): Promise<void> {
   let lastComplaint = '';
-  while (!signal.aborted) {
-    try {
-      await sleep(lookMs, signal);
-      const others = options.candidates().filter((candidate) => !writes(candidate, options.timeline));
-      for (const candidate of others.filter(looksPromoted)) {
-        await takeOver(options, candidate, signal);
-        lastComplaint = '';
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      const text = inline(error);
-      if (text !== lastComplaint) options.log.error(`not taking over: ${text}`);
-      lastComplaint = text;
-      await sleep(retryMs, signal).catch(() => {});
+  const look = async (): Promise<number> => {
+    await sleep(lookMs, signal);
+    const others = options.candidates().filter((candidate) => !writes(candidate, options.timeline));
+    for (const candidate of others.filter(looksPromoted)) {
+      await takeOver(options, candidate, signal);
+      lastComplaint = '';
     }
-  }
+    return 0;
+  };
+  const failed = (error: unknown): number => {
+    const text = inline(error);
+    if (text !== lastComplaint) options.log.error(`not taking over: ${text}`);
+    lastComplaint = text;
+    return retryMs;
+  };
+  await repeat(look, signal, failed);
 }
 
 const writes = ({ server }: Candidate, { server: now, receiver }: Timeline): boolean =>

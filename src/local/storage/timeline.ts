@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { sleep } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
+import { poll } from '../../core/poll.ts';
+import { Queue } from '../../core/queue.ts';
 import { fsyncPath } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
@@ -46,7 +47,7 @@ export class Timeline {
   readonly #keptForStandbys: () => number;
   #server: Socket;
   #readers = 0;
-  #handover: Promise<unknown> = Promise.resolve();
+  readonly #handovers = new Queue(1);
 
   /** @throws ComputeError `local_storage` when there is no base */
   constructor({ dir, server, tools, log, keptForStandbys = () => 0 }: TimelineOptions) {
@@ -122,17 +123,14 @@ export class Timeline {
 
   /** Does what decides about the writer: one at a time, while nothing is received or acknowledged. */
   handOver<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const mine = this.#handover.then(async () => {
-      signal.throwIfAborted();
+    return this.#handovers.add(async () => {
       await this.receiver.stop();
       try {
         return await work();
       } finally {
         this.receiver.start();
       }
-    });
-    this.#handover = mine.catch(() => {});
-    return mine;
+    }, signal);
   }
 
   /** Puts a finished base into use. What only the old one needs goes when nobody reads it any more. */
@@ -199,14 +197,12 @@ export class Timeline {
         `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.#base.stopLsn)}`,
       );
     }
-    for (let waitedMs = 0; this.end() < lsn; waitedMs += 20) {
-      if (waitedMs >= arrivalMs) {
-        throw new ComputeError(
-          'not_found',
-          `LSN ${formatLsn(lsn)} did not arrive within ${arrivalMs} ms: the timeline ends at ${formatLsn(this.end())}`,
-        );
-      }
-      await sleep(20, signal);
+    const arrived = (): true | null => (this.end() < lsn ? null : true);
+    if ((await poll(arrived, { everyMs: 20, limitMs: arrivalMs }, signal)) === null) {
+      throw new ComputeError(
+        'not_found',
+        `LSN ${formatLsn(lsn)} did not arrive within ${arrivalMs} ms: the timeline ends at ${formatLsn(this.end())}`,
+      );
     }
   }
 

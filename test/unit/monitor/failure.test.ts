@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { ComputeError } from '../../../src/core/errors.ts';
-import { Backoff } from '../../../src/monitor/backoff.ts';
 import { classify } from '../../../src/monitor/failure.ts';
 
 const coded = (code: string): Error =>
@@ -29,12 +28,4 @@ test('a broken pipe (EPIPE) is not taken for the SQLSTATE that it looks like', (
     reason: 'other',
     sqlstate: null,
   });
-});
-
-test('pauses double up to their limit, are shortened at random, and begin anew after a success', () => {
-  const longest = new Backoff(100, 1000, () => 1);
-  expect([1, 2, 3, 4, 5, 6].map(() => longest.next())).toEqual([100, 200, 400, 800, 1000, 1000]);
-  longest.reset();
-  expect(longest.next()).toBe(100);
-  expect(new Backoff(100, 1000, () => 0).next()).toBe(50);
 });

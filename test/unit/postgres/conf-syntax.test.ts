@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { permits } from '../../../src/catalog/concurrency.ts';
+import { concurrencyOf } from '../../../src/catalog/concurrency.ts';
 import { confValue, quoteConf, settingName } from '../../../src/postgres/conf-syntax.ts';
 import { preloadLibraries } from '../../../src/postgres/preload-libraries.ts';
 import { serverSetting } from '../../../src/postgres/server-setting.ts';
@@ -48,7 +48,7 @@ test('two readers of the same setting agree on MAX_CONNECTIONS = 6', () => {
     'max_connections = 100\nMAX_CONNECTIONS = 6\nShared_Preload_Libraries \'neon, "a"\'',
   );
   expect(serverSetting(input.spec, 'max_connections')).toBe('6');
-  expect(permits(input)).toBe(6);
+  expect(concurrencyOf(input)).toBe(6);
   expect(preloadLibraries(input.spec)).toBe('neon, "a"');
 });
 

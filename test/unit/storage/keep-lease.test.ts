@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { renewalPauseMs, retryPauseMs } from '../../../src/storage/keep-lease.ts';
+import { backoffMs } from '../../../src/core/retry.ts';
+import { renewalPauseMs, retryPauses } from '../../../src/storage/keep-lease.ts';
 
 test.each([
   [600_000, 540_000],
@@ -15,7 +16,7 @@ test.each([
 });
 
 test('failures are followed by ever longer pauses, up to a minute', () => {
-  const pauses = Array.from({ length: 14 }, (_, at) => retryPauseMs(at));
+  const pauses = Array.from({ length: 14 }, (_, at) => backoffMs(at + 1, retryPauses, () => 0));
   expect(pauses).toEqual([
     500, 750, 1125, 1687, 2531, 3796, 5695, 8542, 12_814, 19_221, 28_832, 43_248, 60_000, 60_000,
   ]);

@@ -1,0 +1,98 @@
+import { abortedBy, linked } from './abort.ts';
+import { alarm, monotonicMs, sleep, tookTooLong } from './clock.ts';
+
+export interface Pauses {
+  /** Milliseconds after the first failure. */
+  readonly firstMs: number;
+  /** By how much each pause is longer than the one before. Default 2. */
+  readonly factor?: number;
+  /** Milliseconds that no pause exceeds before it is made random. Default: no such limit. */
+  readonly maxMs?: number;
+  /** The pause is multiplied by something random between these two, so that many computes do not knock at the same
+   *  moment. Default: it is not. */
+  readonly jitter?: readonly [from: number, to: number];
+}
+
+/** Whole milliseconds to wait after failure number `failures`, counted from 1; 0 before any.
+ *  @param random from 0 to 1, as Math.random */
+export function backoffMs(failures: number, pauses: Pauses, random: () => number = Math.random): number {
+  if (failures < 1) return 0;
+  const { firstMs, factor = 2, maxMs = Infinity, jitter: [from, to] = [1, 1] } = pauses;
+  return Math.trunc(Math.min(maxMs, firstMs * factor ** (failures - 1)) * (from + random() * (to - from)));
+}
+
+export interface RetryOptions {
+  /** For the error when the total time is up. */
+  readonly what: string;
+  /** Milliseconds before the next attempt, after failure number `failures`, counted from 1. */
+  readonly pauseMs: (failures: number) => number;
+  /** The first one included. Default: no such limit. */
+  readonly attempts?: number;
+  /** Milliseconds for all attempts and pauses together, by the monotonic clock. A pause that would end later is not
+   *  begun. Default: no such limit. */
+  readonly totalMs?: number;
+  /** Whether an attempt may go better after this error. Default: always. */
+  readonly retryable?: (error: unknown) => boolean;
+  readonly onRetry?: (retry: Retry) => void;
+}
+
+export interface Retry {
+  /** The one that failed, counted from 1. */
+  readonly attempt: number;
+  readonly error: unknown;
+  /** Until the next. */
+  readonly pauseMs: number;
+}
+
+/** Tries `work` until it succeeds or there is no point in going on. Attempts never overlap: each is awaited to its end.
+ *  @param work its signal aborts, with the error below as the reason, when the total time is up
+ *  @throws what the last attempt threw; ComputeError `deadline` when the total time cut it short; the abort of `signal` */
+export async function retry<T>(
+  work: (signal: AbortSignal, attempt: number) => Promise<T>,
+  { what, pauseMs, attempts = Infinity, totalMs = Infinity, retryable = () => true, onRetry }: RetryOptions,
+  signal: AbortSignal,
+): Promise<T> {
+  const endMs = monotonicMs() + totalMs;
+  const limited = linked(signal);
+  const cancel = alarm(totalMs, () => limited.abort(tookTooLong(what, totalMs)));
+  try {
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await work(limited.signal, attempt);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (abortedBy(error, limited.signal)) throw limited.signal.reason;
+        const ms = pauseMs(attempt);
+        if (attempt >= attempts || !retryable(error) || monotonicMs() + ms > endMs) throw error;
+        onRetry?.({ attempt, error, pauseMs: ms });
+        if (ms > 0) await sleep(ms, signal);
+      }
+    }
+  } finally {
+    cancel();
+    limited.release();
+  }
+}
+
+/** Does `work` again and again until `signal` aborts. Whatever the work throws after the abort is dropped.
+ *  @param work gives the milliseconds before the next time
+ *  @param onError gives them after a failure. Without it a failure is a defect, and ends this
+ *  @throws what `onError` throws; never the abort */
+export async function repeat(
+  work: (signal: AbortSignal) => Promise<number>,
+  signal: AbortSignal,
+  onError?: (error: unknown) => number,
+): Promise<void> {
+  while (!signal.aborted) {
+    let pauseMs: number;
+    try {
+      pauseMs = await work(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (onError === undefined) throw error;
+      pauseMs = onError(error);
+    }
+    await sleep(pauseMs, signal).catch(() => {});
+  }
+}
