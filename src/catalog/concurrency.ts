@@ -19,7 +19,7 @@ export function permitsFor(connections: number | null): number {
 function connectionLimit({ spec }: CatalogInput): number | null {
   const own = setting(spec, 'max_connections');
   if (own !== null) return whole(own);
-  const lines = (spec.cluster.postgresql_conf ?? '').split('\n');
+  const lines = (spec.cluster.postgresql_conf?.reveal() ?? '').split('\n');
   const found = lines.map((line) => /^\s*max_connections\s*=?\s*'?(\d+)'?\s*(?:#.*)?$/.exec(line)?.[1]);
   return whole(found.findLast((value) => value !== undefined) ?? '');
 }

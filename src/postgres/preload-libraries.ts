@@ -7,7 +7,7 @@ const withoutSetting = 'neon';
 /** The value of `shared_preload_libraries` that the spec asks for: of its settings, else of the head of the conf file,
  *  else the one library that the storage needs. */
 export const preloadLibraries = (spec: ComputeSpec): string =>
-  setting(spec, name) ?? confValue(spec.cluster.postgresql_conf ?? '', name) ?? withoutSetting;
+  setting(spec, name) ?? confValue(spec.cluster.postgresql_conf?.reveal() ?? '', name) ?? withoutSetting;
 
 /** Appends the libraries that the list does not hold yet.
  *  @param list comma-separated, blanks around and double quotes allowed, as Postgres reads it */
