@@ -6,7 +6,7 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { mayHeal } from './final.ts';
+import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
 
@@ -117,7 +117,7 @@ async function attempts(
       await Promise.allSettled(running);
       signal.throwIfAborted();
       const pauseMs = Math.trunc(500 * 1.5 ** attempt * (1 + Math.random() * 0.2));
-      const last = attempt >= limits.retries || !mayHeal(error) || monotonicMs() + pauseMs > endMs;
+      const last = attempt >= limits.retries || !isRetryable(error) || monotonicMs() + pauseMs > endMs;
       if (last)
         throw new ComputeError('basebackup', `failed to get basebackup@${formatLsn(lsn)}`, { cause: error });
       context.log.warn(
