@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import {
   type BackendMessage,
-  DataRowMessage,
+  type DataRowMessage,
   DatabaseError,
   type RowDescriptionMessage,
 } from 'pg-protocol/dist/messages.js';
