@@ -24,7 +24,7 @@ const withShownOptions = <T extends { readonly options: readonly GenericOption[]
 
 /** Types of settings whose values leave no room for a secret. @see https://www.postgresql.org/docs/current/view-pg-settings.html */
 const openTypes: readonly string[] = ['bool', 'integer', 'real', 'enum'];
-/** Texts that are no secret either: what this program itself reads. */
+/** Texts that are not secret either: what this program itself reads. */
 const openNames: readonly string[] = [
   'shared_preload_libraries',
   'neon.tenant_id',

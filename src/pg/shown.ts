@@ -1,6 +1,6 @@
 import { type Parameters, parseKeyValues, parseUrl } from './libpq-syntax.ts';
 
-/** Parameters whose values are no secret. Left out are the password and whatever libpq does not know. */
+/** Parameters whose values are not secret. Left out are the password and whatever libpq does not know. */
 const shown: readonly string[] = [
   'user',
   'host',
