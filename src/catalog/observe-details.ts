@@ -1,3 +1,4 @@
+import { sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
 import { setting } from '../spec/resolve.ts';
 import type { CatalogInput } from './input.ts';
@@ -27,7 +28,7 @@ export async function available(client: PgClient, names: readonly string[]): Pro
   return new Map(rows.map(({ name, version }) => [name, version]));
 }
 
-const nothing = 'null::pg_catalog.json';
+const nothing = sql`null::pg_catalog.json`;
 
 /** Reads the bookkeeping tables that exist, as far as they can be trusted. */
 export async function bookkeeping(
@@ -39,22 +40,23 @@ export async function bookkeeping(
     return found?.trusted === true && found.tables.includes(table);
   };
   const managed = has('neon_migration', 'managed_role')
-    ? '(select pg_catalog.json_agg(m.oid::pg_catalog.int8) from neon_migration.managed_role m)'
+    ? sql`(select pg_catalog.json_agg(m.oid::pg_catalog.int8) from neon_migration.managed_role m)`
     : nothing;
   const operation = has('neon_migration', 'operation_done')
-    ? '(select pg_catalog.to_json(o.digest) from neon_migration.operation_done o where o.key = 0)'
+    ? sql`(select pg_catalog.to_json(o.digest) from neon_migration.operation_done o where o.key = 0)`
     : nothing;
   const timeline = has('neon', 'drop_subscriptions_done')
-    ? '(select pg_catalog.to_json(d.timeline_id) from neon.drop_subscriptions_done d order by d.id limit 1)'
+    ? sql`(select pg_catalog.to_json(d.timeline_id) from neon.drop_subscriptions_done d order by d.id limit 1)`
     : nothing;
   if ([managed, operation, timeline].every((one) => one === nothing)) {
     return { managedRoles: new Set(), operationsDone: null, subscriptionsDroppedOn: null };
   }
+  const statement = sql`select ${managed} as managed, ${operation} as operation, ${timeline} as timeline`;
   const { rows } = await client.query<{
     managed: number[] | null;
     operation: string | null;
     timeline: string | null;
-  }>(`select ${managed} as managed, ${operation} as operation, ${timeline} as timeline`);
+  }>(statement.reveal());
   return {
     managedRoles: new Set(rows[0]?.managed ?? []),
     operationsDone: rows[0]?.operation ?? null,

@@ -1,11 +1,12 @@
 import { formatLsn } from '../core/lsn.ts';
 import type { Pageserver, ResolvedSpec } from '../spec/resolve.ts';
-import type { ComputeCtlConfig, Jwk } from '../spec/schema.ts';
+import type { ComputeCtlConfig, GenericOption, Jwk } from '../spec/schema.ts';
 import type { LoadedConfig } from '../config/load.ts';
-import { maskText, masked } from '../config/mask.ts';
 import type { Options } from '../config/options.ts';
+import { addresses, shownOption, specJson } from './check-shown.ts';
 
-/** What `compute_ctl check` prints: the config with everything that follows from it, secrets masked. */
+/** What `compute_ctl check` prints: the config with everything that follows from it. A `Secret` shows itself as `***`;
+ *  of addresses and settings, which may hold one, only what is known to be none is shown. */
 export function renderCheck(loaded: LoadedConfig, options: Options, json: boolean): string {
   return json ? JSON.stringify(asJson(loaded, options), null, 2) : asText(loaded, options);
 }
@@ -17,7 +18,7 @@ function asJson(loaded: LoadedConfig, options: Options): unknown {
     compute_id: options.computeId,
     live_config_allowed: loaded.liveConfigAllowed,
     resolved: spec === null ? null : resolvedJson(spec),
-    spec: spec === null ? null : masked(spec.spec),
+    spec: spec === null ? null : specJson(spec.spec),
     compute_ctl_config: configJson(loaded.config),
     notes: loaded.notes,
   };
@@ -32,11 +33,13 @@ const resolvedJson = (spec: ResolvedSpec): unknown => ({
     shard_count: spec.pageserver.shardCount,
     stripe_size: spec.pageserver.stripeSize,
     prefer_protocol: spec.pageserver.preferProtocol,
-    shards: masked(spec.pageserver.shards),
+    shards: Object.fromEntries(
+      [...spec.pageserver.shards].map(([at, servers]) => [at, servers.map(addresses)]),
+    ),
   },
-  safekeepers: masked(spec.safekeepers),
+  safekeepers: spec.safekeepers,
   safekeepers_generation: spec.safekeepersGeneration,
-  endpoint_storage: masked(spec.endpointStorage),
+  endpoint_storage: spec.endpointStorage,
   extension_stats_seconds: spec.extensionStatsSeconds,
 });
 
@@ -76,7 +79,7 @@ function specRows({ spec, ...resolved }: ResolvedSpec): [string, string][] {
       `pageserver ${at}`,
       describe(servers),
     ]),
-    ['safekeepers', resolved.safekeepers.map(maskText).join(', ') || 'none'],
+    ['safekeepers', resolved.safekeepers.join(', ') || 'none'],
     ['generation', generation === null ? 'none' : String(generation)],
     ['storage token', spec.storage_auth_token === null ? 'none' : 'given'],
     ['endpoint storage', endpointStorage.addr ?? 'none'],
@@ -88,14 +91,15 @@ function specRows({ spec, ...resolved }: ResolvedSpec): [string, string][] {
   ];
 }
 
-function settingRow(setting: { name: string; value: string | null }): [string, string] {
-  const { value } = masked(setting) as typeof setting;
-  return [`setting ${setting.name}`, value ?? 'without value'];
-}
+const settingRow = (setting: GenericOption): [string, string] => [
+  `setting ${setting.name}`,
+  shownOption(setting).value ?? 'without value',
+];
 
 const describe = (servers: readonly Pageserver[]): string =>
   servers
-    .map(({ libpqUrl, grpcUrl }) => maskText([libpqUrl, grpcUrl].filter(Boolean).join(' or ')))
+    .map(addresses)
+    .map(({ libpqUrl, grpcUrl }) => [libpqUrl, grpcUrl].filter(Boolean).join(' or '))
     .join('; ');
 
 const names = (list: readonly { readonly name: string }[]): string =>

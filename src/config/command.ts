@@ -41,6 +41,8 @@ const concerns = (subcommand: Subcommand, { group, flag }: OptionEntry): boolean
   flag === '--control-plane-timeout' ||
   (subcommand === 'plan' && (flag === '--connstr' || flag === '--privileged-role-name'));
 
+const urls: ReadonlySet<string> = new Set(['httpUrl', 'gatewayUrl']);
+
 function addOption(command: Command, entry: OptionEntry, hidden: boolean): void {
   const value = entry.kind === 'flag' ? '' : ` <${entry.value}>`;
   const flags = `${entry.short === undefined ? '' : `${entry.short}, `}${entry.flag}${value}`;
@@ -51,7 +53,10 @@ function addOption(command: Command, entry: OptionEntry, hidden: boolean): void 
       try {
         return readValue(entry.kind, text);
       } catch (error) {
-        throw new InvalidArgumentError(messageOf(error));
+        const reason = messageOf(error);
+        // The parser would quote the text, and a URL may hold a login.
+        if (urls.has(entry.kind)) return command.error(`error: option '${flags}' is invalid. ${reason}`);
+        throw new InvalidArgumentError(reason);
       }
     });
   }

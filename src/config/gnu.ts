@@ -19,7 +19,7 @@ export function normalizeArgv(argv: readonly string[]): string[] {
     const long = joined === null ? undefined : takesValue.get(joined[1] as `-${string}`);
     if (word === '--') return [...words, ...argv.slice(at)];
     if (long !== undefined) words.push(`${long}=${word.slice(3)}`);
-    else if (flag === undefined) words.push(word);
+    else if (flag === undefined) words.push(withoutUnknownValue(word));
     else {
       const value = argv[++at];
       if (value === undefined) words.push(word);
@@ -27,6 +27,12 @@ export function normalizeArgv(argv: readonly string[]): string[] {
     }
   }
   return words;
+}
+
+/** Of an option that does not exist the error names no value: it may be that of a misspelt one, and a secret. */
+function withoutUnknownValue(word: string): string {
+  const [name = ''] = word.split('=', 1);
+  return !word.startsWith('--') || name === word || takesValue.has(name as `--${string}`) ? word : `${name}=`;
 }
 
 function checkValue(option: string, value: string): string {

@@ -1,3 +1,5 @@
+import { type Sql, join, literal, sql } from '../core/sql.ts';
+
 /** What one look at the server says about activity. Times are milliseconds since 1970 by the server's clock. */
 export interface ActivityRow {
   readonly now_ms: number;
@@ -24,15 +26,15 @@ const storageWalSenders = ['walproposer', 'compute_local'];
 /** No user works in these databases. */
 export const systemDatabases: readonly string[] = ['postgres', 'template0', 'template1'];
 
-const list = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
+const list = (names: readonly string[]): Sql => join(names.map(literal));
 
-const notOfUsers = `${list(systemDatabases)}, pg_catalog.current_database()`;
+const notOfUsers = sql`${list(systemDatabases)}, pg_catalog.current_database()`;
 
 /** One statement, one row. Parameters: the name of the admin role; whether to read the statistics.
  *  With track_activities off a session has the state `disabled` and no times: then it is busy as long as it is in a
  *  transaction, which its lock on its own transaction id tells, and otherwise idle since it began.
  *  @see https://www.postgresql.org/docs/current/monitoring-stats.html */
-export const activityQuery = `
+export const activityQuery = sql`
 select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscriptions, sessions, active_ms
   from (
     select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 as now_ms,
@@ -50,9 +52,9 @@ select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscr
            count(*) filter (where backend_type = 'client backend' and (own or usename = $1)
              and datname not in (${notOfUsers}))::int as own_sessions
       from (
-        select a.*, pg_catalog.starts_with(a.application_name, '${ownPrefix}') as own,
+        select a.*, pg_catalog.starts_with(a.application_name, ${literal(ownPrefix)}) as own,
                a.backend_type = 'client backend' and a.usename <> $1
-                 and not pg_catalog.starts_with(a.application_name, '${ownPrefix}') as of_user
+                 and not pg_catalog.starts_with(a.application_name, ${literal(ownPrefix)}) as of_user
           from pg_catalog.pg_stat_activity a
          where a.pid <> pg_catalog.pg_backend_pid()
       ) s
@@ -61,4 +63,4 @@ select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscr
   (select case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_sessions(d.oid)), 0)::float8 end as sessions,
           case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_active_time(d.oid)), 0) end as active_ms
      from pg_catalog.pg_database d
-    where $2::bool and d.datname not in (${notOfUsers})) totals`;
+    where $2::bool and d.datname not in (${notOfUsers})) totals`.reveal();

@@ -19,7 +19,7 @@ export function parseUrl(text: string): Parameters {
   set('password', url.password);
   set('host', url.hostname.replace(/^\[(.*)\]$/, '$1'));
   set('port', url.port);
-  set('dbname', url.pathname.slice(1));
+  set('dbname', pathOf(text));
   for (const pair of url.search.slice(1).split('&')) {
     if (pair === '') continue;
     const [name = '', ...rest] = pair.split('=');
@@ -27,6 +27,11 @@ export function parseUrl(text: string): Parameters {
   }
   return found;
 }
+
+/** What stands behind the first slash. Not as `URL` has it, which takes the names `.` and `..` for directories; what it
+ *  leaves out everywhere, blanks at the end and line breaks, is left out here too. */
+const pathOf = (text: string): string =>
+  /^[^:]+:\/\/[^/?]*\/([^?]*)/.exec(text.replaceAll(/[\t\n\r]|[\0- ]+$/g, ''))?.[1] ?? '';
 
 /** Unlike in web forms, a plus sign is a plus sign. */
 function decode(what: string, text: string): string {

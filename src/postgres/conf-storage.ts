@@ -26,7 +26,7 @@ function pageserver({ spec, pageserver }: ResolvedSpec): string[] {
   if (spec.shard_stripe_size !== null) lines.push(`neon.stripe_size=${spec.shard_stripe_size}`);
   if (spec.pageserver_connstring !== null) {
     lines.push(
-      `neon.pageserver_connstring=${quoteConf(spec.pageserver_connstring, 'spec.pageserver_connstring')}`,
+      `neon.pageserver_connstring=${quoteConf(spec.pageserver_connstring.reveal(), 'spec.pageserver_connstring')}`,
     );
   }
   return lines;

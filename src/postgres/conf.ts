@@ -38,7 +38,7 @@ export function renderConf(resolved: ResolvedSpec, context: ConfContext): Render
   const { postgresql_conf: head, settings } = spec.cluster;
   const notes: string[] = [];
   const lines = [
-    ...(head === null ? [] : [head]),
+    ...(head === null ? [] : [head.reveal()]),
     ...storageSection(resolved),
     ...(usesTls(spec, context.tls) ? tlsLines : []),
     ...localeLines(context.platform ?? process.platform),

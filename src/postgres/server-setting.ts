@@ -6,7 +6,9 @@ import { confValue, isSameSetting } from './conf-syntax.ts';
  *  @returns null when the spec does not set it */
 export function serverSetting({ cluster }: ComputeSpec, name: string): string | null {
   const own = cluster.settings?.findLast((one) => one.value !== null && isSameSetting(one.name, name));
-  return (own === undefined ? null : readValue(own)) ?? confValue(cluster.postgresql_conf ?? '', name);
+  return (
+    (own === undefined ? null : readValue(own)) ?? confValue(cluster.postgresql_conf?.reveal() ?? '', name)
+  );
 }
 
 /** Only strings are written in quotes; of the rest the server sees what a line of the file makes of it. */

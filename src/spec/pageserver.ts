@@ -1,4 +1,5 @@
 import { ComputeError } from '../core/errors.ts';
+import type { Secret } from '../core/secret.ts';
 import type { ComputeSpec, PageserverConnectionInfo } from './schema.ts';
 import { setting } from './setting.ts';
 
@@ -20,12 +21,15 @@ export interface PageserverInfo {
 
 const maxShards = 255;
 
+/** An empty URL is none. */
+const revealed = (url: Secret | null): string | null => url?.reveal() || null;
+
 /** Finds the pageservers: in their own object, in the two older fields, or in the settings of the cluster.
  *  @throws ComputeError `spec_invalid` */
 export function resolvePageserver(spec: ComputeSpec): PageserverInfo {
   if (spec.pageserver_connection_info !== null) return fromInfo(spec.pageserver_connection_info);
   if (spec.pageserver_connstring !== null) {
-    return fromList(spec.pageserver_connstring, () => spec.shard_stripe_size);
+    return fromList(spec.pageserver_connstring.reveal(), () => spec.shard_stripe_size);
   }
   const list = setting(spec, 'neon.pageserver_connstring');
   if (list === null) throw invalid('pageserver connection information should be provided');
@@ -44,7 +48,7 @@ function fromInfo(info: PageserverConnectionInfo): PageserverInfo {
     if (shard === undefined) throw invalid(`shard ${key} missing from pageserver_connection_info shard map`);
     const [first] = shard.pageservers;
     if (first === undefined) throw invalid(`shard ${key} of pageserver_connection_info has no pageservers`);
-    if (!(info.prefer_protocol === 'grpc' ? first.grpc_url : first.libpq_url)) {
+    if (revealed(info.prefer_protocol === 'grpc' ? first.grpc_url : first.libpq_url) === null) {
       throw invalid(
         `the first pageserver of shard ${key} has no ${info.prefer_protocol}_url, but pageserver_connection_info prefers ${info.prefer_protocol}`,
       );
@@ -53,8 +57,8 @@ function fromInfo(info: PageserverConnectionInfo): PageserverInfo {
       number,
       shard.pageservers.map((server) => ({
         id: server.id,
-        libpqUrl: server.libpq_url === '' ? null : server.libpq_url,
-        grpcUrl: server.grpc_url === '' ? null : server.grpc_url,
+        libpqUrl: revealed(server.libpq_url),
+        grpcUrl: revealed(server.grpc_url),
       })),
     );
   }

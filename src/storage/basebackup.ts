@@ -8,7 +8,7 @@ import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { mayHeal } from './final.ts';
+import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
 
@@ -119,7 +119,7 @@ async function attempts(
         pauseMs: (failures) => backoffMs(failures, pauses),
         attempts: limits.retries + 1,
         totalMs: limits.totalMs,
-        retryable: mayHeal,
+        retryable: isRetryable,
         onRetry: ({ attempt, pauseMs, error }) =>
           context.log.warn({ attempt, pauseMs, error: inline(error) }, 'base backup failed, trying again'),
       },

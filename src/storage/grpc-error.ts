@@ -13,7 +13,7 @@ export class GrpcError extends ComputeError {
 
 /** Statuses that the same question will meet again: the rest is trouble that passes.
  *  @see https://grpc.io/docs/guides/status-codes/ */
-export const finalStatuses: ReadonlySet<string> = new Set([
+export const notRetryableStatuses: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',
   'UNAUTHENTICATED',
   'PERMISSION_DENIED',

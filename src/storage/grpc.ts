@@ -54,7 +54,7 @@ export function parseGrpcUrl(text: string): GrpcAddress {
 const options = {
   // Anything smaller leaves the sender waiting: archives are large.
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
-  // Retries are ours: the caller knows what heals.
+  // Retries are ours: the caller knows what is retryable.
   'grpc.enable_retries': 0,
   // No backoff of an earlier channel to the same server, no look-ups besides the address, no proxy.
   'grpc.use_local_subchannel_pool': 1,

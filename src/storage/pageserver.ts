@@ -8,8 +8,8 @@ import { shardKey } from '../spec/pageserver.ts';
 import type { Pageserver, PageserverInfo } from '../spec/resolve.ts';
 import { type ArchiveStream, watchStream } from '../tar/archive-stream.ts';
 import { receiveCopy } from './copy-out.ts';
-import { FinalError } from '../core/final-error.ts';
-import { mayHeal } from './final.ts';
+import { NotRetryable } from '../core/not-retryable.ts';
+import { isRetryable } from './retryable.ts';
 import { connectGrpc } from './grpc.ts';
 import { decodeChunk, encodeBaseBackupRequest, method } from './page-api.ts';
 
@@ -58,10 +58,10 @@ export async function connectPageserver(
     } catch (error) {
       signal.throwIfAborted();
       failures.push(error);
-      if (!mayHeal(error)) break;
+      if (!isRetryable(error)) break;
     }
   }
-  if (failures.length < 2) throw failures[0] ?? new FinalError('basebackup', 'shard 0 has no pageserver');
+  if (failures.length < 2) throw failures[0] ?? new NotRetryable('basebackup', 'shard 0 has no pageserver');
   const last = failures.pop();
   throw new ComputeError('pageserver', `before that: ${failures.map(inline).join('; ')}`, { cause: last });
 }

@@ -16,11 +16,11 @@ import {
 } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
 import type { RunAs } from '../process/os-user.ts';
-import { FinalError } from '../core/final-error.ts';
+import { NotRetryable } from '../core/not-retryable.ts';
 import type { TarEntry, TarSink } from './read.ts';
 
 /** An entry that no honest base backup holds. It will not be better next time. */
-export class HostileArchive extends FinalError {
+export class HostileArchive extends NotRetryable {
   constructor(entry: string, why: string, cause?: unknown) {
     super('archive_invalid', `archive entry ${JSON.stringify(entry)} is refused: ${why}`, { cause });
   }

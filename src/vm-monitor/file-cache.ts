@@ -4,6 +4,7 @@ import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { type Retry, retry } from '../core/retry.ts';
+import { integer, sql } from '../core/sql.ts';
 import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
@@ -80,7 +81,7 @@ export class FileCache {
     try {
       const [sizes] = (await query(readSizes)) as { size: string; most: string }[];
       const bytes = floorToMib(Math.min(wantedBytes, Number(sizes?.most)));
-      await query(`ALTER SYSTEM SET neon.file_cache_size_limit = ${bytes / mib}`);
+      await query(sql`ALTER SYSTEM SET neon.file_cache_size_limit = ${integer(bytes / mib)}`.reveal());
       await query('SELECT pg_catalog.pg_reload_conf()');
       this.#tell(Number(sizes?.size), bytes, wantedBytes);
       return bytes;

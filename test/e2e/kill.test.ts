@@ -35,6 +35,7 @@ function writer(to: PgTarget) {
         if (client !== undefined) destroyPg(client);
         client = undefined;
       }
+      // The pace of the client, not a wait.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     if (client !== undefined) await client.end();

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import type { DowntimeReport, PostgresReport } from '../../src/monitor/report.ts';
-import { figure, pause, seen } from '../pg/monitor/support.ts';
+import { checked, figure, pause, seen } from '../pg/monitor/support.ts';
 import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
@@ -29,6 +29,8 @@ const query = <R extends object>(sql: string, database = 'postgres', user = 'clo
 const postmasterPid = (): number =>
   Number(readFileSync(join(it.pgdata, 'postmaster.pid'), 'utf8').split('\n')[0]);
 
+const metrics = { render: async () => (await it.http('GET', '/metrics')).body };
+
 async function metric(name: string): Promise<number> {
   const { body } = await it.http('GET', '/metrics');
   return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1]);
@@ -43,7 +45,7 @@ const now = (): number => performance.now();
 test('a frozen postmaster makes the compute not ready and stays measured until it thaws', async () => {
   it.start();
   await it.until('running');
-  await pause(1500);
+  await checked(metrics, 1);
   expect(await postgres()).toMatchObject({
     up: true,
     reason: null,
@@ -98,7 +100,7 @@ test('dropping the monitored database is downtime, is logged without the passwor
 test('a killed Postgres is told from everything else as long as somebody can ask', async () => {
   const program = it.start();
   await it.until('running');
-  await pause(1000);
+  await checked(metrics, 1);
   process.kill(postmasterPid(), 'SIGKILL');
   const found: (PostgresReport | undefined)[] = [];
   await seen('the reason', async () => {
@@ -133,7 +135,7 @@ test('the monitor goes on while the compute has failed to reconfigure and Postgr
 test('a clean end is quiet and is no downtime', async () => {
   const program = it.start();
   await it.until('running');
-  await pause(600);
+  await checked(metrics, 1);
   expect((await it.http('POST', '/terminate')).status).toBe(200);
   expect(await metric('compute_pg_current_downtime_ms')).toBe(0);
   expect(await metric('compute_pg_downtime_ms_total')).toBe(0);
@@ -158,6 +160,7 @@ test('nothing is written for the availability check before it is asked for, and 
   const settled = async (): Promise<boolean> => (await lsn()) === (await pause(1500).then(lsn));
   await seen('the end of the start', settled, 30_000);
   const start = await lsn();
+  // Idle time is what is tested: long enough for Postgres' own records of every 15 seconds.
   await pause(17_000);
   const end = await lsn();
   await query('select pg_switch_wal()');

@@ -109,6 +109,7 @@ function load(targets: readonly PgTarget[]) {
         if (client !== undefined) destroyPg(client);
         client = undefined;
         at++;
+        // The pace of the client, not a wait.
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }

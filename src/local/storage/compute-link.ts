@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
+import { literal, sql } from '../../core/sql.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
@@ -53,11 +54,11 @@ export async function identify(server: Socket, signal: AbortSignal): Promise<Com
   try {
     return await withCompute(server, signal, async (pg) => {
       const { rows } = await pg.query<{ id: string; generation: string | null; lsn: string | null }>(
-        `select system_identifier::text as id,
-                pg_catalog.pg_read_file('${generationFile}', 0, 20, true) as generation,
+        sql`select system_identifier::text as id,
+                pg_catalog.pg_read_file(${literal(generationFile)}, 0, 20, true) as generation,
                 case when not pg_catalog.pg_is_in_recovery()
                      then pg_catalog.pg_current_wal_flush_lsn()::text end as lsn
-           from pg_catalog.pg_control_system()`,
+           from pg_catalog.pg_control_system()`.reveal(),
       );
       const [row] = rows;
       if (row === undefined) return null;
@@ -80,8 +81,8 @@ export async function identify(server: Socket, signal: AbortSignal): Promise<Com
 export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
     await pg.query(
-      `select pg_catalog.pg_create_physical_replication_slot('${slotName}', true)
-        where not exists (select from pg_catalog.pg_replication_slots where slot_name = '${slotName}')`,
+      sql`select pg_catalog.pg_create_physical_replication_slot(${literal(slotName)}, true)
+        where not exists (select from pg_catalog.pg_replication_slots where slot_name = ${literal(slotName)})`.reveal(),
     );
   });
 
@@ -89,14 +90,16 @@ export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =
  *  does not count, and it says it again when there is something new, or a second later: commits wait for that. */
 export const giveReceiverSomething = (server: Socket, limitMs: number, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
-    const streaming = `select from pg_catalog.pg_stat_replication
-      where application_name = '${standbyName}' and state = 'streaming'`;
+    const streaming = sql`select from pg_catalog.pg_stat_replication
+      where application_name = ${literal(standbyName)} and state = 'streaming'`.reveal();
     const streams = async (): Promise<true | null> =>
       (await pg.query(streaming)).rowCount === 0 ? null : true;
     if ((await poll(streams, { everyMs: quickMs, limitMs }, signal)) === null) return;
     // Without waiting for the receiver itself.
     await pg.query('set synchronous_commit = local');
-    await pg.query(`select pg_catalog.pg_logical_emit_message(true, '${standbyName}', '')`);
+    await pg.query(
+      sql`select pg_catalog.pg_logical_emit_message(true, ${literal(standbyName)}, '')`.reveal(),
+    );
   });
 
 export function withCompute<T>(

@@ -14,6 +14,7 @@ import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
 import { repeat } from '../../core/retry.ts';
+import { literal, sql } from '../../core/sql.ts';
 import { fsyncPath, ownDir, writeDurable } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
@@ -165,10 +166,11 @@ const prepareSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
     await pg.query('checkpoint');
     await pg.query(
-      `select pg_catalog.pg_drop_replication_slot(slot_name)
-         from pg_catalog.pg_replication_slots where slot_name = '${slotName}'`,
+      sql`select pg_catalog.pg_drop_replication_slot(slot_name)
+         from pg_catalog.pg_replication_slots where slot_name = ${literal(slotName)}`.reveal(),
     );
-    await pg.query(`select pg_catalog.pg_create_physical_replication_slot('${slotName}', true)`);
+    const name = literal(slotName);
+    await pg.query(sql`select pg_catalog.pg_create_physical_replication_slot(${name}, true)`.reveal());
   });
 
 /** The timeline of PostgreSQL that a primary writes. */

@@ -35,7 +35,7 @@ export const Cluster = v.object({
   state: optional(v.string(), 'Not used.'),
   roles: required(v.array(Role), 'Roles that shall exist.'),
   databases: required(v.array(Database), 'Databases that shall exist.'),
-  postgresql_conf: optional(v.string(), 'Head of `postgresql.conf`, verbatim.'),
+  postgresql_conf: optional(secret(), 'Head of `postgresql.conf`, verbatim.'),
   settings: optional(
     v.array(GenericOption),
     'Settings of `postgresql.conf`, in order. Also searched for `neon.tenant_id`, `neon.timeline_id`, ' +

@@ -39,7 +39,7 @@ export const ComputeSpec = v.pipe(
     timeline_id: optional(hexId(), 'Timeline in the storage.'),
     pageserver_connection_info: optional(PageserverConnectionInfo, 'Where the pageservers are.'),
     pageserver_connstring: optional(
-      v.string(),
+      secret(),
       'Older form: connection strings, one for each shard, split at commas.',
     ),
     shard_stripe_size: optional(uint32(), 'Pages of one stripe; goes with `pageserver_connstring`.'),
@@ -55,7 +55,7 @@ export const ComputeSpec = v.pipe(
     ),
     storage_auth_token: optional(secret(), 'Password for pageservers and safekeepers.'),
     remote_extensions: optional(RemoteExtensions, 'Extensions that can be downloaded.'),
-    pgbouncer_settings: optional(v.record(v.string(), v.string()), 'Options of the section `[pgbouncer]`.'),
+    pgbouncer_settings: optional(v.record(v.string(), secret()), 'Options of the section `[pgbouncer]`.'),
     local_proxy_config: optional(LocalProxyConfig, 'Configuration of local_proxy.'),
     reconfigure_concurrency: fallback(
       bytes(),

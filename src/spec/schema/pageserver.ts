@@ -1,10 +1,10 @@
 import * as v from 'valibot';
-import { fallback, int, notes, optional, required, uint32 } from './kit.ts';
+import { fallback, int, notes, optional, required, secret, uint32 } from './kit.ts';
 
 const Pageserver = v.object({
   id: optional(int(0, Number.MAX_SAFE_INTEGER), 'Node id.'),
-  libpq_url: optional(v.string(), 'URL for the Postgres protocol.'),
-  grpc_url: optional(v.string(), 'URL for gRPC, `grpc://host:port`.'),
+  libpq_url: optional(secret(), 'URL for the Postgres protocol.'),
+  grpc_url: optional(secret(), 'URL for gRPC, `grpc://host:port`.'),
 });
 
 const Shard = v.object({

@@ -119,6 +119,7 @@ test('a dump is taken no faster than it is read', async () => {
   const before = process.memoryUsage().rss;
   await once(stream, 'readable');
   stream.read();
+  // Time in which /dev/zero would fill any memory.
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(process.memoryUsage().rss - before).toBeLessThan(50_000_000);
   stream.destroy();

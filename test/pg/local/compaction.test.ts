@@ -7,6 +7,7 @@ import { type CompactionOptions, compact } from '../../../src/local/storage/comp
 import type { TimelineDir } from '../../../src/local/storage/layout.ts';
 import { listSegments } from '../../../src/local/storage/segments.ts';
 import type { RunningStorage } from '../../../src/local/storage/serve.ts';
+import { eventually } from '../../support/program.ts';
 import { type LocalFixture, fetchArchive, localFixture, never, withStorage } from './fixture.ts';
 
 const fill = (from: number, to: number): string =>
@@ -132,6 +133,14 @@ const crashes: Record<string, (before: string, dir: TimelineDir) => void> = {
   },
 };
 
+/** A copy of a timeline's directory: of a moment when no segment was given its name, which would be missing from it. */
+const copyAtRest = (dir: TimelineDir, to: string): Promise<true> =>
+  eventually('a copy with every segment', () => {
+    const names = readdirSync(dir.wal).toString();
+    execFileSync('sh', ['-c', `rm -rf ${to} && cp -a ${dir.root} ${to}`], { stdio: 'pipe' });
+    return readdirSync(dir.wal).toString() === names || undefined;
+  });
+
 test.each(Object.keys(crashes))('a crash %s leaves a usable base', async (point) => {
   const local = await localFixture();
   let storage = await local.serve();
@@ -143,9 +152,7 @@ test.each(Object.keys(crashes))('a crash %s leaves a usable base', async (point)
     const { dir } = storage.timeline;
     // The second copy of the WAL is what the crash finds: everything was received in either case.
     const before = `${dir.root}.before`;
-    // Once more when the receiver renames a segment between cp's list and its copy.
-    const copy = `cp -a ${dir.root} ${before}`;
-    execFileSync('sh', ['-c', `${copy} || { rm -r ${before} && ${copy}; }`], { stdio: 'pipe' });
+    await copyAtRest(dir, before);
     await compact(optionsFor(local, storage), never);
     await compute.kill('SIGKILL');
     await storage.close();

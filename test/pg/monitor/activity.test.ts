@@ -7,7 +7,7 @@ import type { ActivityRow } from '../../../src/monitor/activity-query.ts';
 import { ActivityConnection } from '../../../src/monitor/checks.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { installedPostgres, osUser } from '../../support/postgres-versions.ts';
-import { figure, never, pause, run, seen, session, watched } from './support.ts';
+import { checked, figure, never, pause, run, seen, session, watched } from './support.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -97,6 +97,7 @@ test('with track_activities off a connected client does not keep the compute awa
       const idle = await look();
       expect(idle.busy).toBe(0);
       expect(idle.idle_since_ms).not.toBeNull();
+      // Idle time that goes by changes nothing.
       await pause(200);
       expect((await look()).idle_since_ms).toBe(idle.idle_since_ms);
       await pg.query('begin');
@@ -193,15 +194,21 @@ test('the receiver of the embedded storage is no activity, one of somebody else 
 });
 
 test('the statistics show a short session that came and went between two looks, and not those of compute_ctl', () =>
-  watched(cluster.target, { useStatistics: () => true }, async ({ monitor }) => {
+  watched(cluster.target, { useStatistics: () => true }, async ({ monitor, metrics }) => {
     const kind = () => monitor.lastActivity?.kind ?? null;
     const at = () => monitor.lastActivity?.at.getTime() ?? 0;
-    await pause(1500);
-    const before = at();
+    const sessions = () =>
+      session(cluster.target, async (pg) => {
+        const sql = "select sessions::int n from pg_stat_database where datname = 'shop'";
+        return (await pg.query<{ n: number }>(sql)).rows[0]?.n ?? 0;
+      });
+    await checked(metrics);
+    const [before, sessionsBefore] = [at(), await sessions()];
     const admin = { ...cluster.target, database: 'shop' };
     const count = 'select count(*) from generate_series(1, 300000)';
     await session(admin, (pg) => pg.query(count), 'compute_ctl:apply_config');
-    await pause(2500);
+    await seen('it in the statistics', async () => (await sessions()) > sessionsBefore);
+    await checked(metrics);
     expect(at()).toBe(before);
     // Not by this process, so that it is not taken for one of ours; as the admin, so that only the statistics tell.
     const script = `const { Client } = require('pg');
@@ -213,7 +220,7 @@ test('the statistics show a short session that came and went between two looks, 
   }));
 
 test('last_active follows the latest activity and stays when the client is gone', () =>
-  watched(cluster.target, {}, async ({ monitor }) => {
+  watched(cluster.target, {}, async ({ monitor, metrics }) => {
     await run(client(), 'select 1');
     await session(client(), async (pg) => {
       await pg.query('select pg_sleep(0.3)');
@@ -221,10 +228,10 @@ test('last_active follows the latest activity and stays when the client is gone'
     });
     const last = monitor.lastActivity?.at.getTime() ?? 0;
     expect(Math.abs(Date.now() - last)).toBeLessThan(5000);
-    await pause(500);
+    await checked(metrics, 4);
     const later = monitor.lastActivity?.at.getTime() ?? 0;
     expect(later).toBeGreaterThanOrEqual(last);
-    await pause(400);
+    await checked(metrics, 4);
     expect(monitor.lastActivity?.at.getTime()).toBe(later);
     expect(monitor.postgresReport()).toMatchObject({ up: true, last_activity: 'session' });
   }));

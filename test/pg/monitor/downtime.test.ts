@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { monitorTimes } from '../../../src/monitor/monitor.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
-import { brisk, figure, keptPid, pause, proxy, run, seen, session, watched } from './support.ts';
+import { brisk, checked, figure, keptPid, pause, proxy, run, seen, session, watched } from './support.ts';
 
 let cluster: Cluster;
 beforeEach(async () => {
@@ -14,8 +14,8 @@ const now = (): number => performance.now();
 test(
   'a stopped postmaster is down, although old connections still answer, and up again when it continues',
   () =>
-    watched(cluster.target, { times: monitorTimes }, async ({ monitor, value }) => {
-      await pause(1200);
+    watched(cluster.target, { times: monitorTimes }, async ({ monitor, metrics, value }) => {
+      await checked(metrics, 1);
       expect(monitor.up).toBe(true);
       const stoppedAt = now();
       try {
@@ -51,8 +51,8 @@ test(
 );
 
 test('a kept connection whose backend is stopped is given up and replaced', () =>
-  watched(cluster.target, {}, async ({ monitor, value }) => {
-    await pause(500);
+  watched(cluster.target, {}, async ({ monitor, metrics, value }) => {
+    await checked(metrics);
     const pid = await keptPid(cluster);
     process.kill(pid, 'SIGSTOP');
     try {
@@ -68,13 +68,13 @@ test('a kept connection whose backend is stopped is given up and replaced', () =
   }));
 
 test('a stopped backend of somebody else is no downtime', () =>
-  watched(cluster.target, {}, ({ monitor, value }) =>
+  watched(cluster.target, {}, ({ monitor, metrics, value }) =>
     session(cluster.target, async (pg) => {
       const { rows } = await pg.query('select pg_backend_pid() pid');
       const pid = Number((rows[0] as { pid: number }).pid);
       process.kill(pid, 'SIGSTOP');
       try {
-        await pause(1500);
+        await checked(metrics, 8);
         expect([monitor.up, await value('compute_pg_downtime_ms_total')]).toEqual([true, 0]);
       } finally {
         process.kill(pid, 'SIGCONT');
@@ -87,7 +87,7 @@ test('a killed postmaster has exited, which is the reason of a downtime that doe
     cluster.target,
     { isRunning: () => cluster.postmaster.signalCode === null },
     async ({ monitor, metrics, value }) => {
-      await pause(300);
+      await checked(metrics);
       const killedAt = now();
       cluster.postmaster.kill('SIGKILL');
       await seen('down', () => !monitor.up);
@@ -104,9 +104,9 @@ test('a killed postmaster has exited, which is the reason of a downtime that doe
   ));
 
 test('the monitored database may be dropped and created again', () =>
-  watched(cluster.target, {}, async ({ monitor, value, lines }) => {
+  watched(cluster.target, {}, async ({ monitor, metrics, value, lines }) => {
     const elsewhere = { ...cluster.target, database: 'template1' };
-    await pause(300);
+    await checked(metrics);
     await run(elsewhere, 'drop database postgres with (force)');
     await seen('unknown database', () => monitor.postgresReport().sqlstate === '3D000');
     await seen('current', async () => (await value('compute_pg_current_downtime_ms')) > 0);
@@ -125,8 +125,8 @@ test('when no connection is left, new ones fail with 53300 and that is downtime'
   watched(
     cluster.target,
     { times: { ...brisk, connectMs: 10_000, queryMs: 10_000 } },
-    async ({ monitor }) => {
-      await pause(300);
+    async ({ monitor, metrics }) => {
+      await checked(metrics);
       let letGo = (): void => {};
       const held = new Promise<void>((resolve) => (letGo = resolve));
       const taken: Promise<unknown>[] = [];
@@ -162,7 +162,7 @@ test('a connection that is half open, after a cable was cut, is noticed on both 
   const between = await proxy(cluster.port);
   try {
     await watched({ ...cluster.target, port: between.port }, {}, async ({ monitor, metrics }) => {
-      await pause(300);
+      await checked(metrics);
       expect(monitor.up).toBe(true);
       between.silent = true;
       const reasons = new Set<string | null>();
@@ -196,6 +196,7 @@ test('stepping the clock back and forth changes no downtime and never moves the 
       const startMs = now();
       for (const step of [day, -day, 365 * day, -365 * day, 0]) {
         vi.setSystemTime(real + step);
+        // Downtime that goes by while the clock stands there.
         await pause(300);
         totals.push(await value('compute_pg_downtime_ms_total'));
         active.push(monitor.lastActivity?.at.getTime() ?? 0);
@@ -217,8 +218,8 @@ test('stepping the clock back and forth changes no downtime and never moves the 
   }));
 
 test('a monitor that is stopped while Postgres is down leaves no current downtime and is quiet', () =>
-  watched(cluster.target, {}, async ({ monitor, value, lines }) => {
-    await pause(200);
+  watched(cluster.target, {}, async ({ monitor, metrics, value, lines }) => {
+    await checked(metrics);
     cluster.postmaster.kill('SIGSTOP');
     await seen('down', () => !monitor.up);
     await monitor.stop();
@@ -226,6 +227,7 @@ test('a monitor that is stopped while Postgres is down leaves no current downtim
     const total = await value('compute_pg_downtime_ms_total');
     expect(total).toBeGreaterThan(0);
     const told = lines.length;
+    // Time in which a check that is not stopped would be made and told.
     await pause(500);
     expect(await value('compute_pg_current_downtime_ms')).toBe(0);
     expect(await value('compute_pg_downtime_ms_total')).toBe(total);

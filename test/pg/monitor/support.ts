@@ -69,6 +69,23 @@ export const seen = (
   limitMs = 30_000,
 ): Promise<true> => eventually(what, async () => ((await probe()) ? (true as const) : undefined), limitMs);
 
+/** Waits until each kind of check was made `times` more, as the metrics count them. */
+export async function checked(metrics: { render(): Promise<string> }, times = 2): Promise<void> {
+  const counts = async (): Promise<number[]> => {
+    const text = await metrics.render();
+    return ['activity', 'connect'].map((check) =>
+      Number(
+        new RegExp(`^compute_pg_check_duration_seconds_count\\{check="${check}"\\} (.*)$`, 'm').exec(
+          text,
+        )?.[1] ?? 0,
+      ),
+    );
+  };
+  const before = await counts();
+  await seen('checks', async () => (await counts()).every((count, at) => count >= (before[at] ?? 0) + times));
+}
+
+/** Only where time that passes is the thing tested; otherwise wait for what is to happen. */
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Runs `work` in a session of its own. */

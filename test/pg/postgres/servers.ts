@@ -7,19 +7,14 @@ import { type PostgresOptions, startPostgres } from '../../../src/postgres/postg
 import { findPostgresOf } from '../../../src/postgres/pgdata-processes.ts';
 import { readStat } from '../../../src/process/proc.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { eventually as untilFound } from '../../support/program.ts';
 import { osUser } from '../../support/postgres-versions.ts';
 
 export const never = new AbortController().signal;
 export const quiet = pino({ level: 'silent' });
 
-/** Polls for ten seconds at most. */
-export async function eventually(what: string, check: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000; tries++) {
-    if (check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`did not happen: ${what}`);
-}
+export const eventually = (what: string, check: () => boolean): Promise<true> =>
+  untilFound(what, () => check() || undefined);
 
 export const lives = (pid: number): boolean => readStat(pid) !== null;
 

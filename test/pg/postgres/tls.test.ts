@@ -71,6 +71,7 @@ test('a pair in the middle of a renewal is waited for', async () => {
   const renewed = makePair(kinds.Ed25519, 'new');
   renameSync(renewed.keyPath, files.keyPath);
   const copied = copy(files, 10_000);
+  // Whether the first look comes before or after it, the end is the same.
   setTimeout(() => renameSync(renewed.certPath, files.certPath), 50);
   await copied;
   expect(readFileSync(join(dir, 'server.crt'), 'utf8')).toBe(readFileSync(files.certPath, 'utf8'));

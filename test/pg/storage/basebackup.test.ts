@@ -86,7 +86,7 @@ test.each([
   ['28P01', 'no'],
   ['XX000', 'JWT authentication error'],
   ['XX000', 'Unauthorized: other tenant'],
-])('%s %j is final at once', async (sqlstate, message) => {
+])('%s %j is not retryable', async (sqlstate, message) => {
   const fake = await fixture.pageserver({ fault: 'error-before', error: { sqlstate, message } });
   expect(await failureOf(fixture.context([fake.url], { limits: { retries: 10 } }))).toContain(message);
   expect(fake.commands).toHaveLength(1);
@@ -118,7 +118,7 @@ test('the second pageserver of the shard helps when the first is down', async ()
 });
 
 test.each(['127.0.0.1:64000', 'http://127.0.0.1:51051', 'postgresql://h?nonsense=1', ''])(
-  'the malformed URL %j is final at once',
+  'the malformed URL %j is not retryable',
   async (url) => {
     expect(await failureOf(fixture.context([url], { limits: { retries: 10 } }))).toContain(
       'connection string',

@@ -72,7 +72,7 @@ describe('every fault ends in a clear error and a clean PGDATA:', () => {
   });
 });
 
-describe('what will not heal fails at once, what may heal is tried again:', () => {
+describe('what is not retryable fails at once, what is retryable is tried again:', () => {
   test.each<[keyof typeof tries, number]>([
     ['NOT_FOUND', 1],
     ['UNAUTHENTICATED', 1],

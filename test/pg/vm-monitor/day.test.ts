@@ -131,6 +131,7 @@ test('pressure becomes a request within 700 ms', async () => {
   const latenciesMs: number[] = [];
   for (let round = 0; round < 8; round++) {
     hierarchy.use(gib);
+    // The monitor asks once a second at most, however great the pressure.
     await new Promise((resolve) => setTimeout(resolve, 1100));
     latenciesMs.push(await pressure(agent, 3.6 * gib));
   }

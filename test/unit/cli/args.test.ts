@@ -75,6 +75,19 @@ function outcome(args: readonly string[]): string {
   }
 }
 
+describe('a refusal quotes nothing that may hold a login', () => {
+  test.each([
+    [['--connst=postgresql://u:hush@h'], /unknown option '--connst='\n\(Did you mean --connstr\?\)/],
+    [[...needed, '-p', 'ftp://u:hush@h'], /Expected a URL that starts with http/],
+    [[...needed, '-p', 'http://u:hush@h:port'], /Expected a URL/],
+    [[...needed, '-r', 'http://u:hush@h?x'], /parameters detected/],
+    [[...needed, 'postgresql://u:hush@h'], /too many arguments/],
+  ])('%j', (args, message) => {
+    expect(usage(args)).toMatch(message);
+    expect(usage(args)).not.toContain('hush');
+  });
+});
+
 describe('refused with exit code 2', () => {
   test.each<[string[], RegExp]>([
     [[], /required option '-D, --pgdata <DIR>'/],
@@ -83,7 +96,7 @@ describe('refused with exit code 2', () => {
     [[...needed, '-p', 'http://cp'], /required option '-i, --compute-id <ID>'/],
     [[...needed, '-D', 'y'], /'-D, --pgdata <DIR>' cannot be used multiple times/],
     [[...needed, '--dev', '--dev'], /'--dev' cannot be used multiple times/],
-    [['--pgdat=x'], /unknown option '--pgdat=x'/],
+    [['--pgdat=x'], /unknown option '--pgdat='/],
     [[...needed, 'extra'], /too many arguments/],
     [[...needed, '--', '-x'], /too many arguments/],
     [['-D', '-C', 'x'], /option '-D' needs a value, found '-C'/],

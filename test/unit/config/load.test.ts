@@ -146,20 +146,32 @@ describe('a failure names the file and the reason', () => {
 });
 
 describe('check prints', () => {
-  const secrets = /storage-token|endpoint-token|token-in-settings|SCRAM|pw-in-url|private-part|in-conf/;
+  const secrets =
+    /storage-token|endpoint-token|token-in-settings|SCRAM|pw-in-url|private-part|in-conf|in-setting|in-option|in-bouncer/;
 
   test.each([true, false])('everything but secrets (as JSON: %s)', async (json) => {
     const config = fullConfig();
     const cluster = {
       ...config.spec.cluster,
       postgresql_conf: "primary_conninfo = 'host=h password=in-conf'",
+      roles: [{ name: 'r', options: [{ name: 'PASSWORD', value: 'in-option', vartype: 'string' }] }],
+      settings: [
+        ...config.spec.cluster.settings,
+        { name: 'primary_conninfo', value: 'host=h passwd in-setting', vartype: 'string' },
+        { name: 'shared_preload_libraries', value: 'neon,auto_explain', vartype: 'string' },
+      ],
     };
-    const content = { compute_ctl_config: { jwks: { keys: [key] } }, spec: { ...config.spec, cluster } };
+    const content = {
+      compute_ctl_config: { jwks: { keys: [key] } },
+      spec: { ...config.spec, cluster, pgbouncer_settings: { auth_query: 'in-bouncer' } },
+    };
     const args = ['-i', 'ep', '-c', await file('secret.json', content)];
     const text = renderCheck(await load(...args), optionsOf(...args), json);
     expect(text).not.toMatch(secrets);
     expect(text).toContain('3aa8fcc61f6d357410b7de754b1d9001');
-    expect(text).toContain('postgresql://u:***@ps1:6400');
+    expect(text).toContain('user=u host=ps1 port=6400');
+    expect(text).toContain('neon,auto_explain');
+    expect(text).toMatch(/max_connections[^]{1,40}100/);
     expect(text).toContain('flag_of_tomorrow');
     expect(text).toContain('mine');
   });

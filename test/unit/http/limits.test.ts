@@ -112,6 +112,7 @@ test('an answer that breaks off on the way is not taken for a whole one, nor the
   async function* parts(failure?: Error): AsyncGenerator<string> {
     for (const part of ['first ', 'second']) {
       yield part;
+      // A pause, so that the parts leave one by one.
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     if (failure !== undefined) throw failure;

@@ -208,6 +208,7 @@ test('asking again ends the pause before the next try, and leaving ends the trie
   it.state.lifecycle.tryMove('termination_pending_fast');
   it.state.stop.bySignal();
   const after = tries;
+  // Time for many tries.
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(tries).toBe(after);
 });

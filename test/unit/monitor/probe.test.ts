@@ -73,6 +73,37 @@ test('whatever a stranger sends, the answer is an error and comes at once', () =
     { numRuns: 30 },
   ));
 
+test('a message above the limit ends it, before its bytes arrive', async () => {
+  const huge = Buffer.from([0x52, 0x7f, 0xff, 0xff, 0xff]);
+  await expect(ask([huge])).rejects.toMatchObject({ cause: { message: 'not a PostgreSQL server' } });
+  await expect(ask([welcome, huge])).rejects.toThrow('no answer from');
+});
+
+test.each([
+  ['nothing', ''],
+  ['a field without an end', 'Mfatal'],
+  ['fields without an end', 'SFATAL\0Mfatal\0'],
+])('an error that holds %s ends it; the parser would read on for ever', async (_, fields) => {
+  for (const type of ['E', 'N']) {
+    const error = message(type, Buffer.from(fields));
+    await expect(ask([error])).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('does not end') as string },
+    });
+  }
+});
+
+test('notices and parameters on the way are not the answer', async () => {
+  const notice = message('N', Buffer.from('SNOTICE\0Mhello\0\0'));
+  expect(await ask([notice, welcome, notice, reply])).toBe('answered');
+});
+
+test('a message that no PostgreSQL server sends ends it', async () => {
+  await expect(ask([message('!')])).rejects.toMatchObject({
+    cause: { message: 'received invalid response: 21' },
+  });
+  await expect(ask([message('R', Buffer.from([0, 0, 0, 99]))])).rejects.toThrow('could not connect');
+});
+
 test('an abort ends it', async () => {
   await expect(ask([welcome], AbortSignal.abort())).rejects.toThrow('could not connect');
 });

@@ -87,6 +87,18 @@ describe('the way to the own Postgres', () => {
     },
   );
 
+  test.each([
+    ['postgresql://u@h/.', '.'],
+    ['postgresql://u@h/%2e%2E?sslmode=disable', '..'],
+    ['postgresql://u@h/a/../b', 'a/../b'],
+    ['postgresql://u@h/d \n', 'd'],
+    ['postgresql://u@h/', 'u'],
+    ['postgresql://u@h?sslmode=disable', 'u'],
+    ['postgresql://u@h?application_name=a/b', 'u'],
+  ])('%j connects to the database that it names, not to one of a path', (text, database) => {
+    expect(parseConnstr(text).database).toBe(database);
+  });
+
   test('gives back every part that was percent-encoded into it', () => {
     const text = string({ minLength: 1, unit: 'grapheme' }).filter((value) => !value.includes('\0'));
     const parts = record({

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { followPostmasterLog, joinLines } from '../../../src/postgres/postmaster-log.ts';
 import { maxLineChars } from '../../../src/process/lines.ts';
+import { eventually } from '../../support/program.ts';
 
 const first = '2025-08-01 10:00:00.001 UTC [7] ERROR:  no';
 const second = '2025-08-01 10:00:00.002 UTC [7] LOG:  next';
@@ -11,12 +12,6 @@ function follow() {
   const stream = new PassThrough();
   const written: string[] = [];
   return { stream, written, log: followPostmasterLog(stream, (line) => written.push(line)) };
-}
-
-async function eventually(check: () => boolean): Promise<void> {
-  for (let tries = 0; !check() && tries < 500; tries++)
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(check()).toBe(true);
 }
 
 test('the lines of one message become one line, split where the next timestamp stands', async () => {
@@ -29,10 +24,10 @@ test('the lines of one message become one line, split where the next timestamp s
 test('a message is written when nothing follows it', async () => {
   const { stream, written, log } = follow();
   stream.write(`${first}\nDETAIL\n`);
-  await eventually(() => written.length > 0);
+  await eventually('a message', () => written.length > 0 || undefined);
   expect(written).toEqual([`PG:${first}\u200BDETAIL`]);
   stream.write('later\n');
-  await eventually(() => written.length > 1);
+  await eventually('the next', () => written.length > 1 || undefined);
   stream.end();
   await log.drain(5000);
 });

@@ -137,7 +137,7 @@ describe('a spec', () => {
     [{ features: [1] }, 'spec.features[0]: expected string, found 1'],
     [
       { pgbouncer_settings: { 'pool size': 5 } },
-      'spec.pgbouncer_settings["pool size"]: expected string, found 5',
+      'spec.pgbouncer_settings["pool size"]: expected string, found number',
     ],
     [{ mode: 'primary' }, 'spec.mode: expected "Primary", "Replica" or {"Static": "<LSN>"}, found "primary"'],
     [{ mode: 'Static' }, 'spec.mode: expected "Primary", "Replica" or {"Static": "<LSN>"}, found "Static"'],
