@@ -25,7 +25,7 @@ import { ComputeError } from '../core/errors.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import { noLsn } from '../core/lsn.ts';
-import { type Auth, createAuth } from '../http/auth.ts';
+import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { followStatus } from '../metrics/up.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
@@ -234,11 +234,11 @@ function newContext(
 const validate = (spec: ResolvedSpec, { target, privilegedRole }: Settings): void =>
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 
-function authOf({ options, loaded, log, env }: Parts): Auth {
+function authOf({ options, loaded, log, env }: Parts): JwtAuth {
   const instance = env['INSTANCE_ID'] !== undefined;
   if (instance && !options.lakebaseMode)
     log.warn('INSTANCE_ID is set: it has no effect outside lakebase mode');
-  return createAuth({
+  return createJwtAuth({
     computeId: options.computeId,
     jwks: loaded.config.jwks,
     log,

@@ -50,7 +50,7 @@ test('every call of the external server gets its answer', () =>
   }));
 
 test('every call of the internal server gets its answer', () =>
-  withServer({ name: 'internal', routes: internalRoutes }, async ({ port, app }) => {
+  withServer({ name: 'internal HTTP server', routes: internalRoutes }, async ({ port, app }) => {
     const it = new InternalClient({ url: `http://127.0.0.1:${port}` });
     const asked: unknown[] = [];
     app.downloadExtension = (...given) => Promise.resolve(void asked.push(given.slice(0, 2)));
