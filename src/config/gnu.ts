@@ -1,16 +1,15 @@
 import { ComputeError } from '../core/errors.ts';
-import { optionEntries } from './options.ts';
-
-const takesValue = new Map(
-  optionEntries
-    .filter(([, entry]) => entry.kind !== 'flag')
-    .flatMap(([, entry]) => [entry.flag, entry.short].map((name) => [name, entry.flag] as const)),
-);
+import type { OptionTable } from './options/entry.ts';
 
 /** Rewrites what the parser reads differently: `-D=x` becomes `--pgdata=x`, and a word that starts with a dash is no
  *  value, so that a forgotten value does not swallow the next option.
  *  @throws ComputeError `usage` */
-export function normalizeArgv(argv: readonly string[]): string[] {
+export function normalizeArgv(argv: readonly string[], table: OptionTable): string[] {
+  const takesValue = new Map(
+    Object.values(table)
+      .filter(({ kind }) => kind !== 'flag')
+      .flatMap(({ flag, short }) => [flag, short].map((name) => [name, flag] as const)),
+  );
   const words: string[] = [];
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] as string;
