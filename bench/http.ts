@@ -11,7 +11,7 @@ import { createJwtAuth } from '../src/http/jwt.ts';
 import { externalRoutes } from '../src/http/routes/external.ts';
 import { startServer } from '../src/http/server.ts';
 import { Metrics } from '../src/metrics/registry.ts';
-import { fakeCompute } from '../test/unit/http/fake-compute.ts';
+import { testCompute } from '../test/unit/http/compute-for-tests.ts';
 
 // Sends GET /status and /metrics to our server and to a bare node:http server that answers the same bytes. Each server
 // is a process of its own, with its log lines written to /dev/null; rounds of the two alternate.
@@ -43,7 +43,7 @@ async function serveOurs(): Promise<void> {
     host: '127.0.0.1',
     port: 0,
     routes: externalRoutes,
-    app: { compute: fakeCompute('running'), metrics: new Metrics() },
+    app: { compute: testCompute('running', log), metrics: new Metrics() },
     auth,
     log,
     signal: new AbortController().signal,

@@ -9,7 +9,7 @@ import { externalRoutes } from '../../../src/http/routes/external.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../../../src/http/server.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { undocumented } from '../../support/openapi.ts';
-import { type FakeCompute, fakeCompute } from './fake-compute.ts';
+import { type TestCompute, testCompute } from './compute-for-tests.ts';
 import { type Issuer, issuer } from '../../support/tokens.ts';
 
 export interface Reply {
@@ -21,7 +21,7 @@ export interface Reply {
 export interface TestServer {
   readonly server: RunningServer;
   readonly port: number;
-  readonly app: FakeCompute;
+  readonly app: TestCompute;
   readonly metrics: Metrics;
   readonly keys: Issuer;
   /** A token that opens everything. */
@@ -51,7 +51,7 @@ export async function withServer(
 ): Promise<void> {
   const keys = issuer();
   const { log, lines } = recorder();
-  const app = fakeCompute(options.at ?? 'running');
+  const app = testCompute(options.at ?? 'running', log);
   const metrics = new Metrics();
   const auth = createJwtAuth({ computeId: 'compute-1', jwks: keys.jwks, log });
   const token = await keys.token({ compute_id: 'compute-1' });
