@@ -37,13 +37,15 @@ async function serveOurs(): Promise<void> {
     jwks: { keys: [publicKey.export({ format: 'jwk' })] },
     log,
   });
+  const compute = testCompute('running', log);
   const { port } = await startServer({
     program: 'compute_ctl',
     name: 'external HTTP server',
     host: '127.0.0.1',
     port: 0,
     routes: externalRoutes,
-    app: { compute: testCompute('running', log), metrics: new Metrics() },
+    app: { compute, metrics: new Metrics() },
+    status: () => compute.lifecycle.status,
     auth,
     log,
     signal: new AbortController().signal,

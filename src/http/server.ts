@@ -108,7 +108,7 @@ function requestListener<App>(
   };
 }
 
-/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but shall
+/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but must
  *  not go on for ever. */
 function endSoon(incoming: IncomingMessage): void {
   const cut = (): void => {
