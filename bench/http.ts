@@ -7,11 +7,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { mintToken } from '../src/client/index.ts';
 import { createLog } from '../src/core/log.ts';
-import { createAuth } from '../src/http/auth.ts';
+import { createJwtAuth } from '../src/http/jwt.ts';
 import { externalRoutes } from '../src/http/routes/external.ts';
 import { startServer } from '../src/http/server.ts';
 import { Metrics } from '../src/metrics/registry.ts';
-import { fakeCompute } from '../test/unit/http/fake-compute.ts';
+import { testCompute } from '../test/unit/http/compute-for-tests.ts';
 
 // Sends GET /status and /metrics to our server and to a bare node:http server that answers the same bytes. Each server
 // is a process of its own, with its log lines written to /dev/null; rounds of the two alternate.
@@ -32,19 +32,21 @@ const role = process.env['BENCH_ROLE'];
 async function serveOurs(): Promise<void> {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const log = createLog({ format: 'text', level: 'info' });
-  const auth = createAuth({
+  const auth = createJwtAuth({
     computeId: 'compute-1',
     jwks: { keys: [publicKey.export({ format: 'jwk' })] },
     log,
   });
+  const compute = testCompute('running', log);
   const { port } = await startServer({
-    name: 'external',
+    program: 'compute_ctl',
+    name: 'external HTTP server',
     host: '127.0.0.1',
     port: 0,
     routes: externalRoutes,
-    app: fakeCompute('running'),
+    app: { compute, metrics: new Metrics() },
+    status: () => compute.lifecycle.status,
     auth,
-    metrics: new Metrics(),
     log,
     signal: new AbortController().signal,
   });

@@ -1,7 +1,7 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { buildTag, buildVersion } from '../core/build.ts';
-import { ComputeError, messageOf } from '../core/errors.ts';
-import { type Subcommand, buildCommand, subcommands } from '../config/command.ts';
+import { ComputeError } from '../core/errors.ts';
+import { buildCommand, listCommands, refuseRepeats, withVersion } from '../config/command.ts';
 import { environmentEntries } from '../config/environment.ts';
 import { normalizeArgv } from '../config/gnu.ts';
 import {
@@ -11,7 +11,8 @@ import {
   type RunOptions,
   optionEntries,
 } from '../config/options.ts';
-import { readValue } from '../config/values.ts';
+import { computeCtl } from '../config/options/compute-ctl.ts';
+import { readOptions } from '../config/read-options.ts';
 
 interface Given {
   /** A line for the log for each thing that is accepted and has no effect yet. */
@@ -26,58 +27,46 @@ export type ParsedArgs =
   | ({ readonly command: 'plan'; readonly options: PlanOptions; readonly json: boolean } & Given)
   | { readonly command: 'help' | 'version'; readonly text: string };
 
-type Values = Record<string, string | number | boolean | null>;
+const { name: program, main, commands } = computeCtl;
+
+type Subcommand = keyof typeof commands;
 
 /** Reads the command line, without the names of program and script, and the environment behind it.
  *  @throws ComputeError `usage` */
 export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): ParsedArgs {
   const subcommand = subcommandOf(argv[0]);
-  const command = buildCommand(subcommand, `compute_ctl ${buildVersion} (build ${buildTag})`);
+  const command = commandOf(subcommand);
   let printed = '';
   command.configureOutput({ writeOut: (text) => (printed += text), writeErr: () => {} });
   try {
-    command.parse(normalizeArgv(subcommand === null ? argv : argv.slice(1)), { from: 'user' });
+    command.parse(normalizeArgv(subcommand === null ? argv : argv.slice(1), main.options), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.version') return { command: 'version', text: printed.trimEnd() };
     if (error.code === 'commander.helpDisplayed') return { command: 'help', text: printed.trimEnd() };
     throw usage(error.message.replace(/^error: /, ''));
   }
-  const given = new Set<OptionName>();
-  const values: Values = {};
-  const source = command.opts<Record<string, string | number | boolean>>();
-  for (const [name, entry] of optionEntries) {
-    const attribute = attributeName(entry.flag);
-    const fromEnv = entry.env === undefined ? undefined : env[entry.env];
-    const explicit = command.getOptionValueSource(attribute) === 'cli';
-    if (explicit || fromEnv !== undefined) given.add(name);
-    if (explicit) values[name] = source[attribute] ?? null;
-    else values[name] = fromEnv === undefined ? entry.fallback : readEnv(entry.env, entry.kind, fromEnv);
-  }
-  const options = values as Options;
+  const { values: options, given } = readOptions(command, main.options, env);
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
   if (subcommand !== null) {
     requireSource(options);
-    const given = { json: source['json'] === true, ...found };
-    if (subcommand === 'check') return { command: 'check', options: withPorts(options), ...given };
-    return { command: 'plan', options: requireConnstr(withPorts(options)), ...given };
+    const { json } = readOptions(command, commands[subcommand].options, env).values;
+    if (subcommand === 'check') return { command: 'check', options: withPorts(options), json, ...found };
+    return { command: 'plan', options: requireConnstr(withPorts(options)), json, ...found };
   }
   return { command: 'run', options: requireRun(withPorts(options)), ...found };
 }
 
 /** `in` would also find what every object has, such as `toString`. */
 const subcommandOf = (word = ''): Subcommand | null =>
-  Object.hasOwn(subcommands, word) ? (word as Subcommand) : null;
+  Object.hasOwn(commands, word) ? (word as Subcommand) : null;
 
-const attributeName = (flag: string): string =>
-  flag.slice(2).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-
-function readEnv(name: string | undefined, kind: Parameters<typeof readValue>[0], text: string) {
-  try {
-    return readValue(kind, text);
-  } catch (error) {
-    throw usage(`environment variable ${name} is invalid. ${messageOf(error)}`);
-  }
+function commandOf(subcommand: Subcommand | null): Command {
+  const command =
+    subcommand === null
+      ? buildCommand(program, main).addHelpText('after', listCommands(commands))
+      : buildCommand(`${program} ${subcommand}`, commands[subcommand]);
+  return withVersion(refuseRepeats(command), `${program} ${buildVersion} (build ${buildTag})`);
 }
 
 function requireRun(options: Options): RunOptions {

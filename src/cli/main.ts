@@ -8,7 +8,7 @@ import type { Log } from '../core/log.ts';
 import { statusText } from '../core/status.ts';
 import { ownDatabase } from '../database/api.ts';
 import { Writability } from '../database/writability.ts';
-import { type Auth, createAuth } from '../http/auth.ts';
+import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
@@ -98,7 +98,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   const { options, settings, loaded, metrics, log } = parts;
   const state = new ComputeState();
   const auth = authOf(parts);
-  const rotateKeys = (jwks: Parameters<Auth['setKeys']>[0]): Promise<unknown> =>
+  const rotateKeys = (jwks: Parameters<JwtAuth['setKeys']>[0]): Promise<unknown> =>
     auth.setKeys(jwks).catch((error: unknown) => log.error(`the keys in force stay: ${inline(error)}`));
   const specs = new SpecAcceptance({ state, rotateKeys, validate: (spec) => validate(spec, settings) });
   // Its keys are those that the server starts with.
@@ -153,11 +153,11 @@ function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): voi
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }
 
-function authOf({ options, loaded, log, env }: Parts): Auth {
+function authOf({ options, loaded, log, env }: Parts): JwtAuth {
   const instance = env['INSTANCE_ID'] !== undefined;
   if (instance && !options.lakebaseMode)
     log.warn('INSTANCE_ID is set: it has no effect outside lakebase mode');
-  return createAuth({
+  return createJwtAuth({
     computeId: options.computeId,
     jwks: loaded.config.jwks,
     log,

@@ -51,22 +51,23 @@ export async function withHttp(parts: HttpParts, ran: Promise<number>): Promise<
 }
 
 async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServer[]> {
-  const { app, auth, metrics, log, options, env } = parts;
+  const { app: compute, auth, metrics, log, options, env } = parts;
   const [{ startServer }, { externalRoutes }, { internalRoutes, testRoutes }] = await parts.http;
-  const status = (): Status => app.lifecycle.status;
-  const service = { app, status, auth, metrics, log, signal };
+  const status = (): Status => compute.lifecycle.status;
+  const app = { compute, metrics };
+  const service = { program: 'compute_ctl', app, status, auth, log, signal };
   if (options.enableFailpoints) failpoints.setAll(env['FAILPOINTS'] ?? '');
   const external = await startServer({
     ...service,
     routes: externalRoutes,
-    name: 'external',
+    name: 'external HTTP server',
     host: '::',
     port: options.externalHttpPort,
   });
   const internal = await startServer({
     ...service,
     routes: options.enableFailpoints ? [...internalRoutes, ...testRoutes] : internalRoutes,
-    name: 'internal',
+    name: 'internal HTTP server',
     host: options.internalHttpHost,
     port: options.internalHttpPort,
   });

@@ -1,81 +1,103 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../core/errors.ts';
-import { type OptionEntry, groups, optionEntries, optionTable } from './options.ts';
+import { type CommandEntry, type OptionEntry, type ProgramEntry, groups } from './options/entry.ts';
+import { defaultOf, flagsOf } from './options/shown.ts';
 import { readValue } from './values.ts';
 
-const about =
-  'Turns an empty directory into a running, configured Postgres from one JSON spec, watches it and leaves cleanly.';
-/** What the program can do besides running a compute. */
-export const subcommands = {
-  check: 'Validates a config and prints it resolved, with its secrets masked. Touches nothing.',
-  plan: 'Prints the statements that a running Postgres lacks to be as the spec asks. Writes nothing; exits 2 when there are any.',
-} as const;
+const helpWidth = 100;
 
-export type Subcommand = keyof typeof subcommands;
-
-/** Builds the parser of the daemon's command line, or of `check`, from the table of options. */
-export function buildCommand(subcommand: Subcommand | null, version: string): Command {
-  const command = new Command(subcommand === null ? 'compute_ctl' : `compute_ctl ${subcommand}`)
-    .description(subcommand === null ? about : subcommands[subcommand])
-    .optionsGroup(groups.other)
-    .helpOption('-h, --help', 'Print this and exit.')
-    .exitOverride()
-    .allowExcessArguments(false)
-    .configureHelp({ helpWidth: 100 });
-  for (const [, entry] of optionEntries)
-    addOption(command, entry, subcommand !== null && !concerns(subcommand, entry));
-  command.version(version, '--version', 'Print the version and exit.');
-  if (subcommand !== null) command.addOption(new Option('--json', 'Print JSON.').helpGroup(groups.other));
-  else command.addHelpText('after', `\nCommands:${listed}`);
+/** Builds the parser of a program without commands, or of one command, from its table of options. It throws what it has
+ *  to say, and has no defaults: `readOptions` adds those.
+ *  @param words that call it, such as `compute_ctl check` */
+export function buildCommand(words: string, entry: CommandEntry): Command {
+  const command = base(words, entry.doc).optionsGroup(lastGroup(entry));
+  if (entry.args !== undefined) command.argument(entry.args);
+  for (const [name, option] of Object.entries(entry.options)) {
+    const made = toOption(option, command);
+    made.conflicts((option.conflicts ?? []).map((other) => attributeOf(entry.options[other])));
+    command.addOption(made.hideHelp(entry.listed?.includes(name) === false));
+  }
   return command;
 }
 
-const listed = Object.entries(subcommands)
-  .map(([name, doc]) => `\n  ${`${name} [options]`.padEnd(18)}${doc}`)
-  .join('');
+/** Builds the parser of a program that only has commands.
+ *  @param act is called with the name and the parser of the command that was given */
+export function buildProgram<P extends ProgramEntry>(
+  { name, doc, commands }: P,
+  version: string,
+  act: (name: keyof P['commands'], command: Command) => Promise<void>,
+): Command {
+  const program = withVersion(base(name, doc), version);
+  program.helpCommand('help [command]', 'Print the help of a command and exit.');
+  for (const [word, entry] of Object.entries(commands)) {
+    const command = buildCommand(word, entry);
+    command.action(() => act(word, command));
+    program.addCommand(command, { hidden: entry.hidden === true });
+  }
+  return program;
+}
 
-/** Both accept the whole command line of a daemon, but list only what they read. */
-const concerns = (subcommand: Subcommand, { group, flag }: OptionEntry): boolean =>
-  group === 'source' ||
-  group === 'older' ||
-  flag === '--control-plane-timeout' ||
-  (subcommand === 'plan' && (flag === '--connstr' || flag === '--privileged-role-name'));
+export const withVersion = (command: Command, version: string): Command =>
+  command.version(version, '--version', 'Print the version and exit.');
+
+/** Refuses an option that is given twice, which otherwise would count as it was given last. */
+export function refuseRepeats(command: Command): Command {
+  for (const option of command.options) {
+    let seen = 0;
+    command.on(`option:${option.name()}`, () => {
+      if (++seen > 1) command.error(`error: option '${option.flags}' cannot be used multiple times`);
+    });
+  }
+  return command;
+}
+
+/** What help says of the commands beside a program that also runs without one. */
+export const listCommands = (commands: ProgramEntry['commands']): string =>
+  `\nCommands:${Object.entries(commands)
+    .map(([name, { doc }]) => `\n  ${`${name} [options]`.padEnd(18)}${doc}`)
+    .join('')}`;
+
+/** The parser names values after the flag, the table after what they hold. */
+export const attributeOf = (entry: OptionEntry | undefined): string =>
+  new Option(entry?.flag ?? '').attributeName();
+
+const base = (words: string, doc: string): Command =>
+  new Command(words)
+    .description(doc)
+    .helpOption('-h, --help', 'Print this and exit.')
+    .exitOverride()
+    .allowExcessArguments(false)
+    .configureHelp({ helpWidth });
+
+/** Where `--help` and `--version` stand. */
+const lastGroup = ({ options }: CommandEntry): string =>
+  Object.values(options).some(({ group }) => group === 'other') ? groups.other : groups.options;
 
 const urls: ReadonlySet<string> = new Set(['httpUrl', 'gatewayUrl']);
 
-function addOption(command: Command, entry: OptionEntry, hidden: boolean): void {
-  const value = entry.kind === 'flag' ? '' : ` <${entry.value}>`;
-  const flags = `${entry.short === undefined ? '' : `${entry.short}, `}${entry.flag}${value}`;
-  const option = new Option(flags, describe(entry)).helpGroup(groups[entry.group]).hideHelp(hidden);
-  option.conflicts((entry.conflicts ?? []).map(attributeOf));
-  if (entry.kind !== 'flag') {
-    option.argParser((text) => {
-      try {
-        return readValue(entry.kind, text);
-      } catch (error) {
-        const reason = messageOf(error);
-        // The parser would quote the text, and a URL may hold a login.
-        if (urls.has(entry.kind)) return command.error(`error: option '${flags}' is invalid. ${reason}`);
-        throw new InvalidArgumentError(reason);
-      }
-    });
-  }
-  let seen = 0;
-  command.addOption(option);
-  command.on(`option:${option.name()}`, () => {
-    if (++seen > 1) command.error(`error: option '${flags}' cannot be used multiple times`);
+function toOption(entry: OptionEntry, command: Command): Option {
+  const option = new Option(flagsOf(entry), describe(entry)).helpGroup(groups[entry.group]);
+  if (entry.required === true) option.makeOptionMandatory();
+  if (entry.kind === 'flag') return option;
+  return option.argParser((text) => {
+    try {
+      return readValue(entry.kind, text);
+    } catch (error) {
+      const reason = messageOf(error);
+      // The parser would quote the text, and a URL may hold a login.
+      if (urls.has(entry.kind))
+        return command.error(`error: option '${flagsOf(entry)}' is invalid. ${reason}`);
+      throw new InvalidArgumentError(reason);
+    }
   });
 }
 
 function describe(entry: OptionEntry): string {
+  const shown = defaultOf(entry);
   const facts = [
-    entry.fallback === null || entry.kind === 'flag' ? '' : `default: ${entry.fallback}`,
+    shown === null ? '' : `default: ${shown}`,
     entry.env === undefined ? '' : `env: ${entry.env}`,
     entry.implementedBy === undefined ? '' : 'not built yet',
   ].filter((fact) => fact !== '');
   return facts.length === 0 ? entry.doc : `${entry.doc} (${facts.join(', ')})`;
 }
-
-/** The parser names values after the flag, the table after what they hold. */
-const attributeOf = (name: string): string =>
-  new Option(optionTable[name as keyof typeof optionTable].flag).attributeName();

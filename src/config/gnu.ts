@@ -1,25 +1,24 @@
 import { ComputeError } from '../core/errors.ts';
-import { optionEntries } from './options.ts';
-
-const takesValue = new Map(
-  optionEntries
-    .filter(([, entry]) => entry.kind !== 'flag')
-    .flatMap(([, entry]) => [entry.flag, entry.short].map((name) => [name, entry.flag] as const)),
-);
+import type { OptionTable } from './options/entry.ts';
 
 /** Rewrites what the parser reads differently: `-D=x` becomes `--pgdata=x`, and a word that starts with a dash is no
  *  value, so that a forgotten value does not swallow the next option.
  *  @throws ComputeError `usage` */
-export function normalizeArgv(argv: readonly string[]): string[] {
+export function normalizeArgv(argv: readonly string[], table: OptionTable): string[] {
+  const takesValue: ReadonlyMap<string, string> = new Map(
+    Object.values(table)
+      .filter(({ kind }) => kind !== 'flag')
+      .flatMap(({ flag, short }) => [flag, short ?? flag].map((name) => [name, flag] as const)),
+  );
   const words: string[] = [];
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] as string;
-    const flag = takesValue.get(word as `--${string}`);
+    const flag = takesValue.get(word);
     const joined = /^(-[A-Za-z])=/.exec(word);
-    const long = joined === null ? undefined : takesValue.get(joined[1] as `-${string}`);
+    const long = joined === null ? undefined : takesValue.get(joined[1] ?? '');
     if (word === '--') return [...words, ...argv.slice(at)];
     if (long !== undefined) words.push(`${long}=${word.slice(3)}`);
-    else if (flag === undefined) words.push(withoutUnknownValue(word));
+    else if (flag === undefined) words.push(withoutUnknownValue(word, takesValue));
     else {
       const value = argv[++at];
       if (value === undefined) words.push(word);
@@ -30,9 +29,9 @@ export function normalizeArgv(argv: readonly string[]): string[] {
 }
 
 /** Of an option that does not exist the error names no value: it may be that of a misspelt one, and a secret. */
-function withoutUnknownValue(word: string): string {
+function withoutUnknownValue(word: string, known: ReadonlyMap<string, string>): string {
   const [name = ''] = word.split('=', 1);
-  return !word.startsWith('--') || name === word || takesValue.has(name as `--${string}`) ? word : `${name}=`;
+  return !word.startsWith('--') || name === word || known.has(name) ? word : `${name}=`;
 }
 
 function checkValue(option: string, value: string): string {

@@ -1,3 +1,8 @@
+import { type Lsn, noLsn, parseLsn } from '../core/lsn.ts';
+
+const megabyte = 1024 * 1024;
+const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 1024 * megabyte };
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** Given or not; takes no value. */
@@ -26,6 +31,8 @@ export const kinds = {
     return url;
   },
   port: whole(0, 65_535, 'a port from 0 to 65535'),
+  /** A port that others must find: not one that the system chooses. */
+  listenPort: whole(1, 65_535, 'a port from 1 to 65535'),
   // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
   milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),
@@ -37,13 +44,32 @@ export const kinds = {
     if (text === 'text' || text === 'json') return text;
     throw new Error('Expected text or json.');
   },
-} as const satisfies Record<string, (text: string) => string | number | boolean>;
+  /** Bytes: `256MB`, `1GB`, or a number of them. */
+  size: (text: string) => {
+    const match = /^(\d+)\s*(kb|mb|gb)?$/i.exec(text.trim());
+    const unit = units[match?.[2]?.toLowerCase() ?? ''] ?? 1;
+    const value = Number(match?.[1]) * unit;
+    if (match !== null && value >= 4 * megabyte && Number.isSafeInteger(value)) return value;
+    throw new Error('Expected a size of 4MB or more, such as 256MB.');
+  },
+  lsn: (text: string): Lsn => {
+    const lsn = parseLsn(text);
+    if (lsn !== null && lsn !== noLsn) return lsn;
+    throw new Error('Expected an LSN such as 0/16B3748.');
+  },
+  nodeName: (text: string) => {
+    if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
+    throw new Error('Expected up to 31 small letters, digits, - and _.');
+  },
+} as const satisfies Record<string, (text: string) => Value>;
+
+type Value = string | number | boolean | Lsn;
 
 export type Kind = keyof typeof kinds;
 export type ValueOf<K extends Kind> = ReturnType<(typeof kinds)[K]>;
 
 /** Reads a value. @throws Error that says what is expected */
-export const readValue = (kind: Kind, text: string): string | number | boolean => kinds[kind](text);
+export const readValue = (kind: Kind, text: string): Value => kinds[kind](text);
 
 function nonEmpty(what: string): (text: string) => string {
   return (text) => {

@@ -28,12 +28,17 @@ export function answerBrokenRequest(
   const [status, message] = causes[error.code ?? ''] ?? [400, 'the request is not valid HTTP'];
   const request_id = requestId(undefined);
   log.info({ request_id, code: status }, message);
-  const body = JSON.stringify({ error: message });
+  endWith(socket, status, request_id, message);
+}
+
+/** Writes an answer by hand, with an empty body where there is no message, and closes the connection. */
+export function endWith(socket: Duplex, status: number, requestId: string, message?: string): void {
+  const body = message === undefined ? '' : JSON.stringify({ error: message });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'content-type: application/json',
+    ...(message === undefined ? [] : ['content-type: application/json']),
     `content-length: ${Buffer.byteLength(body)}`,
-    `x-request-id: ${request_id}`,
+    `x-request-id: ${requestId}`,
     'connection: close',
   ];
   socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);

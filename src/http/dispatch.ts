@@ -3,12 +3,12 @@ import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
 import type { Status } from '../core/status.ts';
 import type { Log } from '../core/log.ts';
-import type { Metrics } from '../metrics/registry.ts';
 import { Answer, empty, failure, json, text } from './answer.ts';
 import type { Auth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
 import type { Method, Route, RouteInput } from './route.ts';
+import { RouteTable } from './route-table.ts';
 import { type Target, readTarget } from './target.ts';
 
 export interface Service<App> {
@@ -18,7 +18,6 @@ export interface Service<App> {
   /** Decides over `allowedIn` of the routes; left out where no route has one. */
   readonly status?: () => Status;
   readonly auth: Auth;
-  readonly metrics: Metrics;
 }
 
 /** Answers a request; never rejects. Unknown paths are 404 and known paths with another method 405, both before
@@ -27,6 +26,8 @@ export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => 
   const table = new RouteTable(service.routes);
   if (service.status === undefined && service.routes.some(({ allowedIn }) => allowedIn !== undefined))
     throw new ComputeError('internal', 'a route asks for a status that this server does not know');
+  if (service.routes.some(({ auth }) => auth !== 'none' && auth !== service.auth.scheme))
+    throw new ComputeError('internal', 'a route asks for a proof that this server cannot check');
   return async (exchange) => {
     try {
       const target = readTarget(exchange.incoming);
@@ -42,50 +43,25 @@ export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => 
   };
 }
 
-type Methods<App> = ReadonlyMap<Method, Route<App>>;
-
 const allowed = (methods: ReadonlyMap<Method, unknown>): string =>
   [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(',');
 
-/** Paths are looked up as a whole; those of routes with a tail of any length, by how they begin. */
-class RouteTable<App> {
-  readonly #exact = new Map<string, Map<Method, Route<App>>>();
-  readonly #beginnings = new Map<string, Map<Method, Route<App>>>();
-
-  constructor(routes: readonly Route<App>[]) {
-    for (const route of routes) {
-      const paths = route.tail === undefined ? this.#exact : this.#beginnings;
-      const methods = paths.get(route.path) ?? new Map<Method, Route<App>>();
-      paths.set(route.path, methods.set(route.method, route));
-    }
-  }
-
-  find(path: string): Methods<App> | undefined {
-    const exact = this.#exact.get(path);
-    if (exact !== undefined) return exact;
-    for (const [beginning, methods] of this.#beginnings) {
-      if (path.length > beginning.length && path.startsWith(beginning)) return methods;
-    }
-    return undefined;
-  }
-}
-
 /** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
 async function answer<App>(
-  { app, status, auth, metrics }: Service<App>,
+  { app, status, auth }: Service<App>,
   route: Route<App>,
   target: Target,
   exchange: Exchange,
 ): Promise<Answer> {
   const { incoming, span } = exchange;
   span?.set({ 'http.route': route.path });
-  if (route.auth === 'jwt') await auth.check(incoming.headers.authorization);
+  if (route.auth !== 'none') await auth.check(incoming.headers.authorization);
   const query = readQuery(route, target.query);
   const tail = readTail(route, target.path);
   const body = await readBody(route, incoming);
   gate(route, status);
   const result = await bounded(route, exchange, (given) =>
-    route.handler(new Input(query, body, tail, metrics, exchange, given), app),
+    route.handler(new Input(query, body, tail, exchange, given), app),
   );
   return result instanceof Answer ? result : successful(route, result);
 }
@@ -106,22 +82,13 @@ class Input implements RouteInput {
   readonly query: unknown;
   readonly body: unknown;
   readonly tail: string;
-  readonly metrics: Metrics;
   readonly #exchange: Exchange;
   readonly #signal: AbortSignal | undefined;
 
-  constructor(
-    query: unknown,
-    body: unknown,
-    tail: string,
-    metrics: Metrics,
-    exchange: Exchange,
-    signal?: AbortSignal,
-  ) {
+  constructor(query: unknown, body: unknown, tail: string, exchange: Exchange, signal?: AbortSignal) {
     this.query = query;
     this.body = body;
     this.tail = tail;
-    this.metrics = metrics;
     this.#exchange = exchange;
     this.#signal = signal;
   }

@@ -35,12 +35,13 @@ export function readQuery(route: Route, text: string): unknown {
 
 const badQuery = (why: string): never => refuse('bad_request', `failed to deserialize query string: ${why}`);
 
-/** Decodes what follows the path of the route.
+/** Decodes the name that follows the path of the route.
  *  @throws UnreadableRequest `bad_request` for what is not UTF-8 behind its percent signs */
 export function readTail(route: Route, path: string): string {
   if (route.tail === undefined) return '';
+  const end = path.length - (route.tail.suffix?.length ?? 0);
   try {
-    return decodeURIComponent(path.slice(route.path.length));
+    return decodeURIComponent(path.slice(route.path.length, end));
   } catch {
     return refuse('bad_request', `invalid utf-8 in \`${route.tail.name}\``);
   }

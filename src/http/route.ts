@@ -2,24 +2,23 @@ import * as v from 'valibot';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
-import type { Metrics } from '../metrics/registry.ts';
 import type { Answer } from './answer.ts';
+import type { Scheme } from './auth.ts';
 
 export type Schema<T = unknown> = v.GenericSchema<unknown, T>;
 export type QuerySchema<T = unknown> = Schema<T> & { readonly entries: Readonly<Record<string, unknown>> };
 export type Method = 'GET' | 'POST' | 'DELETE';
 
-/** What a handler is given besides the compute. */
+/** What a handler is given besides the app. */
 export interface RouteInput<Q = unknown, B = unknown> {
   readonly query: Q;
   readonly body: B;
-  /** The end of the path, decoded; empty for routes without `tail`. */
+  /** The name in the path, decoded; empty for routes without `tail`. */
   readonly tail: string;
   /** Aborts when the client leaves, when the route's limit is over and when the server is cut off. */
   readonly signal: AbortSignal;
   /** Carries the request id. */
   readonly log: Log;
-  readonly metrics: Metrics;
 }
 
 /** One route: what it accepts, what it answers and how to get there. Validation and documentation read the same object.
@@ -28,9 +27,11 @@ export interface Route<App = never, Q = unknown, B = unknown, R = unknown> {
   readonly method: Method;
   /** All of it, or what stands before the `tail`. */
   readonly path: string;
-  /** The path ends in a name of any length, slashes included: how it is called and what it is. */
-  readonly tail?: { readonly name: string; readonly doc: string };
-  readonly auth: 'jwt' | 'none';
+  /** The path goes on with a name of any length, slashes included: how it is called and what it is. `suffix` is what
+   *  follows it. */
+  readonly tail?: { readonly name: string; readonly doc: string; readonly suffix?: `/${string}` };
+  /** What a client must show; the server must know how to check it. */
+  readonly auth: Scheme;
   /** One sentence, for the reference. */
   readonly summary: string;
   /** What a client of the original would notice, for the reference. */

@@ -1,5 +1,5 @@
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { never } from '../core/abort.ts';
-import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
 import { withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -8,36 +8,17 @@ import { failure, send } from './answer.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { type Service, dispatcher } from './dispatch.ts';
 import { Exchange } from './exchange.ts';
+import { type ServerLimits, createLimited, defaultLimits } from './limits.ts';
 import { listen } from './listen.ts';
+import { type Upgrade, Upgraded } from './upgrade.ts';
 
-/** What a slow, idle or flooding client may take. */
-export interface ServerLimits {
-  /** Milliseconds from the connection, or the answer before, to the end of the head. */
-  readonly headersMs: number;
-  /** Milliseconds for the whole request, body included. */
-  readonly requestMs: number;
-  /** Milliseconds a connection may be idle between two requests. */
-  readonly idleMs: number;
-  /** How often the limits above are looked at, in milliseconds. */
-  readonly checkMs: number;
-  readonly connections: number;
-}
-
-const defaultLimits: ServerLimits = {
-  headersMs: 10_000,
-  requestMs: 30_000,
-  idleMs: 65_000,
-  checkMs: 1000,
-  connections: 2000,
-};
-
-const maxHeaderBytes = 16_384;
-const maxHeaders = 100;
 /** For the rest of a body after its answer. */
 const restMs = 1000;
 
 export interface ServerOptions<App> extends Service<App> {
-  /** For logs and errors: `external` or `internal`. */
+  /** Whose server it is, for the log. */
+  readonly program: string;
+  /** What it is in that program, for the log and for errors, such as `external HTTP server`. */
   readonly name: string;
   /** An address; `::` for every address, `localhost` for the loopback of both families. */
   readonly host: string;
@@ -45,8 +26,10 @@ export interface ServerOptions<App> extends Service<App> {
   readonly port: number;
   readonly log: Log;
   /** Aborting it closes the server at once. */
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
   readonly limits?: Partial<ServerLimits>;
+  /** Left out: a request for another protocol is answered as if it did not ask for one. */
+  readonly upgrade?: Upgrade;
 }
 
 export interface RunningServer {
@@ -58,18 +41,26 @@ export interface RunningServer {
 /** Starts a server; resolves when it is bound.
  *  @throws ComputeError `port` when an address cannot be bound */
 export async function startServer<App>(options: ServerOptions<App>): Promise<RunningServer> {
-  const { name, host, log, signal } = options;
+  const { program, name, host, log, signal = new AbortController().signal } = options;
   signal.throwIfAborted();
   const limits = { ...defaultLimits, ...options.limits };
   const open = new Set<Exchange>();
   let closing: Promise<void> | undefined;
-  const listener = requestListener(options, open, () => closing !== undefined);
-  const what = `the ${name} HTTP server`;
-  const bound = await listen(what, host, options.port, () => createHttpServer(limits, listener, open, log));
-  for (const address of bound.addresses) log.info(`compute_ctl ${name} HTTP server listening at ${address}`);
+  const isClosing = (): boolean => closing !== undefined;
+  const upgraded = new Upgraded(options.upgrade, isClosing);
+  const listener = requestListener(options, open, isClosing);
+  const bound = await listen(`the ${name}`, host, options.port, () => {
+    const server = createLimited(limits, listener);
+    server.on('clientError', (error, socket) => answerBrokenRequest(error, socket, open, log));
+    upgraded.serve(server);
+    return server;
+  });
+  for (const server of bound.servers)
+    server.on('error', (error) => log.error(`the ${name} cannot take a connection: ${inline(error)}`));
+  for (const address of bound.addresses) log.info(`${program} ${name} listening at ${address}`);
 
   const close = (limitMs: number): Promise<void> => {
-    closing ??= drain(bound.servers, open, limitMs, log).finally(() =>
+    closing ??= drain({ servers: bound.servers, open, upgraded, log }, limitMs).finally(() =>
       signal.removeEventListener('abort', cut),
     );
     return closing;
@@ -77,6 +68,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
   const cut = (): void => {
     void close(0);
     for (const server of bound.servers) server.closeAllConnections();
+    upgraded.cut();
   };
   signal.addEventListener('abort', cut, { once: true });
   if (signal.aborted) cut();
@@ -84,7 +76,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
 }
 
 function requestListener<App>(
-  { routes, log, ...service }: ServerOptions<App>,
+  { routes, log, program, ...service }: ServerOptions<App>,
   open: Set<Exchange>,
   isClosing: () => boolean,
 ): RequestListener {
@@ -113,11 +105,11 @@ function requestListener<App>(
       return;
     }
     outgoing.setHeader('connection', 'close');
-    send(exchange, failure(503, 'compute_ctl is shutting down'));
+    send(exchange, failure(503, `${program} is shutting down`));
   };
 }
 
-/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but shall
+/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but must
  *  not go on for ever. */
 function endSoon(incoming: IncomingMessage): void {
   const cut = (): void => {
@@ -126,34 +118,14 @@ function endSoon(incoming: IncomingMessage): void {
   setTimeout(cut, restMs).unref();
 }
 
-function createHttpServer(
-  limits: ServerLimits,
-  listener: RequestListener,
-  open: ReadonlySet<Exchange>,
-  log: Log,
-): Server {
-  const server = createServer(
-    {
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: limits.checkMs,
-      maxHeaderSize: maxHeaderBytes,
-    },
-    listener,
-  );
-  server.maxHeadersCount = maxHeaders;
-  server.maxConnections = limits.connections;
-  server.on('clientError', (error, socket) => answerBrokenRequest(error, socket, open, log));
-  return server;
+interface Draining {
+  readonly servers: readonly Server[];
+  readonly open: ReadonlySet<Exchange>;
+  readonly upgraded: Upgraded;
+  readonly log: Log;
 }
 
-async function drain(
-  servers: readonly Server[],
-  open: ReadonlySet<Exchange>,
-  limitMs: number,
-  log: Log,
-): Promise<void> {
+async function drain({ servers, open, upgraded, log }: Draining, limitMs: number): Promise<void> {
   const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   const answered = Promise.all(
     [...open].map(({ outgoing }) => new Promise((resolve) => outgoing.once('close', resolve))),
@@ -162,11 +134,12 @@ async function drain(
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');
   }
   try {
-    await withDeadline('closing', limitMs, never, () => answered);
+    await withDeadline('closing', limitMs, never, () => Promise.all([answered, upgraded.closed()]));
   } catch {
-    log.warn(`${open.size} open requests are cut off`);
+    log.warn(`${open.size + upgraded.size} open requests are cut off`);
   }
   // What is left is cut off or has nothing to say: silent connections must not hold up the end.
   for (const server of servers) server.closeAllConnections();
+  upgraded.cut();
   await closed;
 }

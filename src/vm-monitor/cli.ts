@@ -1,4 +1,7 @@
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError } from 'commander';
+import { buildCommand, withVersion } from '../config/command.ts';
+import { vmMonitor } from '../config/options/vm-monitor.ts';
+import { readOptions } from '../config/read-options.ts';
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
@@ -6,42 +9,14 @@ import { createLog, levelFromEnv } from '../core/log.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
-import { defaultAddress, defaultCgroup, defaultCgroupRoot } from './defaults.ts';
 import { startMonitor } from './server.ts';
 
 /** argv, environment, signals and the exit code of `vm-monitor`, the monitor as a program of its own. */
-interface Given {
-  readonly cgroup: string;
-  readonly pgconnstr?: string;
-  readonly addr: string;
-  readonly cgroupRoot: string;
-  readonly logFormat: 'text' | 'json';
-}
-
-function buildProgram(): Command {
-  return new Command('vm-monitor')
-    .description('Speaks with the autoscaler agent of the node about the memory of this VM.')
-    .version(buildVersion, '--version')
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .option('-c, --cgroup <name>', 'Control group of Postgres.', defaultCgroup)
-    .option(
-      '-p, --pgconnstr <string>',
-      'Connection to the file cache; without it the file cache is left alone.',
-    )
-    .option('-a, --addr <ip:port>', 'Where to listen.', defaultAddress)
-    .addOption(
-      new Option('--cgroup-root <dir>', 'Where the control groups (version 2) are mounted.')
-        .env('COMPUTE_CTL_CGROUP_ROOT')
-        .default(defaultCgroupRoot),
-    )
-    .addOption(
-      new Option('--log-format <form>', 'Form of the log lines.').choices(['text', 'json']).default('text'),
-    );
-}
-
 async function run(): Promise<void> {
-  const given = buildProgram().parse().opts<Given>();
+  const { name, main } = vmMonitor;
+  const command = withVersion(buildCommand(name, main), buildVersion);
+  command.configureOutput({ writeErr: () => {} }).parse();
+  const given = readOptions(command, main.options, process.env).values;
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
   const stop = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
@@ -51,7 +26,7 @@ async function run(): Promise<void> {
       });
     }
   });
-  const cache = given.pgconnstr === undefined ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
+  const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
   const monitor = await startMonitor({
     listening: parseAddress(given.addr),
     cgroup: { root: given.cgroupRoot, name: given.cgroup },

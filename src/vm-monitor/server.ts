@@ -1,9 +1,11 @@
-import { type Server, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { ComputeError, inline } from '../core/errors.ts';
+import type { WebSocket } from 'ws';
+import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { repeat } from '../core/retry.ts';
+import { Answer } from '../http/answer.ts';
+import { noAuth } from '../http/auth.ts';
+import { type Route, nothing } from '../http/route.ts';
+import { startServer } from '../http/server.ts';
 import type { Listening } from './address.ts';
 import type { ScalingOptions } from './scaling.ts';
 import { Session } from './session.ts';
@@ -19,65 +21,96 @@ export interface Monitor {
 }
 
 const path = '/monitor';
-const headersMs = 5000;
-const maxSockets = 32;
+/** An answer closes its connection, so that the few sockets are there for the agent. */
+const limits = { headersMs: 5000, requestMs: 5000, connections: 32, requestsPerConnection: 1 };
+/** For the message that is being worked on, and for the agent to agree that it is over. */
+const closeMs = 10_000;
 /** The agent breaks off above this size; so does the monitor. */
 const maxMessageBytes = 32_768;
+
+const expectUpgrade: Route<null> = {
+  method: 'GET',
+  path,
+  auth: 'none',
+  quiet: true,
+  summary: 'Tells whoever does not ask for a WebSocket that one is expected.',
+  reply: nothing,
+  errors: [],
+  handler: () =>
+    new Answer(426, 'a WebSocket upgrade is expected\n', {
+      'content-type': 'text/plain',
+      upgrade: 'websocket',
+    }),
+};
 
 /** Listens for the agent of the node. One agent is served at a time: a new connection ends the one before it.
  *  @throws ComputeError `port` when the address cannot be bound */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   const { metrics, log, listening } = options;
   const { WebSocketServer } = await import('ws');
-  const upgrades = new WebSocketServer({
+  const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
   });
-  const http = createServer({ headersTimeout: headersMs, requestTimeout: headersMs }, (request, response) => {
-    const known = pathOf(request.url) === path;
-    response.writeHead(known ? 426 : 404, {
-      connection: 'close',
-      ...(known ? { upgrade: 'websocket' } : {}),
-    });
-    response.end(known ? 'a WebSocket upgrade is expected\n' : 'not found\n');
+  const agents = new Agents(options);
+  const server = await startServer({
+    program: 'vm-monitor',
+    name: 'WebSocket server',
+    ...listening,
+    routes: [expectUpgrade],
+    app: null,
+    auth: noAuth,
+    limits,
+    log,
+    upgrade: {
+      path,
+      take: (request, socket, head) =>
+        webSockets.handleUpgrade(request, socket, head, (webSocket) => agents.serve(webSocket)),
+    },
   });
-  http.maxConnections = maxSockets;
-  const sessions = new Set<Promise<void>>();
-  const refusals = new Refusals(log);
-  let current: Session | null = null;
-
-  http.on('upgrade', (request, socket, head) => {
-    if (pathOf(request.url) !== path) return notFound(socket);
-    upgrades.handleUpgrade(request, socket, head, (webSocket) => {
-      metrics.inc('compute_ctl_vm_monitor_connections_total');
-      current?.end('replaced by a new connection');
-      const session = new Session(webSocket, options);
-      current = session;
-      const served = session
-        .run()
-        .then(() => refusals.forget())
-        .catch((error: unknown) => refusals.tell(error))
-        .finally(() => sessions.delete(served));
-      sessions.add(served);
-    });
-  });
-  await listen(http, listening);
-  const { port } = http.address() as AddressInfo;
   metrics.set('compute_ctl_vm_monitor_listening', 1);
-  log.info(`vm-monitor listens on ${listening.host} port ${port}`);
   return {
-    port,
+    port: server.port,
     async close() {
       metrics.set('compute_ctl_vm_monitor_listening', 0);
-      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
-      current?.end('the compute is shutting down');
-      await Promise.all(sessions);
-      http.closeAllConnections();
-      await closed;
+      const closed = server.close(closeMs);
+      await Promise.all([agents.end('the compute is shutting down'), closed]);
     },
   };
+}
+
+/** The connections of agents. All but the last are about to end. */
+class Agents {
+  readonly #options: MonitorOptions;
+  readonly #refusals: Refusals;
+  readonly #sessions = new Set<Promise<void>>();
+  #current: Session | null = null;
+
+  constructor(options: MonitorOptions) {
+    this.#options = options;
+    this.#refusals = new Refusals(options.log);
+  }
+
+  serve(webSocket: WebSocket): void {
+    this.#options.metrics.inc('compute_ctl_vm_monitor_connections_total');
+    this.#current?.end('replaced by a new connection');
+    const session = new Session(webSocket, this.#options);
+    this.#current = session;
+    const served = session
+      .run()
+      .then(() => this.#refusals.forget())
+      .catch((error: unknown) => this.#refusals.tell(error))
+      .finally(() => this.#sessions.delete(served));
+    this.#sessions.add(served);
+  }
+
+  /** Resolves when nothing is left of any session. */
+  async end(reason: string): Promise<void> {
+    this.#current?.end(reason);
+    await Promise.all(this.#sessions);
+  }
 }
 
 /** Runs the monitor until `signal` aborts. A port that cannot be bound is logged and tried again every `againMs`
@@ -124,24 +157,4 @@ class Refusals {
   forget(): void {
     this.#last = null;
   }
-}
-
-const pathOf = (url: string | undefined): string => (url ?? '').split('?')[0] ?? '';
-
-function notFound(socket: Duplex): void {
-  socket.on('error', () => {});
-  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-}
-
-function listen(server: Server, { host, port }: Listening): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code ?? error.message;
-      reject(new ComputeError('port', `cannot listen on ${host} port ${port}: ${why}`));
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners('error').on('error', () => {});
-      resolve();
-    });
-  });
 }

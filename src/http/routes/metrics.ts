@@ -10,5 +10,5 @@ export const metrics = route({
   reply: text('One family after the other; those without samples are left out.'),
   contentType: metricsContentType,
   errors: [],
-  handler: ({ metrics }) => metrics.render(),
+  handler: (_, __, metrics) => metrics.render(),
 });

@@ -11,7 +11,7 @@ export const refreshConfiguration = route({
     'the whole spec is compared, a failure shows its reason and is repeated by itself, and the process never ends. Refused after a failed first start, which has no Postgres to refresh.',
   reply: nothing,
   errors: ['internal'],
-  handler: ({ metrics }, app) => {
+  handler: (_, app, metrics) => {
     metrics.inc('pg_cctl_pagestream_request_errors_total');
     return app.refresh();
   },

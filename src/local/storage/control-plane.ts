@@ -1,56 +1,70 @@
-import { once } from 'node:events';
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import * as v from 'valibot';
 import type { Log } from '../../core/log.ts';
 import type { Secret } from '../../core/secret.ts';
-import { isToken } from './token.ts';
+import { failure, json } from '../../http/answer.ts';
+import { fixedToken } from '../../http/auth.ts';
+import type { Route } from '../../http/route.ts';
+import { type RunningServer, startServer } from '../../http/server.ts';
 
-export interface ControlPlaneOptions {
-  readonly token: Secret;
+/** What the control plane knows. */
+export interface Known {
   /** The whole answer of the spec request: spec, status and keys. Null for a compute that is not ours. */
   readonly spec: (computeId: string) => unknown;
   /** What `compute-local status` shows of the storage. */
   readonly status: () => unknown;
+}
+
+export interface ControlPlaneOptions extends Known {
+  readonly host: string;
+  readonly port: number;
+  readonly token: Secret;
   readonly log: Log;
 }
 
-const requestMs = 10_000;
+const limits = { requestMs: 10_000, idleMs: 1000 };
 
-const specPath = /^\/compute\/api\/v2\/computes\/([^/]+)\/spec$/;
+const spec: Route<Known> = {
+  method: 'GET',
+  path: '/compute/api/v2/computes/',
+  tail: { name: 'compute_id', doc: 'The compute that asks.', suffix: '/spec' },
+  auth: 'token',
+  summary: 'The spec of a compute, with its status and the keys of the control plane.',
+  reply: v.unknown(),
+  errors: ['not_found'],
+  handler: ({ tail }, known) => {
+    const found = known.spec(tail);
+    return found === null ? failure(404, `there is no compute ${tail}`) : json(200, found);
+  },
+};
 
-/** The control plane of the computes on one storage: hands out their specs. */
-export function controlPlane(options: ControlPlaneOptions): Server {
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = (request.url ?? '').split('?')[0];
-    const id = specPath.exec(path ?? '')?.[1];
-    const found = id === undefined ? null : options.spec(decodeURIComponent(id));
-    const source = path === '/status' ? options.status : found === null ? null : () => found;
-    const token = /^bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    if (!isToken(token, options.token)) send(response, 401, { error: 'the bearer token is wrong' });
-    else if (source === null) send(response, 404, { error: `there is no ${path}` });
-    else if (request.method !== 'GET') send(response, 405, { error: 'only GET is allowed' });
-    else send(response, 200, source());
-  };
-  return createServer({ requestTimeout: requestMs, keepAliveTimeout: 1000 }, (request, response) => {
-    try {
-      answer(request, response);
-    } catch (error) {
-      options.log.error({ err: error }, 'a request to the control plane failed');
-      send(response, 500, { error: 'internal error' });
-    }
+const status: Route<Known> = {
+  method: 'GET',
+  path: '/status',
+  auth: 'token',
+  quiet: true,
+  summary: 'What the storage holds.',
+  reply: v.unknown(),
+  errors: [],
+  handler: (_, known) => json(200, known.status()),
+};
+
+/** Starts the control plane of the computes on one storage: it hands out their specs.
+ *  @throws ComputeError `port` */
+export const controlPlane = ({
+  token,
+  host,
+  port,
+  log,
+  ...app
+}: ControlPlaneOptions): Promise<RunningServer> =>
+  startServer({
+    program: 'compute-local',
+    name: 'control plane',
+    host,
+    port,
+    routes: [spec, status],
+    app,
+    auth: fixedToken(token),
+    limits,
+    log,
   });
-}
-
-function send(response: ServerResponse, code: number, body: unknown): void {
-  const text = JSON.stringify(body);
-  response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
-}
-
-/** Stops listening and cuts every connection. */
-export async function closeHttp(server: Server): Promise<void> {
-  if (!server.listening) return;
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
-}

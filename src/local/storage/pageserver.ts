@@ -10,7 +10,6 @@ import {
 } from '../../wire/server.ts';
 import { gzipArchive, plainArchive } from './archive.ts';
 import type { ServedTimeline } from './safekeeper.ts';
-import { isToken } from './token.ts';
 
 export interface BasebackupCommand {
   readonly tenantId: string;
@@ -49,7 +48,7 @@ export function parseBasebackup(text: string): BasebackupCommand {
 export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
   serveWire({
     password: async (token) =>
-      isToken(token, served.token) ? null : new WireError('XX000', 'JWT authentication error'),
+      served.token.matches(token) ? null : new WireError('XX000', 'JWT authentication error'),
     async onQuery(session, text) {
       if (/^set\s/i.test(text)) return session.complete('SET');
       const lease = leaseCommand.exec(text);

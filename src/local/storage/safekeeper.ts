@@ -2,7 +2,6 @@ import { formatLsn } from '../../core/lsn.ts';
 import type { Secret } from '../../core/secret.ts';
 import { WireError, type WireServer, serveWire, startupOptions } from '../../wire/server.ts';
 import type { Timeline } from './timeline.ts';
-import { isToken } from './token.ts';
 import { answerReplication } from './wal-sender.ts';
 
 export interface ServedTimeline {
@@ -20,7 +19,7 @@ const hexId = /^[0-9a-f]{32}$/i;
 export const safekeeper = (served: ServedTimeline): WireServer =>
   serveWire({
     password: async (token) =>
-      isToken(token, served.token) ? null : new WireError('XX000', 'JWT authentication error'),
+      served.token.matches(token) ? null : new WireError('XX000', 'JWT authentication error'),
     columns: () => columns,
     async onQuery(session, text) {
       const options = startupOptions(session.parameters.get('options') ?? '');

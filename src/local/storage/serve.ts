@@ -1,14 +1,11 @@
-import { once } from 'node:events';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { alarm } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import type { Secret } from '../../core/secret.ts';
-import type { WireServer } from '../../wire/server.ts';
+import type { RunningServer } from '../../http/server.ts';
 import { keepCompact } from './compaction.ts';
-import { closeHttp, controlPlane } from './control-plane.ts';
+import { controlPlane } from './control-plane.ts';
 import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
@@ -72,27 +69,34 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const timeline = new Timeline({ dir: files, server, tools, log, keptForStandbys });
   const served = { tenantId, timelineId, timeline, token: options.storageToken };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
-  const http = controlPlane({
-    token: options.controlPlaneToken,
-    spec: (computeId) => computes.spec(computeId),
-    status: () => storageStatus(timeline, options.maxWalBytes),
-    log,
-  });
+  let http: RunningServer | null = null;
   const stopping = new AbortController();
   let duties: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
     stopping.abort();
     const limit = new AbortController();
     const cancel = alarm(closeMs, () => limit.abort());
-    const servers = [closeHttp(http), ...Object.values(wire).map((one) => one.close(limit.signal))];
+    const servers = [
+      http?.close(0) ?? Promise.resolve(),
+      ...Object.values(wire).map((one) => one.close(limit.signal)),
+    ];
     await Promise.all(servers).finally(cancel);
     await duties;
     await timeline.receiver.stop();
   };
   try {
-    await open('pageserver', wire.pageserver, ports.pageserver);
-    await open('safekeeper', wire.safekeeper, ports.safekeeper);
-    await open('control plane', http, ports.controlPlane);
+    await open('pageserver', ports.pageserver, (port) => wire.pageserver.listen(port, loopback));
+    await open('safekeeper', ports.safekeeper, (port) => wire.safekeeper.listen(port, loopback));
+    http = await open('control plane', ports.controlPlane, (port) =>
+      controlPlane({
+        host: loopback,
+        port,
+        token: options.controlPlaneToken,
+        spec: (computeId) => computes.spec(computeId),
+        status: () => storageStatus(timeline, options.maxWalBytes),
+        log,
+      }),
+    );
   } catch (error) {
     await close();
     throw error;
@@ -108,13 +112,11 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   return { timeline, close };
 }
 
-async function open(what: string, server: WireServer | Server, port: number): Promise<AddressInfo> {
+async function open<T>(what: string, port: number, listen: (port: number) => Promise<T>): Promise<T> {
   try {
-    if (!('address' in server)) return await server.listen(port, loopback);
-    server.listen(port, loopback);
-    await once(server, 'listening');
-    return server.address() as AddressInfo;
-  } catch (cause) {
+    return await listen(port);
+  } catch (error) {
+    const cause = error instanceof ComputeError ? error.cause : error;
     throw new ComputeError('port', `the ${what} of the local storage cannot listen on ${loopback}:${port}`, {
       cause,
       hint: 'see who uses the port (ss -ltnp), or choose others: compute-local up --new-ports',

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { pino } from 'pino';
@@ -64,6 +66,22 @@ test('only a WebSocket at /monitor is served', async () => {
   expect(await http('/monitor')).toBe(426);
   expect(await agent.healthCheck()).toMatchObject({ id: 2 });
   await agent.close();
+});
+
+test('an answer says what is expected and closes its connection', async () => {
+  const { status, headers } = await fetch(`http://127.0.0.1:${monitor.port}/monitor`);
+  expect(status).toBe(426);
+  expect(headers.get('upgrade')).toBe('websocket');
+  expect(headers.get('connection')).toBe('close');
+  expect((await fetch(`http://127.0.0.1:${monitor.port}/`)).headers.get('connection')).toBe('close');
+});
+
+test('no more than 32 connections are held, and one that ends makes room', async () => {
+  const sockets = Array.from({ length: 32 }, () => connect(monitor.port, '127.0.0.1'));
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  await expect(http('/monitor')).rejects.toThrow();
+  for (const socket of sockets) socket.destroy();
+  await eventually('room', async () => (await http('/monitor')) === 426 || undefined);
 });
 
 test('an agent with only newer versions is told so; it once crashed the whole compute', async () => {
@@ -177,7 +195,7 @@ test('a port that is taken is tried again, and the gauge shows when the monitor 
   const taken = createServer().listen(port, '127.0.0.1');
   await new Promise((resolve) => taken.once('listening', resolve));
   await expect(startMonitor(options(port))).rejects.toThrow(
-    `cannot listen on 127.0.0.1 port ${port}: EADDRINUSE`,
+    `the WebSocket server cannot listen at 127.0.0.1:${port}: EADDRINUSE`,
   );
   await monitor.close();
   expect(await shown('compute_ctl_vm_monitor_listening 0')).toBe(true);

@@ -219,11 +219,6 @@ test('check takes what the daemon takes, and needs only a source', () => {
   expect(parseArgs(['check', ...needed, '-s', '{}'], {})).toMatchObject({ command: 'check', json: false });
 });
 
-test('no two options share a flag, a letter or a variable', () => {
-  const names = optionEntries.flatMap(([, { flag, short, env }]) => [flag, short, env]).filter(Boolean);
-  expect(new Set(names).size).toBe(names.length);
-});
-
 test('a word that every object knows is not taken for a subcommand', () => {
   for (const word of ['toString', 'constructor', '__proto__']) {
     expect(() => parseArgs([word, ...needed], {})).toThrow('too many arguments');

@@ -3,19 +3,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { ComputeClient, ComputeHttpError, InternalClient } from '../../../src/client/index.ts';
-import { ComputeError } from '../../../src/core/errors.ts';
 import { internalRoutes } from '../../../src/http/routes/internal.ts';
 import { freePort } from '../../support/cluster.ts';
+import { testSpec } from '../http/compute-for-tests.ts';
 import { type TestServer, withServer } from '../http/support.ts';
 
 const client = ({ port, token }: TestServer, more: object = {}): ComputeClient =>
   new ComputeClient({ url: `http://127.0.0.1:${port}/`, token, ...more });
 
-const spec = {
-  format_version: 1,
-  suspend_timeout_seconds: 0,
-  cluster: { roles: [], databases: [] },
-};
+const spec = testSpec();
 
 test('every call of the external server gets its answer', () =>
   withServer({}, async (server) => {
@@ -34,7 +30,6 @@ test('every call of the external server gets its answer', () =>
     expect(await it.configure({ spec, compute_ctl_config: { jwks: { keys: [] } } })).toMatchObject({
       status: 'running',
     });
-    expect(await it.terminate('immediate')).toEqual({ lsn: '0/28F10D8' });
     expect(await it.promote({ spec, wal_flush_lsn: '0/1' })).toEqual({
       status: 'failed',
       error: 'compute mode "primary" is not replica',
@@ -47,10 +42,12 @@ test('every call of the external server gets its answer', () =>
     expect(await it.offloadState()).toEqual({ status: 'not_offloaded' });
     await it.offload();
     await it.liveness();
+    expect(await it.terminate('immediate')).toEqual({ lsn: '0/28F10D8' });
+    expect(await it.status()).toMatchObject({ status: 'terminated' });
   }));
 
 test('every call of the internal server gets its answer', () =>
-  withServer({ name: 'internal', routes: internalRoutes }, async ({ port, app }) => {
+  withServer({ name: 'internal HTTP server', routes: internalRoutes }, async ({ port, app }) => {
     const it = new InternalClient({ url: `http://127.0.0.1:${port}` });
     const asked: unknown[] = [];
     app.downloadExtension = (...given) => Promise.resolve(void asked.push(given.slice(0, 2)));
@@ -71,9 +68,7 @@ test('the probes are yes or no', () =>
   }));
 
 test('a failure carries status, words and the id of the request', () =>
-  withServer({}, async (server) => {
-    server.app.onConfigure = () =>
-      Promise.reject(new ComputeError('wrong_status', 'invalid compute status: init'));
+  withServer({ at: 'init' }, async (server) => {
     const asked = client(server).configure(
       { spec, compute_ctl_config: { jwks: { keys: [] } } },
       { requestId: 'op-1' },

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { mintToken } from '../../../src/client/index.ts';
-import { createAuth } from '../../../src/http/auth.ts';
+import { createJwtAuth } from '../../../src/http/jwt.ts';
 import { recorder } from '../http/support.ts';
 
 const pairs = {
@@ -10,7 +10,7 @@ const pairs = {
 };
 
 const check = (pair: (typeof pairs)['RSA'], alg: string, token: string): Promise<void> =>
-  createAuth({
+  createJwtAuth({
     computeId: 'c1',
     jwks: { keys: [{ ...pair.publicKey.export({ format: 'jwk' }), alg, kid: 'k' }] },
     log: recorder().log,

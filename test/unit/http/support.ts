@@ -2,14 +2,14 @@ import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { pino } from 'pino';
 import type { Log } from '../../../src/core/log.ts';
-import type { ComputeApi } from '../../../src/lifecycle/api.ts';
 import type { Status } from '../../../src/core/status.ts';
-import { createAuth } from '../../../src/http/auth.ts';
+import { createJwtAuth } from '../../../src/http/jwt.ts';
+import type { Served } from '../../../src/http/routes/route.ts';
 import { externalRoutes } from '../../../src/http/routes/external.ts';
 import { type RunningServer, type ServerOptions, startServer } from '../../../src/http/server.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { undocumented } from '../../support/openapi.ts';
-import { type FakeCompute, fakeCompute } from './fake-compute.ts';
+import { type TestCompute, testCompute } from './compute-for-tests.ts';
 import { type Issuer, issuer } from '../../support/tokens.ts';
 
 export interface Reply {
@@ -21,7 +21,7 @@ export interface Reply {
 export interface TestServer {
   readonly server: RunningServer;
   readonly port: number;
-  readonly app: FakeCompute;
+  readonly app: TestCompute;
   readonly metrics: Metrics;
   readonly keys: Issuer;
   /** A token that opens everything. */
@@ -46,24 +46,24 @@ export function recorder(): { log: Log; lines: string[] } {
 
 /** Runs `use` against a real server on a free port, and closes it. */
 export async function withServer(
-  options: Partial<ServerOptions<ComputeApi>> & { readonly at?: Status },
+  options: Partial<ServerOptions<Served>> & { readonly at?: Status },
   use: (server: TestServer) => Promise<void>,
 ): Promise<void> {
   const keys = issuer();
   const { log, lines } = recorder();
-  const app = fakeCompute(options.at ?? 'running');
+  const app = testCompute(options.at ?? 'running', log);
   const metrics = new Metrics();
-  const auth = createAuth({ computeId: 'compute-1', jwks: keys.jwks, log });
+  const auth = createJwtAuth({ computeId: 'compute-1', jwks: keys.jwks, log });
   const token = await keys.token({ compute_id: 'compute-1' });
   const server = await startServer({
-    name: 'external',
+    program: 'compute_ctl',
+    name: 'external HTTP server',
     host: '127.0.0.1',
     port: 0,
     routes: externalRoutes,
-    app,
+    app: { compute: app, metrics },
     status: () => app.lifecycle.status,
     auth,
-    metrics,
     log,
     signal: new AbortController().signal,
     ...options,

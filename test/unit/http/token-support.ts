@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { type JWTHeaderParameters, SignJWT } from 'jose';
-import { type Auth, type AuthOptions, createAuth } from '../../../src/http/auth.ts';
+import { type JwtAuth, type JwtOptions, createJwtAuth } from '../../../src/http/jwt.ts';
 import { recorder } from './support.ts';
 
 /** Seconds since 1970. */
@@ -11,7 +11,7 @@ export const other = generateKeyPairSync('ed25519');
 type Pair = typeof ed;
 
 export interface Subject {
-  readonly auth: Auth;
+  readonly auth: JwtAuth;
   /** `passed`, or code and text of the refusal. */
   readonly answer: (token: string, header?: string) => Promise<string>;
   readonly lines: readonly string[];
@@ -30,9 +30,9 @@ export const sign = (
   new SignJWT({ exp: now + 600, ...claims }).setProtectedHeader(header).sign(pair.privateKey);
 
 /** Checks tokens for compute `c1` with the key `ed`, at the time `now`. */
-export function subject(options: Partial<AuthOptions> = {}): Subject {
+export function subject(options: Partial<JwtOptions> = {}): Subject {
   const { log, lines } = recorder();
-  const auth = createAuth({
+  const auth = createJwtAuth({
     computeId: 'c1',
     jwks: { keys: [jwk(ed)] },
     log,

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { choosePorts, isFree } from '../../../src/local/ports.ts';
-import { bytes } from '../../../src/local/sizes.ts';
 import { crc32c } from '../../../src/local/storage/crc32c.ts';
 import { Fence } from '../../../src/local/storage/fence.ts';
 import { belongsToCompute } from '../../../src/local/storage/files.ts';
@@ -55,11 +54,6 @@ test('a port that is taken is replaced by a free one, the others are kept', asyn
   } finally {
     server.close();
   }
-});
-
-test('sizes are read with and without a unit, and too small ones refused', () => {
-  expect(['256MB', '1 gb', '8388608'].map(bytes)).toEqual([268_435_456, 1_073_741_824, 8_388_608]);
-  for (const text of ['1MB', '-5MB', '', 'MB', '5 TB']) expect(() => bytes(text)).toThrow('a size of 4MB');
 });
 
 test('files that every start writes anew are no part of a base', () => {

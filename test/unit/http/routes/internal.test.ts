@@ -3,7 +3,7 @@ import { ComputeError } from '../../../../src/core/errors.ts';
 import { internalRoutes, testRoutes } from '../../../../src/http/routes/internal.ts';
 import { exchange, postJson, withServer } from '../support.ts';
 
-const internal = { name: 'internal', routes: internalRoutes };
+const internal = { name: 'internal HTTP server', routes: internalRoutes };
 const extension = JSON.stringify({ extension: 'pg_session_jwt', database: 'neondb', version: '1.0.0' });
 const grant = { database: 'neondb', schema: 'public', privileges: ['USAGE'], role: 'neon' };
 

@@ -1,0 +1,143 @@
+import type { OptionEntry, ProgramEntry } from './entry.ts';
+import { mainOptions } from './main.ts';
+
+const dir = {
+  flag: '--dir',
+  kind: 'path',
+  value: 'DIR',
+  env: 'COMPUTE_LOCAL_DIR',
+  fallback: null,
+  fallbackDoc: '/var/lib/compute-local for root, ~/.compute-local for others',
+  group: 'options',
+  doc: 'Where everything is kept.',
+} as const satisfies OptionEntry;
+
+const json = {
+  flag: '--json',
+  kind: 'flag',
+  fallback: false,
+  group: 'options',
+  doc: 'Print JSON: one object, or one a line for what happens over time.',
+} as const satisfies OptionEntry;
+
+const forPostgres = {
+  pgBinDir: {
+    flag: '--pg-bin-dir',
+    kind: 'path',
+    value: 'DIR',
+    env: 'COMPUTE_LOCAL_PG_BIN_DIR',
+    fallback: null,
+    group: 'options',
+    doc: 'Directory of the PostgreSQL programs; looked for in PATH and /usr/lib/postgresql otherwise.',
+  },
+  osUser: { ...mainOptions.osUser, group: 'options', doc: 'Who runs Postgres when started by root.' },
+} as const satisfies Record<string, OptionEntry>;
+
+const compactAt = {
+  flag: '--compact-at',
+  kind: 'size',
+  value: 'SIZE',
+  env: 'COMPUTE_LOCAL_COMPACT_AT',
+  fallback: 256 * 1024 * 1024,
+  fallbackDoc: '256MB',
+  group: 'options',
+  doc: 'Take a new base backup when there is more WAL than this.',
+} as const satisfies OptionEntry;
+
+const nodeName = { flag: '--name', kind: 'nodeName', value: 'NAME', group: 'options' } as const;
+
+const port = {
+  kind: 'listenPort',
+  value: 'PORT',
+  fallback: null,
+  fallbackDoc: 'keep or choose',
+  group: 'options',
+} as const;
+
+const up = {
+  dir,
+  ...forPostgres,
+  json,
+  port: { ...port, flag: '--port', doc: 'TCP port of Postgres.' },
+  httpPort: { ...port, flag: '--http-port', doc: 'Port of the HTTP API.' },
+  newPorts: {
+    flag: '--new-ports',
+    kind: 'flag',
+    fallback: false,
+    group: 'options',
+    doc: 'Choose other ports for those that are taken.',
+  },
+  replica: {
+    flag: '--replica',
+    kind: 'flag',
+    fallback: false,
+    group: 'options',
+    doc: 'Run a read-only follower of the running compute.',
+  },
+  atLsn: {
+    flag: '--at-lsn',
+    kind: 'lsn',
+    value: 'LSN',
+    fallback: null,
+    group: 'options',
+    conflicts: ['replica'],
+    doc: 'Run a read-only view of the data as of an LSN.',
+  },
+  name: {
+    ...nodeName,
+    fallback: null,
+    fallbackDoc: 'replica or static',
+    doc: 'Name of the follower or view.',
+  },
+  compactAt,
+} as const satisfies Record<string, OptionEntry>;
+
+export const computeLocal = {
+  name: 'compute-local',
+  doc: 'Runs compute_ctl with a stock PostgreSQL on one machine, on a storage of its own that keeps every commit.',
+  main: null,
+  commands: {
+    up: { doc: 'Start everything and keep it running until Ctrl-C.', options: up },
+    status: {
+      doc: 'Show what runs. Exit code 3 when the compute does not run.',
+      options: { dir, json },
+    },
+    stop: { doc: 'Stop everything.', options: { dir, json } },
+    promote: {
+      doc: 'Make a replica the primary; the primary comes back as a replica.',
+      options: { dir, json, name: { ...nodeName, fallback: 'replica', doc: 'Name of the replica.' } },
+    },
+    reset: {
+      doc: 'Remove the database and everything in it.',
+      options: {
+        dir,
+        json,
+        yes: { flag: '--yes', kind: 'flag', fallback: false, group: 'options', doc: 'Do not ask.' },
+      },
+    },
+    url: { doc: 'Print the connection URL, with its password.', options: { dir } },
+    token: { doc: 'Print a bearer token for the HTTP API, good for an hour.', options: { dir } },
+    psql: {
+      doc: 'Open psql; what follows -- is passed on.',
+      options: { dir, ...forPostgres },
+      args: '[args...]',
+    },
+    storage: {
+      doc: 'The storage daemon, which `up` starts.',
+      options: {
+        dir: {
+          flag: '--dir',
+          kind: 'path',
+          value: 'DIR',
+          fallback: null,
+          required: true,
+          group: 'options',
+          doc: 'Where everything is kept. Required.',
+        },
+        ...forPostgres,
+        compactAt,
+      },
+      hidden: true,
+    },
+  },
+} as const satisfies ProgramEntry;

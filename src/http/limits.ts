@@ -1,0 +1,45 @@
+import { type RequestListener, type Server, createServer } from 'node:http';
+
+/** What a slow, idle or flooding client may take. */
+export interface ServerLimits {
+  /** Milliseconds from the connection, or the answer before, to the end of the head. */
+  readonly headersMs: number;
+  /** Milliseconds for the whole request, body included. */
+  readonly requestMs: number;
+  /** Milliseconds a connection may be idle between two requests. */
+  readonly idleMs: number;
+  /** How often the limits above are looked at, in milliseconds. */
+  readonly checkMs: number;
+  readonly connections: number;
+  /** After so many requests a connection is closed; 0: never. */
+  readonly requestsPerConnection: number;
+}
+
+export const defaultLimits: ServerLimits = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  idleMs: 65_000,
+  checkMs: 1000,
+  connections: 2000,
+  requestsPerConnection: 0,
+};
+
+const maxHeaderBytes = 16_384;
+const maxHeaders = 100;
+/** A server of Node that keeps these limits. */
+export function createLimited(limits: ServerLimits, listener: RequestListener): Server {
+  const server = createServer(
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: limits.checkMs,
+      maxHeaderSize: maxHeaderBytes,
+    },
+    listener,
+  );
+  server.maxHeadersCount = maxHeaders;
+  server.maxConnections = limits.connections;
+  server.maxRequestsPerSocket = limits.requestsPerConnection;
+  return server;
+}

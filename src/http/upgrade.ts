@@ -1,0 +1,63 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { endWith } from './broken-request.ts';
+import { requestId } from './exchange.ts';
+import { readTarget } from './target.ts';
+
+/** What a server does with requests for another protocol, such as WebSocket. Nobody is asked for a token. */
+export interface Upgrade {
+  /** Where the other protocol is spoken. Requests for it elsewhere are answered with 404. */
+  readonly path: string;
+  /** Takes the connection over: it answers the request, and closes the socket when it is done. */
+  readonly take: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+/** The connections of a server that speak another protocol. */
+export class Upgraded {
+  readonly #upgrade: Upgrade | undefined;
+  readonly #isClosing: () => boolean;
+  readonly #open = new Map<Duplex, Promise<void>>();
+
+  constructor(upgrade: Upgrade | undefined, isClosing: () => boolean) {
+    this.#upgrade = upgrade;
+    this.#isClosing = isClosing;
+  }
+
+  serve(server: Server): void {
+    const upgrade = this.#upgrade;
+    if (upgrade === undefined) return;
+    server.on('upgrade', (request, socket, head) => this.#take(upgrade, request, socket, head));
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Resolves when those that are open now are closed. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#open.values());
+  }
+
+  cut(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
+  #take(upgrade: Upgrade, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    this.#open.set(socket, closed);
+    void closed.then(() => this.#open.delete(socket));
+    socket.on('error', () => {}); // A client that breaks off; 'close' follows.
+    const refused = this.#isClosing() ? 503 : pathOf(request) === upgrade.path ? null : 404;
+    if (refused === null) upgrade.take(request, socket, head);
+    else endWith(socket, refused, requestId(request.headers['x-request-id']));
+  }
+}
+
+/** Null for a target that cannot be read. */
+function pathOf(request: IncomingMessage): string | null {
+  try {
+    return readTarget(request).path;
+  } catch {
+    return null;
+  }
+}

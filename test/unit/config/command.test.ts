@@ -1,0 +1,105 @@
+import { CommanderError } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { buildCommand, buildProgram } from '../../../src/config/command.ts';
+import { computeLocal } from '../../../src/config/options/compute-local.ts';
+import { vmMonitor } from '../../../src/config/options/vm-monitor.ts';
+import { readOptions } from '../../../src/config/read-options.ts';
+
+interface Parsed {
+  readonly name: string;
+  readonly options: object;
+  readonly args: readonly string[];
+}
+
+/** What compute-local makes of a command line. */
+async function local(argv: string[], env: NodeJS.ProcessEnv = {}): Promise<Parsed> {
+  const found: Parsed[] = [];
+  const program = buildProgram(computeLocal, '1.2.3', (name, command) => {
+    const { values } = readOptions(command, computeLocal.commands[name].options, env);
+    found.push({ name, options: values, args: command.args });
+    return Promise.resolve();
+  });
+  for (const one of [program, ...program.commands])
+    one.configureOutput({ writeErr: () => {}, writeOut: () => {} });
+  await program.parseAsync(argv, { from: 'user' });
+  return found[0] as Parsed;
+}
+
+describe('compute-local', () => {
+  test('what is not given has its default, and null where the program chooses', async () => {
+    expect(await local(['up'])).toEqual({
+      name: 'up',
+      args: [],
+      options: {
+        dir: null,
+        pgBinDir: null,
+        osUser: 'postgres',
+        json: false,
+        port: null,
+        httpPort: null,
+        newPorts: false,
+        replica: false,
+        atLsn: null,
+        name: null,
+        compactAt: 268_435_456,
+      },
+    });
+    expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });
+  });
+
+  test('the command line beats the environment, which beats the default', async () => {
+    const env = { COMPUTE_LOCAL_DIR: '/env', COMPUTE_CTL_OS_USER: 'pg', COMPUTE_LOCAL_COMPACT_AT: '4MB' };
+    expect(
+      (await local(['up', '--dir', '/a', '--dir=/b', '--new-ports', '--port=1'], env)).options,
+    ).toMatchObject({
+      dir: '/b',
+      osUser: 'pg',
+      compactAt: 4_194_304,
+      newPorts: true,
+      port: 1,
+    });
+    expect((await local(['status', '--json'], env)).options).toEqual({ dir: '/env', json: true });
+  });
+
+  test('what follows -- is passed on to psql', async () => {
+    expect(await local(['psql', '--dir=/a', '--', '-c', 'select 1', '--dir'])).toMatchObject({
+      options: { dir: '/a' },
+      args: ['-c', 'select 1', '--dir'],
+    });
+  });
+
+  test.each([
+    [['up', '--at-lsn', '0/1', '--replica'], 'cannot be used with'],
+    [['up', '--yes'], 'unknown option'],
+    [['status', 'x'], 'too many arguments'],
+    [['storage'], "required option '--dir <DIR>' not specified"],
+    [['nothing'], 'unknown command'],
+    [['--version'], '1.2.3'],
+  ])('%j: %s', async (argv, message) => {
+    await expect(local(argv)).rejects.toThrow(CommanderError);
+    await expect(local(argv)).rejects.toThrow(message);
+  });
+
+  test('a wrong variable is named, with the help to look into', () =>
+    expect(local(['up'], { COMPUTE_LOCAL_COMPACT_AT: '1' })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('environment variable COMPUTE_LOCAL_COMPACT_AT is invalid') as string,
+      hint: "see 'compute-local up --help'",
+    }));
+});
+
+test('vm-monitor has the defaults of the monitor inside compute_ctl', () => {
+  const command = buildCommand(vmMonitor.name, vmMonitor.main);
+  command.parse(['-c', 'group'], { from: 'user' });
+  const env = { COMPUTE_CTL_CGROUP_ROOT: '/groups' };
+  expect(readOptions(command, vmMonitor.main.options, env)).toEqual({
+    values: {
+      cgroup: 'group',
+      pgconnstr: null,
+      addr: '0.0.0.0:10301',
+      cgroupRoot: '/groups',
+      logFormat: 'text',
+    },
+    given: new Set(['cgroup', 'cgroupRoot']),
+  });
+});

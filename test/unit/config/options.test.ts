@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest';
+import { commandLines } from '../../../src/config/options/programs.ts';
+import { type Kind, kinds, readValue } from '../../../src/config/values.ts';
+
+test('the command lines are those of three programs', () => {
+  expect(commandLines.map(([words]) => words)).toEqual([
+    'compute_ctl',
+    'compute_ctl check',
+    'compute_ctl plan',
+    'compute-local up',
+    'compute-local status',
+    'compute-local stop',
+    'compute-local promote',
+    'compute-local reset',
+    'compute-local url',
+    'compute-local token',
+    'compute-local psql',
+    'compute-local storage',
+    'vm-monitor',
+  ]);
+});
+
+describe.each(commandLines)('%s', (_, { options, listed = [] }) => {
+  const entries = Object.values(options);
+
+  test('no two options share a flag, a letter or a variable', () => {
+    const names = entries.flatMap(({ flag, short, env }) => [flag, short, env]).filter(Boolean);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('what is listed, and what excludes each other, are options of the same table', () => {
+    for (const name of [...listed, ...entries.flatMap(({ conflicts = [] }) => conflicts)])
+      expect(Object.keys(options)).toContain(name);
+  });
+
+  test('every option that takes a value names it, and every default is a value that it would take', () => {
+    for (const { flag, kind, value } of entries)
+      expect([flag, value === undefined]).toEqual([flag, kind === 'flag']);
+    for (const { flag, kind, fallback } of entries.filter((entry) => entry.fallback !== null)) {
+      const read = kind === 'flag' ? false : readValue(kind, String(fallback));
+      expect([flag, read]).toEqual([flag, fallback]);
+    }
+  });
+});
+
+const accepted: [Kind, string, unknown][] = [
+  ['size', '256MB', 268_435_456],
+  ['size', '1 gb', 1_073_741_824],
+  ['size', '8388608', 8_388_608],
+  ['listenPort', '1', 1],
+  ['listenPort', '65535', 65_535],
+  ['lsn', '0/16B3748', 0x16b3748n],
+  ['nodeName', 'a', 'a'],
+  ['nodeName', `0${'_'.repeat(30)}`, `0${'_'.repeat(30)}`],
+];
+
+test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
+  expect(kinds[kind](text)).toBe(value);
+});
+
+const refused: [Kind, string[], string][] = [
+  ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
+  ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],
+  ['lsn', ['', '0/0', '0', 'x/y', '1/100000000'], 'Expected an LSN'],
+  ['nodeName', ['', '-a', 'A', 'a b', 'x'.repeat(32)], 'Expected up to 31'],
+];
+
+test.each(refused)('no value of the kind %s: %j', (kind, texts, message) => {
+  for (const text of texts) expect(() => kinds[kind](text)).toThrow(message);
+});
