@@ -17,6 +17,7 @@ import { ComputeState } from '../lifecycle/state.ts';
 import { tell } from '../lifecycle/steps.ts';
 import { VmDuties } from '../services/vm-duties.ts';
 import { catalogInput } from '../catalog/input.ts';
+import { statementsCancelled } from '../catalog/run.ts';
 import { assertValid } from '../catalog/validate.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -27,6 +28,7 @@ import type { Log } from '../core/log.ts';
 import { noLsn } from '../core/lsn.ts';
 import { type Auth, createAuth } from '../http/auth.ts';
 import { Metrics } from '../metrics/registry.ts';
+import { followAttached } from '../metrics/attached.ts';
 import { followStatus } from '../metrics/up.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Monitor } from '../monitor/monitor.ts';
@@ -123,6 +125,8 @@ async function serveCompute(parts: Parts): Promise<number> {
   if (loaded.spec !== null) state.askedBy = headersFromEnv(parts.env);
   if (loaded.spec !== null) validate(loaded.spec, settings);
   followStatus(metrics, state.lifecycle);
+  followAttachment(parts, state);
+  metrics.observe('pg_cctl_configure_statement_timeout_errors_total', statementsCancelled);
   state.lifecycle.changed.on('status', ({ from, to }) =>
     log.info(`Changing compute status from ${from.replaceAll('_', '-')} to ${to.replaceAll('_', '-')}`),
   );
@@ -229,6 +233,22 @@ function newContext(
     configWritten: Promise.resolve(),
   };
   return { settings, state, spec, log, background, ...nothing };
+}
+
+/** Only lakebase mode knows the id of an instance. */
+function followAttachment({ options, metrics, env }: Parts, state: ComputeState): void {
+  const instanceId = env['INSTANCE_ID'];
+  if (!options.lakebaseMode || instanceId === undefined) return;
+  followAttached(metrics, state.lifecycle, () => {
+    if (state.spec === null) return null;
+    const { tenantId, timelineId } = state.spec;
+    return {
+      pg_compute_id: options.computeId ?? '',
+      pg_instance_id: instanceId,
+      tenant_id: tenantId,
+      timeline_id: timelineId,
+    };
+  });
 }
 
 const validate = (spec: ResolvedSpec, { target, privilegedRole }: Settings): void =>
