@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import * as fc from 'fast-check';
@@ -161,12 +161,11 @@ test('the environment names the parent', () => {
 
 test('the packages read the collector, its headers and the resource from the environment; the name of the service is fixed', async () => {
   const seen: { url: string | undefined; key: unknown; body: string }[] = [];
-  const collector = createServer((request, answer) => {
-    void text(request).then((body) => {
-      seen.push({ url: request.url, key: request.headers['x-key'], body });
-      answer.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
+  const take = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    seen.push({ url: request.url, key: request.headers['x-key'], body: await text(request) });
+    answer.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  };
+  const collector = createServer((request, answer) => void take(request, answer));
   collector.listen(0, '127.0.0.1');
   await once(collector, 'listening');
   const env = {
