@@ -1,5 +1,5 @@
 // Builds dist/client, for other programs: one module without dependencies, and its types.
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { root, run } from './run.mjs';
 
@@ -17,4 +17,6 @@ export async function buildClient() {
   // It is an ES module whatever the programs beside it are.
   writeFileSync(`${root}/dist/client/package.json`, '{ "type": "module" }\n');
   if (!run('node_modules/.bin/tsc', ['-p', 'tsconfig.client.json'])) process.exitCode = 1;
+  // Nothing that is exported shows it, and it names a package that is in the bundle.
+  rmSync(`${root}/dist/client/api.d.ts`, { force: true });
 }

@@ -3,6 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { installPackages } from './packages.mjs';
+import { die } from './run.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const check = process.argv.includes('--check');
@@ -21,8 +23,15 @@ const { pages } = await import(
   `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
 );
 
-const stale = pages
-  .map(({ file, render }) => ({ file, path: join(root, file), text: render() }))
+const texts = pages.map(({ file, render }) => ({ file, text: render() }));
+const openApi = texts.find(({ file }) => file === 'docs/reference/openapi.json').text;
+// Its packages are apart: they need another TypeScript than the sources.
+if (!installPackages(join(root, 'scripts/client-types'))) die('npm ci failed.');
+const { clientTypes } = await import('./client-types/generate.mjs');
+texts.push({ file: 'src/client/types.ts', text: await clientTypes(openApi) });
+
+const stale = texts
+  .map(({ file, text }) => ({ file, path: join(root, file), text }))
   .filter(({ path, text }) => current(path) !== text);
 
 for (const { file, path, text } of stale) {

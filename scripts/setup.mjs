@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { installPackages } from './packages.mjs';
 import { die, root, run } from './run.mjs';
 
 const forTests = process.argv.includes('--test');
@@ -10,28 +11,17 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19))
   die(`Node 20.19 or newer is needed, this is ${process.version}.`);
 
-installPackages(root);
-if (forTests) installPackages(join(root, 'test/servers'));
+must(installPackages(root), 'npm ci failed.');
+if (forTests) {
+  for (const dir of ['test/servers', 'scripts/client-types'])
+    must(installPackages(join(root, dir)), 'npm ci failed.');
+}
 installPostgres();
 if (!forTests && stale('dist/compute-local.js', 'src'))
   must(run(process.execPath, ['scripts/build.mjs']), 'The build failed.');
 
 function must(done, otherwise) {
   if (!done) die(otherwise);
-}
-
-/** npm writes node_modules/.package-lock.json last: older than the lock file, or missing, means not installed. */
-function installPackages(dir) {
-  const installed = join(dir, 'node_modules/.package-lock.json');
-  if (
-    existsSync(installed) &&
-    statSync(installed).mtimeMs >= statSync(join(dir, 'package-lock.json')).mtimeMs
-  )
-    return;
-  console.log(`Installing the packages of ${join(dir, 'package-lock.json')} ...`);
-  must(run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: dir }), 'npm ci failed.');
-  // The check above compares times; npm keeps the time of an unchanged file.
-  if (existsSync(installed)) writeFileSync(installed, readFileSync(installed));
 }
 
 function installPostgres() {

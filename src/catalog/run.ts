@@ -158,8 +158,14 @@ async function opened(
   }
 }
 
+let cancelled = 0;
+
+/** Statements of this process that the server cancelled, as it does at their timeout (SQLSTATE 57014). */
+export const statementsCancelled = (): number => cancelled;
+
 function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
   const failure = new UnitFailure(unit, cause, options.systemDatabase);
+  if (failure.why.sqlState === '57014') cancelled++;
   options.failed(failure);
   return failure;
 }

@@ -1,4 +1,5 @@
 import { catalogInput } from '../catalog/input.ts';
+import { statementsCancelled } from '../catalog/run.ts';
 import { assertValid } from '../catalog/validate.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { RunOptions } from '../config/options.ts';
@@ -16,6 +17,7 @@ import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
 import { ComputeState } from '../lifecycle/state.ts';
 import { Metrics } from '../metrics/registry.ts';
+import { followAttached } from '../metrics/attached.ts';
 import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
@@ -107,6 +109,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     state.askedBy = headersFromEnv(parts.env);
   }
   followStatus(metrics, state.lifecycle);
+  followAttachment(parts, state);
+  metrics.observe('pg_cctl_configure_statement_timeout_errors_total', statementsCancelled);
   state.lifecycle.changed.on('status', ({ from, to }) =>
     log.info(`Changing compute status from ${statusText(from)} to ${statusText(to)}`),
   );
@@ -151,6 +155,22 @@ async function serveCompute(parts: Parts): Promise<number> {
 function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {
   assertServable(spec);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
+}
+
+/** Only lakebase mode knows the id of an instance. */
+function followAttachment({ options, metrics, env }: Parts, state: ComputeState): void {
+  const instanceId = env['INSTANCE_ID'];
+  if (!options.lakebaseMode || instanceId === undefined) return;
+  followAttached(metrics, state.lifecycle, () => {
+    if (state.spec === null) return null;
+    const { tenantId, timelineId } = state.spec;
+    return {
+      pg_compute_id: options.computeId ?? '',
+      pg_instance_id: instanceId,
+      tenant_id: tenantId,
+      timeline_id: timelineId,
+    };
+  });
 }
 
 function authOf({ options, loaded, log, env }: Parts): JwtAuth {

@@ -49,91 +49,67 @@ function reason(body: string): string {
   }
 }
 
-export interface Sent {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly body?: unknown;
+/** How a call differs from one that is answered at once. */
+export interface How {
   /** Waits for the compute, which may take minutes. */
   readonly waits?: true;
   /** Statuses besides 2xx that are answers and no failures. */
   readonly alsoGood?: readonly number[];
 }
 
+/** Sends a request; its answer is a good one.
+ *  @throws ComputeHttpError; TypeError when there is no connection; AbortError, TimeoutError */
+export type Send = (request: Request) => Promise<Response>;
+
 const pauseMs = 100;
 const waitMs = 300_000;
 
-/** Sends requests to one of the servers, again where that is harmless. */
-export class Sender {
-  readonly #options: ClientOptions;
-  readonly #headers: () => Promise<Record<string, string>>;
-
-  constructor(options: ClientOptions, headers: () => Promise<Record<string, string>>) {
-    this.#options = options;
-    this.#headers = headers;
-  }
-
-  /** @throws ComputeHttpError; TypeError when there is no connection; AbortError, TimeoutError */
-  async send(sent: Sent, call: CallOptions = {}): Promise<Response> {
-    const { retries = 2 } = this.#options;
-    const limit = AbortSignal.timeout(this.#limit(sent, call));
-    const signal = call.signal === undefined ? limit : AbortSignal.any([call.signal, limit]);
+/** Sends the requests of one call, again where that is harmless, within its limit.
+ *  @param authorization made anew for each attempt; null for none */
+export function sender(
+  options: ClientOptions,
+  authorization: () => Promise<string | null>,
+  call: CallOptions = {},
+  how: How = {},
+): Send {
+  const { retries = 2, timeoutMs = 10_000, fetch: send = fetch } = options;
+  const limit = AbortSignal.timeout(call.timeoutMs ?? (how.waits === true ? waitMs : timeoutMs));
+  const signal = call.signal === undefined ? limit : AbortSignal.any([call.signal, limit]);
+  return async (request) => {
+    const { method, url } = request;
+    const body = request.body === null ? {} : { body: await request.text() };
     for (let attempt = 0; ; attempt++) {
       const last = attempt >= retries;
       try {
-        const response = await this.#once(sent, call, signal);
-        if (response.ok || sent.alsoGood?.includes(response.status) === true) return response;
-        if (last || sent.method !== 'GET' || response.status !== 503) throw await failed(sent, response);
+        const headers = headersOf(request, await authorization(), call);
+        const response = await send(url, { method, headers, signal, redirect: 'error', ...body });
+        if (response.ok || how.alsoGood?.includes(response.status) === true) return response;
+        if (last || method !== 'GET' || response.status !== 503) throw await failed(request, response);
         await response.body?.cancel();
       } catch (error) {
         if (last || signal.aborted || !(error instanceof TypeError)) throw error;
-        if (sent.method !== 'GET' && !neverConnected(error)) throw error;
+        if (method !== 'GET' && !neverConnected(error)) throw error;
       }
       await pause(pauseMs * 2 ** attempt, undefined, { signal });
     }
-  }
-
-  async json<T>(sent: Sent, call?: CallOptions): Promise<T> {
-    return (await (await this.send(sent, call)).json()) as T;
-  }
-
-  async text(sent: Sent, call?: CallOptions): Promise<string> {
-    return (await this.send(sent, call)).text();
-  }
-
-  /** For answers without a body. */
-  async nothing(sent: Sent, call?: CallOptions): Promise<void> {
-    await (await this.send(sent, call)).body?.cancel();
-  }
-
-  #limit(sent: Sent, call: CallOptions): number {
-    return call.timeoutMs ?? (sent.waits === true ? waitMs : (this.#options.timeoutMs ?? 10_000));
-  }
-
-  async #once(sent: Sent, call: CallOptions, signal: AbortSignal): Promise<Response> {
-    const { url, fetch: send = fetch } = this.#options;
-    const { method, path, query = {}, body } = sent;
-    const parameters = new URLSearchParams(query).toString();
-    const target = `${url.replace(/\/+$/, '')}${path}${parameters === '' ? '' : `?${parameters}`}`;
-    const headers = {
-      ...(await this.#headers()),
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...(call.requestId !== undefined && { 'x-request-id': call.requestId }),
-      ...(call.traceparent !== undefined && { traceparent: call.traceparent }),
-    };
-    return send(target, {
-      method,
-      headers,
-      signal,
-      redirect: 'error',
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-  }
+  };
 }
 
-async function failed({ method, path }: Sent, response: Response): Promise<ComputeHttpError> {
+const headersOf = (
+  request: Request,
+  authorization: string | null,
+  { requestId, traceparent }: CallOptions,
+): Record<string, string> => ({
+  ...Object.fromEntries(request.headers),
+  ...(authorization !== null && { authorization }),
+  ...(requestId !== undefined && { 'x-request-id': requestId }),
+  ...(traceparent !== undefined && { traceparent }),
+});
+
+async function failed({ method, url }: Request, response: Response): Promise<ComputeHttpError> {
   const requestId = response.headers.get('x-request-id');
-  return new ComputeHttpError(`${method} ${path}`, response.status, requestId, await response.text());
+  const what = `${method} ${new URL(url).pathname}`;
+  return new ComputeHttpError(what, response.status, requestId, await response.text());
 }
 
 const neverConnected = ({ cause }: Error): boolean => {

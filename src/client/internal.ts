@@ -1,36 +1,35 @@
-import { type CallOptions, type ClientOptions, Sender } from './http.ts';
+import { Api, bodyOf, done } from './api.ts';
+import type { CallOptions, ClientOptions } from './http.ts';
 import type { InstallExtension, InstalledExtension, SchemaGrant } from './types.ts';
 
 /** The internal server: for programs beside the compute. Every call rejects with `ComputeHttpError` when the answer is
  *  no success. */
 export class InternalClient {
-  readonly #sender: Sender;
+  readonly #api: Api;
 
   constructor(options: ClientOptions) {
-    this.#sender = new Sender(options, () => Promise.resolve({}));
+    this.#api = new Api(options, () => Promise.resolve(null));
   }
 
   /** Installs an extension, or brings it to a version. */
   installExtension(body: InstallExtension, call?: CallOptions): Promise<InstalledExtension> {
-    return this.#sender.json({ method: 'POST', path: '/extensions', body, waits: true }, call);
+    return bodyOf(this.#api.http.POST('/extensions', { body, ...this.#api.call(call, { waits: true }) }));
   }
 
   /** Grants privileges on a schema. */
   grant(body: SchemaGrant, call?: CallOptions): Promise<SchemaGrant> {
-    return this.#sender.json({ method: 'POST', path: '/grants', body, waits: true }, call);
+    return bodyOf(this.#api.http.POST('/grants', { body, ...this.#api.call(call, { waits: true }) }));
   }
 
   /** Asks for the configuration to be fetched anew; does not wait for it. */
-  refreshConfiguration(call?: CallOptions): Promise<void> {
-    return this.#sender.nothing({ method: 'POST', path: '/refresh_configuration' }, call);
+  async refreshConfiguration(call?: CallOptions): Promise<void> {
+    await this.#api.http.POST('/refresh_configuration', { ...done, ...this.#api.call(call) });
   }
 
   /** Downloads a remote extension; resolves when its files are in place. */
-  downloadExtension(name: string, isLibrary = false, call?: CallOptions): Promise<void> {
-    const path = `/extension_server/${encodeURIComponent(name)}`;
-    return this.#sender.nothing(
-      { method: 'POST', path, query: { is_library: String(isLibrary) }, waits: true },
-      call,
-    );
+  async downloadExtension(name: string, isLibrary = false, call?: CallOptions): Promise<void> {
+    const params = { path: { filename: name }, query: { is_library: isLibrary ? 'true' : 'false' } } as const;
+    const sent = this.#api.call(call, { waits: true });
+    await this.#api.http.POST('/extension_server/{filename}', { params, ...done, ...sent });
   }
 }

@@ -1,8 +1,14 @@
 import { type JsonWebKey, KeyObject, createPrivateKey, sign } from 'node:crypto';
 
+/** A `KeyObject` of node:crypto, in words that do not need the types of Node. */
+export interface NodeKey {
+  readonly type: string;
+  readonly asymmetricKeyType?: string | undefined;
+}
+
 export interface TokenOptions {
   /** The private half of a key in `compute_ctl_config.jwks`: Ed25519 or RSA; PEM, JWK or KeyObject. */
-  readonly key: KeyObject | JsonWebKey | string;
+  readonly key: NodeKey | Readonly<Record<string, unknown>> | string;
   /** The `kid` of that key, which saves the compute from trying all of them. */
   readonly kid?: string;
   /** For this compute alone; `admin` for every compute that has the key. */
@@ -32,7 +38,9 @@ const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toStr
 
 function privateKey(key: TokenOptions['key']): KeyObject {
   if (key instanceof KeyObject) return key;
-  return typeof key === 'string' ? createPrivateKey(key) : createPrivateKey({ key, format: 'jwk' });
+  return typeof key === 'string'
+    ? createPrivateKey(key)
+    : createPrivateKey({ key: key as JsonWebKey, format: 'jwk' });
 }
 
 function algorithm({ asymmetricKeyType }: KeyObject): ['EdDSA', null] | ['RS256', 'sha256'] {

@@ -8,7 +8,7 @@ export interface EnvironmentEntry {
 export const environment = {
   NEON_CONTROL_PLANE_TOKEN: { doc: 'Bearer token for the control plane, read at each pull.' },
   INSTANCE_ID: {
-    doc: 'In lakebase mode, and only there, it switches authentication of the external server off, with a warning.',
+    doc: 'In lakebase mode, and only there, it switches authentication of the external server off, with a warning, and is a label of `pg_cctl_attached`.',
   },
   RUST_LOG: {
     doc: 'Log level: `error`, `warn`, `info`, `debug`, `trace`, `off`, or `compute_ctl=debug`. Anything else means `info`.',

@@ -38,19 +38,41 @@ export function writeLine(line: string): void {
   }
 }
 
-const show = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-
-/** `2025-08-08T12:00:00.123Z  INFO message key=value`: what the original's readers expect on stderr. */
-export function asText(json: string): string {
-  const { level, time, msg, ...rest } = JSON.parse(json) as { level: number; time: string; msg?: string };
-  const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${show(value)}`);
-  return `${time} ${(levelNames[level] ?? String(level)).padStart(5)} ${(msg ?? '').replaceAll('\n', '\\n')}${fields.join('')}`;
+/** What pino says of a line to a destination that asks for it, before it writes its JSON.
+ *  @see https://github.com/pinojs/pino/blob/main/docs/api.md#pino-metadata */
+interface LastLine {
+  readonly lastLevel: number;
+  /** As in JSON, with its quotes. */
+  readonly lastTime: string;
+  readonly lastMsg?: string;
+  readonly lastObj: Readonly<Record<string, unknown>>;
+  readonly lastLogger: Logger;
 }
 
-export function createLog(options: { format: LogFormat; level: string }): Log {
-  const write = options.format === 'json' ? (json: string) => json.trimEnd() : asText;
+/** `2025-08-08T12:00:00.123Z  INFO message key=value`: what the original's readers expect on stderr. */
+function asText({ lastLevel, lastTime, lastMsg = '', lastObj, lastLogger }: LastLine): string {
+  const level = (levelNames[lastLevel] ?? String(lastLevel)).padStart(5);
+  const fields = Object.entries({ ...lastLogger.bindings(), ...lastObj }).map(field);
+  return `${lastTime.slice(1, -1)} ${level} ${lastMsg.replaceAll('\n', '\\n')}${fields.join('')}`;
+}
+
+function field([key, given]: [string, unknown]): string {
+  const value = key === 'err' && given instanceof Error ? pino.stdSerializers.err(given) : given;
+  const shown = typeof value === 'string' ? value : (JSON.stringify(value) as string | undefined);
+  return shown === undefined ? '' : ` ${key}=${shown}`;
+}
+
+/** @param write gets each line without its end */
+export function createLog(options: { format: LogFormat; level: string }, write = writeLine): Log {
+  const json = { write: (line: string): void => write(line.trimEnd()) };
+  const text = {
+    [pino.symbols.needsMetadataGsym]: true,
+    write(): void {
+      write(asText(this as unknown as LastLine));
+    },
+  };
   return pino(
     { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-    { write: (json: string) => writeLine(write(json)) },
+    options.format === 'json' ? json : text,
   );
 }

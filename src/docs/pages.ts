@@ -1,6 +1,5 @@
 import { cliPage } from './cli-page.ts';
 import { renderMetricsReference } from '../metrics/reference.ts';
-import { clientTypes } from './client-types.ts';
 import { httpPage } from './http-page.ts';
 import { openApiPage } from './openapi.ts';
 import { errorsPage } from './errors-page.ts';
@@ -12,7 +11,8 @@ export interface Page {
   readonly render: () => string;
 }
 
-/** Every file that is generated from the sources. A new one is a line here. */
+/** Every page that is made from the sources. A new one is a line here. `npm run docs` makes the types of the client, too,
+ *  from the OpenAPI document. */
 export const pages: readonly Page[] = [
   { file: 'docs/reference/cli.md', render: cliPage },
   { file: 'docs/reference/spec.md', render: specPage },
@@ -20,5 +20,4 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/metrics.md', render: renderMetricsReference },
   { file: 'docs/reference/http.md', render: httpPage },
   { file: 'docs/reference/openapi.json', render: openApiPage },
-  { file: 'src/client/types.ts', render: clientTypes },
 ];

@@ -7,7 +7,7 @@ export interface MetricDefinition {
   readonly buckets?: readonly number[];
 }
 
-/** Every metric, in the order of `GET /metrics`. One without labels is there from the first scrape, starting at 0;
+/** Every metric that is served, in the order of `GET /metrics`. One without labels is there from the first scrape, starting at 0;
  *  one with labels appears with its first sample. */
 export const metricDefinitions = {
   compute_ctl_up: {
@@ -15,30 +15,15 @@ export const metricDefinitions = {
     labels: ['build_tag', 'status'],
     help: 'Always 1; its labels tell the build and the current status of the compute.',
   },
-  compute_installed_extensions: {
-    type: 'gauge',
-    labels: ['extension_name', 'owned_by_superuser', 'version'],
-    help: 'Number of databases that have this version of the extension.',
-  },
   compute_ctl_cplane_requests_total: {
     type: 'counter',
     labels: ['http_status', 'rpc'],
     help: 'Requests to the control plane by call and outcome; unknown means that no answer came.',
   },
-  compute_ctl_remote_ext_requests_total: {
-    type: 'counter',
-    labels: ['filename', 'http_status'],
-    help: 'Requests for extension archives by file and outcome; unknown means that no answer came.',
-  },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],
     help: 'Failures of a migration of the system catalogs.',
-  },
-  compute_audit_log_dir_size: {
-    type: 'gauge',
-    labels: [],
-    help: 'Bytes of the log files in the log folder of the data directory; 0 without audit logging.',
   },
   compute_pg_current_downtime_ms: {
     type: 'gauge',
@@ -49,26 +34,6 @@ export const metricDefinitions = {
     type: 'counter',
     labels: [],
     help: 'How long Postgres did not answer since it first ran, summed up, in milliseconds.',
-  },
-  compute_ctl_lfc_prewarms_total: {
-    type: 'counter',
-    labels: [],
-    help: 'Prewarms of the local file cache that were accepted.',
-  },
-  compute_ctl_lfc_prewarm_errors_total: {
-    type: 'counter',
-    labels: [],
-    help: 'Prewarms of the local file cache that failed.',
-  },
-  compute_ctl_lfc_offloads_total: {
-    type: 'counter',
-    labels: [],
-    help: 'Times the state of the local file cache began to be saved.',
-  },
-  compute_ctl_lfc_offload_errors_total: {
-    type: 'counter',
-    labels: [],
-    help: 'Times saving the state of the local file cache failed.',
   },
   compute_ctl_vm_monitor_listening: {
     type: 'gauge',

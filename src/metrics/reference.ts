@@ -1,4 +1,5 @@
 import { type MetricDefinition, metricDefinitions } from './definitions.ts';
+import { type MetricNotBuilt, metricsNotBuilt } from './not-built.ts';
 
 /** The page `docs/reference/metrics.md`. */
 export function renderMetricsReference(): string {
@@ -6,6 +7,7 @@ export function renderMetricsReference(): string {
     const shown = labels.length === 0 ? '-' : labels.map((label) => `\`${label}\``).join(', ');
     return `| \`${name}\` | ${type} | ${shown} | ${labels.length === 0 ? 'at once' : 'later'} | ${help} |`;
   });
+  const missing = Object.entries<MetricNotBuilt>(metricsNotBuilt);
   return [
     '# Metrics',
     '',
@@ -16,6 +18,14 @@ export function renderMetricsReference(): string {
     '| Name | Type | Labels | Appears | Meaning |',
     '|---|---|---|---|---|',
     ...rows,
+    '',
+    '## Not served',
+    '',
+    'The original has these, too. The services that would count them are not built, so `/metrics` does not have them at all.',
+    '',
+    '| Name | Service |',
+    '|---|---|',
+    ...missing.map(([name, { service }]) => `| \`${name}\` | ${service} |`),
     '',
   ].join('\n');
 }

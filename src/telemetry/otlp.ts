@@ -5,12 +5,13 @@ import {
   SpanKind,
   SpanStatusCode,
   type Tracer as OtelTracer,
-  createTraceState,
+  defaultTextMapGetter,
   diag,
   trace,
 } from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
-import { resourceFromAttributes } from '@opentelemetry/resources';
+import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { never } from '../core/abort.ts';
 import { withDeadline } from '../core/clock.ts';
@@ -26,13 +27,15 @@ export interface Tracing {
 
 const service = 'compute_ctl';
 
-/** Sends spans by OTLP over HTTP. Where to, with which headers, sampling and batches come from the standard variables,
- *  which the packages read by themselves from the environment of the process.
+/** Sends spans by OTLP over HTTP. Where to, with which headers, the resource, sampling and batches come from the standard
+ *  variables, which the packages read by themselves from the environment of the process.
  *  @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
-export function startTracing(resource: Readonly<Record<string, string>>, log: Log): Tracing {
+export function startTracing(log: Log): Tracing {
   followExport(log);
+  // The name of the service is fixed, as the original's is; OTEL_SERVICE_NAME has no effect.
+  const named = resourceFromAttributes({ 'service.name': service });
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ ...resource, 'service.name': service }),
+    resource: detectResources({ detectors: [envDetector] }).merge(named),
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });
   const tracer = tracerOf(provider.getTracer(service));
@@ -88,21 +91,10 @@ const tracerOf = (tracer: OtelTracer): Tracer => ({
   },
 });
 
-function contextOf(parent: Span | TraceHeaders | null): Context {
-  if (parent instanceof OpenSpan) return trace.setSpan(ROOT_CONTEXT, parent.span);
-  const remote = readHeaders((parent ?? {}) as TraceHeaders);
-  return remote === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote);
-}
+const propagator = new W3CTraceContextPropagator();
 
-const shape = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
-
-/** Null for anything that the specification calls invalid. */
-export function readHeaders({ traceparent = '', tracestate }: TraceHeaders) {
-  const [text = '', version = '', traceId = '', spanId = '', flags = ''] =
-    shape.exec(traceparent.trim()) ?? [];
-  const valid = version !== 'ff' && /[^0]/.test(traceId) && /[^0]/.test(spanId);
-  // Later versions may append something, the first may not.
-  if (!valid || (version === '00' && text.length !== 55)) return null;
-  const state = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
-  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1, isRemote: true, ...state };
-}
+/** The span that a new one lies below: one of ours, or that of a caller; what is no valid header counts as none. */
+export const contextOf = (parent: Span | TraceHeaders | null): Context =>
+  parent instanceof OpenSpan
+    ? trace.setSpan(ROOT_CONTEXT, parent.span)
+    : propagator.extract(ROOT_CONTEXT, parent ?? {}, defaultTextMapGetter);

@@ -11,7 +11,7 @@ export async function startTracingIfAsked(env: NodeJS.ProcessEnv, log: Log): Pro
   if (endpoint === '' || env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return async () => {};
   try {
     const { startTracing } = await import('./otlp.ts');
-    const tracing = startTracing(resourceAttributes(env['OTEL_RESOURCE_ATTRIBUTES'] ?? ''), log);
+    const tracing = startTracing(log);
     useTracer(tracing.tracer);
     return async () => {
       useTracer(null);
@@ -28,18 +28,3 @@ export const headersFromEnv = (env: NodeJS.ProcessEnv): TraceHeaders => ({
   traceparent: env['TRACEPARENT'],
   tracestate: env['TRACESTATE'],
 });
-
-/** Reads `key=value,key=value` with percent-encoded values; parts that are not like that are left out. */
-export function resourceAttributes(text: string): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const part of text.split(',')) {
-    const at = part.indexOf('=');
-    if (at <= 0) continue;
-    try {
-      found[part.slice(0, at).trim()] = decodeURIComponent(part.slice(at + 1).trim());
-    } catch {
-      continue;
-    }
-  }
-  return found;
-}

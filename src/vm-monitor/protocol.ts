@@ -1,17 +1,11 @@
+import * as v from 'valibot';
 import { ComputeError } from '../core/errors.ts';
+import { agentMessage, versionRange } from './agent-message.ts';
 
 /** The only version of the protocol that is spoken here. */
 export const protocolVersion = 1;
 
-/** What the agent says after the hand-shake. `memBytes` is the memory of the VM as seen from outside. */
-export type AgentMessage =
-  | {
-      readonly type: 'UpscaleNotification' | 'DownscaleRequest';
-      readonly id: number;
-      readonly memBytes: number;
-    }
-  | { readonly type: 'HealthCheck'; readonly id: number }
-  | { readonly type: 'InvalidMessage' | 'InternalError'; readonly id: number; readonly error: string };
+export type AgentMessage = v.InferOutput<typeof agentMessage>;
 
 export type MonitorMessage =
   | { readonly type: 'UpscaleConfirmation' | 'HealthCheck' | 'UpscaleRequest'; readonly id: number }
@@ -21,14 +15,14 @@ export type MonitorMessage =
 export type Negotiation =
   | { readonly version: number }
   | { readonly error: string }
-  /** What came is no range of versions; it gets no answer. */
+  /** What came is not a range of versions; it gets no answer. */
   | { readonly unreadable: string };
 
 /** The answer to the agent's first message, the range of versions it speaks. */
 export function negotiate(text: string): Negotiation {
-  const range = parseJson(text);
-  const [min, max] = [field(range, 'min'), field(range, 'max')];
-  if (!isVersion(min) || !isVersion(max)) return { unreadable: 'min and max must be integers from 0 to 255' };
+  const range = v.safeParse(versionRange, parseJson(text));
+  if (!range.success) return { unreadable: 'min and max must be integers from 0 to 255' };
+  const { min, max } = range.output;
   if (min > max) return { unreadable: `the range from ${min} to ${max} is empty` };
   if (min <= protocolVersion && max >= protocolVersion) return { version: protocolVersion };
   const ours = `v${protocolVersion}.0`;
@@ -44,52 +38,38 @@ export class InvalidMessage extends ComputeError {
   /** The type it claims, if it has one. */
   readonly type: string | null;
 
-  constructor(why: string, id: number, type: string | null) {
+  constructor(why: string, { id, type }: { readonly id: number; readonly type: string | null }) {
     super('bad_request', why);
     this.id = id;
     this.type = type;
   }
 }
 
-/** Reads a message. Keys may come in any order, and unknown ones are passed over.
+/** What can be read of a message that is not valid, for the answer to it. */
+const claims = v.fallback(
+  v.object({
+    id: v.fallback(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 0),
+    type: v.fallback(v.nullable(v.string()), null),
+  }),
+  { id: 0, type: null },
+);
+
+/** Reads a message.
  *  @throws InvalidMessage */
 export function parseAgentMessage(text: string): AgentMessage {
   const message = parseJson(text);
-  const type = field(message, 'type');
-  const given = field(message, 'id');
-  const id = isWhole(given) ? given : 0;
-  const invalid = (why: string): InvalidMessage =>
-    new InvalidMessage(why, id, typeof type === 'string' ? type : null);
-  if (message === undefined) throw invalid('not JSON');
-  if (!isObject(message)) throw invalid('not an object');
-  if (typeof type !== 'string') throw invalid('no type');
-  if (!isWhole(given)) throw invalid('id must be a whole number');
-  const content = field(message, 'content');
-  if (!isObject(content)) throw invalid('content must be an object');
-  switch (type) {
-    case 'HealthCheck':
-      return { type, id };
-    case 'UpscaleNotification':
-      return { type, id, memBytes: memory(content, 'granted', invalid) };
-    case 'DownscaleRequest':
-      return { type, id, memBytes: memory(content, 'target', invalid) };
-    case 'InvalidMessage':
-    case 'InternalError': {
-      const error = field(content, 'error');
-      if (typeof error !== 'string') throw invalid('content.error must be a string');
-      return { type, id, error };
-    }
-    default:
-      throw invalid(`unknown type ${JSON.stringify(type.slice(0, 100))}`);
-  }
+  const read = v.safeParse(agentMessage, message, { abortEarly: true });
+  if (read.success) return read.output;
+  throw new InvalidMessage(
+    message === undefined ? 'not JSON' : reason(read.issues[0]),
+    v.parse(claims, message),
+  );
 }
 
-function memory(content: object, name: string, invalid: (why: string) => InvalidMessage): number {
-  const allocation = field(content, name);
-  const [cpu, mem] = [field(allocation, 'cpu'), field(allocation, 'mem')];
-  if (typeof cpu !== 'number') throw invalid(`content.${name}.cpu must be a number`);
-  if (!isWhole(mem)) throw invalid(`content.${name}.mem must be a whole number of bytes`);
-  return mem;
+function reason({ type, input, message, path }: v.BaseIssue<unknown>): string {
+  if (type === 'variant' || path === undefined) return message;
+  const where = path.map(({ key }) => String(key)).join('.');
+  return `${where} ${input === undefined ? 'is missing' : message}`;
 }
 
 /** Longest `Status` or `error` in characters: the agent breaks off above 32768 bytes a message. */
@@ -118,10 +98,3 @@ function parseJson(text: string): unknown {
     return undefined;
   }
 }
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const field = (value: unknown, name: string): unknown =>
-  isObject(value) && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
-const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isVersion = (value: unknown): value is number => isWhole(value) && value <= 255;

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CatalogFailure } from '../../../src/catalog/result.ts';
+import { statementsCancelled } from '../../../src/catalog/run.ts';
 import { connectPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { apply, inputFor, never, query, value } from './support.ts';
@@ -55,6 +56,7 @@ test('every database that failed is listed, and what was not reached is told apa
     databases,
     delta_operations: [{ action: 'delete_role', name: 'leaving' }],
   });
+  const before = statementsCancelled();
   try {
     const failure = await apply(cluster, input, { limits: { statementMs: 300 } }).catch(
       (error: unknown) => error,
@@ -65,6 +67,7 @@ test('every database that failed is listed, and what was not reached is told apa
       'catalog phase "delete-role-references", database "bad1", role "leaving": hand over to "cloud_admin" failed with SQLSTATE 57014',
     );
     expect(hint).toContain('locks');
+    expect(statementsCancelled()).toBeGreaterThan(before);
     expect(result.outcomes.filter((one) => one.result === 'not reached').map(({ phase }) => phase)).toContain(
       'drop-roles',
     );

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { withDeadline } from '../../../src/core/clock.ts';
 import { ComputeError, inline, multiline } from '../../../src/core/errors.ts';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
-import { asText, levelFromEnv } from '../../../src/core/log.ts';
+import { levelFromEnv } from '../../../src/core/log.ts';
 import { formatLsn, parseLsn } from '../../../src/core/lsn.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { type Status, statuses, transitions } from '../../../src/core/status.ts';
@@ -140,8 +140,3 @@ test.each([
   ['off', 'silent'],
   ['nonsense', 'info'],
 ])('log level %j means %s', (value, level) => expect(levelFromEnv(value)).toBe(level));
-
-test('a log line for people stays one line', () => {
-  const line = asText('{"level":40,"time":"2025-01-01T00:00:00.000Z","msg":"a\\nb","step":"x"}');
-  expect(line).toBe('2025-01-01T00:00:00.000Z  WARN a\\nb step=x');
-});

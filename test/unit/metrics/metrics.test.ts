@@ -1,7 +1,10 @@
+import { readFileSync, readdirSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
 import { type MetricDefinition, metricDefinitions } from '../../../src/metrics/definitions.ts';
+import { followAttached } from '../../../src/metrics/attached.ts';
+import { metricsNotBuilt } from '../../../src/metrics/not-built.ts';
 import { renderMetricsReference } from '../../../src/metrics/reference.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { followStatus } from '../../../src/metrics/up.ts';
@@ -104,4 +107,59 @@ test('labels are defined in the order of their names, and the reference names ev
     expect(labels).toEqual(labels.toSorted());
     expect(page).toContain(`| \`${name}\` |`);
   }
+});
+
+test('every metric that is documented as served is used somewhere in src/', () => {
+  const src = new URL('../../../src/', import.meta.url);
+  const sources = readdirSync(src, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && file !== 'metrics/definitions.ts')
+    // A name as an argument; as a type (`Labels<'...'>`) it sets nothing.
+    .map((file) => readFileSync(new URL(file, src), 'utf8').replaceAll(/<'\w+'>/g, ''));
+  const unused = Object.keys(metricDefinitions).filter(
+    (name) => !sources.some((text) => text.includes(`'${name}'`)),
+  );
+  expect(unused).toEqual([]);
+});
+
+test('metrics of services that are not built are neither served nor documented as served', async () => {
+  const [served = '', missing = ''] = renderMetricsReference().split('## Not served');
+  const text = await new Metrics().render();
+  for (const name of Object.keys(metricsNotBuilt)) {
+    expect(text).not.toContain(name);
+    expect(served).not.toContain(name);
+    expect(missing).toContain(`| \`${name}\` |`);
+    expect(metricDefinitions).not.toHaveProperty(name);
+  }
+});
+
+test('pg_cctl_attached names what the current spec attaches to, and is absent without a spec', async () => {
+  const [metrics, lifecycle] = [new Metrics(), new Lifecycle()];
+  const labels = { pg_compute_id: 'c', pg_instance_id: 'i', tenant_id: 't', timeline_id: '1' };
+  let attached: typeof labels | null = null;
+  followAttached(metrics, lifecycle, () => attached);
+  const shown = async (): Promise<string[]> =>
+    samples(await metrics.render()).filter((line) => line.startsWith('pg_cctl_attached'));
+  expect(await shown()).toEqual([]);
+  for (const [from, to] of [
+    ['empty', 'configuration_pending'],
+    ['configuration_pending', 'init'],
+  ] as const) {
+    attached = { ...labels, timeline_id: to };
+    lifecycle.move(from, to);
+    expect(await shown()).toEqual([
+      `pg_cctl_attached{pg_compute_id="c",pg_instance_id="i",tenant_id="t",timeline_id="${to}"} 1`,
+    ]);
+  }
+});
+
+test('what was counted before prom-client is loaded is there, however much it was', async () => {
+  const metrics = new Metrics();
+  for (let i = 0; i < 1200; i++) metrics.inc('compute_ctl_vm_monitor_connections_total');
+  metrics.set('compute_ctl_vm_monitor_listening', 1);
+  expect(samples(await metrics.render())).toEqual(
+    expect.arrayContaining([
+      'compute_ctl_vm_monitor_connections_total 1200',
+      'compute_ctl_vm_monitor_listening 1',
+    ]),
+  );
 });

@@ -1,8 +1,13 @@
+import { once } from 'node:events';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import * as fc from 'fast-check';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runSteps, step } from '../../../src/lifecycle/steps.ts';
-import { readHeaders } from '../../../src/telemetry/otlp.ts';
-import { headersFromEnv, resourceAttributes, startTracingIfAsked } from '../../../src/telemetry/start.ts';
+import { trace } from '@opentelemetry/api';
+import { contextOf } from '../../../src/telemetry/otlp.ts';
+import { headersFromEnv, startTracingIfAsked } from '../../../src/telemetry/start.ts';
 import {
   type Attributes,
   type Span,
@@ -126,10 +131,11 @@ test('nothing is traced, and nothing loaded, without a collector or when it is s
 });
 
 test('a traceparent is taken as the specification says', () => {
+  const read = (headers: TraceHeaders) => trace.getSpanContext(contextOf(headers)) ?? null;
   const id = '0af7651916cd43dd8448eb211c80319c';
   const good = { traceId: id, spanId: 'b7ad6b7169203331', traceFlags: 1, isRemote: true };
-  expect(readHeaders({ traceparent: `00-${id}-b7ad6b7169203331-01` })).toEqual(good);
-  expect(readHeaders({ traceparent: `01-${id}-b7ad6b7169203331-03-more` })).toEqual(good);
+  expect(read({ traceparent: `00-${id}-b7ad6b7169203331-01` })).toEqual(good);
+  expect(read({ traceparent: `01-${id}-b7ad6b7169203331-03-more` })).toEqual({ ...good, traceFlags: 3 });
   const bad = [
     '',
     `ff-${id}-b7ad6b7169203331-01`,
@@ -138,18 +144,55 @@ test('a traceparent is taken as the specification says', () => {
     `00-${id}-b7ad6b7169203331-01-more`,
     `00-${id.toUpperCase()}-b7ad6b7169203331-01`,
   ];
-  for (const traceparent of bad) expect(readHeaders({ traceparent })).toBeNull();
+  for (const traceparent of bad) expect(read({ traceparent })).toBeNull();
   fc.assert(
     fc.property(fc.string(), fc.string(), (traceparent, tracestate) => {
-      expect(readHeaders({ traceparent, tracestate })).toBeNull();
+      expect(read({ traceparent, tracestate })).toBeNull();
     }),
   );
 });
 
-test('the environment names the parent and the resource', () => {
+test('the environment names the parent', () => {
   expect(headersFromEnv({ TRACEPARENT: 'a', TRACESTATE: 'b' })).toEqual({
     traceparent: 'a',
     tracestate: 'b',
   });
-  expect(resourceAttributes('a=b, c=d%20e,,=x,f,g=%zz')).toEqual({ a: 'b', c: 'd e' });
+});
+
+test('the packages read the collector, its headers and the resource from the environment; the name of the service is fixed', async () => {
+  const seen: { url: string | undefined; key: unknown; body: string }[] = [];
+  const take = async (request: IncomingMessage, answer: ServerResponse): Promise<void> => {
+    seen.push({ url: request.url, key: request.headers['x-key'], body: await text(request) });
+    answer.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  };
+  const collector = createServer((request, answer) => void take(request, answer));
+  collector.listen(0, '127.0.0.1');
+  await once(collector, 'listening');
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-key=k%201',
+    OTEL_RESOURCE_ATTRIBUTES: 'region=eu%20west, az=1',
+    OTEL_SERVICE_NAME: 'another',
+  };
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  try {
+    const end = await startTracingIfAsked(process.env, recorder().log);
+    await traced('work', {}, () => {});
+    await end();
+  } finally {
+    vi.unstubAllEnvs();
+    collector.close();
+  }
+  expect(seen).toEqual([{ url: '/v1/traces', key: 'k 1', body: expect.any(String) as string }]);
+  const { resourceSpans } = JSON.parse(seen[0]?.body ?? '') as {
+    resourceSpans: { resource: { attributes: { key: string; value: { stringValue: string } }[] } }[];
+  };
+  const attributes = resourceSpans[0]?.resource.attributes.map(({ key, value }) => [key, value.stringValue]);
+  expect(new Map(attributes as [string, string][])).toEqual(
+    new Map([
+      ['region', 'eu west'],
+      ['az', '1'],
+      ['service.name', 'compute_ctl'],
+    ]),
+  );
 });

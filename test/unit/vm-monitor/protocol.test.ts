@@ -97,6 +97,18 @@ test.each([
   expect(thrown).toHaveProperty('id', id);
 });
 
+test.each([
+  ['no json', 'not JSON'],
+  ['7', 'not an object'],
+  ['{"content":{},"id":8}', 'no type'],
+  ['{"content":{},"type":"Reboot","id":8}', 'unknown type "Reboot"'],
+  ['{"content":{},"type":"HealthCheck","id":1.5}', 'id must be a whole number'],
+  ['{"type":"HealthCheck","id":8}', 'content is missing'],
+  ['{"content":[],"type":"HealthCheck","id":8}', 'content must be an object'],
+  [target('5', '"1"'), 'content.target.cpu must be a number'],
+  [target('1.5'), 'content.target.mem must be a whole number of bytes'],
+])('%s is told: %s', (text, why) => expect(failure(text)).toHaveProperty('message', why));
+
 test('whatever is sent is understood or refused as invalid, nothing else', () =>
   fc.assert(
     fc.property(

@@ -100,10 +100,10 @@ test('/metrics.json has all thirteen figures in their order', () =>
 
 test('/metrics has no charset in its type and follows the counters', () =>
   withServer({}, async ({ send, metrics }) => {
-    metrics.inc('compute_ctl_lfc_prewarms_total');
+    metrics.inc('compute_ctl_vm_informant_starts_total');
     const reply = await send('GET', '/metrics');
     expect(reply.headers['content-type']).toBe('text/plain; version=0.0.4');
-    expect(reply.body).toContain('\ncompute_ctl_lfc_prewarms_total 1\n');
+    expect(reply.body).toContain('\ncompute_ctl_vm_informant_starts_total 1\n');
   }));
 
 test('/configure answers when the compute runs with the spec, and says why it does not', () =>
