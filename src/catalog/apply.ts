@@ -4,7 +4,7 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
-import { lookInside } from './inspect.ts';
+import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
@@ -38,7 +38,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     const main = await openMainSession({ target: deps.target, limits, signal }, deps.log);
     try {
       await lock(main, input);
-      const observed = await lookInside(await observe(main, input), input, { ...deps, limits, signal });
+      const observed = await inspectDatabases(await observe(main, input), input, { ...deps, limits, signal });
       const plan = planCatalog(input, observed);
       const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
       await deps.afterwards?.(main, signal);

@@ -4,9 +4,9 @@ import { destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
-import { needsLook, observeInside } from './inside.ts';
+import { needsInspection, readDatabaseState } from './database-state.ts';
 import { workThrough } from '../core/queue.ts';
-import type { Inside, Observed } from './observed.ts';
+import type { DatabaseState, Observed } from './observed.ts';
 import { readFailure, together } from './result.ts';
 import { type CatalogLimits, closeSession, openSession } from './session.ts';
 
@@ -15,7 +15,7 @@ const maxConcurrency = 4;
 
 /** Completes what was observed with a look into those databases of the spec where the shared catalogs leave it open
  *  whether something is to be done. */
-export async function lookInside(
+export async function inspectDatabases(
   observed: Observed,
   input: CatalogInput,
   options: {
@@ -28,14 +28,14 @@ export async function lookInside(
 ): Promise<Observed> {
   const open = input.spec.cluster.databases.filter(({ name }) => {
     const database = observed.databases.get(name);
-    return database !== undefined && needsLook(input, observed, database);
+    return database !== undefined && needsInspection(input, observed, database);
   });
   if (open.length === 0) return observed;
-  const inside = new Map<string, Inside>();
-  const look = async (database: string, owner: string, signal: AbortSignal): Promise<Inside> => {
+  const states = new Map<string, DatabaseState>();
+  const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {
     const client = await openSession({ ...options, database, signal });
     try {
-      const found = await raceAbort(observeInside(client, input, observed, owner), signal);
+      const found = await raceAbort(readDatabaseState(client, input, observed, owner), signal);
       closeSession(client);
       return found;
     } catch (error) {
@@ -47,15 +47,15 @@ export async function lookInside(
   const failures: ComputeError[] = [];
   const work = workThrough(open, concurrency, options.signal, async ({ name, owner }, _, signal) => {
     try {
-      inside.set(name, await look(name, owner, signal));
+      states.set(name, await inspect(name, owner, signal));
     } catch (error) {
       signal.throwIfAborted();
-      failures.push(readFailure('look-inside', name, error));
+      failures.push(readFailure('inspect', name, error));
       throw error;
     }
   });
   await work.catch((error: unknown) => {
     throw failures.length === 0 ? error : together(failures);
   });
-  return { ...observed, inside };
+  return { ...observed, states };
 }

@@ -159,7 +159,7 @@ async function read(client: PgClient): Promise<State | null> {
   if (row !== undefined && row.strangers > 0) {
     throw new ComputeError(
       'catalog',
-      'schema "neon_migration", or a table in it, belongs to a role that is no superuser',
+      'schema "neon_migration", or a table in it, belongs to a role that is not a superuser',
       {
         hint: 'Its triggers would run as superuser. Drop or rename it, then start again.',
       },
@@ -173,6 +173,6 @@ async function read(client: PgClient): Promise<State | null> {
   const id = rows[0]?.id ?? null;
   if (id === null) return null;
   if (id < 0)
-    throw new ComputeError('catalog', `neon_migration.migration_id holds ${id}, which is no migration`);
+    throw new ComputeError('catalog', `neon_migration.migration_id holds ${id}, which is not a migration`);
   return { current: id, deferred: rows[0]?.deferred ?? [], version: row.version };
 }

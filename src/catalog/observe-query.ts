@@ -1,5 +1,5 @@
 /** Everything that the shared catalogs and the system database tell, in one statement and so at one moment.
- *  $1 names of roles, $2 privileged role, $3 roles that shall be deleted.
+ *  $1 names of roles, $2 privileged role, $3 roles to be deleted.
  *
  *  Two rows of `pg_shdepend` stand for the work inside a database: each entry of default privileges that grants
  *  something to the privileged role has a row there, readable from any database, and it goes away with the schema,

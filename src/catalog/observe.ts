@@ -68,7 +68,7 @@ export async function observe(client: PgClient, input: CatalogInput): Promise<Ob
 }
 
 async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
-  const values = [rolesOfInterest(input), input.privilegedRole, doomed(input)];
+  const values = [rolesOfInterest(input), input.privilegedRole, dropped(input)];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
   if (row === undefined) throw new Error('the catalogs gave no row');
@@ -91,12 +91,12 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
     auditOfSystem: row.auditOfSystem,
     available: await available(client, wantedExtensions(input, preloaded, extensions)),
     bookkeeping: await bookkeeping(client, schemas),
-    inside: new Map(),
+    states: new Map(),
   };
 }
 
 /** Roles that are deleted, also under the names they have before. */
-const doomed = ({ spec }: CatalogInput): string[] =>
+const dropped = ({ spec }: CatalogInput): string[] =>
   (spec.delta_operations ?? []).filter((op) => op.action.endsWith('_role')).map((op) => op.name);
 
 function rolesOfInterest(input: CatalogInput): string[] {

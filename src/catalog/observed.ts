@@ -46,7 +46,7 @@ export interface ObservedSchema {
 }
 
 /** What only a look into a database tells; each is true when there is something to do. */
-export interface Inside {
+export interface DatabaseState {
   readonly owner: boolean;
   readonly webAccess: boolean;
   readonly tables: boolean;
@@ -64,7 +64,7 @@ export interface Observed {
   readonly databases: ReadonlyMap<string, ObservedDatabase>;
   /** Predefined roles that the privileged role is a direct member of. */
   readonly privilegedIn: ReadonlySet<string>;
-  /** For each role that shall be deleted: the databases whose objects or privileges refer to it; null stands
+  /** For each role to be deleted: the databases whose objects or privileges refer to it; null stands
    *  for shared objects. */
   readonly references: ReadonlyMap<string, readonly (string | null)[]>;
   /** Of the system database. */
@@ -76,7 +76,7 @@ export interface Observed {
   readonly auditOfSystem: string | null;
   readonly bookkeeping: Bookkeeping;
   /** Databases that were looked into. */
-  readonly inside: ReadonlyMap<string, Inside>;
+  readonly states: ReadonlyMap<string, DatabaseState>;
 }
 
 export interface Bookkeeping {

@@ -19,7 +19,7 @@ export function operationsDigest({ spec }: CatalogInput): string | null {
 }
 
 /** Roles that will be gone at the end. */
-export const doomedRoles = (input: CatalogInput, observed: Observed): ReadonlySet<string> =>
+export const droppedRoles = (input: CatalogInput, observed: Observed): ReadonlySet<string> =>
   new Set(
     pendingOps(input, observed)
       .filter((op) => op.action === 'delete_role')

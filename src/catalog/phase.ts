@@ -7,9 +7,9 @@ import type { Observed } from './observed.ts';
  *  - `hash`: as `batch`, but the server works on each (a SCRAM verifier costs milliseconds): over several connections
  *  - `bare`: in the system database, outside any transaction, one after the other
  *  - `create`: as `bare`, over several connections
- *  - `visit`: in `database`, in a transaction of its own; databases in parallel
- *  - `visit-in-turn`: as `visit`, one after the other, because shared objects are touched */
-export type Mode = 'batch' | 'hash' | 'bare' | 'create' | 'visit' | 'visit-in-turn';
+ *  - `session`: in `database`, in a transaction of its own; databases in parallel
+ *  - `session-in-turn`: as `session`, one after the other, because shared objects are touched */
+export type Mode = 'batch' | 'hash' | 'bare' | 'create' | 'session' | 'session-in-turn';
 
 /** The statements that bring one object to what the spec asks for. */
 export interface Unit {

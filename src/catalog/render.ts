@@ -2,7 +2,7 @@ import type { PgTarget } from '../pg/target.ts';
 import { destroyPg } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
-import { lookInside } from './inspect.ts';
+import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
@@ -32,7 +32,7 @@ export async function runPlan(
     const session = { target: deps.target, limits, signal, readOnly: true };
     const client = await openSession(session);
     try {
-      const observed = await lookInside(await observe(client, input), input, session);
+      const observed = await inspectDatabases(await observe(client, input), input, session);
       const plan = planCatalog(input, observed);
       closeSession(client);
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };

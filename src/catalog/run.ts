@@ -12,8 +12,8 @@ const messageSize = 50;
 /** Connections on which the server hashes or copies at a time: more than it has cores bring nothing. */
 const hashConcurrency = 2;
 const createConcurrency = 2;
-/** Visits are mostly the server's work for a new connection. */
-const visitConcurrency = 4;
+/** Sessions are mostly the server's work for a new connection. */
+const sessionConcurrency = 4;
 
 export interface RunOptions extends SessionOptions {
   readonly main: PgClient;
@@ -78,13 +78,13 @@ const byMode: Record<Mode, RunMode> = {
       async (unit, worker, signal) =>
         alone(await opened(connection(worker), [unit], options), unit, signal, options),
     ),
-  visit: (group, options) => visits(group, Math.min(visitConcurrency, options.concurrency), options),
-  'visit-in-turn': (group, options) => visits(group, 1, options),
+  session: (group, options) => sessions(group, Math.min(sessionConcurrency, options.concurrency), options),
+  'session-in-turn': (group, options) => sessions(group, 1, options),
 };
 
-const visits = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
+const sessions = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
   workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
-    visit(database, units, signal, options),
+    inSession(database, units, signal, options),
   );
 
 function chunks(units: readonly Unit[], size: number): Unit[][] {
@@ -128,7 +128,7 @@ async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options:
   }
 }
 
-async function visit(
+async function inSession(
   database: string | null,
   units: readonly Unit[],
   signal: AbortSignal,

@@ -43,7 +43,7 @@ function checkRoles({ spec, privilegedRole }: CatalogInput, report: Report): voi
     checkName(role.name, [...path, 'name'], report);
     checkReserved(role.name, [...path, 'name'], report);
     if (role.name === privilegedRole)
-      report([...path, 'name'], 'is the privileged role, which is no login role');
+      report([...path, 'name'], 'is the privileged role, which is not a login role');
     checkTwice(seen, role.name, at, [...path, 'name'], 'roles', report);
     const fault = role.encrypted_password === null ? null : passwordFault(role.encrypted_password);
     if (fault !== null) report([...path, 'encrypted_password'], fault);

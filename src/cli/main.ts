@@ -148,7 +148,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     return await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
-    await operations.end(state.stop.hurry);
+    await operations.end(state.stop.escalate);
   }
 }
 

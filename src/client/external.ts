@@ -19,7 +19,7 @@ export interface ExternalOptions extends ClientOptions {
 }
 
 /** The external server: for control planes, scrapers and autoscalers. Every call rejects with `ComputeHttpError` when
- *  the answer is no success. */
+ *  the answer is not a success. */
 export class ComputeClient {
   readonly #api: Api;
 

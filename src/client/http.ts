@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly traceparent?: string;
 }
 
-/** An answer that is no success. */
+/** An answer that is not a success. */
 export class ComputeHttpError extends Error {
   /** The HTTP status. */
   readonly status: number;

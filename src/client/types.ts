@@ -177,7 +177,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Takes a new spec and answers when the compute runs with it.
-         * @description Only in the statuses empty, running, failed. Unlike the original: also mends a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.
+         * @description Only in the statuses empty, running, failed. Unlike the original: also repairs a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.
          */
         readonly post: operations["postConfigure"];
         readonly delete?: never;
@@ -656,7 +656,7 @@ export interface components {
         readonly InstalledExtension: {
             /** @description Name of the extension. */
             readonly extension: string;
-            /** @description The version that shall be, and then is, installed. */
+            /** @description The version to install; in the answer, the version that is installed. */
             readonly version: string;
         };
         readonly ConfigureRequest: {
@@ -676,7 +676,7 @@ export interface components {
             readonly extension: string;
             /** @description Name of the database. */
             readonly database: string;
-            /** @description The version that shall be, and then is, installed. */
+            /** @description The version to install; in the answer, the version that is installed. */
             readonly version: string;
         };
         readonly SchemaGrant: {
@@ -882,9 +882,9 @@ export interface components {
              * @default null
              */
             readonly state?: string | null;
-            /** @description Roles that shall exist. */
+            /** @description Roles to create. */
             readonly roles: readonly components["schemas"]["Role"][];
-            /** @description Databases that shall exist. */
+            /** @description Databases to create. */
             readonly databases: readonly components["schemas"]["Database"][];
             /**
              * @description Head of `postgresql.conf`, verbatim.

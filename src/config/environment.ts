@@ -4,7 +4,7 @@ export interface EnvironmentEntry {
   readonly implementedBy?: number | 'later';
 }
 
-/** Variables that are no option's default. */
+/** Variables that are not the default of an option. */
 export const environment = {
   NEON_CONTROL_PLANE_TOKEN: { doc: 'Bearer token for the control plane, read at each pull.' },
   INSTANCE_ID: {

@@ -33,7 +33,7 @@ export class Failpoints {
     }
   }
 
-  /** To be awaited where the failure shall strike.
+  /** To be awaited where the failure is to happen.
    *  @returns the argument of `return`, '' when it has none; null: go on as if there were no such point
    *  @throws Error for `panic`; AbortError */
   async hit(name: string, signal: AbortSignal): Promise<string | null> {

@@ -61,7 +61,7 @@ export class Writability {
       );
     } catch (error) {
       if (sqlState(error) !== diskFull) throw error;
-      log.warn(`the disk is full, which is no fault of Postgres: ${inline(error)}`);
+      log.warn(`the disk is full, which is not the fault of Postgres: ${inline(error)}`);
     }
     return true;
   }

@@ -21,7 +21,7 @@ export function readClaims(payload: Uint8Array): Claims {
   throw new Error('the claims are not an object');
 }
 
-/** `exp` and `nbf`, with 60 s of leeway for clocks that differ. A value that is no finite number is refused.
+/** `exp` and `nbf`, with 60 s of leeway for clocks that differ. A value that is not a finite number is refused.
  *  @throws Error, for the log */
 export function checkTimes(claims: Claims, nowMs: number, withoutExp: boolean): void {
   const now = Math.floor(nowMs / 1000);
@@ -35,7 +35,7 @@ export function checkTimes(claims: Claims, nowMs: number, withoutExp: boolean): 
 function seconds(claims: Claims, name: 'exp' | 'nbf'): number | undefined {
   const value = claims[name];
   if (value === undefined) return undefined;
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw new Error(`${name} is no number`);
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new Error(`${name} is not a number`);
   return Math.round(value);
 }
 

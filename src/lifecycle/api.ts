@@ -61,7 +61,7 @@ export interface ComputeApi {
   figures(): Readonly<StartFigures>;
   /** When and why Postgres did not answer. */
   downtime(): DowntimeReport;
-  /** Writes a row and says so; a full disk is no fault of Postgres.
+  /** Writes a row and says so; a full disk is not a fault of Postgres.
    *  @throws ComputeError `sql` */
   checkWritability(signal: AbortSignal): Promise<true>;
   /** Takes a new spec and waits until it is running.

@@ -25,9 +25,9 @@ export interface StartContext {
 }
 
 /** What an earlier step must have left; its absence is a defect of the steps. */
-export function made<T>(what: string, value: T | null): T {
+export function required<T>(what: string, value: T | null): T {
   if (value === null) throw new ComputeError('internal', `${what} is not there yet`);
   return value;
 }
 
-export const pathOf = (context: StartContext): string => made('the data directory', context.pgdata).path;
+export const pathOf = (context: StartContext): string => required('the data directory', context.pgdata).path;

@@ -90,17 +90,17 @@ export class Operations {
 
   /** Once Postgres is gone, or never came. Never rejects.
    *  @param served false after a failed start: then there is nothing to sync
-   *  @param hurry aborts the waits */
-  async shutDown(served: boolean, hurry: AbortSignal): Promise<void> {
+   *  @param escalate aborts the waits */
+  async shutDown(served: boolean, escalate: AbortSignal): Promise<void> {
     const { services } = this.#deps;
-    await services.stop('after-ready', hurry);
-    if (served && this.#context !== null) await syncSafekeepersAtShutdown(this.#context, hurry);
-    await services.stop('beside-postgres', hurry);
+    await services.stop('after-ready', escalate);
+    if (served && this.#context !== null) await syncSafekeepersAtShutdown(this.#context, escalate);
+    await services.stop('beside-postgres', escalate);
   }
 
   /** The end of the process: what began with it ends, and the lock is given back. Never rejects. */
-  async end(hurry: AbortSignal): Promise<void> {
-    await this.#deps.services.stop('with-process', hurry);
+  async end(escalate: AbortSignal): Promise<void> {
+    await this.#deps.services.stop('with-process', escalate);
     await this.#context?.lock?.release();
   }
 

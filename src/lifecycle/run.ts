@@ -35,7 +35,7 @@ export async function runCompute(options: RunOptions): Promise<number> {
   } catch (error) {
     if (stop.asked.aborted) {
       log.info(`the start was given up: ${inline(error)}`);
-      await operations.shutDown(false, stop.hurry);
+      await operations.shutDown(false, stop.escalate);
       return end(options, 0);
     }
     return failedStart(options, error);
@@ -55,7 +55,7 @@ async function failedStart(options: RunOptions, error: unknown): Promise<number>
   const { state, log, exitGraceMs } = options;
   log.error(`could not start the compute node: ${inline(error)}`);
   state.lifecycle.tryMove('failed', multiline(error));
-  await options.operations.shutDown(false, state.stop.hurry);
+  await options.operations.shutDown(false, state.stop.escalate);
   log.info(`giving the control plane ${exitGraceMs / 1000} s to collect the error before shutdown`);
   await linger(exitGraceMs, state.stop.asked);
   return end(options, 1);
@@ -72,13 +72,13 @@ async function serve(options: RunOptions): Promise<number> {
   });
   const stopped = asked.then(() => {
     log.info('stopping Postgres');
-    return postgres.stop('fast', { fastMs: stopTimeoutMs, immediateMs: 4000 }, stop.hurry);
+    return postgres.stop('fast', { fastMs: stopTimeoutMs, immediateMs: 4000 }, stop.escalate);
   });
   const exit = await Promise.race([postgres.exited, stopped]);
   state.postgres = null;
   log.info(`Postgres exited with ${describe(exit)}`);
   if (!stop.asked.aborted) lifecycle.tryMove('failed', `Postgres exited unexpectedly with ${describe(exit)}`);
-  await options.operations.shutDown(true, stop.hurry);
+  await options.operations.shutDown(true, stop.escalate);
   return end(options, exit.code ?? 1);
 }
 
@@ -89,9 +89,9 @@ const describe = (exit: Exit): string =>
 async function end(options: RunOptions, code: number): Promise<number> {
   const { state, exitGraceMs } = options;
   state.lifecycle.tryMove('terminated');
-  const { mode, leave } = state.stop;
-  if (mode === 'fast') await linger(exitGraceMs, leave);
-  else await linger(replyMs, leave);
+  const { mode, withoutGrace } = state.stop;
+  if (mode === 'fast') await linger(exitGraceMs, withoutGrace);
+  else await linger(replyMs, withoutGrace);
   return state.stop.defect ? errorCodes.defect.exit : code;
 }
 

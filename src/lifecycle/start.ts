@@ -19,7 +19,7 @@ import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
 import { configureCatalog } from './configure-catalog.ts';
 import { writeConfigFiles } from './config-files.ts';
-import { type StartContext, made, pathOf } from './context.ts';
+import { type StartContext, pathOf, required } from './context.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
 
@@ -102,7 +102,7 @@ function startServices({ services, spec }: StartContext, signal: AbortSignal): P
  *  of it, with logs and core dumps: the next start does the rest. */
 async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Promise<void> {
   const { figures } = context.state;
-  const fetched = await made('the pageserver', context.pageserver)
+  const fetched = await required('the pageserver', context.pageserver)
     .fetch(context.lsn, signal)
     .catch(async (error: unknown) => {
       await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(inline(left)));
@@ -142,7 +142,7 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
 }
 
 async function stopPostgres({ state }: StartContext): Promise<void> {
-  await state.postgres?.stop('immediate', { fastMs: 0 }, state.stop.hurry);
+  await state.postgres?.stop('immediate', { fastMs: 0 }, state.stop.escalate);
   state.postgres = null;
 }
 

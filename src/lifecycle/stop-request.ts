@@ -4,17 +4,17 @@ import type { TerminateMode } from './api.ts';
 /** Asks the compute to shut down: by `/terminate`, which wants its end to be readable, or by signals, each more urgent. */
 export class StopRequest {
   readonly #asked = new AbortController();
-  readonly #leave = new AbortController();
-  readonly #hurry = new AbortController();
+  readonly #withoutGrace = new AbortController();
+  readonly #escalate = new AbortController();
   #defect = false;
   #mode: TerminateMode | null = null;
 
   /** Aborted by the first request of any kind: a start gives up, Postgres is stopped in its fast mode. */
   readonly asked: AbortSignal = this.#asked.signal;
   /** Aborted by the first signal: nobody waits for the status to be read. */
-  readonly leave: AbortSignal = this.#leave.signal;
+  readonly withoutGrace: AbortSignal = this.#withoutGrace.signal;
   /** Aborted by the second signal: Postgres is stopped in its immediate mode, no wait is finished. */
-  readonly hurry: AbortSignal = this.#hurry.signal;
+  readonly escalate: AbortSignal = this.#escalate.signal;
 
   /** How `/terminate` asked; null when it did not. */
   get mode(): TerminateMode | null {
@@ -29,7 +29,7 @@ export class StopRequest {
   /** Postgres is stopped in its fast mode: it did nothing wrong. */
   byDefect(): void {
     this.#defect = true;
-    this.#leave.abort(stopping());
+    this.#withoutGrace.abort(stopping());
     this.#asked.abort(stopping());
   }
 
@@ -39,8 +39,8 @@ export class StopRequest {
   }
 
   bySignal(): void {
-    if (this.leave.aborted) this.#hurry.abort(stopping());
-    this.#leave.abort(stopping());
+    if (this.withoutGrace.aborted) this.#escalate.abort(stopping());
+    this.#withoutGrace.abort(stopping());
     this.#asked.abort(stopping());
   }
 }

@@ -25,7 +25,7 @@ export interface UpContext {
   /** Where the built programs lie. */
   readonly programs: string;
   /** Aborts when there is no more patience: children are killed at once. */
-  readonly hurry: AbortSignal;
+  readonly escalate: AbortSignal;
 }
 
 /** Both programs lie side by side; a link in a bin directory leads there. */
@@ -77,7 +77,7 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
     start: () => startNode(context, 'storage', args, dir.storagePid, { piped: true }),
     ready: (child, signal) =>
       untilReady(child.stdout as Readable, signal, (event) => showProgress(event, report)),
-    stop: (child) => stopNicely(child, 20_000, context.hurry),
+    stop: (child) => stopNicely(child, 20_000, context.escalate),
     onReady(restart) {
       if (restart) report.event('storage-restarted', {}, 'The storage runs again.');
       else onReady();
@@ -149,7 +149,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     name: 'compute_ctl',
     start: () => startNode(context, 'compute_ctl', args, dir.computePid, { env, piped: false }),
     ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
-    stop: (child) => stopNicely(child, 110_000, context.hurry),
+    stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {
       if (restart)
         report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute runs again.');
@@ -165,11 +165,11 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
 }
 
 /** SIGTERM, and SIGKILL after `graceMs`; a second SIGTERM and a short grace when there is no more patience. */
-async function stopNicely(child: RunningProcess, graceMs: number, hurry: AbortSignal): Promise<void> {
+async function stopNicely(child: RunningProcess, graceMs: number, escalate: AbortSignal): Promise<void> {
   const steps = [
     { signal: 'SIGTERM', graceMs, patient: true },
     { signal: 'SIGTERM', graceMs: 7000 },
     { signal: 'SIGKILL', graceMs: 5000 },
   ] as const;
-  if (child.exit === null) await endChild(child, steps, hurry);
+  if (child.exit === null) await endChild(child, steps, escalate);
 }

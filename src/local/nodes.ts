@@ -80,7 +80,7 @@ export const asState = (state: LocalState, { computeId, ports }: Node): LocalSta
   ports: { ...state.ports, ...ports },
 });
 
-/** Name of the node that is, or shall be, the primary; null: the compute that `up` starts. */
+/** Name of the node that is, or is to be, the primary; null: the compute that `up` starts. */
 export function primaryNode(dir: LocalDir): string | null {
   if (!existsSync(dir.primary)) return null;
   return (JSON.parse(readFileSync(dir.primary, 'utf8')) as { node: string }).node;

@@ -4,7 +4,7 @@ import { type Report, failureText } from './report.ts';
 export interface Stopping {
   readonly stop: AbortController;
   /** Aborts when there is no more patience. */
-  readonly hurry: AbortSignal;
+  readonly escalate: AbortSignal;
 }
 
 /** Runs `work` until it ends, or a signal ends it.
@@ -15,16 +15,16 @@ export async function untilStopped(
   work: (stopping: Stopping) => Promise<void>,
 ): Promise<number> {
   const stop = new AbortController();
-  const hurry = new AbortController();
+  const escalate = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (stop.signal.aborted) hurry.abort();
-      else report.event('stopping', { signal }, 'Stopping (once more to hurry) ...');
+      if (stop.signal.aborted) escalate.abort();
+      else report.event('stopping', { signal }, 'Stopping (once more to stop at once) ...');
       stop.abort();
     });
   }
   try {
-    await work({ stop, hurry: hurry.signal });
+    await work({ stop, escalate: escalate.signal });
     report.event('stopped', {}, goodbye);
     return 0;
   } catch (error) {

@@ -1,5 +1,5 @@
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { type ConnectOptions, type PgClient, connectPg, destroyPg, leavePg } from '../pg/client.ts';
+import { type ConnectOptions, type PgClient, connectPg, destroyPg, hangUpPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type ActivityRow, activityQuery } from './activity-query.ts';
 import { type ProbePhase, probe } from './probe.ts';
@@ -72,7 +72,7 @@ export class FreshConnection {
     const client = await connect(this.#target, freshName, this.#limits, signal);
     try {
       await phase('query', this.#limits.queryMs, () => client.query('SELECT 1'));
-      leavePg(client);
+      hangUpPg(client);
     } catch (error) {
       destroyPg(client);
       throw error;

@@ -81,7 +81,7 @@ export class Monitor {
     return this.#running !== null;
   }
 
-  /** Postgres is meant to end: from now on its silence is no downtime. Resolves when nothing of the monitor is left. */
+  /** Postgres is meant to end: from now on its silence is not downtime. Resolves when nothing of the monitor is left. */
   async stop(): Promise<void> {
     if (!this.#stop.signal.aborted) {
       this.#stop.abort();

@@ -80,7 +80,7 @@ export function destroyPg(client: PgClient): void {
 }
 
 /** Says goodbye and hangs up, without waiting for the server to do the same: for who comes and goes all the time. */
-export function leavePg(client: PgClient): void {
+export function hangUpPg(client: PgClient): void {
   void client.end().catch(() => {});
   destroyPg(client);
 }

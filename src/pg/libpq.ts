@@ -65,7 +65,7 @@ const plainModes: readonly string[] = ['disable', 'allow', 'prefer'];
 const tlsModes: readonly PgTls['mode'][] = ['require', 'verify-ca', 'verify-full'];
 
 /** Null means not encrypted: `allow` and `prefer` leave the choice to us. As with libpq, issuers to trust make
- *  `verify-ca` of `require`, and those of the system are no use without the name. */
+ *  `verify-ca` of `require`, and those of the system are of no use without the name. */
 function tlsOf(sslMode: string | null, roots: string | null, serverName: string): PgTls | null {
   const text = sslMode ?? (roots === 'system' ? 'verify-full' : 'prefer');
   if (plainModes.includes(text) || serverName.startsWith('/')) return null;

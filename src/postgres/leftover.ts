@@ -89,7 +89,7 @@ async function stopAll(
     throw refused(
       pgdata,
       who,
-      'it waits for a disk or network file system: mend that, or restart the machine',
+      'it waits for a disk or network file system: repair that, or restart the machine',
     );
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;

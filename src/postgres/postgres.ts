@@ -69,7 +69,7 @@ export class Postgres {
   readonly #options: PostgresOptions;
   readonly #watching: PidFileWatch;
   readonly #log: PostmasterLog;
-  readonly #hurry = new AbortController();
+  readonly #escalate = new AbortController();
   #stopping: Promise<Exit> | null = null;
 
   constructor(child: RunningProcess, options: PostgresOptions, watching: PidFileWatch) {
@@ -121,14 +121,14 @@ export class Postgres {
    *  `limits.fastMs`, at once when `signal` aborts or somebody else calls with `immediate`; the last resort is SIGKILL.
    *  @throws ComputeError `postgres_stuck` when not even that ends it within 5000 ms */
   async stop(mode: StopMode, limits: StopLimits, signal: AbortSignal): Promise<Exit> {
-    if (mode === 'immediate' || signal.aborted) this.#hurry.abort();
-    const hurry = (): void => this.#hurry.abort();
-    signal.addEventListener('abort', hurry, { once: true });
+    if (mode === 'immediate' || signal.aborted) this.#escalate.abort();
+    const escalate = (): void => this.#escalate.abort();
+    signal.addEventListener('abort', escalate, { once: true });
     try {
       this.#stopping ??= this.#stop(mode, limits);
       return await this.#stopping;
     } finally {
-      signal.removeEventListener('abort', hurry);
+      signal.removeEventListener('abort', escalate);
     }
   }
 
@@ -139,7 +139,7 @@ export class Postgres {
     ];
     const fast: EndStep = { signal: 'SIGINT', graceMs: limits.fastMs, patient: true };
     const steps = mode === 'fast' ? [fast, ...immediate] : immediate;
-    await endChild(this.#child, steps, this.#hurry.signal, { group: true, stuck: 'postgres_stuck' });
+    await endChild(this.#child, steps, this.#escalate.signal, { group: true, stuck: 'postgres_stuck' });
     return this.exited;
   }
 

@@ -62,7 +62,7 @@ export async function endChild(
   { group = false, stuck = 'process_stuck' }: EndChildOptions = {},
 ): Promise<Exit> {
   let sent: EndStep | null = null;
-  const hurried = (step: EndStep): boolean => step.patient === true && signal.aborted;
+  const escalated = (step: EndStep): boolean => step.patient === true && signal.aborted;
   await endBySteps(
     {
       send(step) {
@@ -72,7 +72,7 @@ export async function endChild(
         child.kill('SIGCONT');
       },
       gone: () => child.exit !== null,
-      cutShort: hurried,
+      cutShort: escalated,
       pause: (ms, step) => within(child.exited, ms, step.patient === true ? signal : never),
     },
     steps,

@@ -47,10 +47,10 @@ export class ServiceRunner {
   }
 
   /** Stops the services of one stage, the last one first. Never rejects.
-   *  @param hurry aborts what they still wait for */
-  async stop(stage: Stage, hurry: AbortSignal): Promise<void> {
+   *  @param escalate aborts what they still wait for */
+  async stop(stage: Stage, escalate: AbortSignal): Promise<void> {
     const of = [...this.#running.keys()].filter(({ when }) => when === stage);
-    for (const service of of.toReversed()) await this.#stop(service, hurry);
+    for (const service of of.toReversed()) await this.#stop(service, escalate);
   }
 
   /** By name: of those that are asked for. */
@@ -119,12 +119,12 @@ export class ServiceRunner {
     }
   }
 
-  async #stop(service: AnyService, hurry: AbortSignal): Promise<void> {
+  async #stop(service: AnyService, escalate: AbortSignal): Promise<void> {
     const running = this.#running.get(service);
     this.#running.delete(service);
     try {
       const { stopLimitMs = limitMs } = service;
-      await withDeadline(`the end of ${service.name}`, stopLimitMs, hurry, async (limited) =>
+      await withDeadline(`the end of ${service.name}`, stopLimitMs, escalate, async (limited) =>
         running?.stop(limited),
       );
     } catch (error) {

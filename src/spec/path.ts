@@ -1,6 +1,6 @@
 export type JsonPath = readonly (string | number)[];
 
-/** `spec.cluster.roles[1].name`; names that are no identifiers go into brackets and quotes. */
+/** `spec.cluster.roles[1].name`; names that are not identifiers go into brackets and quotes. */
 export const showPath = (path: JsonPath): string =>
   path.map((part, at) => showPart(part, at === 0)).join('') || 'the document';
 

@@ -19,7 +19,7 @@ const notRetryableWords: readonly RegExp[] = [
 /** Malformed connection strings, trusted issuers that cannot be read, and a disk that is full or not writable. */
 const notRetryableCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused', 'tls']);
 
-/** What Node says of a certificate that is no good, and the driver of a server that has none. */
+/** What Node says of a certificate that it does not trust, and the driver of a server that has none. */
 const untrusted = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_)/;
 /** The same over gRPC, which passes on no more than the words of OpenSSL and Node. */
 const untrustedByGrpc =

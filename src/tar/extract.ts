@@ -29,7 +29,7 @@ export class HostileArchive extends NotRetryable {
 export interface ExtractOptions {
   /** An existing directory, made for this. */
   readonly dir: string;
-  /** Who everything shall belong to. */
+  /** Who everything is to belong to. */
   readonly runAs: RunAs;
   /** Names, relative to `dir`, that are left out even when the archive has them. */
   readonly keep?: ReadonlySet<string>;

@@ -201,7 +201,7 @@ function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: 
     if (key === 'path') next.path = value;
     else if (key === 'linkpath') next.linkpath = value;
     else if (key === 'size') {
-      if (!/^\d{1,15}$/.test(value)) throw new TarError('a pax header states a size that is no number');
+      if (!/^\d{1,15}$/.test(value)) throw new TarError('a pax header states a size that is not a number');
       next.size = Number(value);
     }
     at = end;

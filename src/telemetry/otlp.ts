@@ -93,7 +93,7 @@ const tracerOf = (tracer: OtelTracer): Tracer => ({
 
 const propagator = new W3CTraceContextPropagator();
 
-/** The span that a new one lies below: one of ours, or that of a caller; what is no valid header counts as none. */
+/** The span that a new one lies below: one of ours, or that of a caller; what is not a valid header counts as none. */
 export const contextOf = (parent: Span | TraceHeaders | null): Context =>
   parent instanceof OpenSpan
     ? trace.setSpan(ROOT_CONTEXT, parent.span)

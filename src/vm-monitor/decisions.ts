@@ -9,7 +9,7 @@ const downscaleBuffer = 100 * mib;
 const besideFileCache = 256 * mib;
 /** Older samples say nothing about now. */
 const staleMs = 5000;
-/** Below this number of samples an average is no statistic. */
+/** Below this number of samples an average is not a statistic. */
 const enoughSamples = 2;
 /** Shortest time between two requests for memory. */
 const requestPauseMs = 1000;
@@ -20,7 +20,7 @@ export const usableBytes = (memBytes: number): number => Math.max(0, memBytes - 
 /** Bytes of use from which on memory is asked for: 85 % of `totalBytes`. */
 export const thresholdBytes = (totalBytes: number): number => Math.trunc(totalBytes * 0.85);
 
-/** Bytes, whole MiB, that the file cache shall have of `totalBytes`: three quarters, but in a small VM less, so that
+/** Bytes, whole MiB, that the file cache is to have of `totalBytes`: three quarters, but in a small VM less, so that
  *  256 MiB and a tenth of its size stay beside it. */
 export function fileCacheBytes(totalBytes: number): number {
   if (totalBytes <= besideFileCache) return 0;

@@ -132,7 +132,7 @@ test('the monitor goes on while the compute has failed to reconfigure and Postgr
   expect(await program.exited()).toBe(0);
 });
 
-test('a clean end is quiet and is no downtime', async () => {
+test('a clean end is quiet and is not downtime', async () => {
   const program = it.start();
   await it.until('running');
   await checked(metrics, 1);

@@ -90,7 +90,7 @@ test('a replica becomes a primary after a first try that failed, with nothing el
   expect(lsn).toBe('0/169B1D8');
 });
 
-test('a primary is no replica', async () => {
+test('a primary is not a replica', async () => {
   await begin();
   compute.start();
   await compute.until('running');

@@ -2,7 +2,7 @@ import { type Sql, body, ident, literal, sql } from '../../core/sql.ts';
 import { itemsOf, roleObject } from '../items.ts';
 import type { CatalogInput } from '../input.ts';
 import type { Observed } from '../observed.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip } = itemsOf('delete-role-references');
@@ -14,8 +14,8 @@ const { unit, skip } = itemsOf('delete-role-references');
 export const deleteRoleReferences: Phase = {
   name: 'delete-role-references',
   plan(input, observed) {
-    const doomed = doomedRoles(input, observed);
-    return [...doomed].flatMap((role): PlanItem[] => {
+    const dropped = droppedRoles(input, observed);
+    return [...dropped].flatMap((role): PlanItem[] => {
       if (!observed.roles.has(role)) return [];
       const places = observed.references.get(role) ?? [];
       const names = new Set(places.map((place) => place ?? input.systemDatabase));
@@ -30,9 +30,9 @@ export const deleteRoleReferences: Phase = {
             true,
           );
         }
-        const heir = heirIn(input, observed, doomed, database);
+        const heir = heirIn(input, observed, dropped, database);
         return unit(
-          'visit-in-turn',
+          'session-in-turn',
           `hand over to ${JSON.stringify(heir)}`,
           roleObject(role),
           statements(input, role, heir),
@@ -46,13 +46,13 @@ export const deleteRoleReferences: Phase = {
 function heirIn(
   input: CatalogInput,
   observed: Observed,
-  doomed: ReadonlySet<string>,
+  dropped: ReadonlySet<string>,
   database: string,
 ): string {
   const listed = input.spec.cluster.databases.find(({ name }) => name === database);
   if (listed !== undefined) return listed.owner;
   const owner = observed.databases.get(database)?.owner ?? '';
-  return database === input.systemDatabase || owner === '' || doomed.has(owner) ? input.adminRole : owner;
+  return database === input.systemDatabase || owner === '' || dropped.has(owner) ? input.adminRole : owner;
 }
 
 const statements = (input: CatalogInput, role: string, heir: string): Sql[] => [
@@ -64,7 +64,7 @@ const statements = (input: CatalogInput, role: string, heir: string): Sql[] => [
 /** `DROP OWNED` leaves what a third role granted through its grant option, and then `DROP ROLE` fails. */
 const revokeBlock = (role: string, admin: string): Sql => sql`
 declare
-  doomed constant pg_catalog.oid := (select r.oid from pg_catalog.pg_authid r where r.rolname = ${literal(role)});
+  dropped constant pg_catalog.oid := (select r.oid from pg_catalog.pg_authid r where r.rolname = ${literal(role)});
   held record;
 begin
   for held in
@@ -73,36 +73,36 @@ begin
       from pg_catalog.pg_class c
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       cross join lateral pg_catalog.aclexplode(c.relacl) a
-      where a.grantee = doomed and a.grantor <> c.relowner
+      where a.grantee = dropped and a.grantor <> c.relowner
       union all
       select a.grantor, 'table', pg_catalog.format('%I.%I', n.nspname, c.relname)
       from pg_catalog.pg_attribute t
       join pg_catalog.pg_class c on c.oid = t.attrelid
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       cross join lateral pg_catalog.aclexplode(t.attacl) a
-      where a.grantee = doomed and a.grantor <> c.relowner
+      where a.grantee = dropped and a.grantor <> c.relowner
       union all
       select a.grantor, 'routine', p.oid::pg_catalog.regprocedure::pg_catalog.text
       from pg_catalog.pg_proc p cross join lateral pg_catalog.aclexplode(p.proacl) a
-      where a.grantee = doomed and a.grantor <> p.proowner
+      where a.grantee = dropped and a.grantor <> p.proowner
       union all
       select a.grantor, 'schema', pg_catalog.format('%I', n.nspname)
       from pg_catalog.pg_namespace n cross join lateral pg_catalog.aclexplode(n.nspacl) a
-      where a.grantee = doomed and a.grantor <> n.nspowner
+      where a.grantee = dropped and a.grantor <> n.nspowner
       union all
       select a.grantor, 'type', pg_catalog.format('%I.%I', n.nspname, t.typname)
       from pg_catalog.pg_type t
       join pg_catalog.pg_namespace n on n.oid = t.typnamespace
       cross join lateral pg_catalog.aclexplode(t.typacl) a
-      where a.grantee = doomed and a.grantor <> t.typowner
+      where a.grantee = dropped and a.grantor <> t.typowner
       union all
       select a.grantor, 'foreign server', pg_catalog.format('%I', s.srvname)
       from pg_catalog.pg_foreign_server s cross join lateral pg_catalog.aclexplode(s.srvacl) a
-      where a.grantee = doomed and a.grantor <> s.srvowner
+      where a.grantee = dropped and a.grantor <> s.srvowner
       union all
       select a.grantor, 'database', pg_catalog.format('%I', d.datname)
       from pg_catalog.pg_database d cross join lateral pg_catalog.aclexplode(d.datacl) a
-      where a.grantee = doomed and a.grantor <> d.datdba
+      where a.grantee = dropped and a.grantor <> d.datdba
     ) f
   loop
     execute pg_catalog.format('set local role %I', held.grantor);

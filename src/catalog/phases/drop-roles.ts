@@ -1,6 +1,6 @@
 import { ident, sql } from '../../core/sql.ts';
 import { itemsOf, roleObject } from '../items.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase } from '../phase.ts';
 
 const { unit, skip } = itemsOf('drop-roles');
@@ -9,7 +9,7 @@ const { unit, skip } = itemsOf('drop-roles');
 export const dropRoles: Phase = {
   name: 'drop-roles',
   plan: (input, observed) =>
-    [...doomedRoles(input, observed)].map((name) =>
+    [...droppedRoles(input, observed)].map((name) =>
       observed.roles.has(name)
         ? unit('batch', 'drop', roleObject(name), [sql`drop role ${ident(name)}`])
         : skip(roleObject(name), 'there is no such role to delete'),

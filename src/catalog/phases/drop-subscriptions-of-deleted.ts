@@ -16,7 +16,7 @@ export const dropSubscriptionsOfDeleted: Phase = {
         return [skip(databaseObject(original), 'it has subscriptions, but accepts no connections', true)];
       }
       return [
-        unit('visit', 'drop subscriptions', databaseObject(original), [dropSubscriptionsBlock], original),
+        unit('session', 'drop subscriptions', databaseObject(original), [dropSubscriptionsBlock], original),
       ];
     });
   },

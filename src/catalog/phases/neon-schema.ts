@@ -1,7 +1,7 @@
 import { join, literal, sql } from '../../core/sql.ts';
 import { itemsOf } from '../items.ts';
 import { proxyRoles } from '../input.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('neon-schema');
@@ -15,13 +15,13 @@ export const neonSchema: Phase = {
     const schema = observed.schemas.has('neon')
       ? []
       : [unit('batch', 'create', 'schema "neon"', [sql`create schema neon`])];
-    const doomed = doomedRoles(input, observed);
+    const dropped = droppedRoles(input, observed);
     const proxies = proxyRoles(input.spec);
     const unrecorded = input.spec.cluster.roles
       .map(({ name }) => name)
       .filter((name) => {
         const role = observed.roles.get(name);
-        if (role === undefined || !role.member || doomed.has(name) || proxies.has(name)) return false;
+        if (role === undefined || !role.member || dropped.has(name) || proxies.has(name)) return false;
         return role.oid === 0 || !observed.bookkeeping.managedRoles.has(role.oid);
       });
     if (unrecorded.length === 0) return schema;

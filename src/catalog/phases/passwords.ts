@@ -1,7 +1,7 @@
 import { ident, literal, sql } from '../../core/sql.ts';
 import { itemsOf, roleObject } from '../items.ts';
 import { isScram, storedPassword } from '../password.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('passwords');
@@ -14,12 +14,12 @@ const { unit } = itemsOf('passwords');
 export const passwords: Phase = {
   name: 'passwords',
   plan(input, observed) {
-    const doomed = doomedRoles(input, observed);
+    const dropped = droppedRoles(input, observed);
     const units = input.spec.cluster.roles.flatMap((role) => {
       const wanted = storedPassword(role.encrypted_password);
       const held = observed.roles.get(role.name)?.password ?? null;
       const same = wanted === null || held === null ? wanted === held : wanted.equals(held);
-      if (same || doomed.has(role.name)) return [];
+      if (same || dropped.has(role.name)) return [];
       const value = wanted === null ? sql`null` : literal(wanted);
       const statement = sql`alter role ${ident(role.name)} password ${value}`;
       const mode = wanted !== null && isScram(wanted) ? 'hash' : 'batch';

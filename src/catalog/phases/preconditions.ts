@@ -1,5 +1,5 @@
 import { itemsOf, roleObject } from '../items.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 
 const { obstacle } = itemsOf('preconditions');
@@ -27,10 +27,10 @@ export const preconditions: Phase = {
         );
       }
     }
-    const doomed = doomedRoles(input, observed);
+    const dropped = droppedRoles(input, observed);
     for (const database of input.spec.cluster.databases) {
       const owner = database.owner;
-      if (doomed.has(owner)) continue;
+      if (dropped.has(owner)) continue;
       const known =
         observed.roles.has(owner) ||
         owner === input.privilegedRole ||

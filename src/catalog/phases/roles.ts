@@ -3,7 +3,7 @@ import type { Role } from '../../spec/schema.ts';
 import { type CatalogInput, proxyRoles } from '../input.ts';
 import { itemsOf, roleObject } from '../items.ts';
 import type { Observed, ObservedRole } from '../observed.ts';
-import { doomedRoles } from '../operations.ts';
+import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 import { type RoleAttributes, type Wanted, explicit, lacking, spoken } from '../role-attributes.ts';
 import { attributeList, otherOptions } from '../role-options.ts';
@@ -31,19 +31,19 @@ const bare: RoleAttributes = {
 export const roles: Phase = {
   name: 'roles',
   plan(input, observed) {
-    const doomed = doomedRoles(input, observed);
+    const dropped = droppedRoles(input, observed);
     return input.spec.cluster.roles.flatMap((role) => {
-      if (doomed.has(role.name)) return [skip(roleObject(role.name), 'a delta operation deletes it', true)];
+      if (dropped.has(role.name)) return [skip(roleObject(role.name), 'a delta operation deletes it', true)];
       const existing = observed.roles.get(role.name);
       const item = existing === undefined ? create(input, role) : repair(input, observed, role, existing);
       return item === null ? [] : [item];
     });
   },
   foresee(input, observed) {
-    const doomed = doomedRoles(input, observed);
+    const dropped = droppedRoles(input, observed);
     const after = new Map(observed.roles);
     for (const role of input.spec.cluster.roles) {
-      if (doomed.has(role.name)) continue;
+      if (dropped.has(role.name)) continue;
       const now = after.get(role.name);
       const member = now === undefined ? !isProxy(input, role) : isOurs(input, observed, role, now);
       after.set(role.name, {

@@ -28,7 +28,7 @@ const readByCheck = [
 ] as const;
 
 const doc =
-  'Turns an empty directory into a running, configured Postgres from one JSON spec, watches it and leaves cleanly.';
+  'Turns an empty directory into a running, configured Postgres from one JSON spec, watches it and shuts down cleanly.';
 
 export const computeCtl = {
   name: 'compute_ctl',

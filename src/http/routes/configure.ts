@@ -10,7 +10,7 @@ export const configure = route({
   checkedByApp: true,
   summary: 'Takes a new spec and answers when the compute runs with it.',
   differs:
-    'also mends a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.',
+    'also repairs a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.',
   body: configureBodySchema,
   reply: computeStatus,
   errors: ['spec_shape', 'spec_invalid', 'wrong_status', 'not_allowed', 'internal', 'deadline'],

@@ -3,7 +3,7 @@ import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
 const extension = text('Name of the extension.');
-const version = text('The version that shall be, and then is, installed.');
+const version = text('The version to install; in the answer, the version that is installed.');
 
 export const extensions = route({
   method: 'POST',

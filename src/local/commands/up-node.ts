@@ -40,7 +40,7 @@ interface NodeContext {
  *  @returns the exit code */
 export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log: Log): Promise<number> {
   const context = { dir, options, report, log };
-  return untilStopped(report, 'Stopped.', async ({ stop, hurry }) => {
+  return untilStopped(report, 'Stopped.', async ({ stop, escalate }) => {
     const main = stateOf(dir);
     await needStorage(main, stop.signal);
     const tools = await toolsFor(dir, main, options, stop.signal);
@@ -55,7 +55,16 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
       const node = await nodeFor(context, name);
       const state = asState(main, node);
       const { osUser, compactAtBytes } = options;
-      const child = { dir: own, state, tools, osUser, compactAtBytes, report, programs: programDir(), hurry };
+      const child = {
+        dir: own,
+        state,
+        tools,
+        osUser,
+        compactAtBytes,
+        report,
+        programs: programDir(),
+        escalate,
+      };
       const compute = computeChild(child, () => announce(node, state, own, report));
       const caughtUp: Kept = {
         ...compute,

@@ -47,7 +47,7 @@ interface Running extends Stopping {
 }
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
-  const { report, log, stop, hurry } = running;
+  const { report, log, stop, escalate } = running;
   const known = readState(dir);
   const tools = await toolsFor(dir, known, options, stop.signal);
   await prepareDirs(dir, tools.runAs, stop.signal);
@@ -72,7 +72,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; everything is kept in ${dir.root}`,
     );
     const { osUser, compactAtBytes } = options;
-    const context = { dir, state, tools, osUser, compactAtBytes, report, programs: programDir(), hurry };
+    const context = { dir, state, tools, osUser, compactAtBytes, report, programs: programDir(), escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });

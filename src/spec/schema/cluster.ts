@@ -33,8 +33,8 @@ export const Cluster = v.object({
   cluster_id: optional(v.string(), 'Id of the project, for logs.'),
   name: optional(v.string(), 'Name for people, for logs.'),
   state: optional(v.string(), 'Not used.'),
-  roles: required(v.array(Role), 'Roles that shall exist.'),
-  databases: required(v.array(Database), 'Databases that shall exist.'),
+  roles: required(v.array(Role), 'Roles to create.'),
+  databases: required(v.array(Database), 'Databases to create.'),
   postgresql_conf: optional(secret(), 'Head of `postgresql.conf`, verbatim.'),
   settings: optional(
     v.array(GenericOption),

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ComputeSpec } from './compute-spec.ts';
 import { optional, required } from './kit.ts';
 
-/** Parameters without which a key of the family is no key.
+/** Parameters without which a key of the family is not a key.
  *  @see https://www.rfc-editor.org/rfc/rfc7518#section-6 */
 export const keyParameters: Readonly<Record<string, readonly string[]>> = {
   OKP: ['crv', 'x'],

@@ -144,7 +144,7 @@ test('a bookkeeping schema of a user is refused before anything is sent', async 
   await sql('drop schema neon_migration; alter schema kept rename to neon_migration');
 });
 
-test('a login that is no superuser is refused, and so is one that does not exist', async () => {
+test('a login that is not a superuser is refused, and so is one that does not exist', async () => {
   await sql('create role weak login');
   const weak = { ...cluster.target, user: 'weak' };
   await expect(apply(cluster, inputFor(weak, {}), { target: weak })).rejects.toMatchObject({

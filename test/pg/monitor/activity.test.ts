@@ -162,7 +162,7 @@ test('a replica, a running subscription and an autovacuum worker are activity; t
   }
 });
 
-test('the receiver of the embedded storage is no activity, one of somebody else is', async () => {
+test('the receiver of the embedded storage is not activity, one of somebody else is', async () => {
   const receive = (dir: string, name: string) =>
     spawn(
       join(cluster.postgres.bindir, 'pg_receivewal'),

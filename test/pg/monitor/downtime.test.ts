@@ -67,7 +67,7 @@ test('a kept connection whose backend is stopped is given up and replaced', () =
     }
   }));
 
-test('a stopped backend of somebody else is no downtime', () =>
+test('a stopped backend of somebody else is not downtime', () =>
   watched(cluster.target, {}, ({ monitor, metrics, value }) =>
     session(cluster.target, async (pg) => {
       const { rows } = await pg.query('select pg_backend_pid() pid');

@@ -82,7 +82,7 @@ test('program_missing: a debugger that is not there is not taken for a missing P
   }
 });
 
-test('a core dump is reported, and what is wrong with it is no error', async () => {
+test('a core dump is reported, and what is wrong with it is not an error', async () => {
   const dir = scratchDir('core');
   try {
     writeFileSync(join(dir, 'core.7'), 'not really');

@@ -105,8 +105,8 @@ test('a fast stop that a stopped postmaster does not hear goes through all the s
   expect((await postgres.stop('fast', { fastMs: 30_000 }, never)).code).toBe(0);
 });
 
-test('a fast stop goes over to immediate when its limit ends, and when somebody is in a hurry', async () => {
-  for (const hurry of [false, true]) {
+test('a fast stop goes over to immediate when its limit ends, and when somebody is in a escalate', async () => {
+  for (const escalate of [false, true]) {
     const { postgres } = await startReady(cluster);
     const session = await busySession(cluster);
     const abort = new AbortController();
@@ -116,10 +116,10 @@ test('a fast stop goes over to immediate when its limit ends, and when somebody 
       process.kill(session.pid, 'SIGSTOP');
       const stopping = postgres.stop(
         'fast',
-        { fastMs: hurry ? 600_000 : 100, immediateMs: 100 },
+        { fastMs: escalate ? 600_000 : 100, immediateMs: 100 },
         abort.signal,
       );
-      if (hurry) setTimeout(() => abort.abort(), 50);
+      if (escalate) setTimeout(() => abort.abort(), 50);
       await stopping;
     } finally {
       clearInterval(keepStopped);

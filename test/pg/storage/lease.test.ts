@@ -74,7 +74,7 @@ test('one refusal is a refusal, over either protocol; so is having nobody to ask
 test.each<[string, () => Promise<{ readonly url: string }>]>([
   ['an error', () => libpq({ fault: 'error-before' })],
   ['silence', () => libpq({ fault: 'silent' })],
-  ['something that is no time', () => libpq({ lease: 'soon' })],
+  ['something that is not a time', () => libpq({ lease: 'soon' })],
   ['an error over gRPC', () => grpc({ lease: 'UNAVAILABLE' })],
   ['nobody there', async () => ({ url: `postgresql://no_user@127.0.0.1:${await freePort()}` })],
 ])('%s is a failure, not a refusal', async (_, start) => {

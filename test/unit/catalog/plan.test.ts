@@ -57,7 +57,7 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
   schemas: new Map([['neon', { name: 'neon', owner: 'cloud_admin', trusted: true, tables: [] }]]),
   auditOfSystem: null,
   bookkeeping: { managedRoles: new Set([16_400]), subscriptionsDroppedOn: null, operationsDone: null },
-  inside: new Map(),
+  states: new Map(),
   ...more,
 });
 
@@ -124,13 +124,13 @@ test('deletions, renames and creations follow each other as the phases say', () 
   };
   const plan = planCatalog(inputFor(target, parts), held);
   expect(plan.units.map(({ phase, action, mode, database: at }) => [phase, action, mode, at])).toEqual([
-    ['drop-subscriptions-of-deleted', 'drop subscriptions', 'visit', 'gone'],
+    ['drop-subscriptions-of-deleted', 'drop subscriptions', 'session', 'gone'],
     ['drop-invalid-databases', 'drop invalid', 'bare', null],
     ['rename-and-delete-databases', 'drop', 'bare', null],
     ['databases', 'create', 'create', null],
     ['databases', 'grant', 'batch', null],
-    ['delete-role-references', 'hand over to "cloud_admin"', 'visit-in-turn', 'postgres'],
-    ['schema-permissions', 'set privileges of schema public', 'visit', 'gone'],
+    ['delete-role-references', 'hand over to "cloud_admin"', 'session-in-turn', 'postgres'],
+    ['schema-permissions', 'set privileges of schema public', 'session', 'gone'],
     ['drop-roles', 'drop', 'batch', null],
   ]);
   expect(plan.skips).toContainEqual(

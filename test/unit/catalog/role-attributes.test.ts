@@ -12,7 +12,7 @@ test.each([
   expect(parseValidUntil(text)).toBe(Date.parse(expected));
 });
 
-test('a time that cannot be compared is no attribute, and goes to the server as it is', () => {
+test('a time that cannot be compared is not an attribute, and goes to the server as it is', () => {
   expect(parseValidUntil('infinity')).toBe('infinity');
   const option = { name: 'VALID UNTIL', value: 'next tuesday', vartype: 'string' };
   expect(attributeOf(option)).toBeNull();

@@ -60,13 +60,13 @@ test('every problem is reported with its path, and none of them shows a password
     ],
     databases: [
       { name: 'd', owner: 'a', options: [{ name: 'OWNER', value: 'b', vartype: 'enum' }] },
-      { name: 'd', owner: 'doomed' },
+      { name: 'd', owner: 'dropped' },
       { name: 'a\0b', owner: '' },
     ],
     delta_operations: [
       { action: 'rename_role', name: 'a' },
       { action: 'rename_db', name: 'postgres', new_name: 'b' },
-      { action: 'delete_role', name: 'doomed' },
+      { action: 'delete_role', name: 'dropped' },
       { action: 'delete_role', name: 'cloud_admin' },
     ],
   });

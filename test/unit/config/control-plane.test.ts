@@ -86,7 +86,7 @@ test('the header is sent without a token too', async () => {
 
 test.each<[string, (string | number)[], string[]]>([
   ['502 and 503', [502, 503, attached], ['502 Bad Gateway', '503 Service Unavailable', '200 OK']],
-  ['a body that is no JSON', ['{', attached], ['200 OK', '200 OK']],
+  ['a body that is not JSON', ['{', attached], ['200 OK', '200 OK']],
 ])('%s are tried again', async (_, answers, expected) => {
   const { base } = await answering(...answers);
   const { pulled, statuses } = pull(base);

@@ -28,7 +28,7 @@ test('a panic is an error, and a pause ends when the point is set anew', async (
   await expect(points.hit('a', AbortSignal.timeout(20))).rejects.toThrow('abort');
 });
 
-test('what is no action is refused', () => {
+test('what is not an action is refused', () => {
   for (const actions of ['', 'explode', 'sleep', 'sleep(x)', 'return(', 'a%return']) {
     expect(() => new Failpoints().set('a', actions)).toThrow('failed to configure failpoints');
   }

@@ -36,7 +36,7 @@ describe('a retry', () => {
     ]);
   });
 
-  test('ends with the last error when the attempts are used up, or when it is no use', async () => {
+  test('ends with the last error when the attempts are used up, or when it is of no use', async () => {
     await expect(retry(failing(9), { ...quick, attempts: 3 }, never)).rejects.toThrow('failure 3');
     const retryable = (error: unknown): boolean => (error as Error).message !== 'failure 2';
     await expect(retry(failing(9), { ...quick, retryable }, never)).rejects.toThrow('failure 2');
@@ -80,7 +80,7 @@ describe('a retry', () => {
   });
 });
 
-test('what is repeated goes on after failures until the abort, which is no error', async () => {
+test('what is repeated goes on after failures until the abort, which is not an error', async () => {
   const control = new AbortController();
   const errors: unknown[] = [];
   let times = 0;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { withServer } from './support.ts';
 import { ed, now, other, sign, subject, unverified } from './token-support.ts';
 
-test('a request without a token is refused as unauthenticated, a header that is no bearer token as malformed', async () => {
+test('a request without a token is refused as unauthenticated, a header that is not a bearer token as malformed', async () => {
   const { auth, answer } = subject();
   await expect(auth.check(undefined)).rejects.toMatchObject({ code: 'bad_token' });
   for (const header of [
@@ -69,7 +69,7 @@ test('a compute without an id passes nobody but admins', async () => {
   expect(await answer(await sign({ scope: 'compute_ctl:admin', aud: ['compute'] }))).toBe('passed');
 });
 
-test('exp and nbf hold with 60 seconds of leeway, and what is no finite number is refused', async () => {
+test('exp and nbf hold with 60 seconds of leeway, and what is not a finite number is refused', async () => {
   const { answer } = subject();
   const times: [object, boolean][] = [
     [{ exp: now - 60 }, true],

@@ -109,7 +109,7 @@ test('a child that ends while it starts is told from one that is slow', async ()
   );
 });
 
-test('a stop during the start ends the child and is no failure', async () => {
+test('a stop during the start ends the child and is not a failure', async () => {
   const stop = new AbortController();
   const { kept: child, said } = kept((_child, signal) => {
     queueMicrotask(() => stop.abort());

@@ -17,7 +17,7 @@ const quiet: ActivityRow = {
 const nothing = { sessions: 0, monotonicMs: 0 };
 const at = (tracker: ActivityTracker): number | undefined => tracker.last?.at.getTime();
 
-test('nothing seen is no activity', () => {
+test('nothing seen is not activity', () => {
   const tracker = new ActivityTracker();
   tracker.take(quiet, nothing);
   expect(tracker.last).toBeNull();

@@ -59,7 +59,7 @@ test('a child that ignores the first signal gets the next one', async () => {
   expect(child.kill('SIGTERM')).toBe(false);
 });
 
-test('hurry cuts a patient step short, and a stopped child is continued to obey', async () => {
+test('escalate cuts a patient step short, and a stopped child is continued to obey', async () => {
   const abort = new AbortController();
   const child = await startProcess(sh('trap "" TERM; echo on; while :; do sleep 0.05; done'));
   await new Promise((resolve) => child.stdout?.once('data', resolve));

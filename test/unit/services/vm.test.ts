@@ -70,7 +70,7 @@ describe('swap and disk quota', () => {
     expect(lines.at(-1)).toContain('is gone');
   });
 
-  test('the disk quota is given in KiB, rounded down; 0 is no limit', async () => {
+  test('the disk quota is given in KiB, rounded down; 0 is not a limit', async () => {
     const program = script('set-disk-quota', 'true');
     await setDiskQuota(context(), 10_239, '/data', never);
     await setDiskQuota(context(), 0, '/data', never);

@@ -13,7 +13,7 @@ describe('the text', () => {
     ['// hi\n{}', 'line 1, column 1: invalid comment token'],
     ['{"a": "b\nc"}', 'line 1, column 7: unexpected end of string'],
     ['\u{feff}{}', 'line 1, column 1: invalid symbol'],
-  ])('%j is no JSON, and the place is named', async (text, place) => {
+  ])('%j is not JSON, and the place is named', async (text, place) => {
     const error = await failure(parseConfig(text));
     expect(error.code).toBe('config_unreadable');
     expect(error.message).toBe(`not valid JSON: ${place}`);

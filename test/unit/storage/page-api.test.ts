@@ -65,6 +65,9 @@ test.each([
   expect(parseGrpcUrl(url)).toEqual({ where, tls });
 });
 
-test.each(['postgres://host', 'host:1', '', 'grpc://', 'grpc://h:99999'])('%j is no gRPC address', (url) => {
-  expect(() => parseGrpcUrl(url)).toThrow('not a grpc:// or grpcs:// URL');
-});
+test.each(['postgres://host', 'host:1', '', 'grpc://', 'grpc://h:99999'])(
+  '%j is not a gRPC address',
+  (url) => {
+    expect(() => parseGrpcUrl(url)).toThrow('not a grpc:// or grpcs:// URL');
+  },
+);

@@ -11,7 +11,7 @@ test('the use is the two anonymous lists; other lines, and broken ones, do not c
   expect(anonymousBytes('inactive_anon 7\nactive_anon  3\n')).toBe(7);
 });
 
-test('a text without both lists is no statistic, never zero', () => {
+test('a text without both lists is not a statistic, never zero', () => {
   for (const text of ['', 'anon 900\n', 'active_anon\n', 'active_anon 5 6\n', '\0\0'])
     expect(anonymousBytes(text)).toBeNull();
   expect(anonymousBytes('active_anon 0\ninactive_anon 0\n')).toBe(0);

@@ -56,7 +56,7 @@ function dressUp(postgres: Installed): string {
     );
     writeFileSync(
       join(dir, 'extension', `${name}--1.0.sql`),
-      'create function made() returns int language sql as $$ select 1 $$;',
+      'create function required() returns int language sql as $$ select 1 $$;',
     );
     writeFileSync(join(dir, 'extension', `${name}--1.0--1.1.sql`), 'select 1;');
   }

@@ -1,14 +1,18 @@
 import { type Sql, ident, literal, sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { type Inside, type Observed, type ObservedDatabase, major } from './observed.ts';
+import { type DatabaseState, type Observed, type ObservedDatabase, major } from './observed.ts';
 
 /** Conditions that hold where something is to be done in the schema `public` of the current database. */
-export type InsideConditions = Readonly<Record<keyof Inside, Sql>>;
+export type DatabaseStateConditions = Readonly<Record<keyof DatabaseState, Sql>>;
 
 /** @param owner of the database, by the spec
  *  @param webAccess whether the server is one whose `web_access` needs a right of its own */
-export function insideConditions(input: CatalogInput, owner: string, webAccess: boolean): InsideConditions {
+export function insideConditions(
+  input: CatalogInput,
+  owner: string,
+  webAccess: boolean,
+): DatabaseStateConditions {
   const admin = literal(input.adminRole);
   return {
     owner: sql`exists (
@@ -42,19 +46,23 @@ export const wantsWebAccess = (observed: Observed): boolean =>
 
 /** Whether what the shared catalogs show leaves open that something is to be done inside. A database without a
  *  schema `public` always does. */
-export function needsLook(input: CatalogInput, observed: Observed, database: ObservedDatabase): boolean {
+export function needsInspection(
+  input: CatalogInput,
+  observed: Observed,
+  database: ObservedDatabase,
+): boolean {
   if (!database.connectable || database.invalid) return false;
   if (input.verify || database.defaultPrivileges < 2) return true;
   return wantsWebAccess(observed) && !database.webAccess;
 }
 
 /** Looks into the database that `client` is connected to. */
-export async function observeInside(
+export async function readDatabaseState(
   client: PgClient,
   input: CatalogInput,
   observed: Observed,
   owner: string,
-): Promise<Inside> {
+): Promise<DatabaseState> {
   const {
     owner: schema,
     webAccess,
@@ -62,14 +70,14 @@ export async function observeInside(
     sequences,
   } = insideConditions(input, owner, wantsWebAccess(observed));
   const statement = sql`select ${schema} as owner, ${webAccess} as "webAccess", ${tables} as tables, ${sequences} as sequences`;
-  const { rows } = await client.query<Inside>(statement.reveal());
+  const { rows } = await client.query<DatabaseState>(statement.reveal());
   const [row] = rows;
   if (row === undefined) throw new Error('the catalogs gave no row');
   return row;
 }
 
 /** Brings about that none of the conditions holds; writes nothing where none does. */
-export function mend(input: CatalogInput, observed: Observed, owner: string): Sql {
+export function repair(input: CatalogInput, observed: Observed, owner: string): Sql {
   const {
     owner: schema,
     webAccess,
