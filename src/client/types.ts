@@ -662,7 +662,7 @@ export interface components {
         readonly ConfigureRequest: {
             /** @description What to run. */
             readonly spec: components["schemas"]["ComputeSpec"];
-            /** @description Keys and certificates of compute_ctl itself. */
+            /** @description compute_ctl's own keys and certificates. */
             readonly compute_ctl_config: components["schemas"]["ComputeCtlConfig"];
         };
         readonly PromoteRequest: {
@@ -698,12 +698,12 @@ export interface components {
             /** @description Version of the format, `1.0`. */
             readonly format_version: number;
             /**
-             * @description Operation of the control plane, for logs.
+             * @description Id of the control plane's operation, for logs.
              * @default null
              */
             readonly operation_uuid?: string | null;
             /**
-             * @description Feature flags: `activity_monitor_experimental`, `tls_experimental`; others do nothing.
+             * @description Feature flags: `activity_monitor_experimental`, `tls_experimental`; others are ignored.
              * @default []
              */
             readonly features?: readonly string[];
@@ -713,12 +713,12 @@ export interface components {
              */
             readonly swap_size_bytes?: number | null;
             /**
-             * @description Disk quota, with `--set-disk-quota-for-fs`; 0 switches it off.
+             * @description Disk quota, with `--set-disk-quota-for-fs`; 0 removes the quota.
              * @default null
              */
             readonly disk_quota_bytes?: number | null;
             /**
-             * @description The vm-monitor leaves the file cache alone.
+             * @description The vm-monitor does not resize the file cache.
              * @default null
              */
             readonly disable_lfc_resizing?: boolean | null;
@@ -730,22 +730,22 @@ export interface components {
              */
             readonly delta_operations?: readonly components["schemas"]["DeltaOp"][] | null;
             /**
-             * @description Do no SQL work at start and at reconfiguration.
+             * @description Do not create or change roles, databases and other objects at a start or a reconfiguration.
              * @default false
              */
             readonly skip_pg_catalog_updates?: boolean;
             /**
-             * @description Tenant in the storage.
+             * @description Id of the storage's tenant.
              * @default null
              */
             readonly tenant_id?: string | null;
             /**
-             * @description Timeline in the storage.
+             * @description Id of the Neon timeline.
              * @default null
              */
             readonly timeline_id?: string | null;
             /**
-             * @description Where the pageservers are.
+             * @description The pageservers' addresses.
              * @default null
              */
             readonly pageserver_connection_info?: components["schemas"]["PageserverConnectionInfo"] | null;
@@ -755,7 +755,7 @@ export interface components {
              */
             readonly pageserver_connstring?: string | null;
             /**
-             * @description Pages of one stripe; goes with `pageserver_connstring`.
+             * @description Pages of one stripe; used with `pageserver_connstring`.
              * @default null
              */
             readonly shard_stripe_size?: number | null;
@@ -775,7 +775,7 @@ export interface components {
              */
             readonly endpoint_id?: string | null;
             /**
-             * @description Generation of the set of safekeepers.
+             * @description The safekeeper set's generation.
              * @default null
              */
             readonly safekeepers_generation?: number | null;
@@ -785,7 +785,7 @@ export interface components {
              */
             readonly safekeeper_connstrings?: readonly string[];
             /**
-             * @description `"Primary"` writes; `"Replica"` follows; `{"Static": "0/1698F48"}` reads at one LSN.
+             * @description `"Primary"` reads and writes; `"Replica"` follows a primary, read-only; `{"Static": "0/1698F48"}` is read-only at one LSN.
              * @default Primary
              */
             readonly mode?: ("Primary" | "Replica") | {
@@ -818,23 +818,23 @@ export interface components {
              */
             readonly local_proxy_config?: components["schemas"]["LocalProxyConfig"] | null;
             /**
-             * @description Databases worked on at the same time while reconfiguring; 0 counts as 1.
+             * @description Number of databases changed at the same time in a reconfiguration; 0 counts as 1.
              * @default 1
              */
             readonly reconfigure_concurrency?: number;
             /**
-             * @description Drop logical subscriptions, once for each timeline.
+             * @description Drop logical subscriptions, once for each Neon timeline.
              * @default false
              */
             readonly drop_subscriptions_before_start?: boolean;
             /**
-             * @description How much the audit log holds. `Log` is the old name of `Base`, `Hipaa` of `Extended`.
+             * @description The audit log's level of detail. `Log` is the old name of `Base`, `Hipaa` of `Extended`.
              * @default Disabled
              * @enum {string}
              */
             readonly audit_log_level?: "Disabled" | "Log" | "Base" | "Hipaa" | "Extended" | "Full";
             /**
-             * @description Collector of logs, `host:port`.
+             * @description Address that logs are sent to, `host:port`.
              * @default null
              */
             readonly logs_export_host?: string | null;
@@ -854,11 +854,11 @@ export interface components {
              */
             readonly autoprewarm?: boolean;
             /**
-             * @description Interval of saving the state of the file cache.
+             * @description How often the file cache's state is saved.
              * @default null
              */
             readonly offload_lfc_interval_seconds?: number | null;
-            /** @description Interval of the extension statistics; 3600 is used for 0 and below. Older specs lack it, which counts as 0 with `--spec` and `--spec-path`. */
+            /** @description The extension statistics' interval; 0 and negative values count as 3600. Older specs do not have this field: with `--spec` and `--spec-path` it may be absent and counts as 0. */
             readonly suspend_timeout_seconds: number;
             /**
              * @description Settings of lakebase mode.
@@ -873,7 +873,7 @@ export interface components {
              */
             readonly cluster_id?: string | null;
             /**
-             * @description Name for people, for logs.
+             * @description The project's name, for logs.
              * @default null
              */
             readonly name?: string | null;
@@ -887,12 +887,12 @@ export interface components {
             /** @description Databases to create. */
             readonly databases: readonly components["schemas"]["Database"][];
             /**
-             * @description Head of `postgresql.conf`, verbatim.
+             * @description Beginning of `postgresql.conf`, verbatim.
              * @default null
              */
             readonly postgresql_conf?: string | null;
             /**
-             * @description Settings of `postgresql.conf`, in order. Also searched for `neon.tenant_id`, `neon.timeline_id`, `neon.pageserver_connstring`, `neon.stripe_size`, `neon.safekeepers`, `neon.endpoint_storage_addr` and `neon.endpoint_storage_token` when the spec lacks the field of that meaning.
+             * @description Settings of `postgresql.conf`, in order. Also searched for `neon.tenant_id`, `neon.timeline_id`, `neon.pageserver_connstring`, `neon.stripe_size`, `neon.safekeepers`, `neon.endpoint_storage_addr` and `neon.endpoint_storage_token` when the spec does not have the corresponding field.
              * @default null
              */
             readonly settings?: readonly components["schemas"]["GenericOption"][] | null;
@@ -901,7 +901,7 @@ export interface components {
             /** @description Name of the role. */
             readonly name: string;
             /**
-             * @description A SCRAM verifier (`SCRAM-SHA-256$…`) taken as it is; anything else is the hex part of an md5 password. Null: the role has no password.
+             * @description A SCRAM verifier (`SCRAM-SHA-256$…`), used unchanged; anything else is the hex part of an md5 password. Null: the role has no password.
              * @default null
              */
             readonly encrypted_password?: string | null;
@@ -930,7 +930,7 @@ export interface components {
              * @default null
              */
             readonly value?: string | null;
-            /** @description `string` values are quoted when written; every other type is written as it is. */
+            /** @description `string` values are quoted when written; values of other types are written unchanged. */
             readonly vartype: string;
         };
         readonly DeltaOp: {
@@ -955,7 +955,7 @@ export interface components {
             /** @description Key: shard number and shard count, two hex digits each; `0000` when unsharded. */
             readonly shards: {
                 readonly [key: string]: {
-                    /** @description Pageservers of the shard, the one in charge first. */
+                    /** @description The shard's pageservers; the first one is the active one. */
                     readonly pageservers: readonly {
                         /**
                          * @description Node id.
@@ -984,16 +984,16 @@ export interface components {
         };
         readonly RemoteExtensions: {
             /**
-             * @description Extensions open to every project.
+             * @description Extensions available to every project.
              * @default null
              */
             readonly public_extensions?: readonly string[] | null;
             /**
-             * @description Extensions of this project alone.
+             * @description Extensions available only to this project.
              * @default null
              */
             readonly custom_extensions?: readonly string[] | null;
-            /** @description Extension that brings each library. */
+            /** @description Each library's extension. */
             readonly library_index: {
                 readonly [key: string]: string;
             };
@@ -1004,33 +1004,33 @@ export interface components {
                     readonly control_data: {
                         readonly [key: string]: string;
                     };
-                    /** @description Path of the archive below the base URL. */
+                    /** @description The archive's path below the base URL. */
                     readonly archive_path: string;
                 };
             };
         };
         readonly LocalProxyConfig: {
             /**
-             * @description Key sets for tokens of users.
+             * @description Key sets that verify users' tokens.
              * @default null
              */
             readonly jwks?: readonly {
                 /** @description Id of the entry. */
                 readonly id: string;
-                /** @description Roles that its tokens may log in as. */
+                /** @description Roles that this entry's tokens may log in as. */
                 readonly role_names: readonly string[];
-                /** @description Where the keys are. */
+                /** @description The keys' URL. */
                 readonly jwks_url: string;
                 /** @description Name of the provider. */
                 readonly provider_name: string;
                 /**
-                 * @description Audience that its tokens must carry.
+                 * @description Audience that this entry's tokens must have.
                  * @default null
                  */
                 readonly jwt_audience?: string | null;
             }[] | null;
             /**
-             * @description Replaced by the TLS setting of compute_ctl.
+             * @description Replaced by compute_ctl's TLS settings.
              * @default null
              */
             readonly tls?: {
@@ -1047,7 +1047,7 @@ export interface components {
                 readonly cert_file: string;
                 /** @description Key file. */
                 readonly key_file: string;
-                /** @description Authority file. */
+                /** @description CA certificate file. */
                 readonly ca_file: string;
             };
             /** @description File with lines for `pg_hba.conf`. */
@@ -1064,7 +1064,7 @@ export interface components {
                 readonly keys: readonly components["schemas"]["Jwk"][];
             };
             /**
-             * @description TLS files; used when the spec has the feature `tls_experimental`.
+             * @description TLS files; used only when the spec has the feature `tls_experimental`.
              * @default null
              */
             readonly tls?: {
@@ -1150,7 +1150,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1160,7 +1160,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1170,7 +1170,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1211,7 +1211,7 @@ export interface operations {
                     readonly "text/plain; version=0.0.4": string;
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1262,7 +1262,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1272,7 +1272,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1282,7 +1282,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1323,7 +1323,7 @@ export interface operations {
                     readonly "application/text": string;
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1343,7 +1343,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1384,7 +1384,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1394,7 +1394,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1404,7 +1404,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1455,7 +1455,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1465,7 +1465,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1475,7 +1475,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1485,7 +1485,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1505,7 +1505,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1546,7 +1546,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1556,7 +1556,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1566,7 +1566,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1586,7 +1586,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1630,7 +1630,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1640,7 +1640,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1660,7 +1660,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The same work is under way already. */
+            /** @description The same work is already running. */
             readonly 429: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1670,7 +1670,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1690,7 +1690,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1731,7 +1731,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1741,7 +1741,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1751,7 +1751,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1761,7 +1761,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1781,7 +1781,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1816,7 +1816,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ComputeStatus"];
                 };
             };
-            /** @description The spec is well formed but contradicts itself or lacks a value. The Authorization header is not a bearer token. The request cannot be read. */
+            /** @description The spec has valid JSON and field types, but contradicts itself or lacks a value. The Authorization header is not a bearer token. The request cannot be read. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1826,7 +1826,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1836,7 +1836,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1846,7 +1846,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. This compute was started in a way that does not allow this. */
+            /** @description The compute's status does not allow this. This compute's command line or spec does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1866,7 +1866,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request body is not declared as JSON. */
+            /** @description The request body's content type is not JSON. */
             readonly 415: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1876,7 +1876,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A field is missing, has the wrong type or an unknown value. */
+            /** @description A field is missing, or has a wrong type or an unknown value. */
             readonly 422: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1886,7 +1886,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1906,7 +1906,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1960,7 +1960,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1970,7 +1970,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1980,7 +1980,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -1990,7 +1990,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is shutting down. A defect of compute_ctl itself. */
+            /** @description The compute is shutting down. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2010,7 +2010,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2045,7 +2045,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["PromoteState"];
                 };
             };
-            /** @description The spec is well formed but contradicts itself or lacks a value. The Authorization header is not a bearer token. The request cannot be read. */
+            /** @description The spec has valid JSON and field types, but contradicts itself or lacks a value. The Authorization header is not a bearer token. The request cannot be read. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2055,7 +2055,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2065,7 +2065,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2075,7 +2075,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2095,7 +2095,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request body is not declared as JSON. */
+            /** @description The request body's content type is not JSON. */
             readonly 415: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2105,7 +2105,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A field is missing, has the wrong type or an unknown value. */
+            /** @description A field is missing, or has a wrong type or an unknown value. */
             readonly 422: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2115,7 +2115,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The promotion failed. A defect of compute_ctl itself. */
+            /** @description The promotion failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2135,7 +2135,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2176,7 +2176,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2186,7 +2186,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2196,7 +2196,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2248,7 +2248,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2258,7 +2258,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2268,7 +2268,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2278,7 +2278,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The same work is under way already. */
+            /** @description The same work is already running. */
             readonly 429: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2288,7 +2288,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2298,7 +2298,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description This version of compute_ctl does not have the part that would do it. */
+            /** @description This version of compute_ctl does not support this. */
             readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2347,7 +2347,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2357,7 +2357,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2367,7 +2367,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2418,7 +2418,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2428,7 +2428,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2438,7 +2438,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2487,7 +2487,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2497,7 +2497,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2507,7 +2507,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2517,7 +2517,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The same work is under way already. */
+            /** @description The same work is already running. */
             readonly 429: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2527,7 +2527,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2537,7 +2537,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description This version of compute_ctl does not have the part that would do it. */
+            /** @description This version of compute_ctl does not support this. */
             readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2588,7 +2588,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The bearer token is missing or does not verify. */
+            /** @description The bearer token is missing or invalid. */
             readonly 401: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2598,7 +2598,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The token is good, but for another compute. */
+            /** @description The token is valid, but not for this compute. */
             readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2608,7 +2608,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2628,7 +2628,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2659,7 +2659,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProbeStatus"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2700,7 +2700,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProbeStatus"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2741,7 +2741,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProbeStatus"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2784,7 +2784,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2804,7 +2804,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2859,7 +2859,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something needed for this is not there, or two requests collide. */
+            /** @description Something that the request requires does not exist, or two requests conflict. */
             readonly 409: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2869,7 +2869,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description This compute was started in a way that does not allow this. The compute is in a status that does not allow this. */
+            /** @description This compute's command line or spec does not allow this. The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2879,7 +2879,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2889,7 +2889,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description This version of compute_ctl does not have the part that would do it. */
+            /** @description This version of compute_ctl does not support this. */
             readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2909,7 +2909,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2954,7 +2954,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2974,7 +2974,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request body is not declared as JSON. */
+            /** @description The request body's content type is not JSON. */
             readonly 415: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2984,7 +2984,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A field is missing, has the wrong type or an unknown value. */
+            /** @description A field is missing, or has a wrong type or an unknown value. */
             readonly 422: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2994,7 +2994,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3014,7 +3014,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3059,7 +3059,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The compute is in a status that does not allow this. */
+            /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3079,7 +3079,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request body is not declared as JSON. */
+            /** @description The request body's content type is not JSON. */
             readonly 415: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3089,7 +3089,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A field is missing, has the wrong type or an unknown value. */
+            /** @description A field is missing, or has a wrong type or an unknown value. */
             readonly 422: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3099,7 +3099,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query against the own Postgres failed. A defect of compute_ctl itself. */
+            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3119,7 +3119,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Something did not happen within its limit. */
+            /** @description An operation exceeded its time limit. */
             readonly 504: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3148,7 +3148,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3211,7 +3211,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description The request body is not declared as JSON. */
+            /** @description The request body's content type is not JSON. */
             readonly 415: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3221,7 +3221,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A field is missing, has the wrong type or an unknown value. */
+            /** @description A field is missing, or has a wrong type or an unknown value. */
             readonly 422: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3231,7 +3231,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A defect of compute_ctl itself. */
+            /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];

@@ -6,9 +6,9 @@ import { readValue } from './values.ts';
 
 const helpWidth = 100;
 
-/** Builds the parser of a program without commands, or of one command, from its table of options. It throws what it has
- *  to say, and has no defaults: `readOptions` adds those.
- *  @param words that call it, such as `compute_ctl check` */
+/** Builds the parser of a program without commands, or of one command, from its table of options. It throws its errors
+ *  instead of printing them, and has no defaults: `readOptions` adds those.
+ *  @param words the words of the call, such as `compute_ctl check` */
 export function buildCommand(words: string, entry: CommandEntry): Command {
   const command = base(words, entry.doc).optionsGroup(lastGroup(entry));
   if (entry.args !== undefined) command.argument(entry.args);
@@ -20,8 +20,8 @@ export function buildCommand(words: string, entry: CommandEntry): Command {
   return command;
 }
 
-/** Builds the parser of a program that only has commands.
- *  @param act is called with the name and the parser of the command that was given */
+/** Builds the parser of a program that consists of commands.
+ *  @param act is called with the given command's name and parser */
 export function buildProgram<P extends ProgramEntry>(
   { name, doc, commands }: P,
   version: string,
@@ -40,7 +40,7 @@ export function buildProgram<P extends ProgramEntry>(
 export const withVersion = (command: Command, version: string): Command =>
   command.version(version, '--version', 'Print the version and exit.');
 
-/** Refuses an option that is given twice, which otherwise would count as it was given last. */
+/** Refuses an option that is given twice; otherwise the last one would win silently. */
 export function refuseRepeats(command: Command): Command {
   for (const option of command.options) {
     let seen = 0;
@@ -51,13 +51,13 @@ export function refuseRepeats(command: Command): Command {
   return command;
 }
 
-/** What help says of the commands beside a program that also runs without one. */
+/** The help's list of commands, for a program that also runs without one. */
 export const listCommands = (commands: ProgramEntry['commands']): string =>
   `\nCommands:${Object.entries(commands)
     .map(([name, { doc }]) => `\n  ${`${name} [options]`.padEnd(18)}${doc}`)
     .join('')}`;
 
-/** The parser names values after the flag, the table after what they hold. */
+/** The parser names each value after its flag; the table has names of its own. */
 export const attributeOf = (entry: OptionEntry | undefined): string =>
   new Option(entry?.flag ?? '').attributeName();
 
@@ -69,7 +69,7 @@ const base = (words: string, doc: string): Command =>
     .allowExcessArguments(false)
     .configureHelp({ helpWidth });
 
-/** Where `--help` and `--version` stand. */
+/** The help's section for `--help` and `--version`. */
 const lastGroup = ({ options }: CommandEntry): string =>
   Object.values(options).some(({ group }) => group === 'other') ? groups.other : groups.options;
 
@@ -84,7 +84,7 @@ function toOption(entry: OptionEntry, command: Command): Option {
       return readValue(entry.kind, text);
     } catch (error) {
       const reason = messageOf(error);
-      // The parser would quote the text, and a URL may hold a login.
+      // The parser would quote the text, and a URL may contain a password.
       if (urls.has(entry.kind))
         return command.error(`error: option '${flagsOf(entry)}' is invalid. ${reason}`);
       throw new InvalidArgumentError(reason);

@@ -20,11 +20,11 @@ const attempts = 3;
 const pauseMs = 100;
 const maxBytes = 64 * 1024 * 1024;
 
-/** The next attempt may go better. */
+/** The next attempt may succeed. */
 class Temporary extends Error {}
 
-/** Asks the control plane for the config of this compute. What may pass by itself is tried three times in all.
- *  @throws ComputeError `control_plane`, cause: what the last attempt met; AbortError */
+/** Asks the control plane for this compute's config. A retryable failure is tried three times in all.
+ *  @throws ComputeError `control_plane`, cause: the last attempt's error; AbortError */
 export async function pullConfig(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>> {
   const retryable = (error: unknown): boolean => error instanceof Temporary;
   const options = { what: 'the pull of the config', attempts, pauseMs: () => pauseMs, retryable };
@@ -68,7 +68,7 @@ async function ask(pull: PullRequest): Promise<{ status: number; statusLine: str
   }
 }
 
-/** Where the spec of a compute is. The id is escaped, slashes at the end of the base do no harm. */
+/** The URL of a compute's spec. The id is escaped; slashes at the end of the base URL are ignored. */
 export function specUrl(baseUrl: string, computeId: string): string {
   const url = new URL(baseUrl);
   const base = url.pathname.replace(/\/+$/, '');
@@ -89,5 +89,5 @@ const temporary = (message: string, cause?: unknown): Temporary =>
 const exhausted = (cause: unknown): ComputeError =>
   new ComputeError('control_plane', 'Exhausted all attempts to retrieve the config from the control plane', {
     cause,
-    hint: 'check --control-plane-uri, and that the control plane answers',
+    hint: 'check --control-plane-uri, and whether the control plane is running',
   });

@@ -1,8 +1,8 @@
 import { ComputeError } from '../core/errors.ts';
 import type { OptionTable } from './options/entry.ts';
 
-/** Rewrites what the parser reads differently: `-D=x` becomes `--pgdata=x`, and a word that starts with a dash is no
- *  value, so that a forgotten value does not swallow the next option.
+/** Rewrites what the parser reads differently: `-D=x` becomes `--pgdata=x`, and a word that starts with a dash is not a
+ *  value, so that after a forgotten value the next option is not taken for it.
  *  @throws ComputeError `usage` */
 export function normalizeArgv(argv: readonly string[], table: OptionTable): string[] {
   const takesValue: ReadonlyMap<string, string> = new Map(
@@ -28,7 +28,7 @@ export function normalizeArgv(argv: readonly string[], table: OptionTable): stri
   return words;
 }
 
-/** Of an option that does not exist the error names no value: it may be that of a misspelt one, and a secret. */
+/** An error about an unknown option does not show its value: the option may be misspelt, and the value a secret. */
 function withoutUnknownValue(word: string, known: ReadonlyMap<string, string>): string {
   const [name = ''] = word.split('=', 1);
   return !word.startsWith('--') || name === word || known.has(name) ? word : `${name}=`;
@@ -37,6 +37,6 @@ function withoutUnknownValue(word: string, known: ReadonlyMap<string, string>): 
 function checkValue(option: string, value: string): string {
   if (!/^-./.test(value)) return value;
   throw new ComputeError('usage', `option '${option}' needs a value, found '${value.split('=')[0]}'`, {
-    hint: `a value that starts with a dash is written ${option}=VALUE`,
+    hint: `write a value that starts with a dash as ${option}=VALUE`,
   });
 }

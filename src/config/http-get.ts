@@ -6,7 +6,7 @@ import { raceAbort } from '../core/clock.ts';
 
 export interface HttpAnswer {
   readonly status: number;
-  /** `404 Not Found`: the usual words, whatever the server says. */
+  /** `404 Not Found`: the standard phrase, not the server's own. */
   readonly statusLine: string;
   readonly body: string;
 }
@@ -14,7 +14,7 @@ export interface HttpAnswer {
 export interface HttpGet {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** An answer with a longer body is an error. */
+  /** A longer body is an error. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
@@ -31,7 +31,7 @@ async function direct(get: HttpGet): Promise<HttpAnswer> {
   const url = new URL(get.url);
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const sent = request(url, { headers: get.headers, signal: get.signal, agent: false });
-  // What breaks after the answer has begun is reported by the answer; without a listener it would end the process.
+  // After the answer has begun, the answer reports failures. Without this listener they would end the process.
   sent.on('error', () => {});
   sent.end();
   try {
@@ -43,7 +43,7 @@ async function direct(get: HttpGet): Promise<HttpAnswer> {
   }
 }
 
-/** Empty when there is none, so that nothing has to be loaded for it. */
+/** Empty without a proxy; then the proxy client is not loaded. */
 function proxyFor(protocol: string, env: NodeJS.ProcessEnv): string {
   const name = protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   return read(env, name) || read(env, 'ALL_PROXY');
@@ -54,7 +54,7 @@ const read = (env: NodeJS.ProcessEnv, name: string): string => env[name.toLowerC
 async function proxied(get: HttpGet, proxy: string): Promise<HttpAnswer> {
   const { default: undici } = await import('undici');
   const noProxy = read(get.env, 'NO_PROXY');
-  // A proxy forwards what it may read, and passes through what is encrypted.
+  // A proxy forwards plain requests, and tunnels encrypted ones.
   const proxyTunnel = get.url.startsWith('https:');
   const dispatcher = new undici.EnvHttpProxyAgent({
     httpProxy: proxy,

@@ -14,9 +14,9 @@ export interface LoadedConfig {
   readonly spec: ResolvedSpec | null;
   readonly config: ComputeCtlConfig;
   readonly source: ConfigSource;
-  /** Whether `POST /configure` may hand over another spec. */
+  /** Whether `POST /configure` may bring another spec. */
   readonly liveConfigAllowed: boolean;
-  /** What was accepted without having an effect, for people; already in the log. */
+  /** Notes on accepted parts without an effect; already in the log. */
   readonly notes: readonly string[];
 }
 
@@ -25,11 +25,11 @@ export interface LoadDeps {
   readonly log: Log;
   /** Called for each request to the control plane with `200 OK` or the like, `unknown` when there was no answer. */
   readonly onControlPlaneAttempt: (httpStatus: string) => void;
-  /** Where proxies and the token are looked up; the process's own when left out. */
+  /** Environment with proxies and the token; by default the process's own. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Reads the config from where the options say, now: a refresh calls it again with the same options.
+/** Reads the config from the source that the options name. A refresh calls it again with the same options.
  *  @throws ComputeError `config_unreadable`, `spec_shape`, `spec_invalid` or `control_plane`, naming the source; AbortError */
 export async function loadConfig(options: Options, deps: LoadDeps): Promise<LoadedConfig> {
   const source = sourceOf(options);
@@ -93,7 +93,7 @@ const bare = ({ value, notes }: Parsed<ComputeSpec>): Parsed<ConfigFile> => ({
   notes,
 });
 
-/** The keys of the config, or those of `--jwks` when it brings none. */
+/** The config's keys, or those of `--jwks` when it has none. */
 async function ownKeys(
   options: Options,
   config: ComputeCtlConfig,
@@ -101,7 +101,7 @@ async function ownKeys(
 ): Promise<Parsed<ComputeCtlConfig>> {
   if (options.jwks === null) return { value: config, notes: [] };
   if (config.jwks.keys.length > 0) {
-    return { value: config, notes: [`--jwks ${options.jwks} is ignored: the config brings keys of its own`] };
+    return { value: config, notes: [`--jwks ${options.jwks} is ignored: the config has keys of its own`] };
   }
   const name = `key file ${options.jwks}`;
   const { value: keys, notes } = await fromText(name, await readText(name, options.jwks, signal), parseJwks);
@@ -133,6 +133,6 @@ function named<T>(name: string, work: () => T): T {
   }
 }
 
-/** The same failure, telling where it lies. */
+/** The same failure, with the name of its source. */
 const withName = (name: string, cause: unknown): unknown =>
   cause instanceof ComputeError ? new ComputeError(cause.code, `${name} cannot be used`, { cause }) : cause;

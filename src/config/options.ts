@@ -3,13 +3,13 @@ import type { OptionEntry, Values } from './options/entry.ts';
 
 export type OptionName = keyof typeof optionTable;
 
-/** What `compute_ctl` is told on its command line and by its environment. */
+/** The options of `compute_ctl`, from its command line and its environment. */
 export type Options = Values<typeof optionTable>;
 
-/** Options of the daemon, which cannot do without these. */
+/** Options of the daemon, which requires these. */
 export type RunOptions = PlanOptions & { readonly pgdata: string };
 
-/** Options of `plan`, which asks a running Postgres. */
+/** Options of `plan`, which queries a running Postgres. */
 export type PlanOptions = Options & { readonly connstr: string };
 
 export const optionEntries = Object.entries(optionTable) as readonly [OptionName, OptionEntry][];

@@ -6,11 +6,11 @@ import { readValue } from './values.ts';
 
 export interface ReadOptions<T extends OptionTable> {
   readonly values: Values<T>;
-  /** Those that were on the command line or in the environment. */
+  /** Names of the options that were on the command line or in the environment. */
   readonly given: ReadonlySet<keyof T>;
 }
 
-/** The options of a table after the command line was parsed: as given, else from the environment, else the default.
+/** A table's options after the command line was parsed: as given, else from the environment, else the default.
  *  @throws ComputeError `usage` for a variable that cannot be read */
 export function readOptions<T extends OptionTable>(
   command: Command,

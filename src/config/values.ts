@@ -5,7 +5,7 @@ const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 10
 
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
-  /** Given or not; takes no value. */
+  /** An option without a value. */
   flag: () => true,
   text: (text: string) => text,
   path: nonEmpty('a path'),
@@ -15,9 +15,9 @@ export const kinds = {
     throw new Error('--privileged-role-name can only contain lowercase letters and underscores');
   },
   computeId: (text: string) => {
-    // Dots alone would climb out of the path of the control plane's URL.
+    // `.` and `..` would change the path of the control plane's URL.
     if (text !== '' && text !== '.' && text !== '..') return text;
-    throw new Error('Expected an id that is not empty and not made of dots.');
+    throw new Error('Expected an id that is not empty and not "." or "..".');
   },
   httpUrl: (text: string) => {
     const url = parseUrl(text);
@@ -31,7 +31,7 @@ export const kinds = {
     return url;
   },
   port: whole(0, 65_535, 'a port from 0 to 65535'),
-  /** A port that others must find: not one that the system chooses. */
+  /** A port with a known number: not one that the system chooses. */
   listenPort: whole(1, 65_535, 'a port from 1 to 65535'),
   // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
@@ -59,7 +59,7 @@ export const kinds = {
   },
   nodeName: (text: string) => {
     if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
-    throw new Error('Expected up to 31 small letters, digits, - and _.');
+    throw new Error('Expected up to 31 lower-case letters, digits, - and _.');
   },
 } as const satisfies Record<string, (text: string) => Value>;
 

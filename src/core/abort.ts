@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { isAbort } from './errors.ts';
 
-/** A signal that never aborts: for what must be done whoever asks to stop. A listener of it would never be called, so
- *  none is kept, and nothing piles up in it however long the process lives. */
+/** A signal that never aborts: for work that a stop must not interrupt. It keeps no listeners, since it would never
+ *  call them; so it does not grow while the process runs. */
 export const never: AbortSignal = new AbortController().signal;
 never.addEventListener = (): void => {};
 
 /** The one rule for what is an abort and not a failure: `signal` has aborted, and `error` is its reason or an AbortError.
- *  Where an abort ends the work whatever else went wrong, `signal.throwIfAborted()` first in the `catch` says so. */
+ *  Where an abort takes precedence over every other error, begin the `catch` with `signal.throwIfAborted()`. */
 export const abortedBy = (error: unknown, signal: AbortSignal): boolean =>
   signal.aborted && (error === signal.reason || isAbort(error));
 
@@ -15,15 +15,15 @@ export interface Linked {
   /** Aborts with the first of the outer signals and with its reason, or by `abort`. */
   readonly signal: AbortSignal;
   abort(reason?: unknown): void;
-  /** Leaves nothing behind in the outer signals. To be called when the work is over. */
+  /** Removes its listeners from the outer signals. To be called when the work is over. */
   release(): void;
 }
 
-/** An abort controller that also follows other signals. In place of `AbortSignal.any`, which on Node 20 leaves more than
- *  a kilobyte behind for each call in every signal that lives on. */
+/** An abort controller that also follows other signals. It replaces `AbortSignal.any`, which on Node 20 leaks more than
+ *  a kilobyte per call in every signal that lives on. */
 export function linked(...outer: readonly AbortSignal[]): Linked {
   const own = new AbortController();
-  // As many as there are jobs: no leak, since it does not outlive them.
+  // One listener per job: not a leak, since this signal lives no longer than the jobs.
   setMaxListeners(0, own.signal);
   const links = outer.map((signal) => ({ signal, follow: () => own.abort(signal.reason) }));
   for (const { signal, follow } of links) {

@@ -14,8 +14,8 @@ export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
 };
 
 /** Runs `work` with a signal that also aborts after `ms`.
- *  @throws ComputeError `deadline` naming `what` when the time is up, whatever `work` made of the abort;
- *  the abort of the outer `signal` passes through as it is. */
+ *  @throws ComputeError `deadline` naming `what` when the time is up, even when `work` then succeeds or fails;
+ *  the abort of the outer `signal` unchanged */
 export async function withDeadline<T>(
   what: string,
   ms: number,
@@ -39,11 +39,11 @@ export async function withDeadline<T>(
   }
 }
 
-/** The error of everything that has a limit. @param ms the limit */
+/** The error of every operation with a time limit. @param ms the limit */
 export const tookTooLong = (what: string, ms: number, cause?: unknown): ComputeError =>
   new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
 
-/** The longest that a timer of Node can wait. */
+/** The longest time that a Node timer can wait. */
 const longestMs = 2 ** 31 - 1;
 
 /** Calls `late` in `ms` milliseconds, unless the function that it returns is called before.

@@ -13,7 +13,7 @@ interface Action {
 const shape = /^(?:(\d+(?:\.\d+)?)%)?(?:(\d+)\*)?(off|return|sleep|pause|panic|exit)(?:\(([^()]*)\))?$/;
 const pauseMs = 50;
 
-/** Places where tests make the program fail. Nothing is set unless somebody asks, and then by name.
+/** Named places where tests make the program fail. Without a test, none of them is set.
  *  @see https://docs.rs/fail for the language of the actions, of which `off`, `return`, `sleep`, `pause`, `panic`,
  *  percentages and counts are known here, and besides `exit` */
 export class Failpoints {
@@ -44,7 +44,7 @@ export class Failpoints {
     const over = (): true | null => (this.#points.get(name)?.includes(action) === true ? null : true);
     if (action.task === 'pause') await poll(over, { everyMs: pauseMs, limitMs: Infinity }, signal);
     if (action.task === 'panic') throw new Error(`${name} failpoint`);
-    // A process that ends in the middle of things is what this action is for.
+    // The purpose of this action: a process that exits in the middle of its work.
     if (action.task === 'exit') process.exit(1);
     return action.task === 'return' ? (action.argument ?? '') : null;
   }
@@ -64,5 +64,5 @@ function parse(text: string): Action {
   return { task, argument, percent: Number(percent), left: count === undefined ? Infinity : Number(count) };
 }
 
-/** Those of this process. */
+/** This process's failpoints. */
 export const failpoints = new Failpoints();

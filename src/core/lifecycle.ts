@@ -19,17 +19,17 @@ export class Lifecycle {
     return this.#status;
   }
 
-  /** Why the compute is, or last was, `failed`, or why a refresh is tried again; null after the next success. */
+  /** Why the compute is or was `failed`, or why a refresh is retried; null after the next success. */
   get error(): string | null {
     return this.#error;
   }
 
-  /** True once the compute has been `running`, whatever it is now. */
+  /** True once the compute has been `running`, also when it no longer is. */
   get started(): boolean {
     return this.#started;
   }
 
-  /** Moves on, if the compute still is where the caller believes.
+  /** Changes the status, if it still is `from`.
    *  @param error the reason, when `to` is `failed`; a later `running` clears it
    *  @throws ComputeError `wrong_status` */
   move<S extends Status>(from: S, to: After<S>, error?: string): void {
@@ -37,7 +37,7 @@ export class Lifecycle {
     this.#set(to, error);
   }
 
-  /** Moves from whatever the status is, if its row allows it. False when it does not.
+  /** Changes the status, if the row of the current one allows it. False when it does not.
    *  @param error the reason of a failure; a later `running` clears it */
   tryMove(to: Status, error?: string): boolean {
     if (!(transitions[this.#status] as readonly Status[]).includes(to)) return false;

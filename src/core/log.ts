@@ -13,7 +13,7 @@ const levelNames: Record<number, string> = {
   60: 'FATAL',
 };
 
-/** The level for people who set it the way the original reads it: `info`, or `compute_ctl=debug,info`. */
+/** Reads a level as the original does: `info`, or `compute_ctl=debug,info`. */
 export function levelFromEnv(value: string | undefined): string {
   const known = ['trace', 'debug', 'info', 'warn', 'error', 'off'];
   for (const part of (value ?? '').toLowerCase().split(',')) {
@@ -25,7 +25,8 @@ export function levelFromEnv(value: string | undefined): string {
   return 'info';
 }
 
-/** Writes one line to stderr in one go, so that it never mixes with another writer's line. A full pipe is retried. */
+/** Writes one line to stderr in one call, so that it never mixes with another writer's line. Retries when the pipe is
+ *  full. */
 export function writeLine(line: string): void {
   const bytes = Buffer.from(`${line}\n`);
   for (let at = 0, tries = 0; at < bytes.length && tries < 1000; tries++) {
@@ -38,7 +39,7 @@ export function writeLine(line: string): void {
   }
 }
 
-/** What pino says of a line to a destination that asks for it, before it writes its JSON.
+/** What pino gives a destination about each line, before it writes the line as JSON.
  *  @see https://github.com/pinojs/pino/blob/main/docs/api.md#pino-metadata */
 interface LastLine {
   readonly lastLevel: number;

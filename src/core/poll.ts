@@ -2,15 +2,15 @@ import { abortedBy, linked } from './abort.ts';
 import { alarm, monotonicMs, raceAbort, sleep, tookTooLong } from './clock.ts';
 
 export interface PollTimes {
-  /** Milliseconds from the end of one look to the beginning of the next. */
+  /** Milliseconds from the end of one check to the beginning of the next. */
   readonly everyMs: number;
-  /** Milliseconds for everything, by the monotonic clock: slow looks count. Infinity where somebody else sets the limit. */
+  /** Milliseconds for everything, by the monotonic clock: slow checks count. Infinity where the caller sets the limit. */
   readonly limitMs: number;
 }
 
-/** Looks at once, and again and again, until there is something.
- *  @param look null: not yet. Its signal aborts when the time is up, and then nobody waits for it any more
- *  @returns what `look` gave; null when the time is up. The last look, if it needs no waiting, is made when it is up
+/** Calls `look` at once and then repeatedly, until it returns something.
+ *  @param look null: not yet. Its signal aborts when the time is up; its result is then ignored
+ *  @returns what `look` returned; null when the time is up. A `look` that does not wait is called once more at that moment
  *  @throws what `look` throws; the abort of `signal` */
 export async function poll<T>(
   look: (signal: AbortSignal) => Promise<T | null> | T | null,
@@ -31,7 +31,7 @@ export async function poll<T>(
       await sleep(Math.min(everyMs, Math.ceil(leftMs)), signal);
     }
   } catch (error) {
-    // Its own abort only says that the time is up.
+    // An abort of its own signal only means that the time is up.
     if (!signal.aborted && abortedBy(error, limited.signal)) return null;
     throw error;
   } finally {
@@ -40,7 +40,7 @@ export async function poll<T>(
   }
 }
 
-/** Waits until `ready` says true. @throws ComputeError `deadline` naming `what` when it did not in time */
+/** Waits until `ready` returns true. @throws ComputeError `deadline` naming `what` when it did not in time */
 export async function until(
   what: string,
   ready: (signal: AbortSignal) => Promise<boolean> | boolean,

@@ -1,6 +1,6 @@
 import { abortedBy, linked } from './abort.ts';
 
-/** Jobs as they come: at most `concurrency` of them are under way, the others wait in order. */
+/** Runs jobs in the order of their arrival, at most `concurrency` at a time. */
 export class Queue {
   readonly #concurrency: number;
   readonly #waiting = new Set<() => void>();
@@ -12,12 +12,12 @@ export class Queue {
     this.#concurrency = concurrency;
   }
 
-  /** Jobs under way and waiting. */
+  /** Jobs running and waiting. */
   get size(): number {
     return this.#busy + this.#waiting.size;
   }
 
-  /** Does `work` when its turn comes, whatever became of those before. Settles as it does, and only when it does.
+  /** Runs `work` when its turn comes, also when earlier jobs failed. Settles when and as `work` does.
    *  @param signal when it aborts before the turn, the job is dropped and this rejects with its reason at once */
   async add<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
@@ -31,7 +31,7 @@ export class Queue {
     }
   }
 
-  /** Resolves when nothing is under way and nothing waits. */
+  /** Resolves when no job is running or waiting. */
   async idle(): Promise<void> {
     if (this.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
@@ -51,7 +51,7 @@ export class Queue {
     });
   }
 
-  /** The place of a job that has ended goes to the first that waits. */
+  /** When a job has ended, the first waiting job starts. */
   #next(): void {
     const [begin] = this.#waiting;
     if (begin !== undefined) {
@@ -63,8 +63,8 @@ export class Queue {
   }
 }
 
-/** Works through a list in order, up to `concurrency` jobs at a time. The first failure cancels what is under way,
- *  everything is awaited, and every job that failed on its own account is reported.
+/** Works through a list in order, up to `concurrency` jobs at a time. The first failure cancels the running jobs.
+ *  All of them are awaited, and every failure that is not such a cancellation is reported.
  *  @param work `worker`: which of the `concurrency` workers has the job, from 0; each has one job at a time
  *  @throws AggregateError with the failures; the reason of `signal` when that was what ended it */
 export async function workThrough<T>(

@@ -4,16 +4,16 @@ import { alarm, monotonicMs, sleep, tookTooLong } from './clock.ts';
 export interface Pauses {
   /** Milliseconds after the first failure. */
   readonly firstMs: number;
-  /** By how much each pause is longer than the one before. Default 2. */
+  /** Factor from each pause to the next. Default 2. */
   readonly factor?: number;
-  /** Milliseconds that no pause exceeds before it is made random. Default: no such limit. */
+  /** Longest pause in milliseconds, before the random factor. Default: no limit. */
   readonly maxMs?: number;
-  /** The pause is multiplied by something random between these two, so that many computes do not knock at the same
-   *  moment. Default: it is not. */
+  /** The pause is multiplied by a random factor between these two, so that many computes do not retry at the same
+   *  moment. Default: no random factor. */
   readonly jitter?: readonly [from: number, to: number];
 }
 
-/** Whole milliseconds to wait after failure number `failures`, counted from 1; 0 before any.
+/** Whole milliseconds to wait after failure number `failures`, counted from 1; 0 before the first.
  *  @param random from 0 to 1, as Math.random */
 export function backoffMs(failures: number, pauses: Pauses, random: () => number = Math.random): number {
   if (failures < 1) return 0;
@@ -22,29 +22,29 @@ export function backoffMs(failures: number, pauses: Pauses, random: () => number
 }
 
 export interface RetryOptions {
-  /** For the error when the total time is up. */
+  /** Names the work in the error when the total time is up. */
   readonly what: string;
   /** Milliseconds before the next attempt, after failure number `failures`, counted from 1. */
   readonly pauseMs: (failures: number) => number;
-  /** The first one included. Default: no such limit. */
+  /** Including the first one. Default: no limit. */
   readonly attempts?: number;
-  /** Milliseconds for all attempts and pauses together, by the monotonic clock. A pause that would end later is not
-   *  begun. Default: no such limit. */
+  /** Milliseconds for all attempts and pauses together, by the monotonic clock. A pause that would end later does not
+   *  begin. Default: no limit. */
   readonly totalMs?: number;
-  /** Whether an attempt may go better after this error. Default: always. */
+  /** Whether another attempt may succeed after this error. Default: always. */
   readonly retryable?: (error: unknown) => boolean;
   readonly onRetry?: (retry: Retry) => void;
 }
 
 export interface Retry {
-  /** The one that failed, counted from 1. */
+  /** The number of the attempt that failed, counted from 1. */
   readonly attempt: number;
   readonly error: unknown;
-  /** Until the next. */
+  /** Until the next attempt. */
   readonly pauseMs: number;
 }
 
-/** Tries `work` until it succeeds or there is no point in going on. Attempts never overlap: each is awaited to its end.
+/** Tries `work` until it succeeds or its error is not retryable. Attempts never overlap: each is awaited to its end.
  *  @param work its signal aborts, with the error below as the reason, when the total time is up
  *  @throws what the last attempt threw; ComputeError `deadline` when the total time cut it short; the abort of `signal` */
 export async function retry<T>(
@@ -75,9 +75,9 @@ export async function retry<T>(
   }
 }
 
-/** Does `work` again and again until `signal` aborts. Whatever the work throws after the abort is dropped.
- *  @param work gives the milliseconds before the next time
- *  @param onError gives them after a failure. Without it a failure is a defect, and ends this
+/** Repeats `work` until `signal` aborts. What `work` throws after the abort is ignored.
+ *  @param work returns the milliseconds to wait before its next run
+ *  @param onError returns them after a failure. Without it a failure is a bug, and ends the loop
  *  @throws what `onError` throws; never the abort */
 export async function repeat(
   work: (signal: AbortSignal) => Promise<number>,

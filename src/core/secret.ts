@@ -5,7 +5,7 @@ const mask = '***';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** A value that must not be shown. Logs, errors, JSON and inspection see `***`; only `reveal()` gives it away. */
+/** A value that must not be shown. Logs, errors, JSON and inspection see `***`; only `reveal()` returns it. */
 export class Secret {
   readonly #value: string;
 

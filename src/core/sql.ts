@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { Secret } from './secret.ts';
 
-/** A piece of SQL that was put together only from constant text, quoted names and quoted values. Everything that
- *  prints it sees secrets as `***`; only `reveal()` gives the text for the server. */
+/** A piece of SQL, made only of constant text, quoted names and quoted values. Wherever it is printed, secrets are
+ *  `***`; only `reveal()` returns the text for the server. */
 export class Sql {
   readonly #text: string;
   readonly #masked: string;
@@ -36,7 +36,7 @@ export class Sql {
   }
 }
 
-/** Template tag for SQL: constant text, and between it nothing but other pieces of SQL. */
+/** Template tag for SQL: constant text, with only other pieces of SQL in between. */
 export function sql(text: TemplateStringsArray, ...pieces: readonly Sql[]): Sql {
   const assemble = (show: (piece: Sql) => string): string =>
     text.reduce((all, next, at) => {
@@ -49,7 +49,7 @@ export function sql(text: TemplateStringsArray, ...pieces: readonly Sql[]): Sql 
   );
 }
 
-/** Longest name in bytes; the server cuts longer ones with nothing but a notice. */
+/** Longest name in bytes; the server truncates longer ones and sends only a notice. */
 export const maxNameBytes = 63;
 
 /** Why `name` cannot name an object of the server exactly as it is, null when it can. */
@@ -64,14 +64,15 @@ export function nameFault(name: string): string | null {
 /** Why no server with encoding UTF8 can store `text`, null when it can. */
 export function textFault(text: string): string | null {
   if (text.includes('\0')) return 'contains a NUL character';
-  return /\p{Surrogate}/u.test(text) ? 'contains half a surrogate pair' : null;
+  return /\p{Surrogate}/u.test(text) ? 'contains an unpaired surrogate' : null;
 }
 
 /** A quoted name. Not for comparisons: the catalogs store names unquoted.
- *  @throws RangeError for a name that the server would refuse or cut */
+ *  @throws RangeError for a name that the server would refuse or truncate */
 export function ident(name: string): Sql {
   const fault = nameFault(name);
-  if (fault !== null) throw new RangeError(`the name ${JSON.stringify(name)} ${fault}`);
+  if (fault !== null)
+    throw new RangeError(`the name ${JSON.stringify(name)} cannot be used in SQL: it ${fault}`);
   return plain(`"${name.replaceAll('"', '""')}"`);
 }
 
@@ -84,7 +85,7 @@ export function literal(value: string | Secret): Sql {
 
 function quote(value: string): string {
   const fault = textFault(value);
-  if (fault !== null) throw new RangeError(`a value of a statement ${fault}`);
+  if (fault !== null) throw new RangeError(`a value cannot be used in SQL: it ${fault}`);
   const doubled = value.replaceAll("'", "''").replaceAll('\\', '\\\\');
   return value.includes('\\') ? `E'${doubled}'` : `'${doubled}'`;
 }
@@ -107,8 +108,7 @@ export function body(code: Sql): Sql {
   return new Sql(`$${tag}$${code.reveal()}$${tag}$`, `$${tag}$${code.toString()}$${tag}$`);
 }
 
-/** Text that the caller has checked against a pattern which leaves no room for a second meaning: an option's
- *  name or bare value. */
+/** SQL text that is not quoted: an option's name or bare value. The pattern must allow nothing with another meaning. */
 export function checked(text: string, pattern: RegExp): Sql {
   if (!pattern.test(text)) throw new RangeError(`${JSON.stringify(text)} does not match ${String(pattern)}`);
   return plain(text);

@@ -1,11 +1,11 @@
-/** From every status the compute may fail, be told to terminate, or be over. */
+/** In every status the compute may fail, get a request to terminate, or have terminated. */
 const ways = ['failed', 'termination_pending_fast', 'termination_pending_immediate', 'terminated'] as const;
 
 /** The statuses of a compute and where each may lead. A status without its row fails to compile. */
 export const transitions = {
-  // No spec yet. A spec known at process start goes straight to init.
+  // No spec yet. With a spec at process start, the next status is init.
   empty: ['init', 'configuration_pending', ...ways],
-  // A spec was handed over; nobody works on it yet. First spec: init. Running Postgres: configuration.
+  // A spec was accepted but not yet applied. First spec: init. Running Postgres: configuration.
   configuration_pending: ['init', 'configuration', ...ways],
   init: ['running', ...ways],
   running: ['configuration_pending', 'refresh_configuration_pending', ...ways],
@@ -30,7 +30,7 @@ export type After<S extends Status> = (typeof transitions)[S][number];
 
 export const statuses = Object.keys(transitions) as readonly Status[];
 
-/** How people, logs, metric labels and 412 errors spell a status: `configuration-pending`. JSON keeps underscores. */
+/** The spelling in logs, metric labels and 412 errors: `configuration-pending`. JSON keeps underscores. */
 export const statusText = (status: Status): string => status.replaceAll('_', '-');
 
 export const isTerminating = (status: Status): boolean =>

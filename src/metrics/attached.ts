@@ -2,8 +2,8 @@ import type { Lifecycle } from '../core/lifecycle.ts';
 import type { Labels } from './definitions.ts';
 import type { Metrics } from './registry.ts';
 
-/** Keeps `pg_cctl_attached` at one sample: what the current spec attaches this compute to, looked at whenever the status
- *  changes, as it does with each new spec.
+/** Keeps `pg_cctl_attached` at one sample: what the current spec attaches this compute to. It is updated at every change
+ *  of the status, and so with each new spec.
  *  @param attached null while there is no spec */
 export function followAttached(
   metrics: Metrics,

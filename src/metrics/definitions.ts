@@ -3,7 +3,7 @@ export interface MetricDefinition {
   /** In the order of their names, which is also their order on the wire. */
   readonly labels: readonly string[];
   readonly help: string;
-  /** Of a histogram: the upper bounds, rising, in the unit that the name tells. */
+  /** Of a histogram: the upper bounds, in rising order, in the unit that the name gives. */
   readonly buckets?: readonly number[];
 }
 
@@ -13,27 +13,27 @@ export const metricDefinitions = {
   compute_ctl_up: {
     type: 'gauge',
     labels: ['build_tag', 'status'],
-    help: 'Always 1; its labels tell the build and the current status of the compute.',
+    help: "Always 1; the labels give the build and the compute's current status.",
   },
   compute_ctl_cplane_requests_total: {
     type: 'counter',
     labels: ['http_status', 'rpc'],
-    help: 'Requests to the control plane by call and outcome; unknown means that no answer came.',
+    help: 'Requests to the control plane, by call and outcome; unknown: without an answer.',
   },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],
-    help: 'Failures of a migration of the system catalogs.',
+    help: 'Failed migrations of the system catalogs.',
   },
   compute_pg_current_downtime_ms: {
     type: 'gauge',
     labels: [],
-    help: 'How long Postgres has not been answering, in milliseconds; 0 while it answers.',
+    help: 'Duration of the current downtime of Postgres in milliseconds; 0 while Postgres answers.',
   },
   compute_pg_downtime_ms_total: {
     type: 'counter',
     labels: [],
-    help: 'How long Postgres did not answer since it first ran, summed up, in milliseconds.',
+    help: 'Total downtime of Postgres in milliseconds, since it first ran.',
   },
   compute_ctl_vm_monitor_listening: {
     type: 'gauge',
@@ -48,27 +48,27 @@ export const metricDefinitions = {
   compute_ctl_vm_monitor_memory_use_bytes: {
     type: 'gauge',
     labels: [],
-    help: 'Anonymous memory in the control group of Postgres, on average over the last samples.',
+    help: 'Anonymous memory in the control group of Postgres, averaged over the last samples.',
   },
   compute_ctl_vm_monitor_threshold_bytes: {
     type: 'gauge',
     labels: [],
-    help: 'Memory use from which on the vm-monitor asks for more.',
+    help: 'Memory use at which the vm-monitor asks for more memory.',
   },
   compute_ctl_vm_monitor_file_cache_bytes: {
     type: 'gauge',
     labels: [],
-    help: 'Size that the vm-monitor last gave to the local file cache.',
+    help: 'Size that the vm-monitor last set for the local file cache.',
   },
   compute_ctl_vm_monitor_failed_samples_total: {
     type: 'counter',
     labels: [],
-    help: 'Times the memory use could not be read.',
+    help: 'Failed attempts to read the memory use.',
   },
   compute_ctl_vm_monitor_requests_total: {
     type: 'counter',
     labels: ['outcome', 'type'],
-    help: 'Messages of the autoscaler agent by type and by what became of them: ok, refused, failed or invalid.',
+    help: 'Messages from the autoscaler agent, by type and outcome: ok, refused, failed or invalid.',
   },
   compute_ctl_vm_monitor_refusals_total: {
     type: 'counter',
@@ -78,7 +78,7 @@ export const metricDefinitions = {
   compute_ctl_vm_monitor_upscale_requests_total: {
     type: 'counter',
     labels: [],
-    help: 'Times the vm-monitor asked for more memory.',
+    help: 'Requests for more memory that the vm-monitor has sent.',
   },
   compute_ctl_vm_informant_starts_total: {
     type: 'counter',
@@ -88,38 +88,38 @@ export const metricDefinitions = {
   pg_cctl_pagestream_request_errors_total: {
     type: 'counter',
     labels: [],
-    help: 'Requests to fetch the configuration anew, sent when Postgres cannot reach its pageserver.',
+    help: 'Requests to fetch the configuration again, sent when Postgres cannot reach its pageserver.',
   },
   pg_cctl_configure_statement_timeout_errors_total: {
     type: 'counter',
     labels: [],
-    help: 'Statements of a configuration that ended by their timeout.',
+    help: "A configuration's statements that the server canceled because of their timeout.",
   },
   pg_cctl_attached: {
     type: 'gauge',
     labels: ['pg_compute_id', 'pg_instance_id', 'tenant_id', 'timeline_id'],
-    help: 'Always 1; its labels tell what this compute is attached to.',
+    help: 'Always 1; the labels give what this compute is attached to.',
   },
   compute_lsn_lease_expiry_seconds: {
     type: 'gauge',
     labels: [],
-    help: 'When the lease of the LSN of a static compute ends, in seconds since 1970; 0 while there is none.',
+    help: "When a static compute's LSN lease ends, in seconds since 1970; 0 while there is no lease.",
   },
   compute_lsn_lease_requests_total: {
     type: 'counter',
     labels: ['outcome'],
-    help: 'Requests to lease the LSN of a static compute: granted, refused or failed.',
+    help: "Requests for a static compute's LSN lease, by outcome: granted, refused or failed.",
   },
   compute_pg_downtime_incidents_total: {
     type: 'counter',
     labels: ['reason', 'sqlstate'],
-    help: 'Downtimes of Postgres that began, by the reason of the first failed check; sqlstate is empty for the others.',
+    help: "Downtimes of Postgres that began, by the first failed check's reason; sqlstate is empty without an error from the server.",
   },
   compute_pg_check_duration_seconds: {
     type: 'histogram',
     labels: ['check'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
-    help: 'How long a check of Postgres took, failed ones included: activity on the kept connection, connect on a new one.',
+    help: 'Duration of the checks of Postgres, including failed ones: activity uses the kept connection, connect a new one.',
   },
 } as const satisfies Record<string, MetricDefinition>;
 
@@ -135,7 +135,7 @@ export type Unlabelled = {
   [N in CounterName | GaugeName]: Definitions[N]['labels'] extends readonly [] ? N : never;
 }[CounterName | GaugeName];
 
-/** Exactly the labels that the definition names. */
+/** Exactly the definition's labels. */
 export type Labels<N extends MetricName> = { readonly [L in Definitions[N]['labels'][number]]: string };
 /** The trailing parameter for the labels: none at all for a metric without labels. */
 export type LabelArgs<N extends MetricName> = Definitions[N]['labels'] extends readonly []

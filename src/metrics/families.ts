@@ -8,16 +8,16 @@ import {
   metricDefinitions,
 } from './definitions.ts';
 
-/** Gives the value at a scrape, for figures that grow by themselves. */
+/** Returns the value at a scrape, for values that change without an event. */
 export type Read = () => number;
 
-/** Every metric as prom-client's own, made from its definition. */
+/** prom-client's metrics, made from the definitions. */
 export class Families {
   readonly #registry = new Registry();
   readonly #reads: ReadonlyMap<MetricName, Read>;
   readonly #metrics: ReadonlyMap<MetricName, Counter | Gauge | Histogram>;
 
-  /** @param reads looked at again at every scrape */
+  /** @param reads looked up again at every scrape */
   constructor(reads: ReadonlyMap<MetricName, Read>) {
     this.#reads = reads;
     const names = Object.keys(metricDefinitions) as MetricName[];

@@ -1,29 +1,29 @@
 import type { MetricDefinition } from './definitions.ts';
 
 export interface MetricNotBuilt extends MetricDefinition {
-  /** What would count it, once it is there; the metric then moves to `definitions.ts`. */
+  /** The service that would count it. Once that is built, the metric moves to `definitions.ts`. */
   readonly service: string;
 }
 
-/** Metrics of services that are not built. They are not served: a 0 would say that the service runs and did nothing. */
+/** Metrics of services that are not built. They are not served: a 0 would mean that the service runs and did nothing. */
 export const metricsNotBuilt = {
   compute_installed_extensions: {
     service: 'statistics of installed extensions',
     type: 'gauge',
     labels: ['extension_name', 'owned_by_superuser', 'version'],
-    help: 'Number of databases that have this version of the extension.',
+    help: 'Number of databases with this version of the extension.',
   },
   compute_ctl_remote_ext_requests_total: {
     service: 'remote extensions',
     type: 'counter',
     labels: ['filename', 'http_status'],
-    help: 'Requests for extension archives by file and outcome; unknown means that no answer came.',
+    help: 'Requests for extension archives, by file and outcome; unknown: without an answer.',
   },
   compute_audit_log_dir_size: {
     service: 'audit log',
     type: 'gauge',
     labels: [],
-    help: 'Bytes of the log files in the log folder of the data directory; 0 without audit logging.',
+    help: "Bytes of the log files in the data directory's log folder; 0 without audit logging.",
   },
   compute_ctl_lfc_prewarms_total: {
     service: 'prewarm of the local file cache',
@@ -41,12 +41,12 @@ export const metricsNotBuilt = {
     service: 'offload of the local file cache',
     type: 'counter',
     labels: [],
-    help: 'Times the state of the local file cache began to be saved.',
+    help: "Started saves of the local file cache's state.",
   },
   compute_ctl_lfc_offload_errors_total: {
     service: 'offload of the local file cache',
     type: 'counter',
     labels: [],
-    help: 'Times saving the state of the local file cache failed.',
+    help: "Failed saves of the local file cache's state.",
   },
 } as const satisfies Record<string, MetricNotBuilt>;

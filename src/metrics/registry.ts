@@ -14,11 +14,11 @@ import type { Families, Read } from './families.ts';
 export const metricsContentType = 'text/plain; version=0.0.4';
 
 const definitions: Readonly<Record<MetricName, MetricDefinition>> = metricDefinitions;
-/** So many changes are kept until prom-client is loaded for them. */
+/** When this many changes are waiting, prom-client is loaded for them. */
 const maxWaiting = 500;
 
-/** The values of all metrics, which prom-client holds. It is loaded by the first scrape, so that it costs the start
- *  nothing; changes of before are kept and made then. */
+/** The values of all metrics, held by prom-client. The first scrape loads it, so that it does not slow down the start;
+ *  earlier changes are kept and applied then. */
 export class Metrics {
   readonly #reads = new Map<MetricName, Read>();
   #waiting: ((families: Families) => void)[] = [];
@@ -41,13 +41,13 @@ export class Metrics {
     this.#change((families) => families.gauge(name).set(all, value));
   }
 
-  /** One more observation of a histogram, in the unit that its name tells. */
+  /** Adds one observation to a histogram, in the unit that its name gives. */
   record<N extends HistogramName>(name: N, value: number, ...labels: LabelArgs<N>): void {
     const all = inOrder(name, labels[0]);
     this.#change((families) => families.histogram(name).observe(all, value));
   }
 
-  /** All samples of a gauge at once: those that are not given are gone, and no scrape sees a gap. */
+  /** Replaces all samples of a gauge at once, so that no scrape sees a gap. */
   replace<N extends GaugeName>(
     name: N,
     samples: readonly { readonly labels: Labels<N>; readonly value: number }[],
@@ -59,7 +59,7 @@ export class Metrics {
     });
   }
 
-  /** Lets `read` give the value at every scrape, for figures that grow by themselves. A counter shows the highest value. */
+  /** Calls `read` for the value at every scrape. A counter shows the highest value so far. */
   observe(name: Unlabelled, read: Read): void {
     this.#reads.set(name, read);
   }

@@ -3,7 +3,7 @@ import type { Lifecycle } from '../core/lifecycle.ts';
 import { type Status, statusText } from '../core/status.ts';
 import type { Metrics } from './registry.ts';
 
-/** Keeps `compute_ctl_up` at one sample that names the current status. Returns what ends it. */
+/** Keeps `compute_ctl_up` at one sample, labelled with the current status. Returns the function that ends this. */
 export function followStatus(metrics: Metrics, lifecycle: Lifecycle): () => void {
   const show = (status: Status): void =>
     metrics.replace('compute_ctl_up', [

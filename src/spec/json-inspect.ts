@@ -1,7 +1,7 @@
 import { type ParseError, parse, printParseErrorCode, visit } from 'jsonc-parser';
 import type { JsonPath } from './path.ts';
 
-/** Where the text stops being JSON: `line 3, column 5: comma expected`. */
+/** Where the text is not valid JSON: `line 3, column 5: comma expected`. */
 export function locateSyntaxError(text: string): string {
   const errors: ParseError[] = [];
   parse(text, errors, { allowTrailingComma: false, disallowComments: true });
@@ -14,7 +14,7 @@ export function locateSyntaxError(text: string): string {
 
 const words = (code: string): string => code.replaceAll(/(?<!^)([A-Z])/g, ' $1').toLowerCase();
 
-/** Finds what `JSON.parse` forgets: members that occur twice, numbers written with a fraction. */
+/** Finds what `JSON.parse` accepts without a trace: members that occur twice, numbers written with a fraction. */
 export function inspectJson(text: string): { duplicates: JsonPath[]; fractions: JsonPath[] } {
   const duplicates: JsonPath[] = [];
   const fractions: JsonPath[] = [];

@@ -1,6 +1,6 @@
 import type { JsonPath } from './path.ts';
 
-/** A JSON text that can be read, and what a strict reader has to say about how it is written. */
+/** A parsed JSON text, and details of how it is written. */
 export interface JsonText {
   readonly value: unknown;
   /** Members that occur twice in one object. */
@@ -14,10 +14,10 @@ export class JsonSyntaxError extends Error {
   override readonly name = 'JsonSyntaxError';
 }
 
-/** Deeper documents are refused, so that nothing that walks them can exhaust the stack. */
+/** Deeper documents are refused, so that code that walks them cannot exhaust the stack. */
 const maxDepth = 128;
 
-/** Reads JSON. The slower look at how it is written is taken only when there is something to find.
+/** Reads JSON. The slower inspection of how it is written runs only when there is something to find.
  *  @throws JsonSyntaxError */
 export async function parseJson(text: string): Promise<JsonText> {
   let value: unknown;
@@ -34,7 +34,7 @@ export async function parseJson(text: string): Promise<JsonText> {
   return { value, ...inspectJson(text) };
 }
 
-// The one number that is written with a fraction in every spec must not cost the slower look.
+// Every spec has this one number with a fraction; it alone must not cause the slower inspection.
 const tokens =
   /"format_version"\s*:\s*-?[\d.eE+-]+|"[^"\\]*(?:\\.[^"\\]*)*"(?<colon>\s*:)?|-?\d[\d.]*(?<exponent>[eE][\d+-]*)?/g;
 

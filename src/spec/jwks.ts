@@ -11,8 +11,8 @@ const algorithms: ReadonlySet<unknown> = new Set(
   ).split(' '),
 );
 
-/** Leaves out keys of a kind that is not known here, with a note for each: one key of a newer kind must not make the
- *  whole set unusable. */
+/** Leaves out keys of an unknown kind, with a note for each: one key of a newer kind must not make the whole set
+ *  unusable. */
 export function usableKeys(
   keys: readonly Jwk[],
   path: readonly string[],
@@ -22,7 +22,7 @@ export function usableKeys(
   for (const [at, key] of keys.entries()) {
     const unknown = unknownKind(key);
     if (unknown === null) usable.push(withoutNulls(key));
-    else notes.push(`${showPath([...path, at])} is left out: unknown ${unknown}`);
+    else notes.push(`${showPath([...path, at])} is ignored: unknown ${unknown}`);
   }
   return { usable, notes };
 }

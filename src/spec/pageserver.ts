@@ -21,10 +21,10 @@ export interface PageserverInfo {
 
 const maxShards = 255;
 
-/** An empty URL is none. */
+/** An empty URL counts as no URL. */
 const revealed = (url: Secret | null): string | null => url?.reveal() || null;
 
-/** Finds the pageservers: in their own object, in the two older fields, or in the settings of the cluster.
+/** Finds the pageservers: in their own object, in the two older fields, or in the cluster's settings.
  *  @throws ComputeError `spec_invalid` */
 export function resolvePageserver(spec: ComputeSpec): PageserverInfo {
   if (spec.pageserver_connection_info !== null) return fromInfo(spec.pageserver_connection_info);

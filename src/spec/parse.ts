@@ -22,7 +22,7 @@ import { type SchemaNode, unknownMembers } from './walk.ts';
 
 export interface Parsed<T> {
   readonly value: T;
-  /** What was accepted without having an effect: unknown fields and features, keys of unknown kinds. For the log. */
+  /** Notes for the log on accepted parts without an effect: unknown fields and features, keys of unknown kinds. */
   readonly notes: readonly string[];
 }
 
@@ -33,7 +33,7 @@ export interface Parsed<T> {
 export const parseConfig = async (text: string): Promise<Parsed<ConfigFile>> =>
   withKeys(read(configFileSchema, await toJson(text)));
 
-/** Reads what the control plane answers. */
+/** Reads the control plane's answer. */
 export const parseControlPlane = async (text: string): Promise<Parsed<ControlPlaneResponse>> =>
   withKeys(read(controlPlaneResponseSchema, await toJson(text)));
 

@@ -4,10 +4,10 @@ import type { JsonText } from './json.ts';
 import { type JsonPath, showPath } from './path.ts';
 import { type SchemaNode, expectedBy, misplacedArrays, notesOf, schemaAt } from './walk.ts';
 
-/** More lines than this help nobody. */
+/** More lines than this do not help the reader. */
 const maxProblems = 100;
 
-/** Everything that is wrong with a document, as one error with a line for each problem. */
+/** All problems of a document as one error, with one line per problem. */
 export function shapeError(problems: readonly string[]): ComputeError {
   const lines = [...new Set(problems)];
   const more = lines.length - maxProblems;
@@ -26,12 +26,12 @@ export function describeIssue(root: SchemaNode, issue: v.BaseIssue<unknown>, pre
   }
   const schema = schemaAt(root, path);
   const expected = schema === undefined ? (issue.expected ?? 'another value') : expectedBy(schema);
-  // Keys hold private parts in members that the schema does not list.
+  // The private parts of keys are in members that the schema does not list.
   const secret = schema === undefined || notesOf(schema).secret === true;
   return `${at}: expected ${expected}, found ${secret ? typeName(issue.input) : show(issue.input)}`;
 }
 
-/** What the schema lets pass: members given twice, integers written with a fraction, arrays in the place of objects. */
+/** Problems that the schema does not find: members given twice, integers written with a fraction, arrays instead of objects. */
 export function describeSlips(root: SchemaNode, json: JsonText, prefix: JsonPath): string[] {
   const twice = json.duplicates.map((path) => `${showPath([...prefix, ...path])}: given twice`);
   const fractions = json.fractions

@@ -13,9 +13,9 @@ export type ResolvedMode =
   | { readonly kind: 'replica' }
   | { readonly kind: 'static'; readonly lsn: Lsn };
 
-/** A spec together with everything that follows from it, found wherever the spec keeps it. */
+/** A spec together with the values derived from it, wherever in the spec they come from. */
 export interface ResolvedSpec {
-  /** As parsed, except that numbers without a sense are replaced by the ones that are used instead. */
+  /** As parsed, except that meaningless numbers are replaced by the ones that are used instead. */
   readonly spec: ComputeSpec;
   readonly mode: ResolvedMode;
   /** 32 hex digits, lower case. */
@@ -24,14 +24,14 @@ export interface ResolvedSpec {
   readonly pageserver: PageserverInfo;
   /** `host:port` each, without blanks and without the prefix of the generation. */
   readonly safekeepers: readonly string[];
-  /** Generation of the set of safekeepers: the spec's field, else the `g#N:` prefix of the list. */
+  /** The safekeeper set's generation: the spec's field, else the list's `g#N:` prefix. */
   readonly safekeepersGeneration: number | null;
   readonly endpointStorage: { readonly addr: string | null; readonly token: Secret | null };
   /** Seconds between two collections of extension statistics. */
   readonly extensionStatsSeconds: number;
 }
 
-/** Derives what a spec leaves to be found, in a fixed order: the first thing missing is the one reported.
+/** Derives the values that a spec does not give directly, in a fixed order: the first missing one is reported.
  *  @throws ComputeError `spec_invalid` */
 export function resolveSpec(spec: ComputeSpec): ResolvedSpec {
   const mode = resolveMode(spec);

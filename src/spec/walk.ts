@@ -13,7 +13,7 @@ export interface SchemaNode extends v.GenericSchema {
   readonly default?: unknown;
 }
 
-/** The schema of the value itself, without the layers that allow it to be absent or null. */
+/** The value's own schema, without the layers that allow it to be absent or null. */
 export function unwrap(schema: SchemaNode): SchemaNode {
   let inner = schema;
   while (inner.wrapped !== undefined) inner = inner.wrapped;
@@ -22,7 +22,7 @@ export function unwrap(schema: SchemaNode): SchemaNode {
 
 export const notesOf = (schema: SchemaNode): Notes => v.getMetadata(unwrap(schema));
 
-/** The schema of the value at `path`, undefined where the schema knows nothing. */
+/** The schema of the value at `path`; undefined where there is none. */
 export function schemaAt(root: SchemaNode, path: JsonPath): SchemaNode | undefined {
   let at: SchemaNode | undefined = root;
   for (const part of path) at = at === undefined ? undefined : childOf(unwrap(at), part);
@@ -37,7 +37,7 @@ function childOf(schema: SchemaNode, part: string | number): SchemaNode | undefi
   return schema.value;
 }
 
-/** How a valid value is called: `string`, `32 hex digits`, `"libpq" or "grpc"`. */
+/** The name of a valid value: `string`, `32 hex digits`, `"libpq" or "grpc"`. */
 export function expectedBy(schema: SchemaNode): string {
   const inner = unwrap(schema);
   const { expected } = notesOf(inner);
@@ -48,7 +48,7 @@ export function expectedBy(schema: SchemaNode): string {
 
 interface Child {
   readonly part: string | number;
-  /** Undefined: the schema does not know this member. */
+  /** Undefined: the schema does not have this member. */
   readonly schema: SchemaNode | undefined;
   readonly value: unknown;
 }
@@ -79,7 +79,7 @@ export function unknownMembers(schema: SchemaNode, value: unknown, prefix: strin
   return [...new Set(found)];
 }
 
-/** Where an array stands in the place of an object, which valibot lets pass. */
+/** Paths of arrays in place of objects, which valibot accepts. */
 export function misplacedArrays(schema: SchemaNode, value: unknown, path: JsonPath): JsonPath[] {
   const inner = unwrap(schema);
   const object = inner.type === 'object' || inner.type === 'record' || inner.type === 'loose_object';

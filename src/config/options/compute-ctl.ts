@@ -13,7 +13,7 @@ const json = {
   doc: 'Print JSON.',
 } as const satisfies OptionEntry;
 
-/** Both take the whole command line of a running compute, but list only what they read. */
+/** Both accept the whole command line of a running compute, but their help lists only the options they read. */
 const forCommands = { ...optionTable, json };
 
 const readByCheck = [
@@ -28,7 +28,7 @@ const readByCheck = [
 ] as const;
 
 const doc =
-  'Turns an empty directory into a running, configured Postgres from one JSON spec, watches it and shuts down cleanly.';
+  'Creates a configured Postgres in an empty directory from one JSON spec, runs it, watches it and shuts it down cleanly.';
 
 export const computeCtl = {
   name: 'compute_ctl',
@@ -36,12 +36,12 @@ export const computeCtl = {
   main: { doc, options: optionTable },
   commands: {
     check: {
-      doc: 'Validates a config and prints it resolved, with its secrets masked. Touches nothing.',
+      doc: 'Validates a config and prints the result, with defaults filled in and secrets masked. Changes nothing.',
       options: forCommands,
       listed: readByCheck,
     },
     plan: {
-      doc: 'Prints the statements that a running Postgres lacks to be as the spec asks. Writes nothing; exits 2 when there are any.',
+      doc: 'Prints the SQL statements that would bring a running Postgres to the spec. Executes none of them; exits with 2 when there are any.',
       options: forCommands,
       listed: [...readByCheck, 'connstr', 'privilegedRoleName'],
     },

@@ -9,7 +9,7 @@ const dir = {
   fallback: null,
   fallbackDoc: '/var/lib/compute-local for root, ~/.compute-local for others',
   group: 'options',
-  doc: 'Where everything is kept.',
+  doc: 'Directory for all data and logs.',
 } as const satisfies OptionEntry;
 
 const json = {
@@ -17,7 +17,7 @@ const json = {
   kind: 'flag',
   fallback: false,
   group: 'options',
-  doc: 'Print JSON: one object, or one a line for what happens over time.',
+  doc: 'Print JSON: one object, or one object per line for events.',
 } as const satisfies OptionEntry;
 
 const forPostgres = {
@@ -28,9 +28,13 @@ const forPostgres = {
     env: 'COMPUTE_LOCAL_PG_BIN_DIR',
     fallback: null,
     group: 'options',
-    doc: 'Directory of the PostgreSQL programs; looked for in PATH and /usr/lib/postgresql otherwise.',
+    doc: 'Directory of the PostgreSQL programs. Without it, PATH and /usr/lib/postgresql are searched.',
   },
-  osUser: { ...mainOptions.osUser, group: 'options', doc: 'Who runs Postgres when started by root.' },
+  osUser: {
+    ...mainOptions.osUser,
+    group: 'options',
+    doc: 'Operating system user that Postgres runs as when compute-local is started by root.',
+  },
 } as const satisfies Record<string, OptionEntry>;
 
 const compactAt = {
@@ -41,7 +45,7 @@ const compactAt = {
   fallback: 256 * 1024 * 1024,
   fallbackDoc: '256MB',
   group: 'options',
-  doc: 'Take a new base backup when there is more WAL than this.',
+  doc: 'Take a new base backup when the WAL since the last one exceeds this size.',
 } as const satisfies OptionEntry;
 
 const nodeName = { flag: '--name', kind: 'nodeName', value: 'NAME', group: 'options' } as const;
@@ -50,7 +54,7 @@ const port = {
   kind: 'listenPort',
   value: 'PORT',
   fallback: null,
-  fallbackDoc: 'keep or choose',
+  fallbackDoc: 'the last one used, or a free one',
   group: 'options',
 } as const;
 
@@ -65,14 +69,14 @@ const up = {
     kind: 'flag',
     fallback: false,
     group: 'options',
-    doc: 'Choose other ports for those that are taken.',
+    doc: 'Choose other ports when these are in use.',
   },
   replica: {
     flag: '--replica',
     kind: 'flag',
     fallback: false,
     group: 'options',
-    doc: 'Run a read-only follower of the running compute.',
+    doc: 'Run a read-only replica of the running compute.',
   },
   atLsn: {
     flag: '--at-lsn',
@@ -81,44 +85,50 @@ const up = {
     fallback: null,
     group: 'options',
     conflicts: ['replica'],
-    doc: 'Run a read-only view of the data as of an LSN.',
+    doc: 'Run a static node: a read-only view of the data at an LSN.',
   },
   name: {
     ...nodeName,
     fallback: null,
     fallbackDoc: 'replica or static',
-    doc: 'Name of the follower or view.',
+    doc: 'Name of the replica or static node.',
   },
   compactAt,
 } as const satisfies Record<string, OptionEntry>;
 
 export const computeLocal = {
   name: 'compute-local',
-  doc: 'Runs compute_ctl with a stock PostgreSQL on one machine, on a storage of its own that keeps every commit.',
+  doc: 'Runs compute_ctl with a stock PostgreSQL on one machine, with a built-in storage that keeps every commit.',
   main: null,
   commands: {
     up: { doc: 'Start everything and keep it running until Ctrl-C.', options: up },
     status: {
-      doc: 'Show what runs. Exit code 3 when the compute does not run.',
+      doc: 'Show which parts are running. Exits with 3 when the compute is not running.',
       options: { dir, json },
     },
     stop: { doc: 'Stop everything.', options: { dir, json } },
     promote: {
-      doc: 'Make a replica the primary; the primary comes back as a replica.',
+      doc: 'Make a replica the primary; the former primary becomes a replica.',
       options: { dir, json, name: { ...nodeName, fallback: 'replica', doc: 'Name of the replica.' } },
     },
     reset: {
-      doc: 'Remove the database and everything in it.',
+      doc: 'Delete the database and all its data.',
       options: {
         dir,
         json,
-        yes: { flag: '--yes', kind: 'flag', fallback: false, group: 'options', doc: 'Do not ask.' },
+        yes: {
+          flag: '--yes',
+          kind: 'flag',
+          fallback: false,
+          group: 'options',
+          doc: 'Do not ask for confirmation.',
+        },
       },
     },
     url: { doc: 'Print the connection URL, with its password.', options: { dir } },
-    token: { doc: 'Print a bearer token for the HTTP API, good for an hour.', options: { dir } },
+    token: { doc: 'Print a bearer token for the HTTP API, valid for one hour.', options: { dir } },
     psql: {
-      doc: 'Open psql; what follows -- is passed on.',
+      doc: 'Open psql; arguments after -- are passed to it.',
       options: { dir, ...forPostgres },
       args: '[args...]',
     },
@@ -132,7 +142,7 @@ export const computeLocal = {
           fallback: null,
           required: true,
           group: 'options',
-          doc: 'Where everything is kept. Required.',
+          doc: 'Directory for all data and logs. Required.',
         },
         ...forPostgres,
         compactAt,

@@ -4,21 +4,21 @@ export interface OptionEntry {
   readonly flag: `--${string}`;
   readonly short?: `-${string}`;
   readonly kind: Kind;
-  /** How help calls the value. */
+  /** The value's name in the help. */
   readonly value?: string;
-  /** Variable that is read when the option is not given; an empty one counts as given. */
+  /** Environment variable that is read when the option is not given; an empty one counts as given. */
   readonly env?: string;
-  /** Null: none. */
+  /** Null: no default. */
   readonly fallback: string | number | boolean | null;
-  /** What is shown as the default: the fallback in other words, or what the program takes where there is none. */
+  /** The default's text in the help: the fallback in other words, or what the program does without one. */
   readonly fallbackDoc?: string;
-  /** The command is refused without it. */
+  /** Without it, the command is refused. */
   readonly required?: true;
   readonly group: Group;
-  /** Names in the same table. */
+  /** Names of other options in the same table. */
   readonly conflicts?: readonly string[];
   readonly doc: string;
-  /** Accepted and checked, but nothing reads it yet: the issue that will, or `later`. */
+  /** Accepted and checked, but not read yet: the number of the issue, or `later`. */
   readonly implementedBy?: number | 'later';
 }
 
@@ -35,7 +35,7 @@ export const groups = {
 
 export type Group = keyof typeof groups;
 
-/** By the name under which the program reads the value. */
+/** The key is the name under which the program reads the value. */
 export type OptionTable = Readonly<Record<string, OptionEntry>>;
 
 type Absent<E extends OptionEntry> = E['fallback'] extends null
@@ -53,18 +53,18 @@ export type Values<T extends OptionTable> = {
 export interface CommandEntry {
   readonly doc: string;
   readonly options: OptionTable;
-  /** Those that help lists; the others are accepted as well. Left out: all of them. */
+  /** Options that the help lists; the others are accepted too. Left out: all of them. */
   readonly listed?: readonly string[];
-  /** Words that may follow the options. */
+  /** Arguments that may follow the options. */
   readonly args?: string;
-  /** Started by another program: not among the commands that help lists. */
+  /** Started by another program, so the help does not list it. */
   readonly hidden?: true;
 }
 
 export interface ProgramEntry {
   readonly name: string;
   readonly doc: string;
-  /** What it takes without a command; null: there is always one. */
+  /** Options without a command; null: a command is required. */
   readonly main: CommandEntry | null;
   readonly commands: Readonly<Record<string, CommandEntry>>;
 }

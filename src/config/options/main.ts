@@ -1,6 +1,6 @@
 import type { OptionEntry } from './entry.ts';
 
-/** Source of the spec, Postgres and HTTP. */
+/** The spec's source, Postgres and HTTP. */
 export const mainOptions = {
   config: {
     flag: '--config',
@@ -10,7 +10,7 @@ export const mainOptions = {
     fallback: null,
     group: 'source',
     conflicts: ['controlPlaneUri', 'spec', 'specPath'],
-    doc: 'JSON file with `spec` and `compute_ctl_config`. Without a spec in it the compute starts empty.',
+    doc: 'JSON file with `spec` and `compute_ctl_config`. When it has no spec, the compute starts empty.',
   },
   controlPlaneUri: {
     flag: '--control-plane-uri',
@@ -20,7 +20,7 @@ export const mainOptions = {
     fallback: null,
     group: 'source',
     conflicts: ['config', 'spec', 'specPath'],
-    doc: 'Control plane to pull the config from, with the token in NEON_CONTROL_PLANE_TOKEN.',
+    doc: 'URL of the control plane that the config is fetched from; the token is in NEON_CONTROL_PLANE_TOKEN.',
   },
   computeId: {
     flag: '--compute-id',
@@ -29,7 +29,7 @@ export const mainOptions = {
     value: 'ID',
     fallback: null,
     group: 'source',
-    doc: 'Identity of this compute, for the control plane and for the claims of tokens. Required with --config and --control-plane-uri.',
+    doc: "This compute's id, for the control plane and for tokens. Required with --config and --control-plane-uri.",
   },
   jwks: {
     flag: '--jwks',
@@ -37,7 +37,7 @@ export const mainOptions = {
     value: 'FILE',
     fallback: null,
     group: 'source',
-    doc: 'Key set that verifies tokens when the config brings no keys.',
+    doc: 'Key set (JWKS) that verifies tokens when the config has no keys.',
   },
   pgdata: {
     flag: '--pgdata',
@@ -55,7 +55,7 @@ export const mainOptions = {
     value: 'URL',
     fallback: null,
     group: 'postgres',
-    doc: 'How to reach the own Postgres, e.g. postgresql://cloud_admin@localhost:5432/postgres. Required.',
+    doc: "Connection string of this compute's own Postgres, e.g. postgresql://cloud_admin@localhost:5432/postgres. Required.",
   },
   pgbin: {
     flag: '--pgbin',
@@ -65,7 +65,7 @@ export const mainOptions = {
     env: 'POSTGRES_PATH',
     fallback: 'postgres',
     group: 'postgres',
-    doc: 'The postgres program: a path, or a name to find in PATH.',
+    doc: 'The postgres program: a path, or a name in PATH.',
   },
   osUser: {
     flag: '--os-user',
@@ -74,7 +74,7 @@ export const mainOptions = {
     env: 'COMPUTE_CTL_OS_USER',
     fallback: 'postgres',
     group: 'postgres',
-    doc: 'User of the operating system that Postgres runs as when compute_ctl is started by root.',
+    doc: 'Operating system user that Postgres runs as when compute_ctl is started by root.',
   },
   privilegedRoleName: {
     flag: '--privileged-role-name',
@@ -82,7 +82,7 @@ export const mainOptions = {
     value: 'NAME',
     fallback: 'neon_superuser',
     group: 'postgres',
-    doc: 'Role with the rights of an administrator short of superuser.',
+    doc: "Role with an administrator's privileges, but not a superuser.",
   },
   remoteExtBaseUrl: {
     flag: '--remote-ext-base-url',
@@ -91,7 +91,7 @@ export const mainOptions = {
     value: 'URL',
     fallback: null,
     group: 'postgres',
-    doc: 'Gateway that extensions are downloaded from.',
+    doc: 'Base URL that extensions are downloaded from.',
     implementedBy: 'later',
   },
   installedExtensionsIntervalSeconds: {
@@ -100,7 +100,7 @@ export const mainOptions = {
     value: 'SECONDS',
     fallback: 3600,
     group: 'postgres',
-    doc: 'Interval of the extension statistics until a spec sets it.',
+    doc: "The extension statistics' interval until a spec sets it.",
     implementedBy: 'later',
   },
   externalHttpPort: {
@@ -109,7 +109,7 @@ export const mainOptions = {
     value: 'PORT',
     fallback: 3080,
     group: 'http',
-    doc: 'Port of the server for the control plane, with tokens.',
+    doc: 'Port of the external HTTP server: for the control plane, requires tokens.',
   },
   internalHttpPort: {
     flag: '--internal-http-port',
@@ -117,7 +117,7 @@ export const mainOptions = {
     value: 'PORT',
     fallback: 3081,
     group: 'http',
-    doc: 'Port of the server for the programs beside it, above all Postgres.',
+    doc: 'Port of the internal HTTP server: for Postgres and other programs on this machine.',
   },
   internalHttpHost: {
     flag: '--internal-http-host',
@@ -125,7 +125,7 @@ export const mainOptions = {
     value: 'HOST',
     fallback: 'localhost',
     group: 'http',
-    doc: 'Where that server listens: an address, `::` for all of them, `localhost` for the loopback of both families. It asks nobody for a token.',
+    doc: "The internal server's address: `::` for all addresses, `localhost` for loopback on IPv4 and IPv6. The internal server requires no token.",
   },
   allowTokensWithoutExp: {
     flag: '--allow-tokens-without-exp',
@@ -141,6 +141,6 @@ export const mainOptions = {
     fallback: null,
     group: 'http',
     conflicts: ['externalHttpPort', 'internalHttpPort'],
-    doc: 'Only in lakebase mode: the external port; the internal one is the next.',
+    doc: 'Only in lakebase mode: the external port; the internal port is one higher.',
   },
 } as const satisfies Record<string, OptionEntry>;

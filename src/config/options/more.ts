@@ -1,6 +1,6 @@
 import type { OptionEntry } from './entry.ts';
 
-/** Limits, the machine and the rest. */
+/** Limits, the machine and other options. */
 export const moreOptions = {
   startTimeoutSeconds: {
     flag: '--start-timeout',
@@ -8,7 +8,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 60,
     group: 'limits',
-    doc: 'How long Postgres may take until it accepts connections.',
+    doc: 'Time limit for Postgres to start and accept connections.',
   },
   stopTimeoutSeconds: {
     flag: '--stop-timeout',
@@ -16,7 +16,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 90,
     group: 'limits',
-    doc: 'How long a fast stop of Postgres may take before it becomes an immediate one.',
+    doc: 'Time limit for a fast stop of Postgres; after it, the stop becomes immediate.',
   },
   exitGraceMs: {
     flag: '--exit-grace-ms',
@@ -25,7 +25,7 @@ export const moreOptions = {
     env: 'COMPUTE_CTL_EXIT_GRACE_MS',
     fallback: 30_000,
     group: 'limits',
-    doc: 'How long HTTP keeps answering after a failed start or a fast terminate, so that the reason can be read.',
+    doc: 'How long the HTTP servers keep answering after a failed start or a fast terminate, so that the reason can be read.',
   },
   syncTimeoutSeconds: {
     flag: '--sync-timeout',
@@ -33,7 +33,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 60,
     group: 'limits',
-    doc: 'How long one run of postgres --sync-safekeepers may take.',
+    doc: 'Time limit for one run of postgres --sync-safekeepers.',
   },
   basebackupIdleTimeoutSeconds: {
     flag: '--basebackup-idle-timeout',
@@ -41,7 +41,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 330,
     group: 'limits',
-    doc: 'How long the base backup may send nothing.',
+    doc: 'Time limit for a base backup to send no data.',
   },
   controlPlaneTimeoutSeconds: {
     flag: '--control-plane-timeout',
@@ -49,7 +49,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 30,
     group: 'limits',
-    doc: 'How long one request to the control plane may take.',
+    doc: 'Time limit for one request to the control plane.',
   },
   cgroup: {
     flag: '--cgroup',
@@ -57,7 +57,7 @@ export const moreOptions = {
     value: 'NAME',
     fallback: 'neon-postgres',
     group: 'machine',
-    doc: 'Control group that Postgres runs in under AUTOSCALING, and that the vm-monitor watches.',
+    doc: 'With AUTOSCALING: control group that Postgres runs in and that the vm-monitor watches.',
   },
   cgroupRoot: {
     flag: '--cgroup-root',
@@ -66,7 +66,7 @@ export const moreOptions = {
     env: 'COMPUTE_CTL_CGROUP_ROOT',
     fallback: '/sys/fs/cgroup',
     group: 'machine',
-    doc: 'Where the control groups (version 2) are mounted.',
+    doc: 'Mount point of the control groups (version 2).',
   },
   filecacheConnstr: {
     flag: '--filecache-connstr',
@@ -75,7 +75,7 @@ export const moreOptions = {
     group: 'machine',
     fallback:
       'host=localhost port=5432 dbname=postgres user=cloud_admin sslmode=disable application_name=vm-monitor',
-    doc: 'Connection of the vm-monitor to the file cache.',
+    doc: "The vm-monitor's connection string for the file cache.",
   },
   vmMonitorAddr: {
     flag: '--vm-monitor-addr',
@@ -83,14 +83,14 @@ export const moreOptions = {
     value: 'IP:PORT',
     fallback: '0.0.0.0:10301',
     group: 'machine',
-    doc: 'Where the vm-monitor listens, under AUTOSCALING.',
+    doc: 'With AUTOSCALING: address that the vm-monitor listens on.',
   },
   resizeSwapOnBind: {
     flag: '--resize-swap-on-bind',
     kind: 'flag',
     fallback: false,
     group: 'machine',
-    doc: 'Resize the swap to what the spec asks for.',
+    doc: "Resize the swap to the spec's `swap_size_bytes`.",
   },
   setDiskQuotaForFs: {
     flag: '--set-disk-quota-for-fs',
@@ -98,7 +98,7 @@ export const moreOptions = {
     value: 'MOUNTPOINT',
     fallback: null,
     group: 'machine',
-    doc: 'File system that gets the disk quota of the spec.',
+    doc: "Mount point of the file system that gets the spec's disk quota.",
   },
   vmToolsDir: {
     flag: '--vm-tools-dir',
@@ -107,7 +107,7 @@ export const moreOptions = {
     env: 'COMPUTE_CTL_VM_TOOLS_DIR',
     fallback: '/neonvm/bin',
     group: 'machine',
-    doc: 'Where resize-swap and set-disk-quota are.',
+    doc: 'Directory of the programs resize-swap and set-disk-quota.',
   },
   sudo: {
     flag: '--sudo',
@@ -116,7 +116,7 @@ export const moreOptions = {
     env: 'COMPUTE_CTL_SUDO',
     fallback: '/usr/bin/sudo',
     group: 'machine',
-    doc: 'The program that runs them with the rights they need.',
+    doc: 'The program that runs resize-swap and set-disk-quota as root.',
   },
   vmInformant: {
     flag: '--vm-informant',
@@ -125,7 +125,7 @@ export const moreOptions = {
     env: 'COMPUTE_CTL_VM_INFORMANT',
     fallback: '/bin/vm-informant',
     group: 'machine',
-    doc: 'The vm-informant of older images: kept running where it exists.',
+    doc: 'The vm-informant of older images. If this file exists, it is kept running.',
   },
   logFormat: {
     flag: '--log-format',
@@ -133,21 +133,21 @@ export const moreOptions = {
     value: 'text|json',
     fallback: 'text',
     group: 'other',
-    doc: 'Form of the log lines on stderr.',
+    doc: "The log lines' format on stderr.",
   },
   enableFailpoints: {
     flag: '--enable-failpoints',
     kind: 'flag',
     fallback: false,
     group: 'other',
-    doc: 'Only for tests: serve POST /failpoints and read FAILPOINTS.',
+    doc: 'Only for tests: enable POST /failpoints and the environment variable FAILPOINTS.',
   },
   dev: {
     flag: '--dev',
     kind: 'flag',
     fallback: false,
     group: 'other',
-    doc: 'Leave pgbouncer and local_proxy alone on a signal.',
+    doc: 'Do not stop pgbouncer and local_proxy on a signal.',
     implementedBy: 'later',
   },
   lakebaseMode: {
@@ -165,7 +165,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: null,
     group: 'other',
-    doc: 'Only in lakebase mode: exit when the compute is not running in time.',
+    doc: 'Only in lakebase mode: exit when the compute is not running within this time.',
     implementedBy: 'later',
   },
   spec: {
@@ -176,7 +176,7 @@ export const moreOptions = {
     fallback: null,
     group: 'older',
     conflicts: ['controlPlaneUri', 'config'],
-    doc: 'A bare spec as text. The running compute then takes no other spec.',
+    doc: 'A spec as JSON text, without `compute_ctl_config`. The compute then accepts no other spec.',
   },
   specPath: {
     flag: '--spec-path',
@@ -186,6 +186,6 @@ export const moreOptions = {
     fallback: null,
     group: 'older',
     conflicts: ['controlPlaneUri', 'config'],
-    doc: 'File with a bare spec. --spec beats it.',
+    doc: 'File with a spec, without `compute_ctl_config`. Ignored when --spec is given.',
   },
 } as const satisfies Record<string, OptionEntry>;

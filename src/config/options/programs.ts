@@ -6,7 +6,7 @@ import { vmMonitor } from './vm-monitor.ts';
 /** Every program, for the reference. */
 export const programs: readonly ProgramEntry[] = [computeCtl, computeLocal, vmMonitor];
 
-/** Everything that has a `--help` of its own, by the words that call it, such as `compute_ctl check`. */
+/** Everything with a `--help` of its own; the key is the call, such as `compute_ctl check`. */
 export const commandLines: readonly (readonly [string, CommandEntry])[] = programs.flatMap(
   ({ name, main, commands }) => [
     ...(main === null ? [] : [[name, main] as const]),

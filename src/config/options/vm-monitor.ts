@@ -2,7 +2,7 @@ import type { ProgramEntry } from './entry.ts';
 import { moreOptions } from './more.ts';
 
 const { cgroup, cgroupRoot, vmMonitorAddr, logFormat } = moreOptions;
-const doc = 'Speaks with the autoscaler agent of the node about the memory of this VM.';
+const doc = "Reports this VM's memory use to the node's autoscaler agent and asks it for more memory.";
 
 export const vmMonitor = {
   name: 'vm-monitor',
@@ -10,7 +10,7 @@ export const vmMonitor = {
   main: {
     doc,
     options: {
-      cgroup: { ...cgroup, short: '-c', group: 'options', doc: 'Control group of Postgres.' },
+      cgroup: { ...cgroup, short: '-c', group: 'options', doc: 'Control group that Postgres runs in.' },
       pgconnstr: {
         flag: '--pgconnstr',
         short: '-p',
@@ -18,9 +18,9 @@ export const vmMonitor = {
         value: 'STRING',
         fallback: null,
         group: 'options',
-        doc: 'Connection to the file cache; without it the file cache is left alone.',
+        doc: 'Connection string for the file cache. Without it, the file cache is not resized.',
       },
-      addr: { ...vmMonitorAddr, flag: '--addr', short: '-a', group: 'options', doc: 'Where to listen.' },
+      addr: { ...vmMonitorAddr, flag: '--addr', short: '-a', group: 'options', doc: 'Address to listen on.' },
       cgroupRoot: { ...cgroupRoot, group: 'options' },
       logFormat: { ...logFormat, group: 'options' },
     },

@@ -6,7 +6,7 @@ export const GenericOption = v.object({
   value: optional(v.string(), 'Its value as text.'),
   vartype: required(
     v.string(),
-    '`string` values are quoted when written; every other type is written as it is.',
+    '`string` values are quoted when written; values of other types are written unchanged.',
   ),
 });
 
@@ -14,7 +14,7 @@ export const Role = v.object({
   name: required(v.string(), 'Name of the role.'),
   encrypted_password: optional(
     secret(),
-    'A SCRAM verifier (`SCRAM-SHA-256$…`) taken as it is; anything else is the hex part of an md5 password. ' +
+    'A SCRAM verifier (`SCRAM-SHA-256$…`), used unchanged; anything else is the hex part of an md5 password. ' +
       'Null: the role has no password.',
   ),
   options: optional(v.array(GenericOption), 'Options of `CREATE ROLE`.'),
@@ -31,16 +31,16 @@ export const Database = v.pipe(
 
 export const Cluster = v.object({
   cluster_id: optional(v.string(), 'Id of the project, for logs.'),
-  name: optional(v.string(), 'Name for people, for logs.'),
+  name: optional(v.string(), "The project's name, for logs."),
   state: optional(v.string(), 'Not used.'),
   roles: required(v.array(Role), 'Roles to create.'),
   databases: required(v.array(Database), 'Databases to create.'),
-  postgresql_conf: optional(secret(), 'Head of `postgresql.conf`, verbatim.'),
+  postgresql_conf: optional(secret(), 'Beginning of `postgresql.conf`, verbatim.'),
   settings: optional(
     v.array(GenericOption),
     'Settings of `postgresql.conf`, in order. Also searched for `neon.tenant_id`, `neon.timeline_id`, ' +
       '`neon.pageserver_connstring`, `neon.stripe_size`, `neon.safekeepers`, `neon.endpoint_storage_addr` and ' +
-      '`neon.endpoint_storage_token` when the spec lacks the field of that meaning.',
+      '`neon.endpoint_storage_token` when the spec does not have the corresponding field.',
   ),
 });
 

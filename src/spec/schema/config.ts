@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ComputeSpec } from './compute-spec.ts';
 import { optional, required } from './kit.ts';
 
-/** Parameters without which a key of the family is not a key.
+/** Required parameters of each family of keys.
  *  @see https://www.rfc-editor.org/rfc/rfc7518#section-6 */
 export const keyParameters: Readonly<Record<string, readonly string[]>> = {
   OKP: ['crv', 'x'],
@@ -44,23 +44,23 @@ export const ComputeCtlConfig = v.object({
       key_path: required(v.string(), 'Absolute path of the PEM key.'),
       cert_path: required(v.string(), 'Absolute path of the PEM certificate chain.'),
     }),
-    'TLS files; used when the spec has the feature `tls_experimental`.',
+    'TLS files; used only when the spec has the feature `tls_experimental`.',
   ),
 });
 
 /** What a config file and the body of `POST /configure` hold. */
 export const ConfigFile = v.object({
   spec: optional(ComputeSpec, 'What to run; null starts the compute empty.'),
-  compute_ctl_config: required(ComputeCtlConfig, 'Keys and certificates of compute_ctl itself.'),
+  compute_ctl_config: required(ComputeCtlConfig, "compute_ctl's own keys and certificates."),
 });
 
-/** The body of `POST /configure`, which makes no sense without a spec. */
+/** The body of `POST /configure`, which requires a spec. */
 export const ConfigureBody = v.object({
   spec: required(ComputeSpec, 'What to run.'),
   compute_ctl_config: ConfigFile.entries.compute_ctl_config,
 });
 
-/** What the control plane answers. */
+/** The control plane's answer. */
 export const ControlPlaneResponse = v.object({
   ...ConfigFile.entries,
   status: required(v.picklist(['empty', 'attached']), 'Whether a spec is attached to this compute.'),

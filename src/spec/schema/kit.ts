@@ -2,23 +2,23 @@ import * as v from 'valibot';
 import { parseLsn } from '../../core/lsn.ts';
 import { Secret } from '../../core/secret.ts';
 
-/** What a schema carries for error messages and the reference page, besides valibot's own description. */
+/** A schema's notes for error messages and the reference page, in addition to valibot's own description. */
 export interface Notes {
-  /** How messages and the reference name a valid value: `32 hex digits`. */
+  /** The name of a valid value in messages and the reference: `32 hex digits`. */
   readonly expected?: string;
   /** The value must not appear in messages. */
   readonly secret?: boolean;
   /** JSON must write the number without a fraction. */
   readonly integer?: boolean;
-  /** Members that are known to occur, have no effect and deserve no report. */
+  /** Known members without an effect, which are not reported as unknown. */
   readonly ignored?: readonly string[];
 }
 
-/** Typed so that a misspelt note fails to compile. */
+/** Typed, so that a misspelt note does not compile. */
 export const notes = <T>(entries: Notes): v.MetadataAction<T, Notes & Record<string, unknown>> =>
   v.metadata({ ...entries });
 
-/** A member that must be there and not null. */
+/** A member that must be present and not null. */
 export const required = <S extends v.GenericSchema>(schema: S, doc: string) =>
   v.pipe(schema, v.description<v.InferOutput<S>, string>(doc));
 

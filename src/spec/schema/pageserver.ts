@@ -8,7 +8,7 @@ const Pageserver = v.object({
 });
 
 const Shard = v.object({
-  pageservers: required(v.array(Pageserver), 'Pageservers of the shard, the one in charge first.'),
+  pageservers: required(v.array(Pageserver), "The shard's pageservers; the first one is the active one."),
 });
 
 export const PageserverConnectionInfo = v.object({

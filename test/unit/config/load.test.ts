@@ -107,7 +107,7 @@ describe('keys of their own file', () => {
     const keys = await file('keys.json', { keys: [key] });
     const loaded = await load('-i', 'ep', '-c', await file('config.json', fullConfig()), '--jwks', keys);
     expect(loaded.config.jwks.keys).not.toContainEqual(key);
-    expect(loaded.notes.at(-1)).toContain('is ignored: the config brings keys of its own');
+    expect(loaded.notes.at(-1)).toContain('is ignored: the config has keys of its own');
   });
 });
 

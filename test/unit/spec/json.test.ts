@@ -101,10 +101,10 @@ describe('keys', () => {
     [{ ...good, alg: 'ES512' }, 'unknown alg "ES512"'],
     [{ ...good, crv: 'Ed448' }, 'unknown crv "Ed448"'],
     [{ kty: 'constructor' }, 'unknown kty "constructor"'],
-  ])('of an unknown kind are left out with a note: %j', async (key, why) => {
+  ])('of an unknown kind are ignored with a note: %j', async (key, why) => {
     const { value, notes } = await parseJwks(JSON.stringify({ keys: [key, good] }));
     expect(value).toEqual([good]);
-    expect(notes).toEqual([`keys[0] is left out: ${why}`]);
+    expect(notes).toEqual([`keys[0] is ignored: ${why}`]);
   });
 
   test.each<[object, string]>([
