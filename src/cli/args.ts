@@ -15,9 +15,9 @@ import { computeCtl } from '../config/options/compute-ctl.ts';
 import { readOptions } from '../config/read-options.ts';
 
 interface Given {
-  /** A line for the log for each thing that is accepted and has no effect yet. */
+  /** Log lines about accepted options that have no effect yet. */
   readonly notBuilt: readonly string[];
-  /** A line for the log for each thing that has no effect the way it was given. */
+  /** Log lines about options that have no effect in this combination. */
   readonly notes: readonly string[];
 }
 
@@ -31,7 +31,7 @@ const { name: program, main, commands } = computeCtl;
 
 type Subcommand = keyof typeof commands;
 
-/** Reads the command line, without the names of program and script, and the environment behind it.
+/** Reads the command line, without the names of program and script, and the environment.
  *  @throws ComputeError `usage` */
 export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): ParsedArgs {
   const subcommand = subcommandOf(argv[0]);
@@ -86,7 +86,7 @@ function requireConnstr(options: Options): PlanOptions {
 function requireSource(options: Options): void {
   const { config, controlPlaneUri, spec, specPath } = options;
   if ((config ?? controlPlaneUri ?? spec ?? specPath) === null) {
-    throw usage('nothing to check: give --config, --control-plane-uri, --spec or --spec-path');
+    throw usage('there is nothing to check: give --config, --control-plane-uri, --spec or --spec-path');
   }
   requireId(options, controlPlaneUri !== null);
 }
@@ -105,7 +105,8 @@ function portNotes(options: Options): string[] {
 function withPorts(options: Options): Options {
   const port = options.httpPort;
   if (port === null || !options.lakebaseMode) return options;
-  if (port === 65_535) throw usage("option '--http-port' must leave room for the internal port above it");
+  if (port === 65_535)
+    throw usage("option '--http-port' must be below 65535, since the internal port is one higher");
   return { ...options, externalHttpPort: port, internalHttpPort: port + 1 };
 }
 

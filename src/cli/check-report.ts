@@ -5,8 +5,8 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { addresses, shownOption, specJson } from './check-shown.ts';
 
-/** What `compute_ctl check` prints: the config with everything that follows from it. A `Secret` shows itself as `***`;
- *  of addresses and settings, which may hold one, only what is known to be none is shown. */
+/** What `compute_ctl check` prints: the config with all values derived from it. A `Secret` is shown as `***`; addresses
+ *  and settings may contain a secret, so only their parts that are known not to be secret are shown. */
 export function renderCheck(loaded: LoadedConfig, options: Options, json: boolean): string {
   return json ? JSON.stringify(asJson(loaded, options), null, 2) : asText(loaded, options);
 }
@@ -43,7 +43,7 @@ const resolvedJson = (spec: ResolvedSpec): unknown => ({
   extension_stats_seconds: spec.extensionStatsSeconds,
 });
 
-/** Of a key only what tells it from others: its other members may be private. */
+/** Only the members of a key that identify it: the others may be private. */
 const configJson = ({ jwks, tls }: ComputeCtlConfig): unknown => ({
   jwks: { keys: jwks.keys.map(({ kty, crv, alg, use, kid }) => ({ kty, crv, alg, use, kid })) },
   tls,
@@ -84,7 +84,7 @@ function specRows({ spec, ...resolved }: ResolvedSpec): [string, string][] {
     ['storage token', spec.storage_auth_token === null ? 'none' : 'given'],
     ['endpoint storage', endpointStorage.addr ?? 'none'],
     ['features', spec.features.join(', ') || 'none'],
-    ['catalog', spec.skip_pg_catalog_updates ? 'left alone' : 'brought up to the spec'],
+    ['catalog', spec.skip_pg_catalog_updates ? 'not changed' : 'changed to match the spec'],
     ['roles', names(spec.cluster.roles)],
     ['databases', names(spec.cluster.databases)],
     ...(spec.cluster.settings ?? []).map(settingRow),

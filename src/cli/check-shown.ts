@@ -4,7 +4,7 @@ import type { Pageserver } from '../spec/resolve.ts';
 import type { ComputeSpec, GenericOption } from '../spec/schema.ts';
 import { parseGrpcUrl } from '../storage/grpc.ts';
 
-/** A spec whose texts without a known meaning are masked. What is a `Secret` masks itself. */
+/** A spec with all texts of unknown meaning masked. A `Secret` masks itself. */
 export const specJson = (spec: ComputeSpec): unknown => ({
   ...spec,
   cluster: {
@@ -22,9 +22,9 @@ const withShownOptions = <T extends { readonly options: readonly GenericOption[]
   options: one.options?.map(shownOption) ?? null,
 });
 
-/** Types of settings whose values leave no room for a secret. @see https://www.postgresql.org/docs/current/view-pg-settings.html */
+/** Types of settings whose values cannot be a secret. @see https://www.postgresql.org/docs/current/view-pg-settings.html */
 const openTypes: readonly string[] = ['bool', 'integer', 'real', 'enum'];
-/** Texts that are not secret either: what this program itself reads. */
+/** Other settings that are not secret: those that this program itself reads. */
 const openNames: readonly string[] = [
   'shared_preload_libraries',
   'neon.tenant_id',
@@ -40,7 +40,7 @@ export const shownOption = ({ name, value, vartype }: GenericOption): GenericOpt
   vartype,
 });
 
-/** Without logins. */
+/** Without users and passwords. */
 export const addresses = ({ id, libpqUrl, grpcUrl }: Pageserver): Pageserver => ({
   id,
   libpqUrl: libpqUrl === null ? null : shownConnstr(libpqUrl),

@@ -10,12 +10,12 @@ import { renderConf } from '../postgres/conf.ts';
 
 const localConnstr = 'postgresql://cloud_admin@localhost/postgres';
 
-/** `compute_ctl check`: everything a start would object to, found without touching anything.
+/** `compute_ctl check`: finds all errors in the config that would make a start fail, without changing anything.
  *  @returns what to print
  *  @throws ComputeError as a start would */
 export async function check(options: Options, json: boolean, env: NodeJS.ProcessEnv): Promise<string> {
   const signal = AbortSignal.timeout(options.controlPlaneTimeoutSeconds * 4000);
-  // The notes are part of what is printed.
+  // The notes are part of the output.
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const loaded = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
   if (loaded.spec !== null) {

@@ -38,7 +38,7 @@ function report(error: unknown): number {
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 
-// Nothing is left to be done then; a forgotten handle must not keep the process.
+// All work is done; an open handle must not keep the process running.
 void run(process.argv.slice(2), process.env)
   .catch(report)
   .then((code) => process.exit(code));

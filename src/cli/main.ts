@@ -37,13 +37,13 @@ import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 export interface MainDeps {
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  /** What ends the compute from outside. */
+  /** Ends the compute from outside. */
   readonly stops: StopSource;
 }
 
 /** Runs one compute from its command line to its end.
  *  @returns the exit code
- *  @throws ComputeError for what is wrong before there is a compute: config, connection string, programs, ports */
+ *  @throws ComputeError for errors before there is a compute: config, connection string, programs, ports */
 export async function main(options: RunOptions, deps: MainDeps): Promise<number> {
   const endTracing = await startTracingIfAsked(deps.env, deps.log);
   try {
@@ -54,7 +54,7 @@ export async function main(options: RunOptions, deps: MainDeps): Promise<number>
 }
 
 async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<number> {
-  // What is loaded while the config and the version of Postgres are waited for costs the start nothing.
+  // These are loaded while the start waits for the config and the version of Postgres, so they do not slow it down.
   const http = loadHttp();
   const driver = loadClient();
   for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
@@ -101,7 +101,11 @@ async function serveCompute(parts: Parts): Promise<number> {
   const state = new ComputeState();
   const auth = authOf(parts);
   const rotateKeys = (jwks: Parameters<JwtAuth['setKeys']>[0]): Promise<unknown> =>
-    auth.setKeys(jwks).catch((error: unknown) => log.error(`the keys in force stay: ${inline(error)}`));
+    auth
+      .setKeys(jwks)
+      .catch((error: unknown) =>
+        log.error(`could not replace the keys, so the current keys stay in use: ${inline(error)}`),
+      );
   const specs = new SpecAcceptance({ state, rotateKeys, validate: (spec) => validate(spec, settings) });
   // Its keys are those that the server starts with.
   if (loaded.spec !== null) {
@@ -157,7 +161,7 @@ function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): voi
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }
 
-/** Only lakebase mode knows the id of an instance. */
+/** Only lakebase mode has instance ids. */
 function followAttachment({ options, metrics, env }: Parts, state: ComputeState): void {
   const instanceId = env['INSTANCE_ID'];
   if (!options.lakebaseMode || instanceId === undefined) return;

@@ -8,8 +8,8 @@ import { createLog } from '../core/log.ts';
 
 const limitMs = 120_000;
 
-/** `compute_ctl plan`: what a catalog pass would send to the running Postgres. It only reads.
- *  @returns what to print, ending in a line end, and 0 when there is nothing to do, 2 when there is
+/** `compute_ctl plan`: the statements that a catalog pass would send to the running Postgres. It only reads.
+ *  @returns the text to print, ending in a line end, and the exit code: 0 without statements, 2 with some
  *  @throws ComputeError as a start would, up to its first statement */
 export async function plan(
   options: PlanOptions,
@@ -19,7 +19,8 @@ export async function plan(
   const signal = AbortSignal.timeout(limitMs);
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const { spec } = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
-  if (spec === null) throw new ComputeError('spec_invalid', 'the config has no spec to plan for');
+  if (spec === null)
+    throw new ComputeError('spec_invalid', 'there is nothing to plan: the config has no spec');
   const target = parseConnstr(options.connstr);
   const input = catalogInput(spec, {
     target,

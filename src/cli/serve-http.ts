@@ -10,7 +10,7 @@ import type { Metrics } from '../metrics/registry.ts';
 
 const closeMs = 2000;
 
-/** Begins to load what serves HTTP, while the config is waited for. */
+/** Starts loading the HTTP server's modules while the start waits for the config. */
 export const loadHttp = () =>
   Promise.all([
     import('../http/server.ts'),
@@ -31,7 +31,7 @@ export interface HttpParts {
   readonly state: ComputeState;
 }
 
-/** Runs both servers for as long as the compute runs. Without its ports the compute does not go on.
+/** Runs both servers for as long as the compute runs. Without its ports, the compute does not continue.
  *  @param ran the exit code of the compute */
 export async function withHttp(parts: HttpParts, ran: Promise<number>): Promise<number> {
   const closed = new AbortController();

@@ -2,25 +2,25 @@ import { alarm } from '../core/clock.ts';
 import { errorCodes, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 
-/** Whom the signals of the operating system, and defects of our own, are told. */
+/** Receives signals from the operating system, and this program's own defects. */
 export interface StopListener {
   bySignal(): void;
   byDefect(): void;
 }
 
 export interface StopSource {
-  /** From now on they are told this one. */
+  /** Makes this one the receiver from now on. */
   goTo(listener: StopListener): void;
 }
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
-/** How long an orderly end after a defect may take before the process ends all the same. Longer than the longest stop of
- *  Postgres by default, shorter than anybody's patience. */
+/** Time limit for a clean shutdown after a defect; then the process exits anyway. Longer than the longest default stop
+ *  of Postgres. */
 const orderlyMs = 180_000;
 
-/** Catches signals, and what nothing handles: an unhandled rejection or exception is one fatal line, stops Postgres in
- *  its fast mode and ends the process with a code of its own. */
+/** Catches signals and unhandled errors. An unhandled rejection or exception writes one fatal line, stops Postgres (fast
+ *  mode) and ends the process with its own exit code. */
 export function watchStops(
   log: Log,
   exit: (code: number) => void = (code) => process.exit(code),

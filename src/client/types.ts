@@ -8,7 +8,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Tells what the compute is doing. */
+        /** Shows the compute's status, and its last error. */
         readonly get: operations["getStatus"];
         readonly put?: never;
         readonly post?: never;
@@ -42,7 +42,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** What the phases of the start took; 0 until measured. */
+        /** Durations and sizes of the start, by phase; 0 until measured. */
         readonly get: operations["getMetricsJson"];
         readonly put?: never;
         readonly post?: never;
@@ -59,7 +59,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Passes on the metrics that the neon extension serves on its socket in the data directory: status, content type and body. */
+        /** Forwards the metrics that the neon extension serves on its socket in the data directory: status, content type and body. */
         readonly get: operations["getAutoscalingMetrics"];
         readonly put?: never;
         readonly post?: never;
@@ -76,7 +76,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Tells when, for how long and why Postgres did not answer since it first ran. */
+        /** Lists the downtimes of Postgres since it first ran: when, how long and why. */
         readonly get: operations["getDowntime"];
         readonly put?: never;
         readonly post?: never;
@@ -94,8 +94,8 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Shows the 100 statements that take longest on average, from `pg_stat_statements`.
-         * @description Only in the statuses running. Unlike the original: the inner document is valid JSON also when there are no statistics, and 500 when Postgres cannot be reached. Only the view of the extension is read, never another relation of that name.
+         * Shows the 100 statements with the longest average time, from `pg_stat_statements`.
+         * @description Only in the statuses running. Unlike the original: the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name.
          */
         readonly get: operations["getInsights"];
         readonly put?: never;
@@ -114,8 +114,8 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Lists all databases and roles, with the stored hashes of their passwords.
-         * @description Unlike the original: nothing is left out silently, and the order is fixed.
+         * Lists all databases and roles, with the roles' stored password hashes.
+         * @description Unlike the original: the list is always complete, and its order is fixed.
          */
         readonly get: operations["getDbsAndRoles"];
         readonly put?: never;
@@ -134,8 +134,8 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Streams the schema of a database as SQL. The connection breaks off when `pg_dump` fails on the way, so that a cut-off dump never looks whole.
-         * @description Unlike the original: a dump that fails on the way breaks the connection off, 404 does not depend on the language of the server, and more than four dumps at a time are 429. The settings of our own sessions apply, and the password of `--connstr` is used.
+         * Streams a database's schema as SQL. If `pg_dump` fails after its first bytes, the connection is closed without a proper end, so that an incomplete dump never looks complete.
+         * @description Unlike the original: if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; more than four dumps at a time are 429. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.
          */
         readonly get: operations["getDatabaseSchema"];
         readonly put?: never;
@@ -156,7 +156,7 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Writes a row to public.health_check of the system database, which it creates at the first call. A full disk counts as success.
+         * Writes a row to the table public.health_check in the system database; the first call creates the table. A full disk counts as success.
          * @description Only in the statuses running.
          */
         readonly post: operations["postCheckWritability"];
@@ -176,8 +176,8 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Takes a new spec and answers when the compute runs with it.
-         * @description Only in the statuses empty, running, failed. Unlike the original: also repairs a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.
+         * Applies a new spec and answers when the compute runs with it.
+         * @description Only in the statuses empty, running, failed. Unlike the original: also repairs a compute in `failed` whose Postgres is running. An accepted body's keys replace the old ones. A waiting client gets 500 when the compute shuts down.
          */
         readonly post: operations["postConfigure"];
         readonly delete?: never;
@@ -196,8 +196,8 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Stops Postgres and answers when it is down.
-         * @description Only in the statuses empty, running, failed, refresh_configuration_pending, terminated. Unlike the original: also allowed in `failed` and `refresh_configuration_pending`, which would be dead ends; an empty compute ends. Errors of the query are JSON.
+         * Stops Postgres and answers when it has stopped.
+         * @description Only in the statuses empty, running, failed, refresh_configuration_pending, terminated. Unlike the original: also allowed in `failed` and `refresh_configuration_pending`, which otherwise could not be left; an empty compute exits. The query's errors are JSON.
          */
         readonly post: operations["postTerminate"];
         readonly delete?: never;
@@ -216,7 +216,7 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Makes a primary of a replica. All callers get the same result; after a failure the next call tries again.
+         * Promotes a replica to primary. All callers get the same result; after a failure, the next call tries again.
          * @description Unlike the original: errors of the body are JSON. 412 without a spec.
          */
         readonly post: operations["postPromote"];
@@ -233,12 +233,12 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Tells how far the last prewarm of the local file cache came. */
+        /** Shows the last local file cache prewarm's progress or result. */
         readonly get: operations["getLfcPrewarm"];
         readonly put?: never;
-        /** Starts to fill the local file cache, and does not wait for it. */
+        /** Starts a prewarm of the local file cache, and does not wait for its end. */
         readonly post: operations["postLfcPrewarm"];
-        /** Ends a prewarm, if one is under way. */
+        /** Stops the prewarm, if one is running. */
         readonly delete: operations["deleteLfcPrewarm"];
         readonly options?: never;
         readonly head?: never;
@@ -252,10 +252,10 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Tells how the last save of the state of the local file cache went. */
+        /** Shows the result of the last save of the local file cache's state. */
         readonly get: operations["getLfcOffload"];
         readonly put?: never;
-        /** Starts to save the state of the local file cache, and does not wait for it. */
+        /** Starts to save the local file cache's state, and does not wait for the end. */
         readonly post: operations["postLfcOffload"];
         readonly delete?: never;
         readonly options?: never;
@@ -271,8 +271,8 @@ export interface paths {
             readonly cookie?: never;
         };
         /**
-         * Tells whether Postgres accepts connections, as `pg_isready` does, by opening one.
-         * @description Unlike the original: no program is run, and host and port are those of `--connstr`.
+         * Checks whether Postgres accepts connections, by opening one, as `pg_isready` does.
+         * @description Unlike the original: it does not run a program, and uses the host and port of `--connstr`.
          */
         readonly get: operations["getHadronLivenessProbe"];
         readonly put?: never;
@@ -307,7 +307,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Answers 200 while Postgres serves clients. */
+        /** Answers 200 while Postgres accepts clients and answers them. */
         readonly get: operations["getReadyz"];
         readonly put?: never;
         readonly post?: never;
@@ -324,7 +324,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Answers 200 once the compute has been running for the first time. */
+        /** Answers 200 once the first start has succeeded. */
         readonly get: operations["getStartupz"];
         readonly put?: never;
         readonly post?: never;
@@ -341,7 +341,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** The description of both servers, for programs. */
+        /** The OpenAPI description of both servers. */
         readonly get: operations["getOpenapiJson"];
         readonly put?: never;
         readonly post?: never;
@@ -361,7 +361,7 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Downloads a remote extension and answers when its files are in place.
+         * Downloads a remote extension and answers when its files are installed.
          * @description Unlike the original: 412 without a spec.
          */
         readonly post: operations["postExtensionServer"];
@@ -381,8 +381,8 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Installs an extension in a database, or brings it to a version.
-         * @description Only in the statuses running. Unlike the original: a failure carries the words of Postgres.
+         * Installs an extension in a database, or updates it to a version.
+         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message.
          */
         readonly post: operations["postExtensions"];
         readonly delete?: never;
@@ -401,8 +401,8 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Grants privileges on a schema; on a replica it works where nothing is left to grant.
-         * @description Only in the statuses running. Unlike the original: a failure carries the words of Postgres. Roles without a login are granted nothing twice.
+         * Grants privileges on a schema. On a replica, it succeeds only when the role already has them.
+         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login.
          */
         readonly post: operations["postGrants"];
         readonly delete?: never;
@@ -421,8 +421,8 @@ export interface paths {
         readonly get?: never;
         readonly put?: never;
         /**
-         * Asks for the configuration to be fetched anew, and does not wait for it. A failure is tried again by itself, and at once when asked again; its reason stands in `error` of the status.
-         * @description Unlike the original: the whole spec is compared, a failure shows its reason and is repeated by itself, and the process never ends. Refused after a failed first start, which has no Postgres to refresh.
+         * Requests that the configuration is fetched again, and does not wait for it. After a failure, the refresh is retried automatically, and at once on a new request; the reason is in the status's `error`.
+         * @description Unlike the original: the whole spec is compared; a failure shows its reason and is retried automatically; the process never exits. Refused after a failed first start, because then there is no Postgres to refresh.
          */
         readonly post: operations["postRefreshConfiguration"];
         readonly delete?: never;
@@ -440,7 +440,7 @@ export interface paths {
         };
         readonly get?: never;
         readonly put?: never;
-        /** Makes the program fail at given points. Only for tests: 404 without `--enable-failpoints`. */
+        /** Makes the program fail at the given points. Only for tests: 404 without `--enable-failpoints`. */
         readonly post: operations["postFailpoints"];
         readonly delete?: never;
         readonly options?: never;
@@ -457,7 +457,7 @@ export interface components {
             readonly error: string;
         };
         readonly ComputeStatus: {
-            /** @description When the process started, or when the spec arrived if it had to wait for one; UTC, ends in Z. */
+            /** @description When the process started; when the spec arrived, if the compute had to wait for one; UTC, ends in Z. */
             readonly start_time: string;
             /** @description 32 hex digits; null while there is no spec. */
             readonly tenant: string | null;
@@ -468,38 +468,38 @@ export interface components {
              * @enum {string}
              */
             readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
-            /** @description The latest activity of a client that was seen; UTC, ends in +00:00. */
+            /** @description The time of the clients' latest activity; UTC, ends in +00:00. */
             readonly last_active: string | null;
             /** @description Why the last start or reconfiguration failed; null after a success. */
             readonly error: string | null;
-            /** @description Left out until the compute first runs. */
+            /** @description Absent until the compute first runs. */
             readonly postgres?: {
-                /** @description Whether Postgres answered when it was last asked, old and new connections alike. */
+                /** @description Whether Postgres answered the last check, both on the existing connection and on a new one. */
                 readonly up: boolean;
-                /** @description Since when it is up, or down; UTC. */
+                /** @description Start of the current state, up or down; UTC. */
                 readonly since: string;
-                /** @description How long it has not been answering; 0 while it answers. */
+                /** @description The current downtime's duration; 0 while Postgres answers. */
                 readonly current_downtime_ms: number;
-                /** @description All downtimes together, the one that lasts included. */
+                /** @description All downtimes together, including the current one. */
                 readonly total_downtime_ms: number;
-                /** @description Why the latest check failed; null while it is up. */
+                /** @description Why the latest check failed; null while Postgres is up. */
                 readonly reason: ("connect_refused" | "connect_timeout" | "query_timeout" | "sqlstate" | "postgres_exited" | "other") | null;
-                /** @description What the server said, when it said something. */
+                /** @description The server's error code; null without an answer from the server. */
                 readonly sqlstate: string | null;
-                /** @description What was seen at `last_active`. */
+                /** @description The kind of activity at `last_active`. */
                 readonly last_activity: ("statistics" | "session" | "walsender" | "subscription" | "autovacuum") | null;
             };
-            /** @description Every service beside Postgres that the spec or the command line asks for, by name. */
+            /** @description Every service that the spec or the command line asks for, by name. */
             readonly services: {
                 readonly [key: string]: {
                     /**
-                     * @description Whether it does what it is for.
+                     * @description Whether the service works.
                      * @enum {string}
                      */
                     readonly state: "ok" | "degraded" | "failed";
-                    /** @description Since when its state and error are what they are; UTC, ends in Z. */
+                    /** @description When its state or error last changed; UTC, ends in Z. */
                     readonly since: string;
-                    /** @description Why it is not ok. */
+                    /** @description Why the state is not `ok`. */
                     readonly error: string | null;
                 };
             };
@@ -512,17 +512,17 @@ export interface components {
             readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
         };
         readonly StartFigures: {
-            /** @description Until a spec was pushed, for a compute that started without one. */
+            /** @description Wait for the spec, when the compute started without one. */
             readonly wait_for_spec_ms: number;
-            /** @description The quick look whether the safekeepers are in sync already. */
+            /** @description Quick check whether the safekeepers are already in sync. */
             readonly sync_sk_check_ms: number;
-            /** @description The last full sync of the safekeepers, also the one when stopping. */
+            /** @description The last full sync of the safekeepers, including the shutdown's. */
             readonly sync_safekeepers_ms: number;
             /** @description Connecting to the pageserver, in microseconds. */
             readonly pageserver_connect_micros: number;
-            /** @description Fetching and unpacking the base backup, in the attempt that succeeded. */
+            /** @description Fetching and unpacking the base backup, only the successful attempt. */
             readonly basebackup_ms: number;
-            /** @description Size of the base backup as it was sent. */
+            /** @description Size of the base backup as transferred (compressed). */
             readonly basebackup_bytes: number;
             /** @description From spawning Postgres until it was ready. */
             readonly start_postgres_ms: number;
@@ -530,9 +530,9 @@ export interface components {
             readonly config_ms: number;
             /** @description From the start, or the arrival of the spec, until running. */
             readonly total_startup_ms: number;
-            /** @description Fetching the extensions that must be preloaded. */
+            /** @description Downloading the extensions that must be preloaded. */
             readonly load_ext_ms: number;
-            /** @description Extensions that were fetched or were there already. */
+            /** @description Number of extensions that were downloaded or already installed. */
             readonly num_ext_downloaded: number;
             /** @description Bytes of the largest extension archive. */
             readonly largest_ext_size: number;
@@ -540,26 +540,26 @@ export interface components {
             readonly total_ext_download_size: number;
         };
         readonly Downtime: {
-            /** @description How long Postgres has not been answering; 0 while it answers. */
+            /** @description The current downtime's duration; 0 while Postgres answers. */
             readonly current_downtime_ms: number;
-            /** @description All downtimes together, the one that lasts included. */
+            /** @description All downtimes together, including the current one. */
             readonly total_downtime_ms: number;
-            /** @description The last hundred, the latest first. */
+            /** @description The last hundred downtimes, the latest first. */
             readonly incidents: readonly {
-                /** @description When Postgres was last seen up; UTC. */
+                /** @description When the last successful check was; UTC. */
                 readonly started_at: string;
-                /** @description When it was seen up again; null while the downtime lasts. */
+                /** @description When the next successful check was; null while the downtime lasts. */
                 readonly ended_at: string | null;
-                /** @description From one to the other, by a clock that is never set. */
+                /** @description From `started_at` to `ended_at`, by the monotonic clock. */
                 readonly duration_ms: number;
                 /**
                  * @description Why the first check failed.
                  * @enum {string}
                  */
                 readonly reason: "connect_refused" | "connect_timeout" | "query_timeout" | "sqlstate" | "postgres_exited" | "other";
-                /** @description What the server said, when it said something. */
+                /** @description The server's error code; null without an answer from the server. */
                 readonly sqlstate: string | null;
-                /** @description The error in words. */
+                /** @description The error message. */
                 readonly message: string;
                 /**
                  * @description Why the latest check failed.
@@ -574,7 +574,7 @@ export interface components {
             readonly roles: readonly {
                 /** @description Name of the role. */
                 readonly name: string;
-                /** @description The hash that Postgres keeps; null for a role without a password. */
+                /** @description The password hash that Postgres stores; null for a role without a password. */
                 readonly encrypted_password: string | null;
                 /** @description Always null. */
                 readonly options: null;
@@ -586,24 +586,24 @@ export interface components {
                 readonly owner: string;
                 /** @description Always null. */
                 readonly options: null;
-                /** @description It takes no connections. */
+                /** @description The database does not accept connections. */
                 readonly restrict_conn: boolean;
-                /** @description It was left half dropped. */
+                /** @description The database is invalid: `DROP DATABASE` was interrupted. */
                 readonly invalid: boolean;
             }[];
         };
         readonly Terminated: {
-            /** @description End of the WAL that is safe in the storage; null for all but primaries. */
+            /** @description End of the WAL that is safe in the storage; null except for a primary. */
             readonly lsn: string | null;
         };
         readonly PromoteState: {
             /** @constant */
             readonly status: "completed";
-            /** @description Until the replica had replayed the WAL of the former primary. */
+            /** @description Wait until the replica had replayed the former primary's WAL. */
             readonly lsn_wait_time_ms: number;
-            /** @description Until Postgres was promoted. */
+            /** @description Promotion of Postgres. */
             readonly pg_promote_time_ms: number;
-            /** @description Until the new spec was in force. */
+            /** @description Reconfiguration with the new spec. */
             readonly reconfigure_time_ms: number;
         } | {
             /** @constant */
@@ -626,13 +626,13 @@ export interface components {
             readonly total: number;
             /** @description Pages that were loaded. */
             readonly prewarmed: number;
-            /** @description Pages that were left out. */
+            /** @description Pages that were skipped. */
             readonly skipped: number;
-            /** @description Fetching the state. */
+            /** @description Time to fetch the state. */
             readonly state_download_time_ms: number;
-            /** @description Unpacking it. */
+            /** @description Time to decompress the state. */
             readonly uncompress_time_ms: number;
-            /** @description Loading the pages. */
+            /** @description Time to load the pages. */
             readonly prewarm_time_ms: number;
         };
         readonly OffloadState: {
@@ -646,17 +646,17 @@ export interface components {
         } | {
             /** @constant */
             readonly status: "completed";
-            /** @description Asking Postgres for the state. */
+            /** @description Time to read the state from Postgres. */
             readonly state_query_time_ms: number;
-            /** @description Packing it. */
+            /** @description Time to compress the state. */
             readonly compress_time_ms: number;
-            /** @description Sending it. */
+            /** @description Time to upload the state. */
             readonly state_upload_time_ms: number;
         };
         readonly InstalledExtension: {
             /** @description Name of the extension. */
             readonly extension: string;
-            /** @description The version to install; in the answer, the version that is installed. */
+            /** @description The version to install; in the answer: the installed version. */
             readonly version: string;
         };
         readonly ConfigureRequest: {
@@ -666,9 +666,9 @@ export interface components {
             readonly compute_ctl_config: components["schemas"]["ComputeCtlConfig"];
         };
         readonly PromoteRequest: {
-            /** @description The spec of the former primary. */
+            /** @description The former primary's spec. */
             readonly spec: components["schemas"]["ComputeSpec"];
-            /** @description Where the WAL of the former primary ended. */
+            /** @description The end of the former primary's WAL. */
             readonly wal_flush_lsn: string;
         };
         readonly InstallExtension: {
@@ -676,16 +676,16 @@ export interface components {
             readonly extension: string;
             /** @description Name of the database. */
             readonly database: string;
-            /** @description The version to install; in the answer, the version that is installed. */
+            /** @description The version to install; in the answer: the installed version. */
             readonly version: string;
         };
         readonly SchemaGrant: {
             /** @description Name of the database. */
             readonly database: string;
-            /** @description The schema in it. */
+            /** @description The schema in that database. */
             readonly schema: string;
             readonly privileges: readonly ("SELECT" | "INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "REFERENCES" | "TRIGGER" | "USAGE" | "CREATE" | "CONNECT" | "TEMPORARY" | "EXECUTE")[];
-            /** @description Who gets them. */
+            /** @description The role that gets the privileges. */
             readonly role: string;
         };
         readonly Failpoints: readonly {
@@ -1921,7 +1921,7 @@ export interface operations {
     readonly postTerminate: {
         readonly parameters: {
             readonly query?: {
-                /** @description How long the process lives on afterwards, so that its status can be read: 30 s or 0.3 s. */
+                /** @description `fast`: the process exits 30 s after the stop, so that its status can be read. `immediate`: after 0.3 s. */
                 readonly mode?: "fast" | "immediate";
             };
             readonly header?: never;
@@ -1940,7 +1940,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Terminated"];
                 };
             };
-            /** @description The compute was terminated before. */
+            /** @description The compute had already terminated. */
             readonly 201: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2221,7 +2221,7 @@ export interface operations {
     readonly postLfcPrewarm: {
         readonly parameters: {
             readonly query?: {
-                /** @description Load the state that this endpoint saved, instead of our own. */
+                /** @description The endpoint whose saved state is loaded, instead of this endpoint's own. */
                 readonly from_endpoint?: string;
             };
             readonly header?: never;
@@ -2710,7 +2710,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Postgres does not serve clients now. compute_ctl is shutting down. */
+            /** @description Postgres is not ready for clients. compute_ctl is shutting down. */
             readonly 503: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2819,7 +2819,7 @@ export interface operations {
     readonly postExtensionServer: {
         readonly parameters: {
             readonly query?: {
-                /** @description The name is that of a library, such as `postgis-3.so`. */
+                /** @description `true`: the name is a library, such as `postgis-3.so`. */
                 readonly is_library?: "true" | "false";
             };
             readonly header?: never;

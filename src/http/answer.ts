@@ -23,11 +23,11 @@ export const text = (status: number, body: string, contentType: string): Answer 
 export const empty = (status: number, headers: Answer['headers'] = {}): Answer =>
   new Answer(status, null, headers);
 
-/** The one shape of every failure. */
+/** The body of every failure. */
 export const failure = (status: number, message: string): Answer => json(status, { error: message });
 
-/** Sends the answer of an exchange. A stream that fails on the way breaks the connection off; a client that leaves
- *  destroys it. */
+/** Sends the answer of an exchange. When a stream fails, the connection is closed in the middle of the answer; when the
+ *  client disconnects, the stream is destroyed. */
 export function send(exchange: Exchange, { status, body, headers }: Answer): void {
   const { outgoing, id } = exchange;
   if (body === null || typeof body === 'string') {

@@ -11,7 +11,7 @@ const causes: Readonly<Record<string, readonly [status: number, message: string]
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request did not arrive in time'],
 };
 
-/** Answers what the HTTP parser refused, in the shape of all errors, and closes the connection. */
+/** Answers a request that the HTTP parser refused, in the format of all errors, and closes the connection. */
 export function answerBrokenRequest(
   error: NodeJS.ErrnoException,
   socket: Duplex,
@@ -31,7 +31,7 @@ export function answerBrokenRequest(
   endWith(socket, status, request_id, message);
 }
 
-/** Writes an answer by hand, with an empty body where there is no message, and closes the connection. */
+/** Writes an answer directly to the socket, with an empty body when there is no message, and closes the connection. */
 export function endWith(socket: Duplex, status: number, requestId: string, message?: string): void {
   const body = message === undefined ? '' : JSON.stringify({ error: message });
   const head = [

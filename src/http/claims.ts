@@ -14,7 +14,7 @@ export function readClaims(payload: Uint8Array): Claims {
   try {
     claims = JSON.parse(utf8.decode(payload));
   } catch {
-    // The parser's own words would quote the payload.
+    // The parser's own message would quote the payload.
     throw new Error('the claims are not JSON');
   }
   if (typeof claims === 'object' && claims !== null && !Array.isArray(claims)) return claims as Claims;
@@ -27,9 +27,9 @@ export function checkTimes(claims: Claims, nowMs: number, withoutExp: boolean): 
   const now = Math.floor(nowMs / 1000);
   const exp = seconds(claims, 'exp');
   const nbf = seconds(claims, 'nbf');
-  if (exp === undefined && !withoutExp) throw new Error('no exp');
+  if (exp === undefined && !withoutExp) throw new Error('the claim exp is missing');
   if (exp !== undefined && exp < now - leewaySeconds) throw new Error('expired');
-  if (nbf !== undefined && nbf > now + leewaySeconds) throw new Error('not valid yet');
+  if (nbf !== undefined && nbf > now + leewaySeconds) throw new Error('not valid yet: see the claim nbf');
 }
 
 function seconds(claims: Claims, name: 'exp' | 'nbf'): number | undefined {
@@ -39,8 +39,8 @@ function seconds(claims: Claims, name: 'exp' | 'nbf'): number | undefined {
   return Math.round(value);
 }
 
-/** Whom the token is for: with the admin scope the audience counts, without it the compute id.
- *  @throws ComputeError `bad_token` (401) or `forbidden` (403), in words that clients match on */
+/** Checks which compute the token is for: with the admin scope by the audience, without it by the compute id.
+ *  @throws ComputeError `bad_token` (401) or `forbidden` (403), with messages that clients match on */
 export function checkClaims(claims: Claims, computeId: string | null, malformed: string): void {
   const { scope = null, aud = null, compute_id = null } = claims;
   const wellFormed =

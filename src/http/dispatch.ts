@@ -13,9 +13,9 @@ import { type Target, readTarget } from './target.ts';
 
 export interface Service<App> {
   readonly routes: readonly Route<App>[];
-  /** What the handlers are given. */
+  /** Passed to the handlers. */
   readonly app: App;
-  /** Decides over `allowedIn` of the routes; left out where no route has one. */
+  /** Used for the routes' `allowedIn`; left out where no route has one. */
   readonly status?: () => Status;
   readonly auth: Auth;
 }
@@ -25,9 +25,12 @@ export interface Service<App> {
 export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => Promise<Answer> {
   const table = new RouteTable(service.routes);
   if (service.status === undefined && service.routes.some(({ allowedIn }) => allowedIn !== undefined))
-    throw new ComputeError('internal', 'a route asks for a status that this server does not know');
+    throw new ComputeError('internal', 'a route requires a status, but this server does not have one');
   if (service.routes.some(({ auth }) => auth !== 'none' && auth !== service.auth.scheme))
-    throw new ComputeError('internal', 'a route asks for a proof that this server cannot check');
+    throw new ComputeError(
+      'internal',
+      'a route requires an authentication that this server does not support',
+    );
   return async (exchange) => {
     try {
       const target = readTarget(exchange.incoming);
@@ -46,7 +49,7 @@ export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => 
 const allowed = (methods: ReadonlyMap<Method, unknown>): string =>
   [...methods.keys()].flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(',');
 
-/** Token, query, body, status, handler: in this order, and the first that objects gives the answer. */
+/** Checks token, query, body and status, then calls the handler. The first failure gives the answer. */
 async function answer<App>(
   { app, status, auth }: Service<App>,
   route: Route<App>,
@@ -77,7 +80,7 @@ function gate({ allowedIn, checkedByApp }: Route, statusNow: (() => Status) | un
   if (!allowedIn.includes(status)) throw wrongStatus(status);
 }
 
-/** Log and signal are made when a handler asks for them: most of the quick ones never do. */
+/** Log and signal are created when a handler uses them: most of the quick ones never do. */
 class Input implements RouteInput {
   readonly query: unknown;
   readonly body: unknown;
@@ -108,15 +111,16 @@ async function bounded<T>(
   work: (signal?: AbortSignal) => T | Promise<T>,
 ): Promise<T> {
   if (limitMs === undefined) return work();
-  const what = goesOn === true ? `${method} ${path} goes on, but` : `${method} ${path}`;
+  const what =
+    goesOn === true ? `${method} ${path} (which continues in the background)` : `${method} ${path}`;
   return withDeadline(what, limitMs, exchange.signal, async (both) => work(both));
 }
 
 const shapePrefix = 'failed to deserialize the json body into the target type: ';
 
-/** What a failure looks like from outside. Details that are not meant for clients go to the log only. */
+/** The answer for a failure. Details that are not for clients go to the log only. */
 function failed(error: unknown, exchange: Exchange): Answer {
-  if (isAbort(error) && exchange.signal.aborted) return failure(499, 'the client left');
+  if (isAbort(error) && exchange.signal.aborted) return failure(499, 'the client disconnected');
   if (!(error instanceof ComputeError)) {
     exchange.log.error(
       { err: inline(error), stack: error instanceof Error ? error.stack : undefined },

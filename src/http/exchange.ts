@@ -13,18 +13,18 @@ export const requestId = (given: string | string[] | undefined): string => {
   return first !== undefined && idShape.test(first) ? first : randomUUID();
 };
 
-/** The first id that was sent. Only several of them, which Node joins, are worth the look at each. */
+/** The first id that was sent. Only when there are several, which Node joins, they are read one by one. */
 function givenId(incoming: IncomingMessage): string | string[] | undefined {
   const given = incoming.headers['x-request-id'];
   return given?.includes(',') === true ? incoming.headersDistinct['x-request-id'] : given;
 }
 
-/** One request and its answer: its id, its log lines, and the signal that tells when the client leaves. */
+/** One request and its answer: its id, its log lines, and a signal that aborts when the client disconnects. */
 export class Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
   readonly id: string;
-  /** The request in a trace; null while nothing is traced. Headers never get there: they hold tokens. */
+  /** The request's span; null while tracing is off. It never contains headers, since those contain tokens. */
   readonly span: Span | null;
   readonly #log: Log;
   readonly #level: 'debug' | 'info';
@@ -56,13 +56,14 @@ export class Exchange {
     return this.#left.signal;
   }
 
-  /** What only reads is over at once: the line of its answer says it all, and it is asked for all the time. */
+  /** Requests that only read get no line at level info when they arrive: they are quick and frequent, and their answer
+   *  has a line. */
   begin(): void {
     const reads = this.incoming.method === 'GET' || this.incoming.method === 'HEAD';
     this.#log[reads ? 'debug' : this.#level]({ request_id: this.id }, this.#what);
   }
 
-  /** The rest of the answer cannot be had; unless the client has left before, it will see the connection break. */
+  /** The rest of the answer failed; a client that is still connected sees the connection break. */
   brokeOff(error: Error): void {
     this.#failure = error;
   }
@@ -73,7 +74,10 @@ export class Exchange {
     const latency = elapsedMs(this.#startMs);
     if (!outgoing.writableFinished) {
       this.#left?.abort();
-      const why = this.#failure === undefined ? 'client left before the answer' : 'the answer broke off';
+      const why =
+        this.#failure === undefined
+          ? 'client disconnected before the answer'
+          : 'the answer failed before its end';
       const level = this.#failure === undefined ? this.#level : 'error';
       this.#log[level]({ request_id, latency }, `${this.#what}: ${why}`);
       this.span?.end(this.#failure ?? new Error(why));

@@ -8,7 +8,7 @@ import type { Route, Schema } from './route.ts';
 
 export const bodyLimitBytes = 2_097_152;
 
-/** The request itself cannot be read; nothing was done for it, and it is not worth an error line in the log. */
+/** The request itself cannot be read. Nothing was done for it, and it gets no error line in the log. */
 export class UnreadableRequest extends ComputeError {}
 
 const refuse = (code: ErrorCode, message: string, cause?: unknown): never => {
@@ -94,9 +94,13 @@ function collect(incoming: IncomingMessage): Promise<Buffer> {
 }
 
 const broken = (cause?: Error): UnreadableRequest =>
-  new UnreadableRequest('bad_request', 'failed to buffer the request body: the transfer broke off', {
-    cause,
-  });
+  new UnreadableRequest(
+    'bad_request',
+    'failed to buffer the request body: the connection ended before its end',
+    {
+      cause,
+    },
+  );
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -104,7 +108,7 @@ async function decode(bytes: Buffer): Promise<JsonText> {
   try {
     return await parseJson(utf8.decode(bytes));
   } catch (error) {
-    // The words of other errors may quote the body, and with it what is secret.
+    // Other errors' messages may quote the body, which may contain secrets.
     const why = error instanceof JsonSyntaxError ? error.message : 'it is not UTF-8';
     return refuse('bad_request', `failed to parse the request body as json: ${why}`);
   }

@@ -6,20 +6,20 @@ import { type Jwks, loadKeys } from './keys.ts';
 import { KnownTokens } from './known-tokens.ts';
 
 export interface JwtOptions {
-  /** What `compute_id` of a token must be; null: only tokens with the admin scope pass. */
+  /** Required value of a token's `compute_id`; null: only tokens with the admin scope are accepted. */
   readonly computeId: string | null;
   readonly jwks: Jwks;
   readonly log: Log;
   /** Accept tokens that never expire. Off by default. */
   readonly allowTokensWithoutExp?: boolean;
-  /** Why nobody is checked. Given only where somebody asked for it in so many words; the reason is logged as a warning. */
+  /** The reason why authentication is off, logged as a warning. Set only on an explicit request. */
   readonly switchedOffBecause?: string;
   /** Milliseconds since 1970, for tests. */
   readonly nowMs?: () => number;
 }
 
 export interface JwtAuth extends Auth {
-  /** Replaces the keys. A set without one usable key is refused, with a warning: it would lock everybody out.
+  /** Replaces the keys. A set without a usable key is refused, with a warning: with it, no token would be valid.
    *  @returns whether the new keys are in force */
   setKeys(jwks: Jwks): Promise<boolean>;
 }
@@ -28,7 +28,7 @@ const invalid = 'invalid authorization token';
 const unverified = 'failed to verify authorization token';
 const bearer = /^bearer +([\x21-\x7e]+)$/i;
 
-/** The bearer tokens of the external server. Nothing heavy is loaded before the first token comes. */
+/** The external server's bearer tokens. The crypto library is loaded when the first token arrives. */
 export function createJwtAuth(options: JwtOptions): JwtAuth {
   const {
     computeId,
@@ -48,7 +48,7 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
       return claims;
     } catch (error) {
       log.debug(`token refused: ${inline(error)}`);
-      // Without the cause: whatever it says about the token must not reach the error line of the request.
+      // Without the cause: its details about the token must not reach the request's error line.
       throw new ComputeError('bad_token', unverified);
     }
   };
@@ -65,7 +65,7 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
     setKeys: async (jwks) => {
       const next = await loadKeys(jwks, log);
       if (next.keys.length === 0) {
-        log.warn('the new key set holds no usable key: the keys in force stay');
+        log.warn('the new key set has no usable key: the current keys stay in use');
         return false;
       }
       keys = Promise.resolve(new KnownTokens(next));

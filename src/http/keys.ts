@@ -12,7 +12,7 @@ interface VerifyKey {
   readonly key: CryptoKey;
 }
 
-/** Keys of one algorithm. A token may name it by any of `names`. */
+/** Keys of one algorithm, with all names that a token may use for it. */
 export interface KeyRing {
   readonly names: string[];
   readonly keys: readonly VerifyKey[];
@@ -23,7 +23,7 @@ type Jwk = Readonly<Record<string, unknown>>;
 interface Family {
   readonly names: string[];
   readonly fits: (jwk: Jwk) => boolean;
-  /** The public members alone: a private or symmetric part is never even looked at. */
+  /** The public members only: a private or symmetric part is never read. */
   readonly pick: readonly string[];
 }
 
@@ -35,7 +35,7 @@ const edDsa: Family = {
   pick: ['kty', 'crv', 'x'],
 };
 
-/** Makes keys of a set ready for use. RS256 as soon as one key says so, else EdDSA; all other keys are left out. */
+/** Imports a set's keys. RS256 if at least one key has it as `alg`, else EdDSA; all other keys are left out. */
 export async function loadKeys(jwks: Jwks, log: Log): Promise<KeyRing> {
   const all = jwks.keys as readonly Jwk[];
   const family = all.some(({ alg }) => alg === 'RS256') ? rs256 : edDsa;
@@ -58,7 +58,7 @@ async function importKey(jwk: Jwk, { names, fits, pick }: Family): Promise<Crypt
     (alg === null || names.includes(alg as string)) &&
     (use === null || use === 'sig') &&
     (operations === null || (Array.isArray(operations) && operations.includes('verify')));
-  if (!usable) throw new Error(`it is not for ${names[0]} signatures`);
+  if (!usable) throw new Error(`it is not a key for ${names[0]} signatures`);
   const { importJWK } = await import('jose/key/import');
   const members = Object.fromEntries(pick.map((name) => [name, jwk[name]]));
   return (await importJWK(members, names[0])) as CryptoKey;

@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { type Claims, readClaims } from './claims.ts';
 import { type KeyRing, verifySignature } from './keys.ts';
 
-/** Clients use one token until it expires, and few of them at a time. */
+/** Clients use one token until it expires, so there are few at a time. */
 const most = 256;
 
-/** Verifies signatures, and remembers which tokens were good: checking one costs more than a whole answer.
- *  It lives as long as its keys, so that new keys forget every token. Tokens are kept as digests, and what they claim
- *  about times is for the caller to check each time. */
+/** Verifies signatures, and caches the valid tokens: verifying one costs more than a whole answer.
+ *  A new set of keys gets a new cache. Tokens are kept as digests; the caller checks their times at each request. */
 export class KnownTokens {
   readonly #ring: KeyRing;
   /** The oldest first. */
@@ -17,7 +16,7 @@ export class KnownTokens {
     this.#ring = ring;
   }
 
-  /** @throws Error for the log, when no key has signed it */
+  /** @throws Error for the log, when it was not signed with one of the keys */
   async claimsOf(token: string): Promise<Claims> {
     const digest = createHash('sha256').update(token).digest('base64');
     const known = this.#claims.get(digest);

@@ -1,17 +1,17 @@
 import { type RequestListener, type Server, createServer } from 'node:http';
 
-/** What a slow, idle or flooding client may take. */
+/** Limits against slow, idle and flooding clients. */
 export interface ServerLimits {
-  /** Milliseconds from the connection, or the answer before, to the end of the head. */
+  /** Milliseconds from the connection, or from the previous answer, to the end of the head. */
   readonly headersMs: number;
   /** Milliseconds for the whole request, body included. */
   readonly requestMs: number;
   /** Milliseconds a connection may be idle between two requests. */
   readonly idleMs: number;
-  /** How often the limits above are looked at, in milliseconds. */
+  /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
   readonly connections: number;
-  /** After so many requests a connection is closed; 0: never. */
+  /** Number of requests after which a connection is closed; 0: never. */
   readonly requestsPerConnection: number;
 }
 

@@ -5,9 +5,9 @@ import { ComputeError } from '../core/errors.ts';
 const noSuchFamily = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
 const hints: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program listens there: stop it, or choose another port',
-  EACCES: 'ports below 1024 need special rights: choose a higher one',
-  EADDRNOTAVAIL: 'this machine does not have that address: choose another',
+  EADDRINUSE: 'another program uses this port: stop that program, or choose another port',
+  EACCES: 'ports below 1024 require special rights: choose a higher port',
+  EADDRNOTAVAIL: 'this machine does not have that address: choose another one',
 };
 
 /** `::` is every address of both families, also where there is no IPv6; `localhost` is the loopback of each family

@@ -2,7 +2,7 @@ import type { Method, Route } from './route.ts';
 
 export type Methods<App> = ReadonlyMap<Method, Route<App>>;
 
-/** Paths are looked up as a whole; those of routes with a name of any length in them, by what stands around it. */
+/** Finds a route by its whole path; a route with a name of any length in its path, by the parts around that name. */
 export class RouteTable<App> {
   readonly #exact = new Map<string, Map<Method, Route<App>>>();
   readonly #around: { before: string; after: string; methods: Map<Method, Route<App>> }[] = [];
@@ -11,7 +11,7 @@ export class RouteTable<App> {
     for (const route of routes) this.#methodsOf(route).set(route.method, route);
   }
 
-  /** What is served at a path, by method; undefined for a path that is unknown. */
+  /** The routes at a path, by method; undefined for an unknown path. */
   find(path: string): Methods<App> | undefined {
     const exact = this.#exact.get(path);
     if (exact !== undefined) return exact;

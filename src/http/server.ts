@@ -12,13 +12,13 @@ import { type ServerLimits, createLimited, defaultLimits } from './limits.ts';
 import { listen } from './listen.ts';
 import { type Upgrade, Upgraded } from './upgrade.ts';
 
-/** For the rest of a body after its answer. */
+/** Time limit for the rest of a body after its answer. */
 const restMs = 1000;
 
 export interface ServerOptions<App> extends Service<App> {
-  /** Whose server it is, for the log. */
+  /** The program, for the log. */
   readonly program: string;
-  /** What it is in that program, for the log and for errors, such as `external HTTP server`. */
+  /** The server's name in that program, for the log and for errors, such as `external HTTP server`. */
   readonly name: string;
   /** An address; `::` for every address, `localhost` for the loopback of both families. */
   readonly host: string;
@@ -28,13 +28,13 @@ export interface ServerOptions<App> extends Service<App> {
   /** Aborting it closes the server at once. */
   readonly signal?: AbortSignal;
   readonly limits?: Partial<ServerLimits>;
-  /** Left out: a request for another protocol is answered as if it did not ask for one. */
+  /** Left out: a request for another protocol is answered as a plain request. */
   readonly upgrade?: Upgrade;
 }
 
 export interface RunningServer {
   readonly port: number;
-  /** Takes no new requests, lets the open ones finish for `limitMs` milliseconds, then cuts them off. */
+  /** Accepts no new requests, lets the open ones finish for `limitMs` milliseconds, then closes their connections. */
   close(limitMs: number): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
     return server;
   });
   for (const server of bound.servers)
-    server.on('error', (error) => log.error(`the ${name} cannot take a connection: ${inline(error)}`));
+    server.on('error', (error) => log.error(`the ${name} cannot accept a connection: ${inline(error)}`));
   for (const address of bound.addresses) log.info(`${program} ${name} listening at ${address}`);
 
   const close = (limitMs: number): Promise<void> => {
@@ -86,7 +86,7 @@ function requestListener<App>(
     try {
       send(exchange, await dispatch(exchange));
     } catch (error) {
-      // Such as a header passed on that Node refuses to send.
+      // For example a forwarded header that Node refuses to send.
       exchange.log.error(`an answer could not be sent: ${inline(error)}`);
       exchange.outgoing.destroy();
     }
@@ -109,8 +109,8 @@ function requestListener<App>(
   };
 }
 
-/** The answer came before the end of the body, which Node reads and throws away: the client may see the answer, but must
- *  not go on for ever. */
+/** The answer was sent before the end of the body, which Node reads and discards. The client may read the answer, but
+ *  must not send for ever. */
 function endSoon(incoming: IncomingMessage): void {
   const cut = (): void => {
     if (!incoming.complete) incoming.socket.destroy();
@@ -136,9 +136,9 @@ async function drain({ servers, open, upgraded, log }: Draining, limitMs: number
   try {
     await withDeadline('closing', limitMs, never, () => Promise.all([answered, upgraded.closed()]));
   } catch {
-    log.warn(`${open.size + upgraded.size} open requests are cut off`);
+    log.warn(`cutting off requests that did not finish in time: ${open.size + upgraded.size}`);
   }
-  // What is left is cut off or has nothing to say: silent connections must not hold up the end.
+  // The remaining connections are cut off or idle: they must not delay the end.
   for (const server of servers) server.closeAllConnections();
   upgraded.cut();
   await closed;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { UnreadableRequest } from './extract.ts';
 
-/** What nearly every target looks like: nothing in it needs a closer look. */
+/** Matches nearly every target; these need no further parsing. */
 const plain = /^\/[\w/.-]*$/;
 /** The name or address of a host and its port.
  *  @see https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2 */
@@ -14,14 +14,14 @@ export interface Target {
   readonly query: string;
 }
 
-/** Takes the target of a request apart, also in its absolute form.
+/** Parses a request's target, also in its absolute form.
  *  @throws UnreadableRequest `bad_request` */
 export function readTarget({ url = '', headers: { host = '' } }: IncomingMessage): Target {
   const at = url.indexOf('?');
   const [path, query] = at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at)];
   if (hostName.test(host)) {
     if (plain.test(path) && !path.includes('/.')) return { path, query };
-    // Put together, since two slashes at the beginning would pass for a host; a backslash would pass for a slash.
+    // Joined to a full URL, because the URL parser takes two slashes at the beginning for a host, and a backslash for a slash.
     const whole = path.startsWith('/') ? `http://localhost${path}` : path;
     if (/^https?:\/\/[^\\]*$/i.test(whole) && URL.canParse(whole)) {
       return { path: new URL(whole).pathname, query };

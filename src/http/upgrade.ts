@@ -4,9 +4,9 @@ import { endWith } from './broken-request.ts';
 import { requestId } from './exchange.ts';
 import { readTarget } from './target.ts';
 
-/** What a server does with requests for another protocol, such as WebSocket. Nobody is asked for a token. */
+/** How a server handles requests for another protocol, such as WebSocket. They require no token. */
 export interface Upgrade {
-  /** Where the other protocol is spoken. Requests for it elsewhere are answered with 404. */
+  /** The other protocol's path. Requests for it elsewhere are answered with 404. */
   readonly path: string;
   /** Takes the connection over: it answers the request, and closes the socket when it is done. */
   readonly take: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -46,7 +46,7 @@ export class Upgraded {
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     this.#open.set(socket, closed);
     void closed.then(() => this.#open.delete(socket));
-    socket.on('error', () => {}); // A client that breaks off; 'close' follows.
+    socket.on('error', () => {}); // The client broke the connection; 'close' follows.
     const refused = this.#isClosing() ? 503 : pathOf(request) === upgrade.path ? null : 404;
     if (refused === null) upgrade.take(request, socket, head);
     else endWith(socket, refused, requestId(request.headers['x-request-id']));

@@ -7,7 +7,7 @@ export const autoscalingMetrics = route({
   path: '/autoscaling_metrics',
   auth: 'none',
   summary:
-    'Passes on the metrics that the neon extension serves on its socket in the data directory: status, content type and body.',
+    'Forwards the metrics that the neon extension serves on its socket in the data directory: status, content type and body.',
   reply: text('In the text format of Prometheus.'),
   contentType: 'application/text',
   errors: ['internal', 'deadline'],

@@ -8,9 +8,9 @@ export const configure = route({
   auth: 'jwt',
   allowedIn: ['empty', 'running', 'failed'],
   checkedByApp: true,
-  summary: 'Takes a new spec and answers when the compute runs with it.',
+  summary: 'Applies a new spec and answers when the compute runs with it.',
   differs:
-    'also repairs a compute in `failed` whose Postgres runs. The keys of an accepted body replace the old ones. A waiting client gets 500 when the compute shuts down.',
+    "also repairs a compute in `failed` whose Postgres is running. An accepted body's keys replace the old ones. A waiting client gets 500 when the compute shuts down.",
   body: configureBodySchema,
   reply: computeStatus,
   errors: ['spec_shape', 'spec_invalid', 'wrong_status', 'not_allowed', 'internal', 'deadline'],

@@ -8,14 +8,14 @@ export const databaseSchema = route({
   path: '/database_schema',
   auth: 'jwt',
   summary:
-    'Streams the schema of a database as SQL. The connection breaks off when `pg_dump` fails on the way, so that a cut-off dump never looks whole.',
+    "Streams a database's schema as SQL. If `pg_dump` fails after its first bytes, the connection is closed without a proper end, so that an incomplete dump never looks complete.",
   differs:
-    'a dump that fails on the way breaks the connection off, 404 does not depend on the language of the server, and more than four dumps at a time are 429. The settings of our own sessions apply, and the password of `--connstr` is used.',
+    "if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; more than four dumps at a time are 429. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.",
   query: v.object({ database: databaseName }),
-  reply: text('SQL, in spite of the content type, which clients are used to.'),
+  reply: text('SQL. The content type says otherwise, because clients expect that one.'),
   contentType: 'application/json',
   errors: ['not_found', 'busy', 'internal', 'deadline'],
-  // Until the first bytes; the dump itself has a limit of its own.
+  // Until the first bytes; the dump has a limit of its own.
   limitMs: 120_000,
   handler: async ({ query, signal }, { database }) =>
     new Answer(200, await database.schema(query.database, signal), { 'content-type': 'application/json' }),

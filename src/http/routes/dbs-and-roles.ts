@@ -9,13 +9,15 @@ export const dbsAndRoles = route({
   method: 'GET',
   path: '/dbs_and_roles',
   auth: 'jwt',
-  summary: 'Lists all databases and roles, with the stored hashes of their passwords.',
-  differs: 'nothing is left out silently, and the order is fixed.',
+  summary: "Lists all databases and roles, with the roles' stored password hashes.",
+  differs: 'the list is always complete, and its order is fixed.',
   reply: v.object({
     roles: v.array(
       v.object({
         name: text('Name of the role.'),
-        encrypted_password: textOrNull('The hash that Postgres keeps; null for a role without a password.'),
+        encrypted_password: textOrNull(
+          'The password hash that Postgres stores; null for a role without a password.',
+        ),
         options,
       }),
     ),
@@ -24,8 +26,8 @@ export const dbsAndRoles = route({
         name: text('Name of the database.'),
         owner: text('Name of its owner.'),
         options,
-        restrict_conn: flag('It takes no connections.'),
-        invalid: flag('It was left half dropped.'),
+        restrict_conn: flag('The database does not accept connections.'),
+        invalid: flag('The database is invalid: `DROP DATABASE` was interrupted.'),
       }),
     ),
   }),

@@ -4,7 +4,7 @@ import { route } from './route.ts';
 
 const isLibrary = v.pipe(
   v.optional(v.picklist(['true', 'false']), 'false'),
-  v.description('The name is that of a library, such as `postgis-3.so`.'),
+  v.description('`true`: the name is a library, such as `postgis-3.so`.'),
 );
 
 export const extensionServer = route({
@@ -12,7 +12,7 @@ export const extensionServer = route({
   path: '/extension_server/',
   tail: { name: 'filename', doc: 'Name of the extension or the library.' },
   auth: 'none',
-  summary: 'Downloads a remote extension and answers when its files are in place.',
+  summary: 'Downloads a remote extension and answers when its files are installed.',
   differs: '412 without a spec.',
   query: v.object({ is_library: isLibrary }),
   withoutQuery: { is_library: 'false' },

@@ -3,15 +3,15 @@ import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
 const extension = text('Name of the extension.');
-const version = text('The version to install; in the answer, the version that is installed.');
+const version = text('The version to install; in the answer: the installed version.');
 
 export const extensions = route({
   method: 'POST',
   path: '/extensions',
   auth: 'none',
   allowedIn: ['running'],
-  summary: 'Installs an extension in a database, or brings it to a version.',
-  differs: 'a failure carries the words of Postgres.',
+  summary: 'Installs an extension in a database, or updates it to a version.',
+  differs: "a failure contains Postgres's error message.",
   body: v.object({ extension, database: databaseName, version }),
   success: 201,
   reply: v.object({ extension, version }),

@@ -18,7 +18,7 @@ import { startupz } from './startupz.ts';
 import { status } from './status.ts';
 import { terminate } from './terminate.ts';
 
-/** The server for control planes, scrapers and probes. */
+/** The external server, for control planes, scrapers and probes. */
 export const externalRoutes: readonly ComputeRoute[] = [
   status,
   metrics,

@@ -8,7 +8,7 @@ export const failpoints = route({
   method: 'POST',
   path: '/failpoints',
   auth: 'none',
-  summary: 'Makes the program fail at given points. Only for tests: 404 without `--enable-failpoints`.',
+  summary: 'Makes the program fail at the given points. Only for tests: 404 without `--enable-failpoints`.',
   body: v.array(
     v.object({
       name: text('`compute-prewarm`, `compute-promotion` or `compute-migration`.'),

@@ -14,45 +14,48 @@ export const text = (doc: string) => described(v.string(), doc);
 export const textOrNull = (doc: string) => described(v.nullable(v.string()), doc);
 export const count = (doc: string) => described(v.pipe(v.number(), v.integer(), v.minValue(0)), doc);
 
-/** What the monitor knows of Postgres. */
+/** The monitor's view of Postgres. */
 const postgres = v.object({
   up: described(
     v.boolean(),
-    'Whether Postgres answered when it was last asked, old and new connections alike.',
+    'Whether Postgres answered the last check, both on the existing connection and on a new one.',
   ),
-  since: text('Since when it is up, or down; UTC.'),
-  current_downtime_ms: count('How long it has not been answering; 0 while it answers.'),
-  total_downtime_ms: count('All downtimes together, the one that lasts included.'),
-  reason: described(v.nullable(v.picklist(downReasons)), 'Why the latest check failed; null while it is up.'),
-  sqlstate: textOrNull('What the server said, when it said something.'),
-  last_activity: described(v.nullable(v.picklist(activityKinds)), 'What was seen at `last_active`.'),
+  since: text('Start of the current state, up or down; UTC.'),
+  current_downtime_ms: count("The current downtime's duration; 0 while Postgres answers."),
+  total_downtime_ms: count('All downtimes together, including the current one.'),
+  reason: described(
+    v.nullable(v.picklist(downReasons)),
+    'Why the latest check failed; null while Postgres is up.',
+  ),
+  sqlstate: textOrNull("The server's error code; null without an answer from the server."),
+  last_activity: described(v.nullable(v.picklist(activityKinds)), 'The kind of activity at `last_active`.'),
 });
 
 const serviceHealth = v.object({
-  state: described(v.picklist(['ok', 'degraded', 'failed']), 'Whether it does what it is for.'),
-  since: text('Since when its state and error are what they are; UTC, ends in Z.'),
-  error: textOrNull('Why it is not ok.'),
+  state: described(v.picklist(['ok', 'degraded', 'failed']), 'Whether the service works.'),
+  since: text('When its state or error last changed; UTC, ends in Z.'),
+  error: textOrNull('Why the state is not `ok`.'),
 });
 
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
-    'When the process started, or when the spec arrived if it had to wait for one; UTC, ends in Z.',
+    'When the process started; when the spec arrived, if the compute had to wait for one; UTC, ends in Z.',
   ),
   tenant: textOrNull('32 hex digits; null while there is no spec.'),
   timeline: textOrNull('32 hex digits; null while there is no spec.'),
   status: status('What the compute is doing.'),
-  last_active: textOrNull('The latest activity of a client that was seen; UTC, ends in +00:00.'),
+  last_active: textOrNull("The time of the clients' latest activity; UTC, ends in +00:00."),
   error: textOrNull('Why the last start or reconfiguration failed; null after a success.'),
-  postgres: described(v.optional(postgres), 'Left out until the compute first runs.'),
+  postgres: described(v.optional(postgres), 'Absent until the compute first runs.'),
   services: described(
     v.record(v.string(), serviceHealth),
-    'Every service beside Postgres that the spec or the command line asks for, by name.',
+    'Every service that the spec or the command line asks for, by name.',
   ),
 });
 
 /** The body of the three probes. */
 export const probeStatus = v.object({ status: status('What the compute is doing.') });
 
-/** One of the databases of the compute. */
+/** One of this compute's databases. */
 export const databaseName = text('Name of the database.');

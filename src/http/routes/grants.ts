@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { route } from './route.ts';
 import { databaseName, text } from './fields.ts';
 
-/** Those that Postgres knows; on a schema it takes only USAGE and CREATE. */
+/** The privileges that Postgres has; on a schema, only USAGE and CREATE are possible. */
 const privilege = v.picklist([
   'SELECT',
   'INSERT',
@@ -20,9 +20,9 @@ const privilege = v.picklist([
 
 const grant = v.object({
   database: databaseName,
-  schema: text('The schema in it.'),
+  schema: text('The schema in that database.'),
   privileges: v.array(privilege),
-  role: text('Who gets them.'),
+  role: text('The role that gets the privileges.'),
 });
 
 export const grants = route({
@@ -30,8 +30,9 @@ export const grants = route({
   path: '/grants',
   auth: 'none',
   allowedIn: ['running'],
-  summary: 'Grants privileges on a schema; on a replica it works where nothing is left to grant.',
-  differs: 'a failure carries the words of Postgres. Roles without a login are granted nothing twice.',
+  summary: 'Grants privileges on a schema. On a replica, it succeeds only when the role already has them.',
+  differs:
+    "a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login.",
   body: grant,
   success: 201,
   reply: grant,

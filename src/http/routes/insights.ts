@@ -6,11 +6,11 @@ export const insights = route({
   path: '/insights',
   auth: 'jwt',
   allowedIn: ['running'],
-  summary: 'Shows the 100 statements that take longest on average, from `pg_stat_statements`.',
+  summary: 'Shows the 100 statements with the longest average time, from `pg_stat_statements`.',
   differs:
-    'the inner document is valid JSON also when there are no statistics, and 500 when Postgres cannot be reached. Only the view of the extension is read, never another relation of that name.',
+    "the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name.",
   reply: text(
-    'A JSON document as a string: `{"pg_stat_statements": […]}`, each element with all columns of the view. Empty where there are no statistics.',
+    'A JSON document as a string: `{"pg_stat_statements": […]}`, each element with all columns of the view. The list is empty without statistics.',
   ),
   errors: ['sql', 'deadline'],
   limitMs: 60_000,

@@ -5,7 +5,7 @@ import { failpoints } from './failpoints.ts';
 import { grants } from './grants.ts';
 import { refreshConfiguration } from './refresh-configuration.ts';
 
-/** The server for the programs beside this one: nobody needs a token, so only the loopback may reach it. */
+/** The internal server, for programs on this machine. It requires no token, so only loopback may reach it. */
 export const internalRoutes: readonly ComputeRoute[] = [
   extensionServer,
   extensions,
@@ -13,5 +13,5 @@ export const internalRoutes: readonly ComputeRoute[] = [
   refreshConfiguration,
 ];
 
-/** Served beside them only where the command line asks for it. */
+/** Served only when the command line asks for it. */
 export const testRoutes: readonly ComputeRoute[] = [failpoints];

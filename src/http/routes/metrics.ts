@@ -7,7 +7,7 @@ export const metrics = route({
   path: '/metrics',
   auth: 'none',
   summary: 'All metrics, in the text format of Prometheus.',
-  reply: text('One family after the other; those without samples are left out.'),
+  reply: text('All metrics that have samples.'),
   contentType: metricsContentType,
   errors: [],
   handler: (_, __, metrics) => metrics.render(),

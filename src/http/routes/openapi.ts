@@ -5,7 +5,7 @@ export const openapi = route({
   method: 'GET',
   path: '/openapi.json',
   auth: 'none',
-  summary: 'The description of both servers, for programs.',
+  summary: 'The OpenAPI description of both servers.',
   reply: v.pipe(v.record(v.string(), v.unknown()), v.description('An OpenAPI 3.1 document.')),
   errors: [],
   limitMs: 10_000,

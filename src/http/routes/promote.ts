@@ -9,9 +9,9 @@ import { count, text } from './fields.ts';
 const reply = v.variant('status', [
   v.object({
     status: v.literal('completed'),
-    lsn_wait_time_ms: count('Until the replica had replayed the WAL of the former primary.'),
-    pg_promote_time_ms: count('Until Postgres was promoted.'),
-    reconfigure_time_ms: count('Until the new spec was in force.'),
+    lsn_wait_time_ms: count("Wait until the replica had replayed the former primary's WAL."),
+    pg_promote_time_ms: count('Promotion of Postgres.'),
+    reconfigure_time_ms: count('Reconfiguration with the new spec.'),
   }),
   v.object({ status: v.literal('failed'), error: text('Why, with all causes.') }),
 ]);
@@ -21,11 +21,11 @@ export const promote = route({
   path: '/promote',
   auth: 'jwt',
   summary:
-    'Makes a primary of a replica. All callers get the same result; after a failure the next call tries again.',
+    'Promotes a replica to primary. All callers get the same result; after a failure, the next call tries again.',
   differs: 'errors of the body are JSON. 412 without a spec.',
   body: v.object({
-    spec: v.pipe(computeSpecSchema, v.description('The spec of the former primary.')),
-    wal_flush_lsn: v.pipe(lsnText(), v.description('Where the WAL of the former primary ended.')),
+    spec: v.pipe(computeSpecSchema, v.description("The former primary's spec.")),
+    wal_flush_lsn: v.pipe(lsnText(), v.description("The end of the former primary's WAL.")),
   }),
   reply,
   otherReplies: { 500: 'The promotion failed.' },

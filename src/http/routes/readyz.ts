@@ -7,9 +7,9 @@ export const readyz = route({
   path: '/readyz',
   auth: 'none',
   quiet: true,
-  summary: 'Answers 200 while Postgres serves clients.',
+  summary: 'Answers 200 while Postgres accepts clients and answers them.',
   reply: probeStatus,
-  otherReplies: { 503: 'Postgres does not serve clients now.' },
+  otherReplies: { 503: 'Postgres is not ready for clients.' },
   errors: [],
   handler: (_, { ready, lifecycle: { status } }) => json(ready ? 200 : 503, { status }),
 });

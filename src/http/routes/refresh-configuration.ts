@@ -6,9 +6,9 @@ export const refreshConfiguration = route({
   path: '/refresh_configuration',
   auth: 'none',
   summary:
-    'Asks for the configuration to be fetched anew, and does not wait for it. A failure is tried again by itself, and at once when asked again; its reason stands in `error` of the status.',
+    "Requests that the configuration is fetched again, and does not wait for it. After a failure, the refresh is retried automatically, and at once on a new request; the reason is in the status's `error`.",
   differs:
-    'the whole spec is compared, a failure shows its reason and is repeated by itself, and the process never ends. Refused after a failed first start, which has no Postgres to refresh.',
+    'the whole spec is compared; a failure shows its reason and is retried automatically; the process never exits. Refused after a failed first start, because then there is no Postgres to refresh.',
   reply: nothing,
   errors: ['internal'],
   handler: (_, app, metrics) => {

@@ -3,7 +3,7 @@ import type { Metrics } from '../../metrics/registry.ts';
 import type { Answer } from '../answer.ts';
 import type { Route, RouteInput } from '../route.ts';
 
-/** What the servers of compute_ctl hand to their routes. */
+/** Passed from compute_ctl's servers to their routes. */
 export interface Served {
   readonly compute: ComputeApi;
   readonly metrics: Metrics;

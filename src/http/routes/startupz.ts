@@ -7,7 +7,7 @@ export const startupz = route({
   path: '/startupz',
   auth: 'none',
   quiet: true,
-  summary: 'Answers 200 once the compute has been running for the first time.',
+  summary: 'Answers 200 once the first start has succeeded.',
   reply: probeStatus,
   otherReplies: { 503: 'The first start has not finished.' },
   errors: [],

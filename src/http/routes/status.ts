@@ -5,7 +5,7 @@ export const status = route({
   method: 'GET',
   path: '/status',
   auth: 'jwt',
-  summary: 'Tells what the compute is doing.',
+  summary: "Shows the compute's status, and its last error.",
   reply: computeStatus,
   errors: [],
   handler: (_, app) => app.status(),

@@ -123,7 +123,7 @@ describe('refused with exit code 2', () => {
     [[...needed, '-s', '{}', '-p', 'http://x'], /cannot be used with/],
     [[...needed, '-S', 'f', '-c', 'f'], /cannot be used with/],
     [[...needed, '--http-port', '1', '--external-http-port', '3080'], /cannot be used with/],
-    [[...needed, '--lakebase-mode', 'true', '--http-port', '65535'], /must leave room/],
+    [[...needed, '--lakebase-mode', 'true', '--http-port', '65535'], /must be below 65535/],
     [['check'], /nothing to check/],
     [['check', '-p', 'http://x'], /compute-id/],
   ])('%j', (args, message) => {

@@ -131,7 +131,10 @@ test('a body that breaks off leaves no request open', () =>
     socket.write(`${head(token, 'content-length: 10')}{"a"`);
     await eventually('it arrived', () => lines.some((line) => line.includes('POST /configure')) || undefined);
     client.abort();
-    await eventually('it is over', () => lines.some((line) => line.includes('client left')) || undefined);
+    await eventually(
+      'it is over',
+      () => lines.some((line) => line.includes('client disconnected')) || undefined,
+    );
     await expect(server.close(10_000)).resolves.toBeUndefined();
     expect(lines.join('')).not.toContain('cut off');
   }));

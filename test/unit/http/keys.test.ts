@@ -58,7 +58,7 @@ test('new keys take the place of the old ones; an empty set does not lock everyb
   expect(await answer(before)).toBe('passed');
   expect(await auth.setKeys({ keys: [] })).toBe(false);
   expect(await answer(before)).toBe('passed');
-  expect(lines.join('')).toContain('the keys in force stay');
+  expect(lines.join('')).toContain('the current keys stay in use');
   expect(await auth.setKeys({ keys: [jwk(other)] })).toBe(true);
   expect(await answer(before)).toBe(unverified);
   expect(await answer(after)).toBe('passed');
