@@ -5,9 +5,9 @@ import type { PgTarget } from '../pg/target.ts';
 const connectMs = 10_000;
 const cannotConnectNow = '57P03';
 
-/** Whether the server takes connections, in the sense of `pg_isready`: one that refuses us for any other reason than
- *  that it is starting, recovering or stopping does.
- *  @throws ComputeError `sql` when it does not */
+/** Checks whether the server accepts connections, in the sense of `pg_isready`: a refusal counts as accepting, except
+ *  while the server is starting, recovering or stopping.
+ *  @throws ComputeError `sql` when it does not accept connections */
 export async function mustAcceptConnections(target: PgTarget, signal: AbortSignal): Promise<void> {
   try {
     destroyPg(await connectPg(target, { applicationName: 'compute_ctl:liveness', connectMs, signal }));

@@ -9,8 +9,8 @@ import { type WantedExtension, installExtension } from './install-extension.ts';
 import { SchemaDumps } from './schema-dump.ts';
 import type { OwnPostgres } from './settings.ts';
 
-/** What may be asked of the own Postgres over HTTP. Each call has a connection or a process of its own, which is gone
- *  when it settles or when `signal` aborts. */
+/** Calls to this compute's Postgres over HTTP. Each call has its own connection or process, which ends when the call
+ *  settles or when `signal` aborts. */
 export interface DatabaseApi {
   /** The text of a JSON document. */
   insights(signal: AbortSignal): Promise<string>;

@@ -12,10 +12,10 @@ export interface Proxied {
 }
 
 const socketName = 'neon-communicator.socket';
-/** The system stores a socket's path in about 108 bytes, and silently cuts longer ones in some places. */
+/** The system stores a socket's path in about 108 bytes, and may truncate longer ones silently. */
 const maxPathBytes = 100;
 
-/** Asks the metrics service that the neon extension runs inside Postgres.
+/** Sends a request to the metrics service that the neon extension runs inside Postgres.
  *  @param signal also ends the transfer of the body
  *  @throws ComputeError `internal` with the whole chain of causes */
 export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
@@ -49,7 +49,7 @@ function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> 
   });
 }
 
-/** A path to the socket that is short enough to connect to. */
+/** A path to the socket that is short enough for a connection. */
 async function reachable(socket: string): Promise<{ path: string; release: () => Promise<void> }> {
   if (Buffer.byteLength(socket) < maxPathBytes) return { path: socket, release: async () => {} };
   const dir = await mkdtemp(join(tmpdir(), 'compute_ctl.short-socket.'));

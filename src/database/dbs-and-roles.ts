@@ -3,7 +3,7 @@ import type { PgTarget } from '../pg/target.ts';
 import { withOwnPg } from './own-sql.ts';
 
 export interface DbsAndRoles {
-  /** With the stored hashes of their passwords: the control plane takes over what was changed by SQL. */
+  /** With the stored password hashes, since the control plane takes over changes that were made by SQL. */
   readonly roles: { name: string; encrypted_password: string | null; options: null }[];
   readonly databases: {
     name: string;

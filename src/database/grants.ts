@@ -13,7 +13,7 @@ export interface SchemaGrant {
 
 const statementMs = 30_000;
 
-/** Privileges that stand in the schema's own list for the role; those of PUBLIC and of groups do not count. */
+/** Privileges for the role in the schema's access list; those of PUBLIC and of groups do not count. */
 const held = `
 select a.privilege_type as privilege
 from pg_catalog.pg_namespace n,
@@ -21,9 +21,9 @@ from pg_catalog.pg_namespace n,
 where n.nspname = $1::pg_catalog.name
   and a.grantee = (select r.oid from pg_catalog.pg_authid r where r.rolname = $2::pg_catalog.name)`;
 
-/** Gives a role privileges on a schema. What it has already is not granted again: with nothing left this sends no
- *  write, and so works on a replica.
- *  @throws ComputeError `sql` in the words of the server; `bad_request` for impossible names */
+/** Grants a role privileges on a schema. Privileges that the role already has are not granted again; if it has them all,
+ *  nothing is written, so this also works on a replica.
+ *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names */
 export async function grantOnSchema(
   grant: SchemaGrant,
   target: PgTarget,

@@ -5,11 +5,11 @@ import type { PgTarget } from '../pg/target.ts';
 import { withOwnPg } from './own-sql.ts';
 
 const statementMs = 30_000;
-/** Library not preloaded, or an extension so old that it counts otherwise. */
+/** The library is not preloaded, or the extension is too old and has other columns. */
 const noStatistics: readonly (string | null)[] = ['55000', '42703'];
 
-/** A relation of that name counts only when it belongs to the extension: anybody who may create in `public` could
- *  put a view there, whose functions we would run as superuser. */
+/** A relation of that name counts only when it belongs to the extension: a user with CREATE on `public` could create a
+ *  view with that name, whose functions we would run as superuser. */
 const ofExtension = `
 select 1 from pg_catalog.pg_extension e
 join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
@@ -24,8 +24,8 @@ where s.userid is distinct from (select r.oid from pg_catalog.pg_authid r where 
 order by s.mean_exec_time + s.mean_plan_time desc
 limit 100`;
 
-/** The 100 statements that take longest on average, but for our own, as the text of a JSON document
- *  `{"pg_stat_statements": […]}`; an empty list where there are no statistics.
+/** The 100 statements with the longest average time, without our own, as the text of a JSON document
+ *  `{"pg_stat_statements": […]}`; an empty list without statistics.
  *  @throws ComputeError `sql` */
 export async function collectInsights(target: PgTarget, log: Log, signal: AbortSignal): Promise<string> {
   const session = { target, name: 'collect_insights', statementMs, readOnly: true };
@@ -45,7 +45,7 @@ async function statistics(pg: PgClient, log: Log): Promise<{ row: string }[]> {
     return rowCount === 0 ? [] : (await pg.query<{ row: string }>(top)).rows;
   } catch (error) {
     if (!noStatistics.includes(sqlState(error))) throw error;
-    log.warn(`no statement statistics: ${inline(error)}`);
+    log.warn(`there are no statement statistics: ${inline(error)}`);
     return [];
   }
 }

@@ -10,13 +10,13 @@ export interface WantedExtension {
   readonly version: string;
 }
 
-/** Scripts of extensions may build indexes. */
+/** Long, since an extension's scripts may build indexes. */
 const statementMs = 300_000;
-/** Somebody else installed it between our look and our statement. */
+/** Another session installed it between our check and our statement. */
 const raced: readonly (string | null)[] = ['23505', '42710'];
 
-/** Sees to it that a database has an extension in just this version: creates it in `public`, updates it, or finds it.
- *  @throws ComputeError `sql` in the words of the server; `bad_request` for impossible names */
+/** Installs an extension in exactly this version in a database: creates it in `public`, or updates it if necessary.
+ *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names */
 export async function installExtension(
   wanted: WantedExtension,
   target: PgTarget,

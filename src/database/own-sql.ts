@@ -4,12 +4,12 @@ import { traced } from '../telemetry/trace.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
 
 const connectMs = 10_000;
-/** The server gives up first and says why; the driver only when the server does not answer at all. */
+/** The server's timeout comes first and gives a reason; the driver's is for a server that does not answer at all. */
 const patienceMs = 2000;
 
 export interface OwnSession {
   readonly target: PgTarget;
-  /** What comes after `compute_ctl:` in `pg_stat_activity`. */
+  /** The application name in `pg_stat_activity`, after `compute_ctl:`. */
   readonly name: string;
   readonly database?: string;
   /** Milliseconds for one statement. */
@@ -17,7 +17,7 @@ export interface OwnSession {
   readonly readOnly?: boolean;
 }
 
-/** Runs SQL for a request on a connection of its own, which is gone when this settles.
+/** Runs SQL for a request on its own connection, which is closed when this settles.
  *  @throws what `work` threw; ComputeError `sql` when the server cannot be reached; AbortError */
 export function withOwnPg<T>(
   { target, name, database, statementMs, readOnly = false }: OwnSession,
@@ -29,7 +29,7 @@ export function withOwnPg<T>(
     `-c statement_timeout=${statementMs}`,
     `-c lock_timeout=${statementMs}`,
     ...(readOnly ? ['-c default_transaction_read_only=on'] : []),
-    // What a client did not wait for must not go on in the server.
+    // A statement must end when its client has disconnected.
     '-c client_connection_check_interval=500',
     '-c search_path=',
   ];
@@ -44,7 +44,7 @@ export function withOwnPg<T>(
   return traced(`sql ${name}`, {}, () => withPg(login, connection, work));
 }
 
-/** A failure in the words of the server, behind words that clients know; the statement is left to the log.
+/** An error with the server's message after a prefix that clients know; the statement goes only to the log.
  *  @param what e.g. `failed to install extension` */
 export function inWordsOfServer(what: string, error: unknown): ComputeError {
   if (error instanceof ComputeError && error.code !== 'sql') return error;

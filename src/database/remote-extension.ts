@@ -1,8 +1,8 @@
 import { ComputeError } from '../core/errors.ts';
 import type { RemoteExtensions } from '../spec/schema.ts';
 
-/** The extension that a file asked for belongs to.
- *  @param name of an extension, or of a library: what follows the first `.so` does not count
+/** The extension that a requested file belongs to.
+ *  @param name of an extension, or of a library: text after the first `.so` does not count
  *  @throws ComputeError `not_found` */
 export function findRemoteExtension(spec: RemoteExtensions, name: string, isLibrary: boolean): string {
   const extension = isLibrary ? ofLibrary(spec, name.split('.so', 1)[0] ?? name) : name;

@@ -12,7 +12,7 @@ import type { OwnPostgres } from './settings.ts';
 
 const limits = { dumps: 4, dumpMs: 600_000, lookMs: 10_000 };
 
-/** Dumps of schemas by `pg_dump`, a few at a time and each within ten minutes. */
+/** Schema dumps by `pg_dump`, a few at a time and each within ten minutes. */
 export class SchemaDumps {
   readonly #settings: Omit<OwnPostgres, 'pgdata'>;
   readonly #log: Log;
@@ -23,13 +23,13 @@ export class SchemaDumps {
     this.#log = log;
   }
 
-  /** Starts a dump; resolves when its first bytes are there. The stream fails when `pg_dump` does, and takes no more
-   *  from it than its reader takes; destroying it, and `signal`, end the program.
+  /** Starts a dump; resolves when the first bytes have arrived. The stream fails when `pg_dump` fails, and reads only as
+   *  fast as its reader. Destroying the stream, or `signal`, ends `pg_dump`.
    *  @throws ComputeError `not_found` without such a database, `busy`, `internal` when `pg_dump` fails at once */
   async dump(database: string, signal: AbortSignal): Promise<Readable> {
     if (nameFault(database) !== null) throw noDatabase();
     if (this.#running >= limits.dumps) {
-      throw new ComputeError('busy', `${limits.dumps} dumps are under way already`);
+      throw new ComputeError('busy', `${limits.dumps} dumps are already running`);
     }
     this.#running++;
     const child = await this.#start(database).catch((error: unknown) => {
@@ -48,7 +48,7 @@ export class SchemaDumps {
       limited.release();
     });
     if (all.aborted) kill();
-    // Read by one reader from the beginning: what nobody reads is thrown away when the program exits.
+    // Read by one reader from the beginning: unread output is lost when the program exits.
     const chunks = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const first = await raceAbort(chunks.next(), all).catch((error: unknown) => {
       kill();
@@ -73,7 +73,7 @@ export class SchemaDumps {
 
   async #nothingCame(exit: Exit, database: string, signal: AbortSignal): Promise<never> {
     this.#log.warn({ ...exit }, 'pg_dump wrote nothing');
-    // Its own words come in whatever language the server speaks.
+    // pg_dump's own message is in the server's language.
     const { target } = this.#settings;
     const session = { target, name: 'get_database_schema', statementMs: limits.lookMs, readOnly: true };
     const query = 'select 1 from pg_catalog.pg_database where datname = $1';
@@ -94,7 +94,7 @@ export class SchemaDumps {
       if (done !== true) return value;
       const { code, signal } = await child.closed;
       if (code === 0 || stream.destroyed) return null;
-      this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is broken off');
+      this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is incomplete');
       throw failed();
     };
     const stream = new Readable({

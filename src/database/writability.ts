@@ -10,18 +10,18 @@ import type { PgTarget } from '../pg/target.ts';
 export interface WritabilityOptions {
   readonly target: PgTarget;
   readonly log: Log;
-  /** For one call as a whole, the wait for those before it included. Milliseconds, default 10 000. */
+  /** For one whole call, including the wait for earlier calls. Milliseconds, default 10 000. */
   readonly limitMs?: number;
 }
 
 const tableName = 'public.health_check';
 const table = sql`public.health_check`;
 const diskFull = '53100';
-/** What CREATE TABLE IF NOT EXISTS fails with when somebody else creates the table at the same moment. */
+/** The errors of CREATE TABLE IF NOT EXISTS when another session creates the table at the same moment. */
 const raced: readonly (string | null)[] = ['23505', '42P07', '42710'];
 const attempts = 5;
 
-/** Answers whether Postgres takes writes, by writing. The table for it is made by the first call, never before. */
+/** Checks whether Postgres accepts writes, by writing. The first call creates the table for it. */
 export class Writability {
   readonly #options: WritabilityOptions;
   readonly #queue = new Queue(1);
@@ -61,17 +61,17 @@ export class Writability {
       );
     } catch (error) {
       if (sqlState(error) !== diskFull) throw error;
-      log.warn(`the disk is full, which is not the fault of Postgres: ${inline(error)}`);
+      log.warn(`the disk is full, which is not a fault of Postgres: ${inline(error)}`);
     }
     return true;
   }
 }
 
-/** One transaction: no table is left that was not written to, and nobody can put another in its place in between. */
+/** One transaction: after a failure no new table remains, and no other session can replace the table in between. */
 async function upsert(pg: PgClient, limitMs: number): Promise<void> {
   await pg.query('begin');
-  // The server gives up a little after us, so that no session waits for ever; before us, a commit that was cancelled while
-  // it waited for its replicas would look like one that succeeded.
+  // The server's timeout is a little longer than ours, so that no session waits for ever. If it were shorter, a commit
+  // that was canceled while it waited for its replicas would look like a success.
   await pg.query(sql`set local statement_timeout = ${integer(limitMs + 1000)}`.reveal());
   await pg.query(
     sql`create table if not exists ${table} (
@@ -88,7 +88,7 @@ async function upsert(pg: PgClient, limitMs: number): Promise<void> {
   await pg.query('commit');
 }
 
-/** A trigger on somebody else's table would run with our rights. */
+/** A trigger on another user's table would run with our privileges. */
 async function mustBeOurs(pg: PgClient): Promise<void> {
   const { rows } = await pg.query<{ owner: string; me: string; kind: string }>(
     sql`select pg_catalog.pg_get_userbyid(relowner) as owner, current_user as me, relkind as kind
@@ -98,9 +98,9 @@ async function mustBeOurs(pg: PgClient): Promise<void> {
   if (row === undefined || row.owner !== row.me) {
     const whose = row === undefined ? 'nobody' : `"${row.owner}"`;
     throw new ComputeError('sql', `table ${tableName} belongs to ${whose}, not to "${row?.me ?? ''}"`, {
-      hint: 'it was not made by compute_ctl and is left alone; rename or drop it',
+      hint: 'compute_ctl did not create this table and does not use it; rename or drop it',
     });
   }
   if (row.kind !== 'r')
-    throw new ComputeError('sql', `${tableName} is not an ordinary table; it is left alone`);
+    throw new ComputeError('sql', `${tableName} is not an ordinary table, so compute_ctl does not use it`);
 }

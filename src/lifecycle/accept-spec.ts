@@ -3,37 +3,36 @@ import type { ComputeCtlConfig } from '../spec/schema.ts';
 import { mustBeSameCompute, mustBeSameTimeline } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
 
-/** A spec that somebody hands over, and what came with it. */
+/** A new spec, and the config that came with it. */
 export interface Candidate {
   readonly spec: ResolvedSpec;
-  /** Null: it came alone, and the keys in force stay. */
+  /** Null: the spec came alone, and the current keys stay in use. */
   readonly config: ComputeCtlConfig | null;
 }
 
-/** What of the spec in force has to stay: all that identifies a running compute; for a promotion, all but its mode; for
- *  a compute without a spec, nothing. */
+/** Which parts of the current spec must not change: `next`, all that identify a running compute; `promotion`, the same
+ *  except the mode; `first`, none. */
 export type Succession = 'first' | 'next' | 'promotion';
 
 export interface AcceptDeps {
   readonly state: ComputeState;
-  /** Everything that a start or a reconfiguration would object to later. @throws ComputeError `spec_invalid` */
+  /** Finds the errors that would make a start or a reconfiguration fail later. @throws ComputeError `spec_invalid` */
   readonly validate: (spec: ResolvedSpec) => void;
-  /** Replaces the keys that tokens are verified with. Never rejects for a bad set: the keys in force stay. */
+  /** Replaces the keys that tokens are verified with. Never rejects for a bad set: the current keys stay in use. */
   readonly rotateKeys: (jwks: ComputeCtlConfig['jwks']) => Promise<unknown>;
 }
 
-/** The only way in which a spec comes into force: refused as a whole, or stored, with its keys in force, before
- *  anybody works on it. */
+/** The only way to accept a spec: it is refused as a whole, or stored, and its keys are in use before it is applied. */
 export class SpecAcceptance {
   readonly #deps: AcceptDeps;
-  /** Rotations follow each other in the order of their specs. */
+  /** Key rotations run in the order of their specs. */
   #rotated: Promise<unknown> = Promise.resolve();
 
   constructor(deps: AcceptDeps) {
     this.#deps = deps;
   }
 
-  /** Validates alone, for who has more to ask before the spec is taken.
+  /** Only validates, for a caller with more checks before it accepts the spec.
    *  @throws ComputeError `spec_invalid` */
   check(spec: ResolvedSpec, as: Succession): void {
     const { state, validate } = this.#deps;
@@ -42,9 +41,9 @@ export class SpecAcceptance {
     if (as === 'promotion') mustBeSameTimeline(state.spec, spec);
   }
 
-  /** Validates, stores, rotates the keys. What follows is the caller's: the start, or a reconfiguration.
-   *  @param claim moves the status, between validating and storing; what it throws refuses the spec
-   *  @throws ComputeError `spec_invalid`, and what `claim` threw; nothing has changed then */
+  /** Validates, stores, rotates the keys. The caller then starts or reconfigures the compute.
+   *  @param claim changes the status, between validating and storing; if it throws, the spec is refused
+   *  @throws ComputeError `spec_invalid`, and what `claim` threw; then nothing has changed */
   async accept({ spec, config }: Candidate, as: Succession, claim: () => void = () => {}): Promise<void> {
     this.check(spec, as);
     claim();
@@ -52,7 +51,7 @@ export class SpecAcceptance {
     await this.rotate(config);
   }
 
-  /** @param config without keys: those in force stay */
+  /** @param config without keys: the current ones stay in use */
   rotate(config: ComputeCtlConfig | null): Promise<unknown> {
     if (config === null || config.jwks.keys.length === 0) return this.#rotated;
     const { jwks } = config;

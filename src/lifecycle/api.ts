@@ -17,7 +17,7 @@ export interface StatusBody {
   /** RFC 3339, UTC, ends in `+00:00`. */
   readonly last_active: string | null;
   readonly error: string | null;
-  /** From the moment the compute first runs. */
+  /** Present once the compute has run. */
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */
   readonly services: Readonly<Record<string, Health>>;
@@ -52,37 +52,37 @@ export type PromoteState =
     }
   | { readonly status: 'failed'; readonly error: string };
 
-/** What the HTTP routes may ask of the compute. They know nothing else of it. */
+/** All that the HTTP routes may call on the compute. */
 export interface ComputeApi {
   readonly lifecycle: Lifecycle;
-  /** True while Postgres is known to answer; decides `/readyz`. */
+  /** True while Postgres answers the checks; decides `/readyz`. */
   readonly ready: boolean;
   status(): StatusBody;
   figures(): Readonly<StartFigures>;
   /** When and why Postgres did not answer. */
   downtime(): DowntimeReport;
-  /** Writes a row and says so; a full disk is not a fault of Postgres.
+  /** Writes a row. A full disk counts as success, since it is not a fault of Postgres.
    *  @throws ComputeError `sql` */
   checkWritability(signal: AbortSignal): Promise<true>;
-  /** Takes a new spec and waits until it is running.
+  /** Accepts a new spec and waits until it is running.
    *  @param body the parsed JSON: `{ spec, compute_ctl_config }`, not yet validated
-   *  @param signal the client left: stop waiting; the work itself goes on
+   *  @param signal the client disconnected: stop waiting; the work continues
    *  @throws ComputeError `spec_shape` (422), `spec_invalid` (400), `wrong_status` or `not_allowed` (412), `internal` (500) */
   configure(body: unknown, signal: AbortSignal): Promise<StatusBody>;
   /** Stops Postgres and waits until the compute is terminated.
-   *  @returns the LSN that is safe in the storage, null when there is none; `already` when nothing was left to do */
+   *  @returns the LSN that is safe in the storage, null when there is none; `already`: the compute had already terminated */
   terminate(mode: TerminateMode, signal: AbortSignal): Promise<{ lsn: string | null; already: boolean }>;
-  /** What runs SQL or a program against the own Postgres. */
+  /** Calls that run SQL or a program against this compute's Postgres. */
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
-  /** Asks for the config to be fetched anew, and does not wait for it.
+  /** Requests that the config is fetched again, and does not wait for it.
    *  @throws ComputeError `internal` in a status that has nothing to refresh */
   refresh(): void;
-  /** Makes a primary of a replica.
-   *  @param spec of the former primary   @param lsn where its WAL ended
+  /** Promotes a replica to primary.
+   *  @param spec the former primary's   @param lsn where the former primary's WAL ended
    *  @throws ComputeError `spec_invalid` (400), `wrong_status` without a spec (412) */
   promote(spec: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState>;
-  /** Puts the files of a remote extension in their place.
+  /** Installs a remote extension's files.
    *  @throws ComputeError `not_allowed` without a gateway (412), `conflict` when the spec has no remote extensions
    *  (409), `not_found` (404) */
   downloadExtension(name: string, isLibrary: boolean, signal: AbortSignal): Promise<void>;

@@ -22,31 +22,31 @@ import type { ComputeState } from './state.ts';
 export interface ComputeOptions {
   readonly state: ComputeState;
   readonly log: Log;
-  /** False when the spec stood on the command line: it stays what it is. */
+  /** False when the spec came from the command line: it cannot be replaced. */
   readonly liveConfigAllowed: boolean;
   readonly specs: SpecAcceptance;
   readonly operations: Pick<Operations, 'reconfigure' | 'promote'>;
-  /** Reads the config from where it was read at the start. */
+  /** Reads the config from the same source as at the start. */
   readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
-  /** Where extensions are downloaded from; null: nowhere. */
+  /** Base URL that extensions are downloaded from; null: none. */
   readonly extensionGateway: string | null;
   readonly checkWritability: ComputeApi['checkWritability'];
 }
 
 const ended: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate', 'terminated'];
 
-/** Also while a refresh keeps failing, which would be a dead end otherwise. */
+/** Also while a refresh keeps failing; otherwise such a compute could not be stopped by HTTP. */
 const stoppable: readonly Status[] = ['empty', 'running', 'failed', 'refresh_configuration_pending'];
 
-/** What the outside may ask of the compute, in terms of its status. The operations do the work. */
+/** Requests from outside, checked against the compute's status. The operations do the work. */
 export class Compute implements ComputeApi {
   readonly #options: ComputeOptions;
   readonly #state: ComputeState;
   readonly #refresh: Refresh;
   readonly #promotions: Promotions;
-  /** The first spec is being taken. */
+  /** True while the first spec is being accepted. */
   #claimed = false;
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
@@ -96,7 +96,7 @@ export class Compute implements ComputeApi {
     const first = this.#state.lifecycle.status === 'empty';
     await specs.accept(candidate, first ? 'first' : 'next', () => this.#claim());
     for (const note of notes) log.warn(note);
-    // Whoever waits for the first spec hears of the status; a running compute is worked on here.
+    // For the first spec, the status change starts the compute elsewhere; a running compute is reconfigured here.
     if (first) this.#state.lifecycle.tryMove('configuration_pending');
     else void this.#reconfigure(spec);
     return this.#configured(signal);
@@ -140,11 +140,11 @@ export class Compute implements ComputeApi {
     throw new ComputeError('not_built', `downloading extension ${extension} is not built yet`);
   }
 
-  /** Nobody else may hand over a spec from here on. @throws ComputeError `wrong_status` */
+  /** Changes the status, so that no other spec is accepted meanwhile. @throws ComputeError `wrong_status` */
   #claim(): void {
     const { lifecycle, promoting, postgres } = this.#state;
     const { status } = lifecycle;
-    if (promoting) throw new ComputeError('wrong_status', 'invalid compute status: a promotion is under way');
+    if (promoting) throw new ComputeError('wrong_status', 'invalid compute status: a promotion is running');
     const repairable = status === 'failed' && (postgres?.running ?? false);
     if (this.#claimed || (status !== 'empty' && status !== 'running' && !repairable))
       throw wrongStatus(status);

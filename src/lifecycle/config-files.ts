@@ -9,8 +9,8 @@ import type { Settings } from '../services/settings.ts';
 
 const tlsPairMs = 30_000;
 
-/** Writes `postgresql.conf`, and the TLS pair where it is used, so that Postgres sees all of the old or all of the new.
- *  @param subscriptionsDropped subscribers need not be held back any more */
+/** Writes `postgresql.conf`, and the TLS key and certificate where TLS is used, each file atomically.
+ *  @param subscriptionsDropped true: subscribers may run again */
 export async function writeConfigFiles(
   settings: Settings,
   spec: ResolvedSpec,

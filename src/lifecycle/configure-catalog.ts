@@ -5,13 +5,13 @@ import { reloadOn } from '../pg/reload.ts';
 import { emptyOverride, ensureSubscribersEnabled } from '../postgres/files.ts';
 import { type StartContext, pathOf } from './context.ts';
 
-/** Whether the spec wants roles, databases and extensions to be looked at. */
+/** Whether the spec asks for changes to roles, databases and extensions. */
 export const wantsCatalog = ({ spec }: Pick<StartContext, 'spec'>): boolean =>
   spec.mode.kind === 'primary' && !spec.spec.skip_pg_catalog_updates;
 
-/** Applies the spec to the running Postgres. The override that lifts the size limit is in force by then, and is out of
- *  force again when this resolves.
- *  @throws what the catalog pass threw; ComputeError `deadline` when the settings do not come into force */
+/** Applies the spec to the running Postgres. Meanwhile a settings override lifts the size limit; it is removed again
+ *  before this resolves.
+ *  @throws what the catalog pass threw; ComputeError `deadline` when the settings do not take effect */
 export async function configureCatalog(
   context: StartContext,
   stage: 'start' | 'reconfigure',

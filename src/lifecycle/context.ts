@@ -9,7 +9,7 @@ import type { ServiceRunner } from '../services/runner.ts';
 import type { Settings } from '../services/settings.ts';
 import type { ComputeState } from './state.ts';
 
-/** What the steps of a start hand on to each other. */
+/** The values that the steps of a start pass to each other. */
 export interface StartContext {
   readonly settings: Settings;
   readonly state: ComputeState;
@@ -24,9 +24,9 @@ export interface StartContext {
   lsn: Lsn;
 }
 
-/** What an earlier step must have left; its absence is a defect of the steps. */
+/** A value that an earlier step must have set; if it is missing, the list of steps is wrong. */
 export function required<T>(what: string, value: T | null): T {
-  if (value === null) throw new ComputeError('internal', `${what} is not there yet`);
+  if (value === null) throw new ComputeError('internal', `no earlier step has set ${what}`);
   return value;
 }
 

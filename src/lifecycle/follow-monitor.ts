@@ -2,9 +2,9 @@ import type { Lifecycle, StatusChange } from '../core/lifecycle.ts';
 import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 
-/** Lets the monitor live as long as Postgres: from the first time the compute runs, also while it is `failed` by a bad
- *  reconfiguration, until Postgres is told to end or has ended.
- *  @param exited resolves when the Postgres of this moment has ended; called once, when the compute runs */
+/** Runs the monitor as long as Postgres: from the first time the compute is `running`, also while it is `failed` after a
+ *  bad reconfiguration, until Postgres is being stopped or has ended.
+ *  @param exited resolves when the current Postgres has ended; called once, when the compute is first `running` */
 export function followLifecycle(
   monitor: Monitor,
   lifecycle: Lifecycle,

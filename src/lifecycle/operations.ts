@@ -25,7 +25,7 @@ export interface OperationsDeps {
   readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
 }
 
-/** The steps of each operation; tests give others. */
+/** The steps of each operation; tests pass their own. */
 export interface OperationSteps {
   readonly start: Steps<StartContext>;
   readonly reconfigure: Steps<StartContext>;
@@ -34,7 +34,7 @@ export interface OperationSteps {
 
 const builtIn: OperationSteps = { start: startup, reconfigure: reconfiguration, promote: promotion };
 
-/** What happens to a compute: its start, reconfigurations, a promotion, its end. Owns what they hand on to each other. */
+/** The operations on a compute: start, reconfiguration, promotion, shutdown. Owns the values they pass to each other. */
 export class Operations {
   readonly #deps: OperationsDeps;
   readonly #steps: OperationSteps;
@@ -45,13 +45,13 @@ export class Operations {
     this.#steps = steps;
   }
 
-  /** The prepared data directory; null until the start has got so far. */
+  /** The prepared data directory; null until the start has prepared it. */
   get pgdata(): StartContext['pgdata'] {
     return this.#context?.pgdata ?? null;
   }
 
-  /** From the spec in force to a Postgres that runs and is configured.
-   *  @throws what the failing step threw; its Postgres is stopped then */
+  /** Starts and configures Postgres with the current spec.
+   *  @throws what the failing step threw; Postgres is stopped then */
   async start(signal: AbortSignal): Promise<void> {
     const { state, log, services } = this.#deps;
     const spec = this.#spec();
@@ -69,7 +69,7 @@ export class Operations {
     await services.bring('after-ready', spec, signal);
   }
 
-  /** Brings the spec in force into the running Postgres. */
+  /** Applies the current spec to the running Postgres. */
   async reconfigure(): Promise<void> {
     const { state, log } = this.#deps;
     const context = withSpec(this.#started('reconfigure'), this.#spec());
@@ -77,7 +77,7 @@ export class Operations {
     await traced('reconfigure', {}, () => runSteps(this.#steps.reconfigure, context, running));
   }
 
-  /** @returns milliseconds by the name of the step */
+  /** @returns milliseconds by step name */
   async promote({ replica, ...request }: PromotionRequest): Promise<ReadonlyMap<string, number>> {
     const { state, log, failpoints, lfc } = this.#deps;
     const took = new Map<string, number>();
@@ -88,7 +88,7 @@ export class Operations {
     return took;
   }
 
-  /** Once Postgres is gone, or never came. Never rejects.
+  /** Called once Postgres has ended, or when it never started. Never rejects.
    *  @param served false after a failed start: then there is nothing to sync
    *  @param escalate aborts the waits */
   async shutDown(served: boolean, escalate: AbortSignal): Promise<void> {
@@ -98,7 +98,7 @@ export class Operations {
     await services.stop('beside-postgres', escalate);
   }
 
-  /** The end of the process: what began with it ends, and the lock is given back. Never rejects. */
+  /** Called at the end of the process: stops the services that began with it and releases the lock. Never rejects. */
   async end(escalate: AbortSignal): Promise<void> {
     await this.#deps.services.stop('with-process', escalate);
     await this.#context?.lock?.release();
@@ -106,7 +106,7 @@ export class Operations {
 
   #spec(): ResolvedSpec {
     const { spec } = this.#deps.state;
-    if (spec === null) throw new ComputeError('internal', 'there is no spec');
+    if (spec === null) throw new ComputeError('internal', 'the compute does not have a spec');
     return spec;
   }
 

@@ -14,23 +14,23 @@ import { withOwnPg } from '../database/own-sql.ts';
 import { reconfiguration, withSpec } from './reconfigure.ts';
 import { step } from './steps.ts';
 
-/** What the steps of a promotion hand on to each other, besides what every operation has. `spec` is that of the replica. */
+/** The values that the steps of a promotion pass to each other, besides those of every operation. `spec` is the replica's. */
 export interface PromotionContext extends StartContext {
   readonly next: ResolvedSpec;
-  /** Where the WAL of the former primary ended. */
+  /** The end of the former primary's WAL. */
   readonly wanted: Lsn;
-  /** Makes `next` the spec in force. */
+  /** Makes `next` the current spec. */
   readonly acceptSpec: () => Promise<void>;
   readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
   readonly failpoints: Failpoints;
-  /** Milliseconds of each step that is through. */
+  /** Milliseconds of each finished step. */
   readonly took: Map<string, number>;
 }
 
-/** Makes a primary of a running replica. Every step may be done again after a later one failed. */
+/** Promotes a running replica to primary. Every step can be repeated after a later one failed. */
 export const promotion = [
   step('check-prewarm', checkPrewarm),
-  step('wait-for-lsn', waitForLsn), // everything that the former primary wrote has been replayed
+  step('wait-for-lsn', waitForLsn), // all of the former primary's WAL has been replayed
   step('write-config', writeConfig, restoreConfig), // safekeepers, synchronous_standby_names
   step('reload', reload),
   step('pg-promote', pgPromote),
@@ -39,7 +39,7 @@ export const promotion = [
 ] as const;
 
 const lookMs = 100;
-/** As long as the 20 looks that the error speaks of, which were a second apart. */
+/** As long as the 20 retries in the error message, which were a second apart in the original. */
 const catchUpMs = 20_000;
 const restoreMs = 10_000;
 const promoteSeconds = 60;
@@ -53,8 +53,8 @@ function withReplica<T>(
   return withOwnPg({ target: settings.target, name: 'promote', statementMs }, signal, work);
 }
 
-/** A replica without the extension has no file cache that could be cold, and where nothing can warm it nobody waits
- *  for that: it counts as skipped. */
+/** A replica without the extension has no file cache to prewarm. Where nothing can prewarm the cache, the check is
+ *  skipped. */
 function checkPrewarm(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const { lfc } = context;
   if (!lfc.canPrewarm) return Promise.resolve();
@@ -95,16 +95,16 @@ async function waitForLsn(context: PromotionContext, signal: AbortSignal): Promi
   );
 }
 
-/** The whole file, in place of single settings by ALTER SYSTEM, which would shadow every later spec. */
+/** Writes the whole file instead of single settings by ALTER SYSTEM, which would override every later spec. */
 function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const { settings, next, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
   return writeConfigFiles(settings, next, options, signal);
 }
 
-/** Once promoted it keeps the settings of a primary, whatever failed afterwards. */
+/** Once promoted, it keeps a primary's settings, also after a later failure. */
 function restoreConfig(context: PromotionContext): Promise<void> {
-  return withDeadline('restoring the settings of the replica', restoreMs, never, async (signal) => {
+  return withDeadline("restoring the replica's settings", restoreMs, never, async (signal) => {
     const inRecovery = await withReplica(context, signal, async (pg) => {
       const { rows } = await pg.query<{ still: boolean }>('select pg_catalog.pg_is_in_recovery() as still');
       return rows[0]?.still === true;
@@ -115,7 +115,7 @@ function restoreConfig(context: PromotionContext): Promise<void> {
   });
 }
 
-/** The first commit must know of the safekeepers. */
+/** The safekeepers must be configured before the first commit. */
 function reload({ settings, state }: PromotionContext, signal: AbortSignal): Promise<void> {
   return reloadAndWait(settings.target, () => void state.postgres?.reload(), signal);
 }
@@ -144,7 +144,7 @@ async function reconfigure(context: PromotionContext, signal: AbortSignal): Prom
   for (const part of reconfiguration) await part.run(then, signal);
 }
 
-/** The three figures of the answer, from the times of the steps. */
+/** The answer's three figures, from the steps' times. */
 export function promotionFigures(took: ReadonlyMap<string, number>): {
   lsn_wait_time_ms: number;
   pg_promote_time_ms: number;

@@ -11,12 +11,12 @@ import { promotionFigures } from './promote.ts';
 import type { ComputeState } from './state.ts';
 
 export interface PromotionRequest {
-  /** What the compute is, or was before a try that failed late. */
+  /** The compute's mode now, or before an attempt that failed late. */
   readonly replica: ResolvedSpec;
   readonly next: ResolvedSpec;
-  /** Where the WAL of the former primary ended. */
+  /** The end of the former primary's WAL. */
   readonly wanted: Lsn;
-  /** Makes `next` the spec in force. */
+  /** Makes `next` the current spec. */
   readonly acceptSpec: () => Promise<void>;
 }
 
@@ -24,11 +24,11 @@ export interface PromotionsOptions {
   readonly state: ComputeState;
   readonly log: Log;
   readonly specs: SpecAcceptance;
-  /** Runs the steps of promote.ts. @returns milliseconds by the name of the step */
+  /** Runs the steps of promote.ts. @returns milliseconds by step name */
   readonly promote: (request: PromotionRequest) => Promise<ReadonlyMap<string, number>>;
 }
 
-/** Statuses that become `running` again, or not, without anybody's doing. */
+/** Statuses that end without a further request, in `running` or another status. */
 const passing: readonly Status[] = [
   'init',
   'configuration_pending',
@@ -39,13 +39,13 @@ const passing: readonly Status[] = [
 
 const settled: readonly Status[] = ['running', 'failed'];
 
-/** Lets one promotion run at a time, and none beside a reconfiguration. Whoever asks meanwhile, or after a success,
- *  gets the same answer; after a failure the next request tries again. */
+/** Runs one promotion at a time, and none during a reconfiguration. Requests meanwhile, or after a success, get the same
+ *  answer; after a failure, the next request tries again. */
 export class Promotions {
   readonly #options: PromotionsOptions;
-  /** What the compute was before the latest try. */
+  /** The compute's mode before the latest attempt. */
   #replica: ResolvedSpec | null = null;
-  /** The spec of a primary that the latest try put into force. */
+  /** The primary's spec that the latest attempt made current. */
   #taken: ResolvedSpec | null = null;
   #result: Promise<PromoteState> | null = null;
 
@@ -53,7 +53,7 @@ export class Promotions {
     this.#options = options;
   }
 
-  /** @param signal the client left: stop waiting; the promotion goes on
+  /** @param signal the client disconnected: stop waiting; the promotion continues
    *  @throws ComputeError `wrong_status`, `spec_invalid` */
   async promote(next: ResolvedSpec, wanted: Lsn, signal: AbortSignal): Promise<PromoteState> {
     if (this.#result === null) {
@@ -72,7 +72,7 @@ export class Promotions {
     return raceAbort(this.#result, signal);
   }
 
-  /** Only a promotion that failed late has left the spec of a primary behind; else the spec in force is it. */
+  /** The replica's spec. It is the current spec, except after a promotion that failed late. */
   #replicaSpec(inForce: ResolvedSpec): ResolvedSpec {
     return inForce === this.#taken ? (this.#replica ?? inForce) : inForce;
   }
@@ -82,7 +82,7 @@ export class Promotions {
     try {
       const { lifecycle, stop } = state;
       if (passing.includes(lifecycle.status)) await lifecycle.reached(settled, stop.asked);
-      // What was under way may have brought another spec.
+      // The operation that ran before may have brought another spec.
       const { spec } = state;
       if (lifecycle.status !== 'running' || spec === null) throw wrongStatus(lifecycle.status);
       state.promoting = true;

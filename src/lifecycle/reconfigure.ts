@@ -8,11 +8,11 @@ import { configureCatalog, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { step } from './steps.ts';
 
-/** Brings a new spec into force on a running Postgres, which serves throughout. */
+/** Applies a new spec to a running Postgres, without an interruption for clients. */
 export const reconfiguration = [
   step('reconfigure-services', reconfigureServices),
   step('write-config', writeConfig), // postgresql.conf
-  step('reload', reload), // in force before anything is done under it
+  step('reload', reload), // must take effect before the catalog changes
   step('apply-catalog', applyCatalog), // roles, databases
 ] as const;
 
@@ -34,10 +34,10 @@ async function reload({ settings, spec, state, log }: StartContext, signal: Abor
   try {
     await reloadAndWait(settings.target, ask, signal);
   } catch (error) {
-    // A replica that is not consistent yet lets nobody in; it takes its settings all the same.
+    // A replica that is not consistent yet refuses connections, but reloads its settings.
     if (spec.mode.kind === 'primary' || sqlState(error) !== cannotConnectNow) throw error;
     ask();
-    log.warn(`not waiting for the new settings to come into force: ${inline(error)}`);
+    log.warn(`cannot check whether the new settings have taken effect; continuing: ${inline(error)}`);
   }
 }
 
@@ -45,5 +45,5 @@ function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void>
   return configureCatalog(context, 'reconfigure', signal);
 }
 
-/** The same compute with another spec. */
+/** The same context with another spec. */
 export const withSpec = (context: StartContext, spec: ResolvedSpec): StartContext => ({ ...context, spec });

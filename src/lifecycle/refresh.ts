@@ -12,36 +12,36 @@ import type { ComputeState } from './state.ts';
 export interface RefreshOptions {
   readonly state: ComputeState;
   readonly log: Log;
-  /** Reads the config from where it was read at the start. */
+  /** Reads the config from the same source as at the start. */
   readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
   readonly specs: SpecAcceptance;
-  /** Brings the spec in force into the running Postgres. */
+  /** Applies the current spec to the running Postgres. */
   readonly reconfigure: () => Promise<void>;
-  /** Milliseconds until the first repetition after a failure; it doubles up to sixteen times that. */
+  /** Milliseconds until the first retry; the pause doubles, up to sixteen times this. */
   readonly pauseMs?: number;
 }
 
 const loadMs = 120_000;
 const refreshable: readonly Status[] = ['running', 'failed', 'refresh_configuration_pending'];
 
-/** Fetches the spec anew when somebody, mostly Postgres itself, suspects that the one in force is out of date. */
+/** Fetches the spec again on request, usually from Postgres when it cannot reach its pageserver. */
 export class Refresh {
   readonly #options: RefreshOptions;
-  /** Ends the pause before the next try; null when nothing is under way. */
+  /** Ends the pause before the next attempt; null when no refresh is running. */
   #again: AbortController | null = null;
-  /** What Postgres runs with may not be what is stored. */
+  /** True: Postgres may not run with the stored spec. */
   #unsettled = false;
 
   constructor(options: RefreshOptions) {
     this.#options = options;
   }
 
-  /** Asks for a refresh and does not wait for it.
+  /** Requests a refresh and does not wait for it.
    *  @throws ComputeError `internal` in a status that has nothing to refresh */
   ask(): void {
     const { lifecycle, postgres } = this.#options.state;
     const { status } = lifecycle;
-    // What is under way in a promotion brings a new spec anyway.
+    // A running promotion brings a new spec anyway.
     if (status === 'init' || this.#options.state.promoting) return;
     if (!refreshable.includes(status) || postgres === null) {
       const state = status.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -64,12 +64,12 @@ export class Refresh {
         break;
       } catch (error) {
         log.error(`could not refresh the configuration: ${inline(error)}`);
-        // Without a Postgres there is nothing to configure: the compute ends.
+        // Without a Postgres there is nothing to configure: the compute shuts down.
         if (state.lifecycle.status !== 'refresh_configuration' || state.postgres === null) break;
         if (!state.lifecycle.tryMove('refresh_configuration_pending', multiline(error))) break;
       }
       const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
-      // Asked again, or shutting down: no more waiting. The status tells which.
+      // Woken by a new request or a shutdown; the status shows which.
       const outer = [state.stop.asked, this.#again.signal];
       await withLinked(outer, (signal) => sleep(ms, signal)).catch(() => {});
     }
@@ -79,10 +79,10 @@ export class Refresh {
   async #once(signal: AbortSignal): Promise<void> {
     const { state, log, load, specs, reconfigure } = this.#options;
     const { spec, config } = await withDeadline('fetching the configuration', loadMs, signal, load);
-    if (spec === null) throw new ComputeError('control_plane', 'the configuration holds no spec any more');
+    if (spec === null) throw new ComputeError('control_plane', 'the fetched configuration has no spec');
     if (!this.#unsettled && state.spec !== null && sameSpec(state.spec, spec)) {
       await specs.rotate(config);
-      log.info('the configuration is what it was');
+      log.info('the configuration has not changed');
       return;
     }
     await specs.accept({ spec, config }, 'next', () => void (this.#unsettled = true));

@@ -11,18 +11,18 @@ export interface RunOptions {
   readonly state: ComputeState;
   readonly log: Log;
   readonly operations: Pick<Operations, 'start' | 'shutDown'>;
-  /** How long Postgres may take for a fast shutdown before an immediate one follows. */
+  /** Time limit for a fast shutdown of Postgres; then an immediate one follows. */
   readonly stopTimeoutMs: number;
-  /** How long the end stays readable over HTTP after a failed start and after `/terminate`. */
+  /** How long HTTP keeps answering after a failed start and after `/terminate`. */
   readonly exitGraceMs: number;
 }
 
 const replyMs = 300;
 const terminating: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate'];
 
-/** The life of a compute from its spec to its end.
- *  @returns the exit code of the process: that of Postgres, 0 after a stop that was asked for, 1 after a failed start, that of a
- *  defect when one was the reason */
+/** Runs a compute from its spec to its end.
+ *  @returns the process's exit code: Postgres's, 0 after a requested stop, 1 after a failed start, the code of `defect`
+ *  after a defect */
 export async function runCompute(options: RunOptions): Promise<number> {
   const { state, log, operations } = options;
   const { lifecycle, stop } = state;
@@ -34,7 +34,7 @@ export async function runCompute(options: RunOptions): Promise<number> {
     await operations.start(stop.asked);
   } catch (error) {
     if (stop.asked.aborted) {
-      log.info(`the start was given up: ${inline(error)}`);
+      log.info(`the start was stopped before its end: ${inline(error)}`);
       await operations.shutDown(false, stop.escalate);
       return end(options, 0);
     }
@@ -61,7 +61,7 @@ async function failedStart(options: RunOptions, error: unknown): Promise<number>
   return end(options, 1);
 }
 
-/** Watches Postgres until it ends, by itself or because somebody asked. */
+/** Waits until Postgres ends, by itself or on request. */
 async function serve(options: RunOptions): Promise<number> {
   const { state, log, stopTimeoutMs } = options;
   const { stop, lifecycle, postgres } = state;
@@ -85,7 +85,7 @@ async function serve(options: RunOptions): Promise<number> {
 const describe = (exit: Exit): string =>
   exit.code === null ? `signal ${exit.signal ?? 'unknown'}` : `code ${exit.code}`;
 
-/** The last status: wakes who waits for the end, and stays to be read for as long as the reason of the end asks for. */
+/** Sets the last status, which wakes all waiters, and keeps it readable for as long as the reason of the end requires. */
 async function end(options: RunOptions, code: number): Promise<number> {
   const { state, exitGraceMs } = options;
   state.lifecycle.tryMove('terminated');

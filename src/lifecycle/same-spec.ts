@@ -2,7 +2,7 @@ import { ComputeError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 
-/** Whether two specs say the same in every member, secrets included. */
+/** Whether two specs are equal in every member, secrets included. */
 export const sameSpec = (one: ResolvedSpec, other: ResolvedSpec): boolean => text(one) === text(other);
 
 function text({ spec }: ResolvedSpec): string {
@@ -25,9 +25,9 @@ export function mustBeSameTimeline(current: ResolvedSpec | null, next: ResolvedS
 }
 
 const cannotChange = (what: string): ComputeError =>
-  new ComputeError('spec_invalid', `the ${what} of a running compute cannot change`);
+  new ComputeError('spec_invalid', `a running compute's ${what} cannot change`);
 
-/** Whether two specs name the same pageservers, and the same token for them. */
+/** Whether two specs have the same pageservers and the same token for them. */
 export function samePageservers(one: ResolvedSpec, other: ResolvedSpec): boolean {
   const of = ({ pageserver, spec }: ResolvedSpec): string =>
     JSON.stringify([pageserver, [...pageserver.shards], spec.storage_auth_token?.reveal() ?? null]);

@@ -4,8 +4,8 @@ import { syncAtShutdown } from '../storage/sync.ts';
 import type { StartContext } from './context.ts';
 import { syncContext } from './sync-context.ts';
 
-/** Once Postgres is gone: brings the safekeepers in sync, so that the next start finds them so, and learns the LSN that
- *  is safe. A failure is reported and never keeps the compute from ending.
+/** Once Postgres has ended: syncs the safekeepers, so that the next start is quicker, and gets the LSN that is safe. A
+ *  failure is logged and never prevents the compute's end.
  *  @param escalate aborts the waits */
 export async function syncSafekeepersAtShutdown(context: StartContext, escalate: AbortSignal): Promise<void> {
   const { state, log } = context;

@@ -23,9 +23,9 @@ import { type StartContext, pathOf, required } from './context.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
 
-/** From a spec to a running, configured Postgres. */
+/** The steps from a spec to a running, configured Postgres. */
 export const startup = [
-  step('secure-data-dir', secureDataDir), // the lock; no Postgres of an earlier run is left
+  step('secure-data-dir', secureDataDir), // takes the lock, stops a Postgres of an earlier run
   step('prepare-data-dir', prepareDataDir), // an empty PGDATA
   together<StartContext>(
     step('write-config', writeConfig), // postgresql.conf
@@ -98,8 +98,8 @@ function startServices({ services, spec }: StartContext, signal: AbortSignal): P
   return services.bring('before-postgres', spec, signal);
 }
 
-/** A failed base backup leaves nothing behind that could be taken for a data directory. Whatever fails later leaves all
- *  of it, with logs and core dumps: the next start does the rest. */
+/** Rolls back a failed base backup: PGDATA is emptied, so that it cannot be taken for a data directory. A later failure
+ *  keeps PGDATA, with logs and core dumps; the next start removes it. */
 async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Promise<void> {
   const { figures } = context.state;
   const fetched = await required('the pageserver', context.pageserver)
@@ -120,7 +120,7 @@ async function finishDataDir(context: StartContext): Promise<void> {
   await ensureHbaLine(pgdata, runAs);
   await linkDynamicSharedMemory(pgdata, runAs);
   if (context.spec.mode.kind !== 'primary') await createStandbySignal(pgdata, runAs);
-  // In force from the first moment, so that no reload is needed before the catalog pass.
+  // Written before Postgres starts, so that the catalog pass requires no reload.
   else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata, runAs);
 }
 

@@ -25,24 +25,24 @@ const noFigures = (): StartFigures => ({
   total_ext_download_size: 0,
 });
 
-/** What one compute knows of itself. The operations write it, `/status` and `/metrics.json` read it. */
+/** One compute's state. The operations write it, `/status` and `/metrics.json` read it. */
 export class ComputeState {
   readonly lifecycle = new Lifecycle();
   readonly stop = new StopRequest();
   readonly figures = noFigures();
-  /** A replica is becoming a primary: nobody else may change its configuration. */
+  /** True while a replica is being promoted: no other request may change its configuration. */
   promoting = false;
-  /** Everything beside Postgres, for `/status`. */
+  /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
-  /** The request that handed over the spec, or what started the process, for traces. */
+  /** The request that brought the spec, or the process's parent, for traces. */
   askedBy: Span | TraceHeaders | null = null;
   /** The running Postgres; null before its start and after its end. */
   postgres: Postgres | null = null;
-  /** Knows whether Postgres answers, and when it was last used. */
+  /** Checks whether Postgres answers, and when it was last used. */
   monitor: Monitor | null = null;
-  /** The end of WAL that the storage had when this compute left; null before, and for what is not a primary. */
+  /** The end of the WAL in the storage when this compute shut down; null before, and if it is not a primary. */
   flushLsn: string | null = null;
-  /** The spec in force, or the one that is being brought into force. `SpecAcceptance` alone writes it. */
+  /** The current spec, or the one that is being applied. Only `SpecAcceptance` writes it. */
   spec: ResolvedSpec | null;
   #startTime = new Date();
   #startMs = monotonicMs();
@@ -56,7 +56,7 @@ export class ComputeState {
     return Math.round(monotonicMs() - this.#startMs);
   }
 
-  /** A compute that waited for its spec starts to count when the spec arrives. */
+  /** Sets the start time to now: a compute that waited for its spec counts from the spec's arrival. */
   specArrived(): void {
     this.figures.wait_for_spec_ms = this.sinceStartMs;
     this.#startTime = new Date();

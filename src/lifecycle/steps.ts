@@ -4,7 +4,7 @@ import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { traced } from '../telemetry/trace.ts';
 
-/** One named part of an operation. The name is its log line, its figure and its place in an error. */
+/** One named part of an operation. The name is used in its log line, its figure and in errors. */
 export interface Step<Context> {
   readonly name: string;
   run(context: Context, signal: AbortSignal): Promise<void> | void;
@@ -18,7 +18,7 @@ export const step = <Context>(
   undo?: Step<Context>['undo'],
 ): Step<Context> => (undo === undefined ? { name, run } : { name, run, undo });
 
-/** Steps that do not need each other: started at once, all awaited. The first failure aborts the others. */
+/** Steps that are independent: started together, all awaited. The first failure aborts the others. */
 export const together = <Context>(...steps: readonly Step<Context>[]): readonly Step<Context>[] => steps;
 
 export type Steps<Context> = readonly (Step<Context> | readonly Step<Context>[])[];
@@ -26,11 +26,11 @@ export type Steps<Context> = readonly (Step<Context> | readonly Step<Context>[])
 export interface StepsRun {
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Hears the wall time of every finished step, in milliseconds. */
+  /** Called with the wall time of every finished step, in milliseconds. */
   onStep(name: string, ms: number): void;
 }
 
-/** Runs step after step, timing and logging each; stops at the first failure or abort and rolls back what was done.
+/** Runs the steps one after the other, timing and logging each. At the first failure or abort it stops and rolls back.
  *  @throws what the failing step threw */
 export async function runSteps<Context>(
   steps: Steps<Context>,
@@ -38,7 +38,7 @@ export async function runSteps<Context>(
   options: StepsRun,
 ): Promise<void> {
   const done: Step<Context>[] = [];
-  // Released at the end alone: a step may leave something behind that still listens, for a later one.
+  // Released only at the end: a value from one step, used in a later one, may still listen to it.
   const links: Linked[] = [];
   try {
     for (const part of steps) {
@@ -73,7 +73,7 @@ async function runTogether<Context>(
     } catch (error) {
       failure ??= { error };
       options.siblings.abort();
-      // A step that failed half way may have something to roll back, too.
+      // A step that failed halfway may also require a rollback.
       done.push(step);
     }
   };

@@ -1,7 +1,7 @@
 import { ComputeError } from '../core/errors.ts';
 import type { TerminateMode } from './api.ts';
 
-/** Asks the compute to shut down: by `/terminate`, which wants its end to be readable, or by signals, each more urgent. */
+/** A request to shut down: by `/terminate`, which keeps the status readable, or by signals, each more urgent. */
 export class StopRequest {
   readonly #asked = new AbortController();
   readonly #withoutGrace = new AbortController();
@@ -9,24 +9,24 @@ export class StopRequest {
   #defect = false;
   #mode: TerminateMode | null = null;
 
-  /** Aborted by the first request of any kind: a start gives up, Postgres is stopped in its fast mode. */
+  /** Aborted by the first request of any kind: a start ends early, Postgres is stopped (fast mode). */
   readonly asked: AbortSignal = this.#asked.signal;
-  /** Aborted by the first signal: nobody waits for the status to be read. */
+  /** Aborted by the first signal: the process does not wait for clients to read the status. */
   readonly withoutGrace: AbortSignal = this.#withoutGrace.signal;
-  /** Aborted by the second signal: Postgres is stopped in its immediate mode, no wait is finished. */
+  /** Aborted by the second signal: Postgres is stopped (immediate mode), and all waits end. */
   readonly escalate: AbortSignal = this.#escalate.signal;
 
-  /** How `/terminate` asked; null when it did not. */
+  /** The mode of `/terminate`; null without such a request. */
   get mode(): TerminateMode | null {
     return this.#mode;
   }
 
-  /** A defect of compute_ctl is the reason: the exit code says so. */
+  /** True: the reason is a defect of compute_ctl, which sets the exit code. */
   get defect(): boolean {
     return this.#defect;
   }
 
-  /** Postgres is stopped in its fast mode: it did nothing wrong. */
+  /** A defect of compute_ctl: Postgres is stopped in fast mode, since it works. */
   byDefect(): void {
     this.#defect = true;
     this.#withoutGrace.abort(stopping());

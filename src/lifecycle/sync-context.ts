@@ -3,7 +3,7 @@ import { joinLines } from '../postgres/postmaster-log.ts';
 import { writeLine } from '../core/log.ts';
 import { type StartContext, pathOf } from './context.ts';
 
-/** What a sync of the safekeepers needs, at start and at the end.
+/** The input of a safekeeper sync, at the start and at the end.
  *  @param configWritten Postgres finds the safekeepers in `postgresql.conf` */
 export function syncContext(context: StartContext, configWritten: Promise<void>): SyncContext {
   const { spec, settings, log } = context;

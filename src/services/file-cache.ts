@@ -25,7 +25,7 @@ export type OffloadState =
 
 /** The local file cache of the neon extension: filled from, and saved to, the endpoint storage. */
 export interface LfcApi {
-  /** False: nothing here can fill the cache, so nobody has to wait for it to be filled. */
+  /** False: the cache cannot be filled here, so a promotion must not wait for a prewarm. */
   readonly canPrewarm: boolean;
   prewarmState(): PrewarmState;
   /** Starts in the background. @throws ComputeError `busy` while one is under way, `wrong_status` without a spec */
@@ -36,7 +36,7 @@ export interface LfcApi {
   offload(): void;
 }
 
-/** The file cache of a compute that cannot fill or save one: its states are true, and whoever asks for more is told. */
+/** The file cache of a compute that cannot fill or save one: its states are correct, and other requests get an error. */
 export const noLfc: LfcApi = {
   canPrewarm: false,
   prewarmState: () => ({ status: 'not_prewarmed' }),

@@ -2,19 +2,19 @@ import { inline } from '../core/errors.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from './service.ts';
 
 export interface Loop {
-  /** Says how the work is going; `ok` until it is called. */
+  /** Sets the health; it is `ok` until the first call. */
   report(state: Health['state'], error?: string | null): void;
 }
 
 export interface LoopOptions<Wanted> {
-  /** For the log line of a failure. */
+  /** For a failure's log line. */
   readonly name: string;
-  /** Runs until it has nothing left to do or `signal` aborts, whichever is first. */
+  /** Runs until the work is finished or `signal` aborts. */
   readonly work: (signal: AbortSignal, loop: Loop) => Promise<void>;
   readonly reconfigure?: (wanted: Wanted) => void;
 }
 
-/** A service that is work in the background: nobody waits for it, its failure is logged and shows in its health. */
+/** A service that is work in the background. Nothing waits for it; its failure is logged and shown in its health. */
 export function inBackground<Wanted>(
   { log }: Pick<ServiceDeps, 'log'>,
   { name, work, reconfigure }: LoopOptions<Wanted>,
@@ -39,8 +39,8 @@ export function inBackground<Wanted>(
   };
 }
 
-/** A service that has done what it is for when its start is over.
- *  @param onStop what is left to do when the compute ends */
+/** A service whose work is finished when its start is over.
+ *  @param onStop the work when the compute shuts down */
 export function done<Wanted>(onStop?: (signal: AbortSignal) => Promise<void>): RunningService<Wanted> {
   return {
     health: healthNow('ok'),

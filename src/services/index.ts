@@ -16,7 +16,7 @@ import {
 } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
-/** Every duty beside Postgres. Services of one stage are stopped in the reverse order of this list. */
+/** The list of all services. Services of one stage are stopped in the reverse order of this list. */
 export const services: readonly Service<unknown>[] = [
   vmInformant,
   memoryPrewarm,
@@ -36,7 +36,7 @@ export const services: readonly Service<unknown>[] = [
   earlierPgdata,
 ];
 
-/** What the services that are wanted and built add to `postgresql.conf`. */
+/** The lines of `postgresql.conf` from the services that are wanted and built. */
 export function confLines(spec: ResolvedSpec, settings: Settings): ConfLine[] {
   return services.flatMap((service) => {
     const wanted = service.start === undefined ? null : service.wants(spec, settings);

@@ -14,21 +14,21 @@ interface Lease {
   readonly token: Secret | null;
 }
 
-/** Keeps the LSN of a static compute leased for as long as it runs. A lease that is refused or about to be lost shows in
- *  the status and in the metrics. */
+/** Keeps a static compute's LSN leased while the compute runs. A refused or expiring lease is shown in the status and in
+ *  the metrics. */
 export const lsnLease: Service<Lease> = {
   name: 'lsn-lease',
   when: 'beside-postgres',
   showsError: true,
   wants({ mode, tenantId, timelineId, pageserver, spec }) {
-    // At 0/0 there is nothing to lease.
+    // 0/0 is not a position that can be leased.
     if (mode.kind !== 'static' || mode.lsn === 0n) return null;
     return { tenantId, timelineId, lsn: mode.lsn, pageserver, token: spec.storage_auth_token };
   },
   async start(wanted, deps) {
     let lease = wanted;
     let replaced = new AbortController();
-    /** Aborted when there is another address than the one that was asked last. */
+    /** Aborted when the address has changed since the last request. */
     let asked = replaced.signal;
     return inBackground<Lease>(deps, {
       name: 'lsn-lease',

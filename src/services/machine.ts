@@ -2,9 +2,9 @@ import { inline } from '../core/errors.ts';
 import { done, inBackground } from './forms.ts';
 import type { Service } from './service.ts';
 
-// What a machine that the compute has for itself needs. The programs that do it are loaded only where they are wanted.
+// Services for a VM that belongs to this compute alone. Their code is loaded only where they are wanted.
 
-/** Longer than the program may take. */
+/** Longer than the program's own limit. */
 const programMs = 125_000;
 
 export const swap: Service<number> = {
@@ -42,7 +42,7 @@ export const diskQuota: Service<Quota> = {
   },
 };
 
-/** Of older images; most have none. */
+/** Only older images have it. */
 export const vmInformant: Service<string> = {
   name: 'vm-informant',
   when: 'with-process',
@@ -60,7 +60,7 @@ export const vmInformant: Service<string> = {
     }),
 };
 
-/** While no spec is known. The spec ends one that still runs: it is what everybody waits for. */
+/** Runs while no spec is known. When the spec arrives, a running prewarm ends, so that it does not delay the start. */
 export const memoryPrewarm: Service<true> = {
   name: 'memory-prewarm',
   when: 'with-process',
@@ -78,7 +78,7 @@ export const memoryPrewarm: Service<true> = {
           const { prewarm } = await import('./memory-prewarm.ts');
           await prewarm({ pgdata, bin, runAs, env, cgroup, log }, signal);
         } catch (error) {
-          if (signal.aborted) return log.info('prewarm of the memory was given up');
+          if (signal.aborted) return log.info('prewarm of the memory was stopped before its end');
           loop.report('failed', inline(error));
           log.warn(`prewarm of the memory: ${inline(error)}`);
         }

@@ -14,7 +14,7 @@ import { startPostgres } from '../postgres/postgres.ts';
 import { runOk, runProcess } from '../process/run-process.ts';
 
 export interface PrewarmOptions {
-  /** The data directory of the compute; the one that is made and removed here lies beside it. */
+  /** The compute's data directory; the temporary one is created beside it and removed. */
   readonly pgdata: string;
   readonly bin: PostgresBin;
   readonly runAs: RunAs;
@@ -25,8 +25,8 @@ export interface PrewarmOptions {
 
 const initdbMs = 60_000;
 const readyMs = 60_000;
-/** Starts an empty Postgres with large shared buffers and stops it again, so that the machine has the memory and the
- *  programs at hand when the first spec comes. When this returns or throws, nothing of it is left.
+/** Starts an empty Postgres with large shared buffers and stops it again, so that the machine's memory and the programs
+ *  are ready when the first spec arrives. When this returns or throws, its processes and files are gone.
  *  @param signal ends it early */
 export async function prewarm(options: PrewarmOptions, signal: AbortSignal): Promise<void> {
   const { pgdata, runAs, log } = options;
@@ -39,7 +39,7 @@ export async function prewarm(options: PrewarmOptions, signal: AbortSignal): Pro
     await startAndStop(options, path, signal);
     log.info(`prewarm of the memory took ${elapsedMs(startMs)} ms`);
   } finally {
-    // A child of an initdb that was killed may still be writing for a moment.
+    // After initdb was killed, its child may still write for a moment.
     await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     await prepared.cleanUp(never);
   }
@@ -73,7 +73,7 @@ async function startAndStop(options: PrewarmOptions, path: string, signal: Abort
   }
 }
 
-/** A stock PostgreSQL does not have the library, and would not start with it. */
+/** A stock PostgreSQL does not have the library, and would not start with this setting. */
 async function hasNeonLibrary(options: PrewarmOptions, signal: AbortSignal): Promise<boolean> {
   const { bin, runAs, env } = options;
   try {

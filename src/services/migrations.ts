@@ -3,7 +3,7 @@ import { migrations as all } from '../catalog/migration.ts';
 import { inBackground } from './forms.ts';
 import type { Service, ServiceDeps } from './service.ts';
 
-/** Runs the migrations of the catalog that this cluster has not behind it. Nobody waits for them: the compute runs. */
+/** Runs the catalog migrations that this cluster does not have yet, in the background, while the compute runs. */
 export const migrations: Service<true> = {
   name: 'migrations',
   when: 'after-ready',

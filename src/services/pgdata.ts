@@ -2,7 +2,7 @@ import { reportCoreDumps } from '../postgres/core-dumps.ts';
 import { done, inBackground } from './forms.ts';
 import type { Service } from './service.ts';
 
-/** Removes what this start and earlier ones have moved aside. */
+/** Removes the old data directories that this start and earlier ones moved aside. */
 export const earlierPgdata: Service<true> = {
   name: 'earlier-pgdata',
   when: 'after-ready',
@@ -18,7 +18,7 @@ export const earlierPgdata: Service<true> = {
 /** Five backtraces of 30 s each. */
 const debuggersMs = 160_000;
 
-/** Looks for core dumps once Postgres is gone, also when it never got to serve. */
+/** Looks for core dumps once Postgres has ended, also after a failed start. */
 export const coreDumps: Service<true> = {
   name: 'core-dumps',
   when: 'beside-postgres',

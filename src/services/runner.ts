@@ -11,18 +11,18 @@ import {
 } from './service.ts';
 
 const defaultStartMs = 10_000;
-/** For the end of one service, and for a reconfiguration. */
+/** Limit for the stop of one service, and for its reconfiguration. */
 const limitMs = 5000;
 
 type AnyService = Service<unknown>;
 
-/** Starts, reconfigures and stops the services, each within its limit. But for the required ones none of them fails
- *  what calls this. */
+/** Starts, reconfigures and stops the services, each within its limit. Only a required service's failure fails the
+ *  caller. */
 export class ServiceRunner {
   readonly #services: readonly AnyService[];
   readonly #deps: ServiceDeps;
   readonly #running = new Map<AnyService, RunningService<unknown>>();
-  /** Those that are wanted and do not run, and why. */
+  /** The services that are wanted but not running, and why. */
   readonly #failed = new Map<AnyService, Health>();
 
   constructor(services: readonly AnyService[], deps: ServiceDeps) {
@@ -30,7 +30,7 @@ export class ServiceRunner {
     this.#deps = deps;
   }
 
-  /** Brings the services of one stage to what the spec asks for: starts, reconfigures and stops, all at the same time.
+  /** Starts, reconfigures and stops the services of one stage as the spec requires, all at the same time.
    *  @param spec null: there is none yet
    *  @throws what a required service threw; the reason of `signal` */
   async bring(stage: Stage, spec: ResolvedSpec | null, signal: AbortSignal): Promise<void> {
@@ -40,26 +40,26 @@ export class ServiceRunner {
     for (const one of settled) if (one.status === 'rejected') throw one.reason;
   }
 
-  /** Tells what runs of another spec, starts what it newly asks for and stops what it does not ask for any more. */
+  /** Applies a new spec: reconfigures the running services, starts the new ones and stops those no longer wanted. */
   async reconfigure(spec: ResolvedSpec, signal: AbortSignal): Promise<void> {
     const living = this.#services.filter(({ when, once }) => when !== 'before-postgres' && once !== true);
     await Promise.all(living.map((service) => this.#bring(service, spec, signal)));
   }
 
   /** Stops the services of one stage, the last one first. Never rejects.
-   *  @param escalate aborts what they still wait for */
+   *  @param escalate aborts their waits */
   async stop(stage: Stage, escalate: AbortSignal): Promise<void> {
     const of = [...this.#running.keys()].filter(({ when }) => when === stage);
     for (const service of of.toReversed()) await this.#stop(service, escalate);
   }
 
-  /** By name: of those that are asked for. */
+  /** The health of every wanted service, by name. */
   health(): Record<string, Health> {
     const all = this.#services.map((service) => [service.name, this.#healthOf(service)] as const);
     return Object.fromEntries(all.filter((one): one is [string, Health] => one[1] !== undefined));
   }
 
-  /** What a service has to say as the error of the compute; null: nothing. */
+  /** A service's error that counts as the compute's error; null: none. */
   get error(): string | null {
     const shown = this.#services.filter(({ showsError }) => showsError === true);
     return (
@@ -87,7 +87,8 @@ export class ServiceRunner {
     const { name, startLimitMs = defaultStartMs, required } = service;
     const { log } = this.#deps;
     if (service.start === undefined) {
-      if (!this.#failed.has(service)) log.warn(`not built yet: ${name}`);
+      if (!this.#failed.has(service))
+        log.warn(`the spec asks for the service ${name}, which is not built yet: it has no effect`);
       this.#failed.set(service, healthNow('failed', 'not built yet'));
       return;
     }
@@ -124,11 +125,11 @@ export class ServiceRunner {
     this.#running.delete(service);
     try {
       const { stopLimitMs = limitMs } = service;
-      await withDeadline(`the end of ${service.name}`, stopLimitMs, escalate, async (limited) =>
+      await withDeadline(`the stop of ${service.name}`, stopLimitMs, escalate, async (limited) =>
         running?.stop(limited),
       );
     } catch (error) {
-      this.#deps.log.warn(`${service.name} did not end: ${inline(error)}`);
+      this.#deps.log.warn(`could not stop ${service.name}: ${inline(error)}`);
     }
   }
 }

@@ -24,38 +24,38 @@ export interface ServiceDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly failpoints: Failpoints;
-  /** Null until the start has prepared it. */
+  /** Null until a start step has prepared it. */
   readonly pgdata: () => PreparedPgdata | null;
 }
 
-/** What a spec may ask for beside Postgres itself. One without `start` is not built: who asks for it is told, and
- *  nothing else of it is done, written or shown. */
+/** An optional function beside Postgres itself that a spec may ask for. Without `start` it is not built: the log reports
+ *  a spec that asks for it, and the service does, writes and shows nothing. */
 export interface Service<Wanted> {
   /** Its log lines, its key in `/status`, its label in metrics. */
   readonly name: string;
   readonly when: Stage;
   /** Milliseconds for its start; 10,000 when left out. */
   readonly startLimitMs?: number;
-  /** Milliseconds for its end; 5,000 when left out. */
+  /** Milliseconds for its stop; 5,000 when left out. */
   readonly stopLimitMs?: number;
-  /** A start that fails fails the start of the compute: the original's contract for what a machine must have first. */
+  /** A failed start of this service fails the compute's start, as in the original. */
   readonly required?: true;
-  /** Decided at the start of the compute alone, whatever later specs say. */
+  /** Decided only at the compute's start; later specs have no effect on it. */
   readonly once?: true;
-  /** While it is not ok, its error is shown as that of the compute, unless that has one of its own. */
+  /** While it is not ok, its error is shown as the compute's error, unless the compute has its own. */
   readonly showsError?: true;
-  /** Pure. Null: nothing of it is done, written or shown. */
+  /** Pure. Null: not wanted, so the service does, writes and shows nothing. */
   wants(spec: ResolvedSpec, settings: Settings): Wanted | null;
   /** The same for a process that has no spec yet; asked of `with-process` only. */
   wantsWithoutSpec?(settings: Settings): Wanted | null;
-  /** Lines that make sense only while it runs. */
+  /** Lines that are useful only while it runs. */
   conf?(wanted: Wanted): readonly ConfLine[];
   start?(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
 }
 
 export interface RunningService<Wanted> {
   reconfigure(wanted: Wanted, signal: AbortSignal): Promise<void>;
-  /** Resolves when nothing of it is left. */
+  /** Resolves when it has stopped completely. */
   stop(signal: AbortSignal): Promise<void>;
   readonly health: Health;
 }
@@ -66,6 +66,6 @@ export const healthNow = (state: Health['state'], error: string | null = null): 
   error,
 });
 
-/** The same health, or a new one where state or error differ: `since` tells when it came to that. */
+/** The same health, or a new one when state or error differ: `since` is the time of that change. */
 export const nextHealth = (now: Health, state: Health['state'], error: string | null = null): Health =>
   now.state === state && now.error === error ? now : healthNow(state, error);

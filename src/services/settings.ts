@@ -4,7 +4,7 @@ import type { RunOptions } from '../config/options.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
 
-/** What is fixed for the life of the process: the command line and the environment, looked up and resolved. */
+/** The settings that are fixed for the process's life: command line and environment, resolved. */
 export interface Settings extends OwnPostgres {
   readonly privilegedRole: string;
   readonly internalHttpPort: number;
@@ -18,7 +18,7 @@ export interface Settings extends OwnPostgres {
   readonly vm: VmSettings;
 }
 
-/** Whoever may run SQL as a superuser can read the environment of Postgres. */
+/** A superuser can read Postgres's environment by SQL. */
 export function environmentOfPostgres(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { NEON_CONTROL_PLANE_TOKEN: _token, PGBOUNCER_PASSWORD: _password, ...rest } = env;
   return rest;

@@ -4,7 +4,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { Service } from './service.ts';
 
-/** A part of the spec that is accepted and has no effect yet: never silently. */
+/** A part of the spec that is accepted and has no effect yet; the log says so. */
 const unbuilt = (name: string, isAsked: (spec: ComputeSpec) => boolean): Service<true> => ({
   name,
   when: 'beside-postgres',
@@ -17,7 +17,7 @@ export const remoteExtensions = unbuilt('remote-extensions', (spec) => spec.remo
 export const autoprewarm = unbuilt('autoprewarm', (spec) => spec.autoprewarm);
 export const lfcOffload = unbuilt('lfc-offload', (spec) => spec.offload_lfc_interval_seconds !== null);
 
-/** Sends the log of Postgres to a collector by rsyslog. Without it, nobody reads what Postgres tells syslog. */
+/** Sends Postgres's log to a collector by rsyslog. Without it, what Postgres sends to syslog is lost. */
 export const logsExport: Service<true> = {
   ...unbuilt('logs-export', (spec) => spec.logs_export_host !== null),
   conf: () => ["log_destination='stderr,syslog'"],
@@ -31,14 +31,14 @@ export const auditLog: Service<ResolvedSpec> = {
   conf: ({ spec }) => complianceLines(spec),
 };
 
-/** Refuses a spec that must not be served without a service that is not built: to serve it without an audit, and only
- *  warn, would be worse.
+/** Refuses a spec that requires a service that is not built. Running it without an audit log, with only a warning,
+ *  would be worse.
  *  @throws ComputeError `spec_invalid` */
 export function assertServable({ spec }: ResolvedSpec): void {
   if (auditLog.start !== undefined || !isCompliance(spec.audit_log_level)) return;
   throw new ComputeError(
     'spec_invalid',
-    `spec.audit_log_level: ${spec.audit_log_level} needs the service audit-log, which is not built yet`,
-    { hint: 'use the level Base, which writes to the log of Postgres, or Disabled' },
+    `spec.audit_log_level: ${spec.audit_log_level} requires the service audit-log, which is not built yet`,
+    { hint: "use the level Base, which writes to Postgres's log, or Disabled" },
   );
 }

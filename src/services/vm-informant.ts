@@ -7,7 +7,7 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 
 export interface InformantOptions {
-  /** The program, `/bin/vm-informant` as a rule. */
+  /** The program, usually `/bin/vm-informant`. */
   readonly path: string;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
@@ -18,8 +18,8 @@ export interface InformantOptions {
 const againMs = 5000;
 const termMs = 2000;
 
-/** Keeps the vm-informant of older images running until `signal` aborts: whenever it ends, or cannot be started, it is
- *  started again after `pauseMs` milliseconds. When this resolves it has ended. */
+/** Keeps the vm-informant of older images running until `signal` aborts. When it exits or cannot be started, it is
+ *  started again after `pauseMs` milliseconds. When this resolves, it has exited. */
 export async function superviseInformant(
   options: InformantOptions,
   signal: AbortSignal,

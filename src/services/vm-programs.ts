@@ -11,7 +11,7 @@ export interface SizesContext {
   readonly log: Log;
 }
 
-/** Resizing may have to bring back what is swapped out. */
+/** Resizing may have to read swapped-out memory back. */
 const limitMs = 120_000;
 
 /** Resizes the swap. The program removes itself once it has succeeded, so it may be gone after a restart.
@@ -33,12 +33,12 @@ export async function resizeSwap(
       throw new ComputeError('vm', `could not resize the swap to ${sizeBytes} bytes`, { cause });
     }
     log.warn(
-      `the swap is left as it is, since ${program} is gone; it may have been resized before: ${inline(cause)}`,
+      `the swap is not resized, because ${program} does not exist; it may have been resized by an earlier start: ${inline(cause)}`,
     );
   }
 }
 
-/** Limits what the file system may hold. @param quotaBytes 0: no limit
+/** Sets the file system's disk quota. @param quotaBytes 0: no limit
  *  @throws ComputeError `vm` */
 export async function setDiskQuota(
   context: SizesContext,

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import type { Cgroup } from '../vm-monitor/cgroup.ts';
 
-/** What is fixed about the machine that the compute has for itself. */
+/** The fixed settings of a VM that belongs to this compute alone. */
 export interface VmSettings {
-  /** Null outside a machine that is scaled (`AUTOSCALING` is not set). */
+  /** Null outside an autoscaled VM (`AUTOSCALING` is not set). */
   readonly scaling: ScalingSettings | null;
-  /** True: the swap is resized to what the spec says. */
+  /** True: the swap is resized to the spec's size. */
   readonly resizeSwap: boolean;
-  /** Mount point of the file system that gets the disk quota of the spec; null: none does. */
+  /** Mount point of the file system that gets the spec's disk quota; null: none. */
   readonly quotaMountpoint: string | null;
   /** Directory of the programs that resize the swap and set the disk quota. */
   readonly toolsDir: string;
@@ -25,7 +25,7 @@ export interface ScalingSettings {
   readonly fileCacheConnstr: string;
 }
 
-/** The options that `VmSettings` are made of. */
+/** The options for `VmSettings`. */
 export interface VmOptions {
   readonly cgroup: string;
   readonly cgroupRoot: string;
@@ -38,7 +38,7 @@ export interface VmOptions {
   readonly vmInformant: string;
 }
 
-/** @param env `AUTOSCALING` counts when it is there, even empty */
+/** @param env `AUTOSCALING` counts when it is set, even if empty */
 export function vmSettings(options: VmOptions, env: NodeJS.ProcessEnv): VmSettings {
   const scaling = {
     cgroup: { root: options.cgroupRoot, name: options.cgroup },

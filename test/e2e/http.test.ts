@@ -49,7 +49,7 @@ test('every route of the internal server answers with its success on a real comp
   await eventually('the refresh', async () =>
     (await external.status()).status === 'running' ? true : undefined,
   );
-  expect(program.stderr()).toContain('the configuration is what it was');
+  expect(program.stderr()).toContain('the configuration has not changed');
 });
 
 test('a refresh that finds no file shows why, tries again, and may be overtaken', async () => {

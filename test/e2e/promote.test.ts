@@ -62,7 +62,7 @@ test('a replica becomes a primary after a first try that failed, with nothing el
       return answer.status === 412 ? answer : undefined;
     }),
   ]);
-  expect(configure.body).toContain('a promotion is under way');
+  expect(configure.body).toContain('a promotion is running');
   expect(first.status).toBe(500);
   expect(first.json()['error']).toContain("didn't catch up with primary in 20 retries");
   expect(second.json()).toEqual(first.json());

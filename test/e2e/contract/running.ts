@@ -136,9 +136,7 @@ export function walkARunningPrimary(): void {
             "select 1 from pg_stat_activity where query like 'LOCK TABLE%' and wait_event_type = 'Lock'";
           return (await on.query(sql)).length === 4 ? true : undefined;
         });
-        await walk(on, [
-          ['external', dumped('postgres'), 429, /^{"error":"4 dumps are under way already"}$/],
-        ]);
+        await walk(on, [['external', dumped('postgres'), 429, /^{"error":"4 dumps are already running"}$/]]);
         return four;
       });
       expect(await Promise.all(waiting)).toEqual([200, 200, 200, 200]);

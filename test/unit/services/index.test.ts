@@ -44,7 +44,7 @@ test.each(['Hipaa', 'Extended', 'Full'])(
   'audit level %s is refused: to serve without it would be worse',
   (level) => {
     expect(() => assertServable(spec({ audit_log_level: level }))).toThrow(
-      `${level} needs the service audit-log`,
+      `${level} requires the service audit-log`,
     );
   },
 );

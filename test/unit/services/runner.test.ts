@@ -102,7 +102,9 @@ test('a service that is not built is told once, shows in the health, and starts 
   const runner = new ServiceRunner([unbuilt], deps);
   await runner.bring('after-ready', spec(1), signal);
   await runner.reconfigure(spec(2), signal);
-  expect(lines.filter((line) => line.includes('not built yet: pgbouncer'))).toHaveLength(1);
+  expect(lines.filter((line) => line.includes('the service pgbouncer, which is not built yet'))).toHaveLength(
+    1,
+  );
   expect(runner.health()['pgbouncer']).toMatchObject({ state: 'failed', error: 'not built yet' });
 });
 
@@ -117,7 +119,7 @@ test('a service that does not end holds nobody up for longer than its limit', as
   const runner = new ServiceRunner([service('stuck', { start, stopLimitMs: 20 })], deps);
   await runner.bring('after-ready', spec(1), signal);
   await runner.stop('after-ready', signal);
-  expect(lines.join('')).toContain('stuck did not end');
+  expect(lines.join('')).toContain('could not stop stuck');
 });
 
 test('work in the background shows its failure in the health, with the moment it came', async () => {

@@ -67,7 +67,7 @@ describe('swap and disk quota', () => {
     });
     rmSync(join(dir, 'resize-swap'));
     await resizeSwap(context(), 5, never);
-    expect(lines.at(-1)).toContain('is gone');
+    expect(lines.at(-1)).toContain('does not exist');
   });
 
   test('the disk quota is given in KiB, rounded down; 0 is not a limit', async () => {

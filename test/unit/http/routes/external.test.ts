@@ -124,7 +124,7 @@ test('/configure answers when the compute runs with the spec, and says why it do
     expect(await refused({ tenant_id: null })).toEqual([400, 'tenant id should be provided']);
     expect(await refused({ tenant_id: '0'.repeat(32) })).toEqual([
       400,
-      'the tenant id of a running compute cannot change',
+      "a running compute's tenant id cannot change",
     ]);
     expect(taken).toHaveLength(1);
 
