@@ -22,17 +22,17 @@ export interface UpContext {
   readonly osUser: string;
   readonly compactAtBytes: number;
   readonly report: Report;
-  /** Where the built programs lie. */
+  /** Directory of the built programs. */
   readonly programs: string;
-  /** Aborts when there is no more patience: children are killed at once. */
+  /** Aborts at the second signal: children are killed at once. */
   readonly escalate: AbortSignal;
 }
 
-/** Both programs lie side by side; a link in a bin directory leads there. */
+/** Both programs are in the same directory; a link in a bin directory is followed. */
 export const programDir = (): string => dirname(realpathSync(process.argv[1] as string));
 
 const startLimitSeconds = 600;
-/** How long compute_ctl shows why a start failed. We ask many times a second. */
+/** How long compute_ctl shows why a start failed. Short, since `up` asks several times a second. */
 const exitGraceMs = 2000;
 
 async function startNode(
@@ -53,7 +53,7 @@ async function startNode(
       stdin: options.piped ? 'pipe' : 'ignore',
       stdout: options.piped ? 'pipe' : log.fd,
       stderr: log.fd,
-      // A Ctrl-C in the terminal is for us alone: we stop the children in the right order.
+      // Ctrl-C in the terminal must not reach the children: `up` stops them in the right order.
       detached: true,
     });
     writePidFile(pidFile, child.pid);
@@ -79,7 +79,7 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
       untilReady(child.stdout as Readable, signal, (event) => showProgress(event, report)),
     stop: (child) => stopNicely(child, 20_000, context.escalate),
     onReady(restart) {
-      if (restart) report.event('storage-restarted', {}, 'The storage runs again.');
+      if (restart) report.event('storage-restarted', {}, 'The storage is running again.');
       else onReady();
     },
     onExit: ({ code, signal }, _wasReady, nextMs) =>
@@ -92,13 +92,13 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
 }
 
 const exitText = (who: string, code: number | null, signal: string | null): string =>
-  `${who} ended (${code === null ? signal : `exit code ${code}`}); starting it again.`;
+  `${who} exited (${code === null ? `signal ${signal}` : `exit code ${code}`}). Starting it again ...`;
 
 function showProgress(event: StorageEvent, report: Report): void {
   if (event.event !== 'progress') return;
   const { step, bytes } = event;
-  if (step === 'initdb') report.progress('Making a new, empty cluster ...', '');
-  if (step === 'start') report.progress('Starting it once ...', '');
+  if (step === 'initdb') report.progress('Creating a new, empty cluster ...', '');
+  if (step === 'start') report.progress('Starting the new cluster for its first base backup ...', '');
   if (step === 'base')
     report.progress(
       'Taking the first base backup ...',
@@ -106,7 +106,7 @@ function showProgress(event: StorageEvent, report: Report): void {
     );
 }
 
-/** Reads the daemon's events up to `ready`, and on, so that its pipe never fills.
+/** Reads the daemon's events until `ready`, and continues to read, so that its pipe never fills.
  *  @throws ComputeError `local_storage` with the daemon's own reason */
 function untilReady(
   stdout: Readable,
@@ -152,7 +152,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {
       if (restart)
-        report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute runs again.');
+        report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute is running again.');
       else onReady();
     },
     onExit: ({ code, signal }, _wasReady, nextMs) =>
@@ -164,7 +164,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   };
 }
 
-/** SIGTERM, and SIGKILL after `graceMs`; a second SIGTERM and a short grace when there is no more patience. */
+/** SIGTERM, and SIGKILL after `graceMs`. When the stop is escalated: a second SIGTERM and a short grace time. */
 async function stopNicely(child: RunningProcess, graceMs: number, escalate: AbortSignal): Promise<void> {
   const steps = [
     { signal: 'SIGTERM', graceMs, patient: true },

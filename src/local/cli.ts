@@ -14,7 +14,7 @@ const { commands } = computeLocal;
 type Name = keyof typeof commands;
 type OptionsOf<N extends Name> = Values<(typeof commands)[N]['options']>;
 
-/** What a command is given. Resolves with the exit code. */
+/** A command. Resolves with the exit code. */
 type Action<N extends Name> = (
   dir: LocalDir,
   options: OptionsOf<N>,
@@ -23,7 +23,7 @@ type Action<N extends Name> = (
 
 const report = ({ json }: { readonly json: boolean }) => createReport(process.stdout, json);
 
-/** The commands by name; each is loaded when it is asked for. */
+/** The commands by name; each is loaded when it is called. */
 const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   up: async (dir, options) => {
     const given = { ...options, compactAtBytes: options.compactAt };
@@ -84,5 +84,5 @@ async function run(): Promise<number> {
   }
 }
 
-// Nothing is left to be done then; a forgotten handle must not keep the process.
+// All work is done; an open handle must not keep the process running.
 void run().then((exitCode) => process.exit(exitCode));

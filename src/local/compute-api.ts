@@ -8,7 +8,7 @@ import type { LocalState } from './state.ts';
 
 const requestMs = 2000;
 
-/** A token for the HTTP API of the local compute, good for `seconds`. */
+/** A token for the local compute's HTTP API, valid for `seconds`. */
 export const computeToken = (state: LocalState, seconds: number): string =>
   mintToken({
     key: { ...state.signingKey },
@@ -17,7 +17,7 @@ export const computeToken = (state: LocalState, seconds: number): string =>
     expiresInSeconds: seconds,
   });
 
-/** What `GET /status` of compute_ctl says; null when it does not answer. */
+/** The answer of compute_ctl's `GET /status`; null without an answer. */
 export function computeStatus(state: LocalState, signal: AbortSignal): Promise<ComputeStatus | null> {
   const client = new ComputeClient({
     url: `http://127.0.0.1:${state.ports.externalHttp}`,
@@ -28,7 +28,7 @@ export function computeStatus(state: LocalState, signal: AbortSignal): Promise<C
   return orNull(client.status({ signal }), signal);
 }
 
-/** Asks a server of our own for JSON; null on anything but a 200. */
+/** Gets JSON from one of our own servers; null for any status but 200. */
 export function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
   const headers = { authorization: `Bearer ${token}` };
   const asked = withDeadline('the answer', requestMs, signal, async (limited) => {
@@ -38,7 +38,7 @@ export function getJson<T>(url: string, token: string, signal: AbortSignal): Pro
   return orNull(asked, signal);
 }
 
-/** Null in the place of a failure, unless it is that nobody wants to know any more. */
+/** Null instead of a failure, except when `signal` has aborted. */
 async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
   try {
     return await asked;
@@ -51,16 +51,16 @@ async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | nu
 
 const pollMs = 100;
 
-/** Waits until the compute runs.
+/** Waits until the compute is running.
  *  @throws ComputeError `postgres_start` with the reason it gives when it failed; `deadline` */
 export async function untilRunning(state: LocalState, limitMs: number, signal: AbortSignal): Promise<void> {
   const look = async (limited: AbortSignal): Promise<true | null> => {
     const status = await computeStatus(state, limited);
     if (status?.status === 'failed') {
-      throw new ComputeError('postgres_start', `the compute could not start: ${messageOf(status.error)}`);
+      throw new ComputeError('postgres_start', `the compute did not start: ${messageOf(status.error)}`);
     }
     return status?.status === 'running' ? true : null;
   };
   if ((await poll(look, { everyMs: pollMs, limitMs }, signal)) !== null) return;
-  throw new ComputeError('deadline', `the compute was not running after ${limitMs / 1000} s`);
+  throw new ComputeError('deadline', `the compute did not start within ${limitMs / 1000} s`);
 }

@@ -6,18 +6,19 @@ import type { LocalDir, LocalState } from './state.ts';
 import { timelineDir } from './storage/layout.ts';
 import { endOrphans } from './storage/receiver.ts';
 
-/** compute_ctl stops Postgres itself, which may take it a while. */
+/** Long, since compute_ctl stops Postgres itself. */
 const computeGraceMs = 30_000;
 const storageGraceMs = 10_000;
 
-/** Ends compute_ctl of an earlier run, and its Postgres if that is left. True when there was one. */
+/** Stops compute_ctl of an earlier run, and its Postgres if it still runs. True when there was one. */
 export async function endLeftoverCompute(dir: LocalDir, log: Log, signal: AbortSignal): Promise<boolean> {
   const compute = await endByPidFile(dir.computePid, 'compute_ctl of an earlier run', computeGraceMs, signal);
   const postgres = await raceAbort(stopLeftover(dir.pgdata, leftoverLimits, log, signal), signal);
   return compute || postgres > 0;
 }
 
-/** Ends whatever a killed `up` left behind: the compute first, so that its last WAL still arrives. Names what it ended. */
+/** Stops the processes that a killed `up` left running: the compute first, so that its last WAL still arrives.
+ *  @returns the names of what it stopped */
 export async function endLeftovers(
   dir: LocalDir,
   state: LocalState | null,

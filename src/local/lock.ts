@@ -4,7 +4,7 @@ import { type PgdataLock, lockPgdata } from '../postgres/lock.ts';
 import { readPidFile } from '../process/pid-file.ts';
 import type { LocalDir } from './state.ts';
 
-/** Keeps a second `up` or `reset` off the directory. The kernel gives the lock back however its holder ends.
+/** A lock against a second `up` or `reset` in the directory. The kernel releases it however its holder ends.
  *  @throws ComputeError `conflict` */
 export async function lockDir(dir: LocalDir): Promise<PgdataLock> {
   try {
@@ -13,8 +13,8 @@ export async function lockDir(dir: LocalDir): Promise<PgdataLock> {
     if (!(error instanceof ComputeError) || error.code !== 'pgdata_locked') throw error;
     const holder = readPidFile(dir.upPid);
     const who = holder === null ? 'another compute-local' : `compute-local with pid ${holder.pid}`;
-    throw new ComputeError('conflict', `${who} works in ${dir.root} already`, {
-      hint: 'stop it with: compute-local stop (or use another directory: --dir)',
+    throw new ComputeError('conflict', `${who} is already running in ${dir.root}`, {
+      hint: 'stop it with: compute-local stop, or use another directory with --dir',
     });
   }
 }

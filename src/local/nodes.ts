@@ -12,21 +12,21 @@ export interface Node {
   readonly version: 1;
   readonly name: string;
   readonly computeId: string;
-  /** An LSN: the node shows the data as of there, for ever. */
+  /** `atLsn`: the node always shows the data at that LSN. */
   readonly mode: 'replica' | { readonly atLsn: string };
   readonly ports: NodePorts;
 }
 
 export type NodePorts = Pick<Ports, 'postgres' | 'externalHttp' | 'internalHttp'>;
 
-/** Everything of one node lies below this. */
+/** The directory of one node. */
 const nodeRoot = (dir: LocalDir, name: string): string => join(dir.nodes, name);
 
-/** The directories of a node, in the shape that everything for the main compute works with.
+/** A node's directories, in the same form as the main compute's.
  *  @throws ComputeError `usage` when the path is too long for a socket */
 export const nodeDir = (dir: LocalDir, name: string): LocalDir => ({
   ...localDir(nodeRoot(dir, name)),
-  // Both run on the one storage.
+  // Both use the same storage.
   storage: dir.storage,
   state: dir.state,
   storagePid: dir.storagePid,
@@ -60,10 +60,10 @@ export function listNodes(dir: LocalDir): Node[] {
 export const isRunning = (dir: LocalDir, { name }: Node): boolean =>
   readPidFile(nodeDir(dir, name).upPid) !== null;
 
-/** What a stop of Postgres may take, and then some. */
+/** Longer than a stop of Postgres may take. */
 const graceMs = 140_000;
 
-/** Ends the programs that run nodes. They cannot go on without the storage. */
+/** Stops the programs that run nodes. They cannot run without the storage. */
 export async function endNodes(dir: LocalDir, report: Report, signal: AbortSignal): Promise<void> {
   for (const { name } of listNodes(dir)) {
     const running = readPidFile(nodeDir(dir, name).upPid);
@@ -73,14 +73,14 @@ export async function endNodes(dir: LocalDir, report: Report, signal: AbortSigna
   }
 }
 
-/** The state of the main compute as it would be if the node was it. */
+/** The state with which the node runs in place of the main compute. */
 export const asState = (state: LocalState, { computeId, ports }: Node): LocalState => ({
   ...state,
   computeId,
   ports: { ...state.ports, ...ports },
 });
 
-/** Name of the node that is, or is to be, the primary; null: the compute that `up` starts. */
+/** Name of the node that is or will be the primary; null: the compute that `up` starts. */
 export function primaryNode(dir: LocalDir): string | null {
   if (!existsSync(dir.primary)) return null;
   return (JSON.parse(readFileSync(dir.primary, 'utf8')) as { node: string }).node;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Ports } from './state.ts';
 
-/** Below the range from which the system takes the ports of outgoing connections: one of those could be in the way. */
+/** Below the system's range of ports for outgoing connections, so that none of those can use the same port. */
 const preferred: Ports = {
   postgres: 25_432,
   externalHttp: 3080,
@@ -12,9 +12,9 @@ const preferred: Ports = {
   controlPlane: 25_435,
 };
 
-/** True when nobody listens on the port, on any address of this machine. */
+/** True when no program listens on the port, on any of this machine's addresses. */
 export async function isFree(port: number): Promise<boolean> {
-  // Loopback too: a listener there does not keep others from the wildcard address.
+  // Loopback too: a listener there does not prevent a listener on the wildcard address.
   return (await binds(port, '127.0.0.1')) !== null && (await binds(port, undefined)) !== null;
 }
 
@@ -31,7 +31,7 @@ async function binds(port: number, host: string | undefined): Promise<number | n
   }
 }
 
-/** The wished ports where they are free, any free ones elsewhere. */
+/** The preferred ports where they are free, else other free ones. */
 export async function choosePorts(wished: Ports = preferred): Promise<Ports> {
   const taken = new Set<number>();
   const chosen: [string, number][] = [];

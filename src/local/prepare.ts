@@ -5,8 +5,8 @@ import type { RunAs } from '../process/os-user.ts';
 import { ownDir } from '../process/files.ts';
 import type { LocalDir } from './state.ts';
 
-/** Makes the directories. The OS user of Postgres must get through to its own.
- *  @throws ComputeError `pgdata_refused` naming the directory that bars the way */
+/** Creates the directories. The OS user of Postgres must be able to enter its own.
+ *  @throws ComputeError `pgdata_refused` naming the directory that this user cannot enter */
 export async function prepareDirs(dir: LocalDir, runAs: RunAs, signal: AbortSignal): Promise<void> {
   mkdirSync(dir.root, { recursive: true, mode: 0o755 });
   for (const path of [dir.storage, dir.log]) mkdirSync(path, { recursive: true, mode: 0o755 });
@@ -17,7 +17,7 @@ export async function prepareDirs(dir: LocalDir, runAs: RunAs, signal: AbortSign
 
 const largestLogBytes = 10 * 1024 * 1024;
 
-/** Opens a log file for appending. A large one is put aside first; one earlier file is kept. */
+/** Opens a log file for appending. A large one is renamed first; one earlier file is kept. */
 export function openLog(dir: LocalDir, name: string): { path: string; fd: number } {
   const path = join(dir.log, `${name}.log`);
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > largestLogBytes) renameSync(path, `${path}.1`);

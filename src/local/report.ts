@@ -2,20 +2,20 @@ import { ComputeError, inline } from '../core/errors.ts';
 
 export type Fields = Readonly<Record<string, string | number | boolean | null>>;
 
-/** Tells people, or programs, what happens. */
+/** Reports events to people or to programs. */
 export interface Report {
-  /** Something happened. People read `text`, programs get `event` and `fields`; `text` null is for programs only. */
+  /** Reports an event. People get `text`, programs get `event` and `fields`; with `text` null, people get nothing. */
   event(event: string, fields: Fields, text: string | null): void;
-  /** Something goes on. On a terminal the line is rewritten, elsewhere each `what` is said once. */
+  /** Reports progress. On a terminal the line is rewritten; otherwise each `what` is printed once. */
   progress(what: string, done: string): void;
 }
 
-/** @param json one JSON object a line instead of sentences */
+/** @param json one JSON object per line instead of sentences */
 export function createReport(out: NodeJS.WriteStream, json: boolean): Report {
   let open = '';
   let last = '';
   const write = (text: string): void => {
-    // A reader that left must not end the compute.
+    // When the reader of the output ends, the compute must continue.
     if (out.writable) out.write(text);
   };
   out.on('error', () => {});
@@ -55,7 +55,7 @@ export function createReport(out: NodeJS.WriteStream, json: boolean): Report {
   };
 }
 
-/** The sentence for a failure, and what to do about it. */
+/** A failure's message and hint. */
 export function failureText(error: unknown): string {
   const lines = [`Error: ${inline(error)}`];
   for (let at = error; at instanceof Error; at = at.cause) {

@@ -3,7 +3,7 @@ import { localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import type { Socket } from './storage/tools.ts';
 
-/** The spec of one of the computes on the storage: who is not the primary follows it. Null when it is none of them. */
+/** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id. */
 export function specFor(dir: LocalDir, state: LocalState, computeId: string): unknown {
   const primary = primaryNode(dir);
   if (computeId === state.computeId) return localSpec(dir, state, primary === null ? 'primary' : 'replica');
@@ -20,14 +20,14 @@ const socketOf = (dir: LocalDir, { name, ports }: Node): Socket => ({
 
 const mainSocket = (dir: LocalDir, { ports }: LocalState): Socket => ({ dir: dir.run, port: ports.postgres });
 
-/** Where the compute listens that writes to the storage. */
+/** The address of the compute that writes to the storage. */
 export function writerOf(dir: LocalDir, state: LocalState): Socket {
   const name = primaryNode(dir);
   const node = name === null ? null : readNode(dir, name);
   return node === null ? mainSocket(dir, state) : socketOf(dir, node);
 }
 
-/** The computes that run as replicas, or did when they were started. */
+/** The computes that run as replicas, or were started as replicas. */
 export function replicasOf(
   dir: LocalDir,
   state: LocalState,

@@ -14,7 +14,7 @@ export interface ServeParts {
   readonly maxWalBytes: number;
 }
 
-/** What the storage is told of this directory and its computes. */
+/** The storage's options for this directory and its computes. */
 export const serveOptions = ({ dir, state, tools, log, maxWalBytes }: ServeParts): ServeOptions => ({
   dir: dir.storage,
   tenantId: state.tenantId,

@@ -11,12 +11,12 @@ interface Setting {
   readonly vartype: Vartype;
 }
 
-/** What a compute of the local storage is: the writer, its follower, or a view of the past. */
+/** The role of a compute on the local storage: primary, replica or static node. */
 export type LocalRole = 'primary' | 'replica' | { readonly atLsn: string };
 
-/** PGDATA is a cache that every start makes anew from the storage, so nothing in it has to survive a crash of the
- *  machine: `fsync` and `full_page_writes` are off. A commit is durable because the storage has fsynced its WAL before
- *  `synchronous_commit` lets it return. Base backups switch full page writes on by themselves while they run. */
+/** PGDATA is a cache that every start creates again from the storage, so it need not survive a crash of the machine:
+ *  `fsync` and `full_page_writes` are off. A commit is durable because, with `synchronous_commit`, it returns only after
+ *  the storage has fsynced its WAL. While a base backup runs, PostgreSQL writes full pages anyway. */
 function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] {
   const { ports } = state;
   const table: SettingRow[] = [
@@ -32,7 +32,7 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] 
     ['full_page_writes', 'off', 'bool'],
     ['max_wal_senders', '10', 'integer'],
     ['max_replication_slots', '10', 'integer'],
-    // Segments are small here; without this a busy compute would checkpoint every few seconds.
+    // Segments are small here; without this, a busy compute would have a checkpoint every few seconds.
     ['max_wal_size', '1GB', 'string'],
     ['wal_keep_size', '64MB', 'string'],
     ['password_encryption', 'scram-sha-256', 'enum'],
@@ -44,8 +44,8 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] 
 
 const primarySettings: SettingRow[] = [['synchronous_standby_names', standbyName, 'string']];
 
-/** A standby gets its WAL from the storage and from nowhere else: what the storage does not have was never
- *  acknowledged, and may be gone after the next start of the primary. */
+/** A standby gets its WAL only from the storage: WAL that the storage does not have was never acknowledged, and may be
+ *  lost at the primary's next start. */
 function standbySettings(
   dir: LocalDir,
   state: LocalState,
@@ -54,7 +54,7 @@ function standbySettings(
   const timeline = timelineDir(dir.storage, state.tenantId, state.timelineId).root;
   const rows: SettingRow[] = [
     ['primary_conninfo', streamFrom(state), 'string'],
-    // Nobody reads the replies; the storage speaks up by itself.
+    // The storage does not read the replies, and sends its own messages often enough.
     ['wal_receiver_status_interval', '0', 'integer'],
     ['restore_command', restoreCommand(timeline), 'string'],
     ['recovery_target_timeline', 'latest', 'string'],
@@ -62,11 +62,11 @@ function standbySettings(
     ['hot_standby', 'on', 'bool'],
   ];
   if (role === 'replica') return rows;
-  // The data as of the LSN is what lies before it: the record that begins there does not belong to it.
+  // The data at an LSN is the data of all records before it, without the record that begins there.
   return [...rows, ['recovery_target_inclusive', 'off', 'bool'], ['recovery_target_action', 'pause', 'enum']];
 }
 
-/** The safekeeper of the storage, addressed as a Neon standby does. */
+/** The storage's safekeeper, addressed as by a Neon standby. */
 const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): string =>
   formatConninfo({
     host: '127.0.0.1',
@@ -78,8 +78,8 @@ const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): 
     options: `-c timeline_id=${timelineId} tenant_id=${tenantId}`,
   });
 
-/** Copies a segment out of the storage, the last one as far as it has come. The receiver may give it its final name at
- *  any moment, so that is tried once more. Each timeline of PostgreSQL has a directory of its own there. */
+/** Copies a segment from the storage, the last one as far as it was received. The receiver may rename it to its final
+ *  name at any moment, so the command tries once more. Each PG timeline has its own directory there. */
 export function restoreCommand(timeline: string): string {
   const root = timeline.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%');
   const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/wal*/${file} "%p"`);

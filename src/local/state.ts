@@ -6,7 +6,7 @@ import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
 
-/** Everything that a first `up` decides and later ones keep. Holds secrets: the file is readable for its owner only. */
+/** The values that the first `up` chooses and later ones keep. Contains secrets: only its owner can read the file. */
 export interface LocalState {
   readonly version: 1;
   readonly tenantId: string;
@@ -15,11 +15,11 @@ export interface LocalState {
   readonly user: string;
   readonly database: string;
   readonly password: string;
-  /** The same password as PostgreSQL stores it, so that every start sets the same. */
+  /** The password's SCRAM verifier, as PostgreSQL stores it, so that every start sets the same one. */
   readonly passwordVerifier: string;
   readonly storageToken: string;
   readonly controlPlaneToken: string;
-  /** Ed25519, as JWK: the private one signs our requests to compute_ctl. */
+  /** Ed25519, as JWK: the private key signs our requests to compute_ctl. */
   readonly signingKey: {
     readonly kty: 'OKP';
     readonly crv: 'Ed25519';
@@ -43,12 +43,12 @@ export interface LocalDir {
   readonly state: string;
   readonly storage: string;
   readonly pgdata: string;
-  /** Holds the Unix socket of Postgres; closed to everybody but its OS user. */
+  /** Directory of Postgres's Unix socket; only its OS user can enter it. */
   readonly run: string;
   readonly log: string;
-  /** What runs on the same storage besides: see nodes.ts. */
+  /** The other computes on the same storage: see nodes.ts. */
   readonly nodes: string;
-  /** Names the node that is the primary; missing while it is the main compute. */
+  /** File with the name of the node that is the primary; missing while that is the main compute. */
   readonly primary: string;
   readonly upPid: string;
   readonly storagePid: string;
@@ -66,7 +66,7 @@ export function localDir(path: string): LocalDir {
   const root = resolve(path);
   const run = join(root, 'run');
   if (Buffer.byteLength(run) > longestSocketDir) {
-    throw new ComputeError('usage', `the path ${root} is too long: a Unix socket has to fit below it`, {
+    throw new ComputeError('usage', `the path ${root} is too long for a Unix socket below it`, {
       hint: 'choose a shorter one with --dir',
     });
   }
@@ -93,7 +93,7 @@ export function readState(dir: LocalDir): LocalState | null {
     const state = JSON.parse(readFileSync(dir.state, 'utf8')) as LocalState;
     if (state.version === 1) return state;
   } catch (cause) {
-    throw new ComputeError('config_unreadable', `${dir.state} cannot be read`, { cause });
+    throw new ComputeError('config_unreadable', `could not read ${dir.state}`, { cause });
   }
   throw new ComputeError('config_unreadable', `${dir.state} was written by another version of compute-local`);
 }
@@ -103,7 +103,7 @@ export function stateOf(dir: LocalDir): LocalState {
   const state = readState(dir);
   if (state !== null) return state;
   throw new ComputeError('conflict', `there is no local compute in ${dir.root}`, {
-    hint: 'make one with: compute-local up',
+    hint: 'create one with: compute-local up',
   });
 }
 
@@ -145,6 +145,6 @@ export function scramVerifier(password: string, salt: Buffer = randomBytes(16)):
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${server}`;
 }
 
-/** Where applications connect to. */
+/** The connection URL for applications. */
 export const connectionUrl = ({ user, password, ports, database }: LocalState): string =>
   formatUrl({ user, password, host: '127.0.0.1', port: ports.postgres, database });

@@ -7,23 +7,23 @@ import type { Exit, RunningProcess } from '../process/process.ts';
 export interface Kept {
   readonly name: string;
   start(): Promise<RunningProcess>;
-  /** Resolves when the child does its work. Rejecting with a ComputeError gives the reason of a failed start. */
+  /** Resolves when the child is ready. A ComputeError is the reason of a failed start. */
   ready(child: RunningProcess, signal: AbortSignal): Promise<void>;
-  /** Ends the child in its own way. */
+  /** Stops the child. */
   stop(child: RunningProcess): Promise<void>;
   onReady(restart: boolean): void;
-  /** @param nextMs until it is started again */
+  /** @param nextMs milliseconds until it is started again */
   onExit(exit: Exit, wasReady: boolean, nextMs: number): void;
 }
 
-/** A child that never worked is given up after this many starts. */
+/** Number of starts for a child that never became ready. */
 const maxFirstStarts = 3;
-/** From the second failure in a row on. */
+/** From the second failure in a row. */
 const pauses: Pauses = { firstMs: 100, maxMs: 3000 };
-/** A child that worked this long did not fail because of how it was started. */
+/** A child that was ready this long did not fail because of its start. */
 const steadyMs = 5000;
 
-/** Keeps one child running until `signal` aborts, and then ends it.
+/** Keeps one child running until `signal` aborts, and then stops it.
  *  @throws what `ready` threw last, when the child never became ready */
 export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void> {
   let everReady = false;
@@ -42,7 +42,7 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
         await raceAbort(child.exited, signal).catch(() => {});
       }
     } finally {
-      // Also a child that is alive but never got ready.
+      // Also for a child that runs but never became ready.
       await kept.stop(child);
     }
     if (signal.aborted) return;
@@ -54,13 +54,13 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
   }
 }
 
-/** Null when it did, the reason when not. */
+/** Null when the child became ready, else the reason. */
 async function becomesReady(kept: Kept, child: RunningProcess, signal: AbortSignal): Promise<unknown> {
   const over = linked(signal);
   const ended = child.exited.then(({ code, signal: by }) => {
     throw new ComputeError(
       'internal',
-      `${kept.name} ended during its start (${code === null ? by : `exit code ${code}`})`,
+      `${kept.name} exited during its start (${code === null ? `signal ${by}` : `exit code ${code}`})`,
     );
   });
   try {

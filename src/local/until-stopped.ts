@@ -3,7 +3,7 @@ import { type Report, failureText } from './report.ts';
 
 export interface Stopping {
   readonly stop: AbortController;
-  /** Aborts when there is no more patience. */
+  /** Aborts at the second signal. */
   readonly escalate: AbortSignal;
 }
 
@@ -19,7 +19,7 @@ export async function untilStopped(
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) escalate.abort();
-      else report.event('stopping', { signal }, 'Stopping (once more to stop at once) ...');
+      else report.event('stopping', { signal }, 'Stopping (press Ctrl-C again to stop at once) ...');
       stop.abort();
     });
   }

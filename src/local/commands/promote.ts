@@ -8,9 +8,9 @@ import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
 import type { StorageStatus } from '../storage/serve.ts';
 
-const again = 'run it again: what is done already stays done';
+const again = 'run the command again: it continues where it stopped';
 
-/** Makes a running replica the primary; the compute that was it comes back as a replica. */
+/** Makes a running replica the primary; the former primary becomes a replica. */
 export async function promote(
   dir: LocalDir,
   name: string,
@@ -20,12 +20,12 @@ export async function promote(
   const main = stateOf(dir);
   const node = readNode(dir, name);
   if (node === null || node.mode !== 'replica' || !isRunning(dir, node)) {
-    throw new ComputeError('conflict', `there is no running replica ${name}`, {
+    throw new ComputeError('conflict', `the replica ${name} is not running`, {
       hint: 'start one with: compute-local up --replica',
     });
   }
   const before = primaryNode(dir);
-  // Said first: whoever restarts the former primary must not make a primary of it again.
+  // Written first, so that a restart of the former primary does not make it the primary again.
   setPrimaryNode(dir, name);
   const state = asState(main, node);
   if (before !== name) {
@@ -43,17 +43,21 @@ export async function promote(
   return 0;
 }
 
-/** One that is gone already has said all it had to say. */
+/** Stops the primary. One that has already ended is not an error. */
 async function stopPrimary(state: LocalState, report: Report): Promise<void> {
   try {
     const { lsn } = await clientOf(state).terminate('immediate');
-    report.event('terminated', { lsn }, `The primary ended at ${lsn}.`);
+    report.event('terminated', { lsn }, `The primary stopped at LSN ${lsn}.`);
   } catch (error) {
-    report.event('terminated', { lsn: null }, `The primary cannot be asked to stop: ${inline(error)}`);
+    report.event(
+      'terminated',
+      { lsn: null },
+      `The primary does not answer the request to stop, and is taken as stopped: ${inline(error)}`,
+    );
   }
 }
 
-/** Everything that was acknowledged lies before it. */
+/** The end of the stored WAL: every acknowledged commit is before it. */
 async function endOfWal({ ports, controlPlaneToken }: LocalState, signal: AbortSignal): Promise<string> {
   const url = `http://127.0.0.1:${ports.controlPlane}/status`;
   const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);

@@ -6,11 +6,11 @@ import { type LocalDir, stateOf } from '../state.ts';
 
 const exitBySignal = 128;
 
-/** Runs psql in this terminal, logged in. The password travels in the environment, where `ps` does not show it. */
+/** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it. */
 export async function psql(dir: LocalDir, tools: Tools, args: readonly string[]): Promise<number> {
   const { user, password, database, ports } = stateOf(dir);
   const own = tools.postgres.sibling('psql');
-  // Ctrl-C is for psql, which cancels the statement.
+  // psql handles Ctrl-C: it cancels the statement.
   process.on('SIGINT', () => {});
   const child = await startProcess({
     command: existsSync(own) ? own : 'psql',

@@ -10,22 +10,22 @@ import { lockDir } from '../lock.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
 
-/** Removes the data, for good. Ports and passwords go with it.
- *  @param sure do not ask
- *  @throws ComputeError `conflict` while it runs, `usage` when nobody can be asked */
+/** Deletes the data permanently, with ports and passwords.
+ *  @param sure do not ask for confirmation
+ *  @throws ComputeError `conflict` while it runs, `usage` when there is no terminal for the question */
 export async function reset(dir: LocalDir, sure: boolean, report: Report, log: Log): Promise<number> {
   if (!existsSync(dir.state) && !existsSync(dir.storage)) {
-    report.event('reset', { removed: false }, `There is nothing in ${dir.root}.`);
+    report.event('reset', { removed: false }, `There is no data in ${dir.root}.`);
     return 0;
   }
   const lock = await lockDir(dir);
   try {
     if (!sure && !(await confirmed(dir))) {
-      report.event('reset', { removed: false }, 'Nothing was removed.');
+      report.event('reset', { removed: false }, 'Nothing was deleted.');
       return 1;
     }
     await endLeftovers(dir, readState(dir), log, never);
-    // The state last: without it nobody would know what the rest belongs to.
+    // The state last: without it the remaining files could not be identified.
     await endNodes(dir, report, never);
     for (const path of [
       dir.nodes,
@@ -38,7 +38,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
       dir.state,
     ])
       rmSync(path, { recursive: true, force: true });
-    report.event('reset', { removed: true }, `Removed all data in ${dir.root}.`);
+    report.event('reset', { removed: true }, `Deleted all data in ${dir.root}.`);
     return 0;
   } finally {
     await lock.release();
@@ -47,13 +47,17 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
 
 async function confirmed(dir: LocalDir): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new ComputeError('usage', 'reset removes all data, and there is no terminal to ask on', {
-      hint: 'say so with --yes',
-    });
+    throw new ComputeError(
+      'usage',
+      'reset deletes all data, but cannot ask for confirmation: stdin is not a terminal',
+      {
+        hint: 'confirm with --yes',
+      },
+    );
   }
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   try {
-    lines.setPrompt(`Remove the database in ${dir.root} and everything in it? Type yes: `);
+    lines.setPrompt(`Delete the database in ${dir.root} and all its data? Type yes: `);
     lines.prompt();
     const answer = once(lines, 'line') as Promise<[string]>;
     const [line] = await Promise.race([answer, once(lines, 'close').then(() => [''])]);

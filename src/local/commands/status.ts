@@ -4,7 +4,7 @@ import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, readState } from '../state.ts';
 import type { StorageStatus } from '../storage/serve.ts';
 
-/** Prints what runs. Exit code 0: the compute is running; 3: not, or not yet. */
+/** Prints which parts are running. Exit code 0: the compute is running; 3: it is not, or not yet. */
 export async function status(dir: LocalDir, json: boolean): Promise<number> {
   const state = readState(dir);
   const pid = readPidFile(dir.upPid)?.pid ?? null;
@@ -29,7 +29,7 @@ export async function status(dir: LocalDir, json: boolean): Promise<number> {
       ? []
       : [`compute   ${compute.status}${compute.error === null ? '' : `: ${compute.error}`}`]),
     ...(storage === null ? [] : [storageLine(storage)]),
-    ...(state === null ? ['there has been no `compute-local up` here yet'] : []),
+    ...(state === null ? ['nothing was created here yet: run `compute-local up`'] : []),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
   return running ? 0 : 3;
@@ -38,5 +38,5 @@ export async function status(dir: LocalDir, json: boolean): Promise<number> {
 const megabytes = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 
 const storageLine = ({ end_lsn, base, wal_bytes, compaction_at_bytes, attached }: StorageStatus): string =>
-  `storage   up to ${end_lsn}, ${attached ? 'receiving' : 'not receiving'}; base ${base.number} of PostgreSQL ` +
-  `${base.postgres_major} plus ${megabytes(wal_bytes)} of WAL (a new base at ${megabytes(compaction_at_bytes)})`;
+  `storage   up to ${end_lsn}, ${attached ? 'receiving' : 'not receiving'} WAL; base backup ${base.number} of PostgreSQL ` +
+  `${base.postgres_major} plus ${megabytes(wal_bytes)} of WAL (the next base backup at ${megabytes(compaction_at_bytes)})`;

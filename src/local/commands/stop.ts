@@ -7,10 +7,10 @@ import { readPidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, readState } from '../state.ts';
 
-/** What a stop of Postgres may take, and then some. */
+/** Longer than a stop of Postgres may take. */
 const graceMs = 140_000;
 
-/** Ends `up` and everything it started, also when `up` itself is gone already. Fine when nothing runs. */
+/** Stops `up` and everything it started, also when `up` itself has already ended. Succeeds when nothing is running. */
 export async function stop(dir: LocalDir, report: Report, log: Log, signal: AbortSignal): Promise<number> {
   await endNodes(dir, report, signal);
   const running = readPidFile(dir.upPid);
@@ -21,6 +21,6 @@ export async function stop(dir: LocalDir, report: Report, log: Log, signal: Abor
   const left = await endLeftovers(dir, readState(dir), log, signal);
   rmSync(dir.upPid, { force: true });
   const was = running !== null || left.length > 0;
-  report.event('stopped', { was_running: was }, was ? 'Stopped.' : `Nothing runs in ${dir.root}.`);
+  report.event('stopped', { was_running: was }, was ? 'Stopped.' : `Nothing is running in ${dir.root}.`);
   return 0;
 }

@@ -18,13 +18,13 @@ export interface StorageOptions {
   readonly compactAtBytes: number;
 }
 
-/** A reader that is gone is noticed by stdin; what is said to nobody does not matter. */
+/** Errors of stdout are ignored: when the reader has ended, stdin ends too. */
 const tell = (event: StorageEvent): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
 /** Why the daemon stops. */
 type Reason = 'signal' | 'parent';
 
-/** The storage daemon: serves one timeline until a signal, or until its parent is gone (stdin ends). */
+/** The storage daemon: serves one timeline until a signal, or until its parent has ended (stdin ends). */
 export async function storageDaemon(dir: LocalDir, options: StorageOptions, log: Log): Promise<number> {
   process.stdout.on('error', () => {});
   const stop = new AbortController();
@@ -38,8 +38,10 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     log.info({ ...state.ports, dir: dir.root }, 'the local storage is ready');
     tell({ event: 'ready' });
     const reason = await asked;
-    log.info(reason === 'signal' ? 'asked to stop' : 'compute-local up is gone: stopping');
-    // Nobody else is left who would end the compute, and without its storage it can commit nothing.
+    log.info(
+      reason === 'signal' ? 'stopping because of a signal' : 'stopping because compute-local up has ended',
+    );
+    // No other process would stop the compute, and without its storage it cannot commit.
     if (reason === 'parent') await endLeftoverCompute(dir, log, never);
     await storage.close();
     return 0;
@@ -63,7 +65,7 @@ function stopRequests(stop: AbortController): Promise<Reason> {
   });
 }
 
-/** An existing timeline only fits the PostgreSQL that made it. */
+/** An existing timeline requires the PostgreSQL version that created it. */
 export async function toolsFor(
   dir: LocalDir,
   state: LocalState | null,

@@ -23,7 +23,7 @@ import { toolsFor } from './storage.ts';
 import type { UpOptions } from './up.ts';
 
 export interface NodeOptions extends UpOptions {
-  /** Null: one that says what it is. */
+  /** Null: `replica` or `static`, according to the mode. */
   readonly name: string | null;
   /** Null: a replica. */
   readonly atLsn: Lsn | null;
@@ -36,7 +36,7 @@ interface NodeContext {
   readonly log: Log;
 }
 
-/** Runs a replica, or a view of the past, on the storage of a running `up`, until a signal.
+/** Runs a replica or a static node on the storage of a running `up`, until a signal.
  *  @returns the exit code */
 export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log: Log): Promise<number> {
   const context = { dir, options, report, log };
@@ -92,17 +92,19 @@ async function needStorage(
   const url = `http://127.0.0.1:${ports.controlPlane}/status`;
   const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);
   if (status !== null) return status;
-  throw new ComputeError('conflict', 'the storage does not run', { hint: 'start it with: compute-local up' });
+  throw new ComputeError('conflict', 'the storage is not running', {
+    hint: 'start it with: compute-local up',
+  });
 }
 
-/** Where the node is of use: at its LSN, or where the primary is now. */
+/** The LSN that the node must reach: its own, or the primary's current one. */
 async function wanted({ mode }: Node, main: LocalState, signal: AbortSignal): Promise<string> {
   return mode === 'replica' ? (await needStorage(main, signal)).end_lsn : mode.atLsn;
 }
 
 const replayMs = 600_000;
 
-/** PostgreSQL answers as soon as what it shows is consistent, which may be long before that. */
+/** Waits for that LSN. PostgreSQL answers as soon as its data is consistent, which may be much earlier. */
 async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): Promise<void> {
   const look = `select not pg_catalog.pg_is_in_recovery()
                     or pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_catalog.pg_lsn as done`;
@@ -146,7 +148,7 @@ async function freePorts(): Promise<NodePorts> {
 function announce({ name, mode }: Node, state: LocalState, dir: LocalDir, report: Report): void {
   const url = connectionUrl(state);
   const http = `http://127.0.0.1:${state.ports.externalHttp}`;
-  const what = mode === 'replica' ? 'Follows the primary' : `Shows the data as of ${mode.atLsn}`;
+  const what = mode === 'replica' ? 'Follows the primary' : `Shows the data at LSN ${mode.atLsn}`;
   const lines = [
     '',
     `  Postgres  ${url}`,

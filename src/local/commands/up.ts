@@ -25,11 +25,11 @@ import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, toolsFor } from './storage.ts';
 
 export interface UpOptions extends StorageOptions {
-  /** TCP port of Postgres; null: keep or choose. */
+  /** TCP port of Postgres; null: the last one used, or a free one. */
   readonly port: number | null;
-  /** Port of the authenticated HTTP server; null: keep or choose. */
+  /** Port of the external HTTP server; null: the last one used, or a free one. */
   readonly httpPort: number | null;
-  /** Choose another port for each one that is taken. */
+  /** Choose another port for each one that is in use. */
   readonly newPorts: boolean;
 }
 
@@ -54,7 +54,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const lock = await lockDir(dir);
   try {
     writePidFile(dir.upPid, process.pid);
-    // The storage is gone that they ran on; its primary is from now on the compute that is started here.
+    // Their storage has ended; from now on the compute that is started here is its primary.
     await endNodes(dir, report, stop.signal);
     setPrimaryNode(dir, null);
     const ended = await endLeftovers(dir, known, log, stop.signal);
@@ -62,14 +62,14 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       report.event(
         'leftovers',
         { ended: ended.join(', ') },
-        `Ended ${ended.join(' and ')} of an earlier run.`,
+        `Stopped ${ended.join(' and ')} of an earlier run.`,
       );
     const state = await stateFor(dir, known, options);
     const { postgres } = tools;
     report.event(
       'starting',
       { dir: dir.root, postgres: postgres.version, bin_dir: postgres.dir },
-      `PostgreSQL ${postgres.version} from ${postgres.dir}; everything is kept in ${dir.root}`,
+      `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { osUser, compactAtBytes } = options;
     const context = { dir, state, tools, osUser, compactAtBytes, report, programs: programDir(), escalate };
@@ -80,7 +80,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   }
 }
 
-/** The compute needs the storage until its very end: that is stopped only when the compute is gone. */
+/** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
 async function runChildren(context: UpContext, stop: AbortController): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
@@ -111,7 +111,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   }
 }
 
-/** compute_ctl says on its way out what is wrong; people should not have to look for that. */
+/** compute_ctl logs the reason when it exits; this shows it, so that it need not be searched for in the log. */
 function withLog({ dir }: UpContext, error: unknown): unknown {
   if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
   const path = join(dir.log, 'compute_ctl.log');
@@ -119,7 +119,7 @@ function withLog({ dir }: UpContext, error: unknown): unknown {
   const reason = lines.findLast((line) => line.startsWith('Error: '))?.slice('Error: '.length);
   return new ComputeError(error.code, error.message, {
     cause: error.cause ?? reason,
-    hint: `its log is ${path}`,
+    hint: `see its log: ${path}`,
   });
 }
 
@@ -129,7 +129,7 @@ function announce({ state, dir, report }: UpContext): void {
   const lines = [
     '',
     `  Postgres  ${url}`,
-    `  HTTP API  ${http}  (public: /metrics /livez /readyz /startupz; token for the rest: compute-local token)`,
+    `  HTTP API  ${http}  (without a token: /metrics /livez /readyz /startupz; all others require the token of: compute-local token)`,
     `  Internal  http://127.0.0.1:${state.ports.internalHttp}`,
     `  Logs      ${dir.log}`,
     '',
@@ -153,8 +153,8 @@ async function stateFor(dir: LocalDir, known: LocalState | null, options: UpOpti
   const state = { ...known, ports: { ...kept, ...asked } };
   const { postgres } = state.ports;
   if (!(await isFree(postgres))) {
-    throw new ComputeError('port', `another program uses port ${postgres}, the one of this compute`, {
-      hint: 'stop it (ss -ltnp shows who), or choose another port with --port or --new-ports',
+    throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {
+      hint: 'stop that program (find it with: ss -ltnp), or choose another port with --port or --new-ports',
     });
   }
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);

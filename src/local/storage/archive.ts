@@ -8,12 +8,12 @@ import { ownFiles } from './files.ts';
 import type { Segment } from './segments.ts';
 import { type TarEntry, writeTar } from '../../tar/write.ts';
 
-/** Everything that one base backup is answered with. */
+/** The parts of the answer to one base backup request. */
 export interface Snapshot {
   readonly base: Base;
-  /** From the start of the base to the end, without a gap. */
+  /** The WAL from the base backup's start to the end, without a gap. */
   readonly segments: readonly Segment[];
-  /** Content of the last segment, when it is still being received. */
+  /** Content of the last segment, while it is still being received. */
   readonly partial: Buffer | null;
   readonly generation: number | null;
 }
@@ -22,8 +22,8 @@ export interface Snapshot {
 const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
 const chunkBytes = 256 * 1024;
 
-/** One gzip member: the base as it was compressed when it was taken, then the WAL and the end of the archive.
- *  That works because the base ends at a byte boundary without a final block, and CRC-32 can be continued. */
+/** One gzip member: the stored, already compressed base backup, then the WAL and the end of the archive. This is
+ *  possible because the base backup ends at a byte boundary without a final block, and CRC-32 can be continued. */
 export async function* gzipArchive(snapshot: Snapshot): AsyncGenerator<Buffer> {
   const { base } = snapshot;
   yield gzipHeader;
@@ -37,7 +37,7 @@ export async function* gzipArchive(snapshot: Snapshot): AsyncGenerator<Buffer> {
       yield chunk;
     }
   };
-  // Not compressed: it goes to this very machine, and a start waits for it.
+  // Not compressed: the receiver is on this machine, and a start waits for it.
   const deflate = createDeflateRaw({ level: constants.Z_NO_COMPRESSION, chunkSize: chunkBytes });
   yield* piped(counted(), deflate);
   const trailer = Buffer.alloc(8);
@@ -50,7 +50,7 @@ export async function* gzipArchive(snapshot: Snapshot): AsyncGenerator<Buffer> {
  *  @throws ComputeError `local_storage` when the stored base does not match its checksum */
 export async function* plainArchive(snapshot: Snapshot): AsyncGenerator<Buffer> {
   const { base } = snapshot;
-  // Without a final block zlib would call the end of the file unexpected.
+  // Without a final block, zlib would report an unexpected end of the file.
   const inflate = createInflateRaw({ chunkSize: chunkBytes, finishFlush: constants.Z_SYNC_FLUSH });
   let crc = 0;
   for await (const chunk of piped(readChunks(base.file), inflate)) {
@@ -66,7 +66,7 @@ export async function* plainArchive(snapshot: Snapshot): AsyncGenerator<Buffer> 
 const readChunks = (path: string): AsyncIterable<Buffer> =>
   createReadStream(path, { highWaterMark: chunkBytes });
 
-/** The entries behind the base: files of a start, WAL, end of the archive. */
+/** The entries after the base backup: files for the start, WAL, end of the archive. */
 function tail({ segments, partial, generation }: Snapshot): AsyncGenerator<Buffer> {
   const mtime = new Date();
   const entry = (name: string, content: Buffer): TarEntry => ({ name, mode: 0o600, mtime, content });
@@ -80,7 +80,7 @@ function tail({ segments, partial, generation }: Snapshot): AsyncGenerator<Buffe
   return writeTar(entries());
 }
 
-/** Pulls `source` through a transform; what either throws reaches the reader. */
+/** Passes `source` through a transform; errors of both reach the reader. */
 async function* piped(source: AsyncIterable<Buffer>, through: Transform): AsyncGenerator<Buffer> {
   const done = pipeline(source, through).catch((error: Error) => through.destroy(error));
   try {

@@ -11,21 +11,21 @@ import { WalEnd } from './wal-end.ts';
 export interface BaseWithWal {
   readonly tools: Tools;
   readonly server: Socket;
-  /** Where the base is put. */
+  /** The base backup's directory. */
   readonly fresh: string;
-  /** An empty directory of the OS user, for the WAL from the base on. */
+  /** An empty directory of the OS user, for the WAL from the start of the base backup. */
   readonly walDir: string;
   readonly walSegmentBytes: number;
-  /** Of PostgreSQL. */
+  /** The PG timeline. */
   readonly timeline: number;
-  /** The server keeps what comes after, for the receiver that follows. */
+  /** With a slot, the server keeps later WAL for the next receiver. */
   readonly slot: boolean;
   readonly onBytes: (bytes: number) => void;
 }
 
 const startMs = 120_000;
 const arrivalMs = 60_000;
-/** No standby of this name counts for a commit. */
+/** A standby with this name does not count for commits. */
 const ownName = 'compute_local_first';
 
 /** Takes a base backup of a server together with its WAL, so that it can be recovered from these two alone.
@@ -35,7 +35,7 @@ export async function takeBaseWithWal(options: BaseWithWal, signal: AbortSignal)
   const receiver = await receive(options);
   const alive = (): void => {
     if (receiver.child.exit !== null)
-      throw new ComputeError('local_storage', `pg_receivewal ended: ${receiver.said.slice(-3).join('; ')}`);
+      throw new ComputeError('local_storage', `pg_receivewal exited: ${receiver.said.slice(-3).join('; ')}`);
   };
   try {
     await withDeadline('pg_receivewal', startMs, signal, (limited) => streaming(server, alive, limited));
@@ -46,7 +46,7 @@ export async function takeBaseWithWal(options: BaseWithWal, signal: AbortSignal)
       alive();
       return false;
     };
-    await until('the WAL of the base', arrived, { everyMs: 10, limitMs: arrivalMs }, signal);
+    await until("the base backup's WAL", arrived, { everyMs: 10, limitMs: arrivalMs }, signal);
     return taken;
   } finally {
     await endChild(receiver.child, termThenKill(2000), signal);
@@ -81,7 +81,7 @@ async function receive({
   return { child, said };
 }
 
-/** The backup must not begin before its WAL is being received. */
+/** The base backup must not begin before the WAL is being received. */
 async function streaming(server: Socket, alive: () => void, signal: AbortSignal): Promise<void> {
   const look = 'select from pg_catalog.pg_stat_replication where state = $1 and application_name = $2';
   await withCompute(server, signal, (pg) => {

@@ -18,16 +18,16 @@ export interface TakenBase {
   readonly crc32: number;
   readonly tarBytes: number;
   readonly startLsn: Lsn;
-  /** Until the WAL up to here has been received the backup is of no use. */
+  /** The base backup can be used only when the WAL up to here has been received. */
   readonly stopLsn: Lsn;
 }
 
-/** Bases are read far more often than written, but a first start waits for this. */
+/** Base backups are read much more often than written, but the first start waits for this. */
 const level = 3;
 
 /** Takes a base backup of a running server with pg_basebackup and stores it in `dir`, compressed and fsynced.
- *  @param onBytes hears how much of the backup has been read so far
- *  @throws ComputeError `local_storage` with what pg_basebackup said */
+ *  @param onBytes called with the number of bytes read so far
+ *  @throws ComputeError `local_storage` with pg_basebackup's messages */
 export async function takeBase(
   tools: Tools,
   server: Socket,
@@ -98,7 +98,7 @@ async function store(
       yield chunk;
     }
   };
-  // Ending with a full flush instead of a final block lets more compressed data follow: see archive.ts.
+  // Ends with a full flush instead of a final block, so that more compressed data can follow: see archive.ts.
   const deflate = createDeflateRaw({ level, finishFlush: constants.Z_FULL_FLUSH, chunkSize: 256 * 1024 });
   await pipeline(counted(), deflate, createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
   return { crc32: crc, tarBytes: bytes, startLsn: startOf(label ?? Buffer.alloc(0)) };
@@ -113,8 +113,8 @@ async function* repacked(archive: Readable, onLabel: (content: Buffer) => void):
     const { header } = entry;
     const name = header.name.replace(/^(\.\/)+/, '').replace(/\/$/, '');
     if (header.type === 'symlink' || header.type === 'link') {
-      throw new ComputeError('local_storage', `the data directory holds a link, ${name}`, {
-        hint: 'the embedded storage cannot store tablespaces: drop them',
+      throw new ComputeError('local_storage', `the data directory contains the symbolic link ${name}`, {
+        hint: 'the storage of compute-local does not support tablespaces: drop them',
       });
     }
     const wanted = name !== '' && !belongsToCompute(name);
@@ -137,16 +137,19 @@ const backupLabel = 'backup_label';
 function startOf(label: Buffer): Lsn {
   const lsn = parseLsn(/^START WAL LOCATION: (\S+)/m.exec(label.toString())?.[1] ?? '');
   if (lsn === null)
-    throw new ComputeError('local_storage', `the ${backupLabel} of the base backup names no start`);
+    throw new ComputeError(
+      'local_storage',
+      `the base backup's ${backupLabel} does not have a start position`,
+    );
   return lsn;
 }
 
-/** The end of the backup lies before this: pg_basebackup tells it only together with the WAL itself. */
+/** An upper limit for the base backup's end; pg_basebackup gives the exact one only together with the WAL itself. */
 async function flushed(server: Socket, signal: AbortSignal): Promise<Lsn> {
   const { rows } = await withCompute(server, signal, (pg) =>
     pg.query<{ lsn: string }>('select pg_catalog.pg_current_wal_flush_lsn()::text as lsn'),
   );
   const lsn = parseLsn(rows[0]?.lsn ?? '');
-  if (lsn === null) throw new ComputeError('local_storage', 'the server does not tell how far its WAL goes');
+  if (lsn === null) throw new ComputeError('local_storage', 'the server does not return the end of its WAL');
   return lsn;
 }

@@ -18,7 +18,7 @@ export interface CompactionOptions {
   readonly timeline: Timeline;
   readonly tools: Tools;
   readonly log: Log;
-  /** WAL since the base that is put up with, in bytes. */
+  /** Limit for the WAL since the base backup, in bytes. */
   readonly maxWalBytes: number;
 }
 
@@ -26,7 +26,7 @@ const lookMs = 1000;
 const retryMs = 30_000;
 const arrivalMs = 120_000;
 
-/** Takes a new base whenever too much WAL has come since the last one, until `signal` aborts. Never rejects. */
+/** Takes a new base backup whenever the WAL since the last one exceeds the limit, until `signal` aborts. Never rejects. */
 export async function keepCompact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
   const look = async (): Promise<number> => {
     await sleep(lookMs, signal);
@@ -36,20 +36,21 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
     return 0;
   };
   const failed = (error: unknown): number => {
-    options.log.error(`no new base could be taken, the old one stays in use: ${inline(error)}`);
+    options.log.error(`could not take a new base backup; the old one stays in use: ${inline(error)}`);
     return retryMs;
   };
   await repeat(look, signal, failed);
 }
 
-/** Replaces the base by one of the running compute. Old base and WAL stay complete until the new base is on disk.
- *  @throws ComputeError `conflict` when no compute is attached, or it is fenced or lost before the base is complete */
+/** Replaces the base backup by a new one of the running compute. The old one and its WAL stay complete until the new one
+ *  is on disk.
+ *  @throws ComputeError `conflict` when no compute is attached, or it is fenced or lost before the base backup is complete */
 export async function compact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
   const { timeline, tools, log } = options;
   const { server } = timeline;
   const attached = timeline.receiver.attached;
   if (attached === null)
-    throw new ComputeError('conflict', 'a new base needs a running compute, and none is attached');
+    throw new ComputeError('conflict', 'a new base backup requires a running compute, but none is attached');
   const before = timeline.base;
   const number = before.number + 1;
   const fresh = join(timeline.dir.bases, `${number}.new`);
@@ -60,7 +61,7 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
       await received(timeline, base, both);
       return base;
     });
-    // From here on nothing is awaited: no other compute can be let in between.
+    // Nothing is awaited from here on, so that no other compute can become the writer in between.
     finishBase(timeline.dir, fresh, number, { ...before, ...taken });
     timeline.useNewBase();
     log.info({ base: number, lsn: formatLsn(taken.startLsn) }, 'the new base backup is in use');
@@ -68,12 +69,12 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
     rmSync(fresh, { recursive: true, force: true });
     signal.throwIfAborted();
     if (attached.aborted)
-      throw new ComputeError('conflict', 'the compute was lost meanwhile', { cause: error });
+      throw new ComputeError('conflict', 'the compute was lost during the base backup', { cause: error });
     throw error;
   }
 }
 
-/** Describes a base, makes it durable and puts it into use. */
+/** Writes a base backup's description, makes it durable and makes it the current one. */
 export function finishBase(dir: TimelineDir, fresh: string, number: number, facts: BaseFacts): void {
   const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline } = facts;
   const placed = { startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline };
@@ -95,7 +96,7 @@ async function received(timeline: Timeline, { stopLsn }: TakenBase, signal: Abor
       `the WAL up to ${formatLsn(stopLsn)} did not arrive within ${arrivalMs} ms`,
     );
   }
-  // Read here means written by pg_receivewal, which may be about to fsync it: the base must not be ahead of that.
+  // pg_receivewal has written this WAL, but maybe not fsynced it yet: the base backup must not be ahead of it.
   timeline.syncFrom(stopLsn);
   signal.throwIfAborted();
 }

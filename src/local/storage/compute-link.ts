@@ -9,15 +9,15 @@ import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
 
 export const slotName = 'compute_local';
-/** What synchronous_standby_names of the compute says. */
+/** The name in the compute's synchronous_standby_names. */
 export const standbyName = 'compute_local';
 
-/** What a running compute says about itself. */
+/** A running compute's data about itself. */
 export interface ComputeIdentity {
   readonly systemId: string;
-  /** Number of the base backup it was made from; null when it was not made from one of ours. */
+  /** Number of the base backup answer that it was created from; null when it is not from this storage. */
   readonly generation: number | null;
-  /** How far its WAL goes; null while it is in recovery. */
+  /** The end of its WAL; null while it is in recovery. */
   readonly flushLsn: Lsn | null;
 }
 
@@ -26,18 +26,18 @@ const slowMs = 50;
 const quickForMs = 30_000;
 const connectMs = 5000;
 
-/** Waits until a server answers at the socket, and asks it who it is. The compute's first commits wait for us, so
- *  this looks often; less often when nothing has been there for half a minute. */
+/** Waits until a server answers at the socket, and identifies it. The compute's first commits wait for this, so it checks
+ *  often; after half a minute without a server, less often. */
 export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
   const look = (limited: AbortSignal): Promise<ComputeIdentity | null> | null =>
     isReady(server) ? identify(server, limited) : null;
   const soon = await poll(look, { everyMs: quickMs, limitMs: quickForMs }, signal);
-  // Without a limit it only ends with an answer.
+  // Without a limit it ends only with an answer.
   return soon ?? ((await poll(look, { everyMs: slowMs, limitMs: Infinity }, signal)) as ComputeIdentity);
 }
 
-/** Follows the socket's lock file to the data directory, whose postmaster.pid tells what the postmaster is doing: a
- *  connection would only be refused, with a FATAL line in its log.
+/** Follows the socket's lock file to the data directory, whose postmaster.pid has the postmaster's status: while it is not
+ *  ready, a connection would be refused, with a FATAL line in its log.
  *  @see src/include/utils/pidfile.h of PostgreSQL for the lines of both files */
 export function isReady({ dir, port }: Socket): boolean {
   try {
@@ -49,7 +49,7 @@ export function isReady({ dir, port }: Socket): boolean {
   }
 }
 
-/** Null while the server starts, stops or is not there. */
+/** Null while the server starts or stops, or when there is none. */
 export async function identify(server: Socket, signal: AbortSignal): Promise<ComputeIdentity | null> {
   try {
     return await withCompute(server, signal, async (pg) => {
@@ -71,13 +71,13 @@ export async function identify(server: Socket, signal: AbortSignal): Promise<Com
   } catch (error) {
     if (signal.aborted) throw error;
     const state = sqlState(error);
-    // Everything but a server that is not up yet will fail in the same way next time: do not ask that often.
+    // Any error except "not up yet" will probably repeat: wait longer before the next attempt.
     if (state !== null && state !== '57P03' && state !== '53300') await sleep(slowMs, signal);
     return null;
   }
 }
 
-/** A slot keeps the WAL that the storage has not got yet, also while the storage is away. */
+/** A slot keeps the WAL that the storage does not have yet, also while the storage is down. */
 export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
     await pg.query(
@@ -86,8 +86,8 @@ export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =
     );
   });
 
-/** Writes something as soon as the receiver has caught up, if that is within `limitMs`. What it said while it lagged
- *  does not count, and it says it again when there is something new, or a second later: commits wait for that. */
+/** Writes a WAL record as soon as the receiver has caught up, if that is within `limitMs`. Replies that the receiver sent
+ *  while it lagged do not count for commits. The next reply comes with new WAL, or a second later, and commits wait for it. */
 export const giveReceiverSomething = (server: Socket, limitMs: number, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
     const streaming = sql`select from pg_catalog.pg_stat_replication
@@ -95,7 +95,7 @@ export const giveReceiverSomething = (server: Socket, limitMs: number, signal: A
     const streams = async (): Promise<true | null> =>
       (await pg.query(streaming)).rowCount === 0 ? null : true;
     if ((await poll(streams, { everyMs: quickMs, limitMs }, signal)) === null) return;
-    // Without waiting for the receiver itself.
+    // This statement itself must not wait for the receiver.
     await pg.query('set synchronous_commit = local');
     await pg.query(
       sql`select pg_catalog.pg_logical_emit_message(true, ${literal(standbyName)}, '')`.reveal(),

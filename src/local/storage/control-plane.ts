@@ -6,11 +6,11 @@ import { fixedToken } from '../../http/auth.ts';
 import type { Route } from '../../http/route.ts';
 import { type RunningServer, startServer } from '../../http/server.ts';
 
-/** What the control plane knows. */
+/** The control plane's data. */
 export interface Known {
-  /** The whole answer of the spec request: spec, status and keys. Null for a compute that is not ours. */
+  /** The whole answer to the spec request: spec, status and keys. Null for an unknown compute. */
   readonly spec: (computeId: string) => unknown;
-  /** What `compute-local status` shows of the storage. */
+  /** The storage's part of `compute-local status`. */
   readonly status: () => unknown;
 }
 
@@ -26,14 +26,14 @@ const limits = { requestMs: 10_000, idleMs: 1000 };
 const spec: Route<Known> = {
   method: 'GET',
   path: '/compute/api/v2/computes/',
-  tail: { name: 'compute_id', doc: 'The compute that asks.', suffix: '/spec' },
+  tail: { name: 'compute_id', doc: 'Id of the compute.', suffix: '/spec' },
   auth: 'token',
-  summary: 'The spec of a compute, with its status and the keys of the control plane.',
+  summary: "A compute's spec, with its status and the control plane's keys.",
   reply: v.unknown(),
   errors: ['not_found'],
   handler: ({ tail }, known) => {
     const found = known.spec(tail);
-    return found === null ? failure(404, `there is no compute ${tail}`) : json(200, found);
+    return found === null ? failure(404, `the compute ${tail} does not exist`) : json(200, found);
   },
 };
 
@@ -42,13 +42,13 @@ const status: Route<Known> = {
   path: '/status',
   auth: 'token',
   quiet: true,
-  summary: 'What the storage holds.',
+  summary: "The storage's contents.",
   reply: v.unknown(),
   errors: [],
   handler: (_, known) => json(200, known.status()),
 };
 
-/** Starts the control plane of the computes on one storage: it hands out their specs.
+/** Starts the control plane for the computes on one storage; it answers with their specs.
  *  @throws ComputeError `port` */
 export const controlPlane = ({
   token,

@@ -1,4 +1,4 @@
-/** CRC-32C (Castagnoli), the checksum of WAL records. Node only has the other CRC-32. */
+/** CRC-32C (Castagnoli), the checksum of WAL records. Node only has CRC-32. */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1;

@@ -5,9 +5,9 @@ import type { TimelineDir } from './layout.ts';
 
 /** Decides which compute may write to the timeline.
  *
- *  Every base backup for a primary carries a number of its own, which the storage remembers before it sends the first
- *  byte. Only the compute that was made from the latest number is ever received from. An older compute that still
- *  runs, or starts late, can therefore acknowledge nothing any more, whatever the clock says. */
+ *  Every base backup for a primary has its own number, which the storage writes to disk before it sends the first byte.
+ *  The storage receives WAL only from the compute that was created from the latest number. So an older compute that still
+ *  runs, or starts late, cannot acknowledge any commit, independently of clocks. */
 export class Fence {
   readonly #path: string;
   #generation: number;
@@ -17,12 +17,12 @@ export class Fence {
     this.#generation = read(dir.fence);
   }
 
-  /** Number of the latest answer to a primary; 0 when there was none. */
+  /** Number of the latest base backup for a primary; 0 when there was none. */
   get generation(): number {
     return this.#generation;
   }
 
-  /** Shuts out every compute so far and gives the number for the next. It is on disk when this returns. */
+  /** Fences all earlier computes and returns the number for the next one. It is on disk when this returns. */
   next(): number {
     const next = this.#generation + 1;
     writeDurable(this.#path, `${JSON.stringify({ generation: next })}\n`);
@@ -41,5 +41,5 @@ function read(path: string): number {
   }
   const { generation } = JSON.parse(text) as { generation?: unknown };
   if (typeof generation === 'number') return generation;
-  throw new ComputeError('local_storage', `${path} is damaged: it holds no generation`);
+  throw new ComputeError('local_storage', `${path} is damaged: it does not have a generation`);
 }

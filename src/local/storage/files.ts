@@ -1,5 +1,5 @@
-/** The `pg_hba.conf` of every compute. The superuser gets in through the socket only, whose directory nobody but the
- *  OS user of Postgres may enter; everybody else needs a password, also over TCP from this machine. */
+/** The `pg_hba.conf` of every compute. The superuser can log in only through the socket, whose directory only the OS user
+ *  of Postgres can enter; all others require a password, also over TCP from this machine. */
 export const hba = `# Made by compute-local. The socket directory is closed to other users of this machine.
 local all         cloud_admin              trust
 local replication cloud_admin              trust
@@ -10,7 +10,7 @@ host  all         all         127.0.0.1/32 scram-sha-256
 host  all         all         ::1/128      scram-sha-256
 `;
 
-/** Tells in a data directory which answer to a base backup it was made from: see fence.ts. */
+/** File in a data directory with the number of the base backup it was created from: see fence.ts. */
 export const generationFile = 'compute_local.generation';
 
 const replaced = new Set([
@@ -26,14 +26,14 @@ const replaced = new Set([
   generationFile,
 ]);
 
-/** True for the parts of a running compute that are no part of the timeline: written anew at every start, or logs. */
+/** True for files of a running compute that do not belong to the timeline: written at every start, or logs. */
 export const belongsToCompute = (path: string): boolean =>
   replaced.has(path) ||
   /^postmaster\.|^(core(\.|$))|^(pg_)?log(\/|$)|\.sock(et)?$|\.(tmp|new)$/.test(path) ||
   path.startsWith('.');
 
-/** What a start needs besides the base and the WAL.
- *  @param generation null for a copy that must never be attached */
+/** The files that a start requires besides the base backup and the WAL.
+ *  @param generation null for a copy that the storage must never receive WAL from */
 export function ownFiles(generation: number | null): { name: string; content: string }[] {
   const files = [
     { name: 'pg_hba.conf', content: hba },

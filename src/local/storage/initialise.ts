@@ -21,21 +21,21 @@ export interface InitialiseOptions {
   /** An existing directory of the OS user for a socket, with a short path. */
   readonly socketDir: string;
   readonly tools: Tools;
-  /** Hears what is being done, and bytes done where they are known. */
+  /** Called with the current step, and the bytes done where they are known. */
   readonly onProgress: (step: 'initdb' | 'start' | 'base', bytes?: number) => void;
 }
 
-/** Small segments: a start sends and zero-fills at least one, and the receiver begins again at the start of one. */
+/** Small segments: a start sends and zero-fills at least one, and the receiver always begins at the start of one. */
 const walSegmentBytes = 1024 * 1024;
-/** Only used while a timeline is made; sockets are told apart by it. */
+/** Only used while a timeline is created; it is part of the socket's name. */
 const scratchPort = 65_432;
 const initdbMs = 300_000;
 const startMs = 120_000;
 const firstNumber = 1;
 
-/** Makes an empty timeline: a fresh cluster and its first base backup. It appears under its name only when it is
- *  complete and on disk.
- *  @throws ComputeError `local_storage`, `internal` with what initdb said, `deadline` */
+/** Creates an empty timeline: a new cluster and its first base backup. It gets its name only when it is complete and on
+ *  disk.
+ *  @throws ComputeError `local_storage`, `internal` with initdb's messages, `deadline` */
 export async function initialise(options: InitialiseOptions, signal: AbortSignal): Promise<void> {
   const { storageDir, tenantId, timelineId, tools } = options;
   const dir = timelineDir(storageDir, tenantId, timelineId);
@@ -56,7 +56,7 @@ export async function initialise(options: InitialiseOptions, signal: AbortSignal
   fsyncPath(dirname(dirname(dir.root)));
 }
 
-/** With UTF-8 collation by code point, and plain C where the system does not have that. */
+/** With UTF-8 collation by code point, or plain C where the system does not have that locale. */
 async function initdb(tools: Tools, dataDir: string, signal: AbortSignal): Promise<void> {
   const command = tools.postgres.sibling('initdb');
   const common = [
@@ -85,7 +85,7 @@ async function initdb(tools: Tools, dataDir: string, signal: AbortSignal): Promi
   }
 }
 
-/** Runs a server that only we can reach, as long as `work` takes. */
+/** Runs a server that only this process can reach, for the duration of `work`. */
 async function withServer(
   { socketDir, tools, onProgress }: InitialiseOptions,
   dataDir: string,
@@ -102,7 +102,7 @@ async function withServer(
     wal_level: 'replica',
     max_wal_senders: 5,
     shared_buffers: '16MB',
-    // The checkpoint of the base backup would remove segments that are still to be received.
+    // The base backup's checkpoint would remove segments that were not received yet.
     wal_keep_size: '64MB',
   };
   const said: string[] = [];
@@ -123,9 +123,13 @@ async function withServer(
     await withLinked([signal, died.signal], (either) => work(server, either));
   } catch (error) {
     if (child.exit !== null && !signal.aborted) {
-      throw new ComputeError('local_storage', `the first server ended: ${said.slice(-5).join('; ')}`, {
-        cause: error,
-      });
+      throw new ComputeError(
+        'local_storage',
+        `the new cluster's server exited: ${said.slice(-5).join('; ')}`,
+        {
+          cause: error,
+        },
+      );
     }
     throw error;
   } finally {
@@ -144,8 +148,11 @@ async function firstBase(
   server: Socket,
   signal: AbortSignal,
 ): Promise<void> {
-  const { systemId } = await withDeadline('the start of the first server', startMs, signal, (limited) =>
-    awaitCompute(server, limited),
+  const { systemId } = await withDeadline(
+    "the start of the new cluster's server",
+    startMs,
+    signal,
+    (limited) => awaitCompute(server, limited),
   );
   onProgress('base');
   const fresh = join(dir.bases, `${firstNumber}.new`);

@@ -4,19 +4,19 @@ import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
 import { firstTimeline } from './segments.ts';
 
-/** Where the parts of one timeline lie on disk. */
+/** The paths of one timeline on disk. */
 export interface TimelineDir {
   readonly root: string;
-  /** Finished bases, by number. */
+  /** Finished base backups, by number. */
   readonly bases: string;
-  /** Symbolic link to the base in use. */
+  /** Symbolic link to the current base backup. */
   readonly current: string;
-  /** The directory of pg_receivewal, for the first timeline of PostgreSQL: see walDir. */
+  /** The directory of pg_receivewal, for the first PG timeline: see walDir. */
   readonly wal: string;
   readonly receiverPid: string;
-  /** Positions that somebody reads at: see leases.ts. */
+  /** Leased LSNs: see leases.ts. */
   readonly leases: string;
-  /** Who may write: see fence.ts. */
+  /** Which compute may write: see fence.ts. */
   readonly fence: string;
 }
 
@@ -33,15 +33,15 @@ export const timelineDir = (storageDir: string, tenantId: string, timelineId: st
   };
 };
 
-/** Where the WAL of a timeline of PostgreSQL is received. */
+/** Directory of a PG timeline's WAL. */
 export const walDir = (dir: TimelineDir, timeline: number): string =>
   timeline === firstTimeline ? dir.wal : `${dir.wal}-${timeline}`;
 
-/** One base backup, ready to be sent. */
+/** One stored base backup. */
 export interface Base {
   readonly number: number;
   readonly dir: string;
-  /** The tar entries without the end of the archive, raw deflate without an end. */
+  /** The tar entries without the end of the archive, as raw deflate without a final block. */
   readonly file: string;
   readonly crc32: number;
   /** Length of the tar entries. */
@@ -51,7 +51,7 @@ export interface Base {
   readonly systemId: string;
   readonly postgresMajor: number;
   readonly walSegmentBytes: number;
-  /** Of PostgreSQL: a promotion begins a new one. */
+  /** The PG timeline: a promotion begins a new one. */
   readonly timeline: number;
 }
 
@@ -63,7 +63,7 @@ export const factsFile = (dir: string): string => join(dir, 'base.json');
 export const factsText = (facts: BaseFacts): string =>
   `${JSON.stringify({ ...facts, startLsn: formatLsn(facts.startLsn), stopLsn: formatLsn(facts.stopLsn) }, null, 2)}\n`;
 
-/** The base in use, null when the timeline has none yet.
+/** The current base backup, null when the timeline has none yet.
  *  @throws ComputeError `local_storage` when its description is damaged */
 export function currentBase(dir: TimelineDir): Base | null {
   let name: string;
@@ -76,10 +76,10 @@ export function currentBase(dir: TimelineDir): Base | null {
   try {
     const facts = JSON.parse(readFileSync(factsFile(base), 'utf8')) as Record<string, unknown>;
     const [startLsn, stopLsn] = [parseLsn(String(facts['startLsn'])), parseLsn(String(facts['stopLsn']))];
-    if (startLsn === null || stopLsn === null) throw new Error('it names no LSN');
+    if (startLsn === null || stopLsn === null) throw new Error('an LSN is missing or invalid');
     return {
       ...(facts as unknown as BaseFacts),
-      // Not said by bases from before there were promotions.
+      // Missing in base backups of versions without promotions.
       timeline: typeof facts['timeline'] === 'number' ? facts['timeline'] : firstTimeline,
       startLsn,
       stopLsn,
@@ -88,20 +88,20 @@ export function currentBase(dir: TimelineDir): Base | null {
       file: baseFile(base),
     };
   } catch (cause) {
-    throw new ComputeError('local_storage', `the base backup in ${base} cannot be read`, { cause });
+    throw new ComputeError('local_storage', `could not read the base backup in ${base}`, { cause });
   }
 }
 
 const unfinished = (name: string): boolean => name.endsWith('.new');
 
-/** Removes the bases that a crash left half taken. Only before a compaction can be under way. */
+/** Removes incomplete base backups after a crash. Only to be called before a compaction can run. */
 export function removeUnfinished(dir: TimelineDir): void {
   for (const name of readdirSync(dir.bases).filter(unfinished)) {
     rmSync(join(dir.bases, name), { recursive: true, force: true });
   }
 }
 
-/** Removes every finished base but the one in use. */
+/** Removes every finished base backup except the current one. */
 export function removeOtherBases(dir: TimelineDir, keep: Base): void {
   for (const name of readdirSync(dir.bases)) {
     if (name === String(keep.number) || unfinished(name)) continue;
@@ -109,8 +109,8 @@ export function removeOtherBases(dir: TimelineDir, keep: Base): void {
   }
 }
 
-/** Removes the WAL of timelines that ended in a promotion before the base in use. Whoever follows has had the time to
- *  read it: this is for the next start of the storage. */
+/** Removes the WAL of PG timelines that ended in a promotion before the current base backup. Called at the storage's next
+ *  start, so that replicas had time to read it. */
 export function removeFormerWal(dir: TimelineDir, { timeline }: Base): void {
   for (let former = timeline - 1; former >= firstTimeline; former--)
     rmSync(walDir(dir, former), { recursive: true, force: true });

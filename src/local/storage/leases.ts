@@ -3,14 +3,14 @@ import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { writeDurable } from '../../process/files.ts';
 import type { TimelineDir } from './layout.ts';
 
-/** Long enough for a renewal half way to be missed twice, short enough that a view of the past that is gone does not
- *  put off the next base for long. */
+/** Long enough for two missed renewals, short enough that a stopped static node does not delay the next base backup for
+ *  long. */
 const leaseMs = 60_000;
 
-/** Positions at which somebody reads. While there are any, no new base takes the place of the one that they need. */
+/** LSNs that static nodes read at. While there are any, the base backup that they require is not replaced. */
 export class Leases {
   readonly #path: string;
-  /** LSN to the end of its lease, in milliseconds since 1970. */
+  /** Key: LSN; value: the end of its lease, in milliseconds since 1970. */
   readonly #ends: Map<string, number>;
 
   constructor({ leases }: TimelineDir) {
@@ -19,7 +19,7 @@ export class Leases {
     this.#ends = new Map(Object.entries(known) as [string, number][]);
   }
 
-  /** @returns when it ends, in milliseconds since 1970 */
+  /** @returns when the lease ends, in milliseconds since 1970 */
   grant(lsn: Lsn): number {
     const end = Date.now() + leaseMs;
     this.#forget();

@@ -14,7 +14,7 @@ import type { ServedTimeline } from './safekeeper.ts';
 export interface BasebackupCommand {
   readonly tenantId: string;
   readonly timelineId: string;
-  /** `0n`: whatever is there. */
+  /** `0n`: the latest. */
   readonly lsn: Lsn;
   readonly gzip: boolean;
   readonly replica: boolean;
@@ -23,12 +23,12 @@ export interface BasebackupCommand {
 const flags = ['--gzip', '--replica'];
 
 /** `basebackup TENANT TIMELINE [latest|LSN] [--gzip] [--replica]`
- *  @throws WireError in the words of the pageserver */
+ *  @throws WireError with the pageserver's messages */
 export function parseBasebackup(text: string): BasebackupCommand {
   const [command = '', ...words] = text.trim().replace(/;$/, '').split(/\s+/);
   if (words.length === 0) throw new WireError('XX000', `cannot parse query: ${text}`);
   if (command.toLowerCase() !== 'basebackup') {
-    throw new WireError('XX000', `the local storage does not know the command ${command}`);
+    throw new WireError('XX000', `the storage of compute-local does not have the command ${command}`);
   }
   const [tenantId = '', timelineId = '', ...rest] = words;
   if (timelineId === '') throw new WireError('XX000', 'invalid number of params for basebackup command');
@@ -64,7 +64,7 @@ export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
 
 const leaseCommand = /^\s*lease\s+lsn\s+(\S+)\s+(\S+)\s+(\S+)\s*;?\s*$/i;
 
-/** `lease lsn TENANT TIMELINE LSN`: milliseconds since 1970, or NULL for what is not there any more. */
+/** `lease lsn TENANT TIMELINE LSN`: milliseconds since 1970, or NULL for an LSN that is no longer available. */
 async function answerLease(
   session: WireSession,
   { tenantId, timelineId, timeline }: ServedTimeline,
@@ -84,7 +84,7 @@ async function send(
   command: BasebackupCommand,
   log: Log,
 ): Promise<void> {
-  // compute_ctl says in its start-up options what it is going to be; a copy for anybody else may not write.
+  // compute_ctl sends its mode in the start-up options; a copy for any other client may not write.
   const mode = startupOptions(session.parameters.get('options') ?? '').get('neon.compute_mode');
   const primary = mode === 'primary' && !command.replica;
   const { snapshot, release } = await timeline.snapshot(primary, command.lsn, session.signal);
@@ -95,8 +95,9 @@ async function send(
     );
     await session.copyOut(command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot), 'SELECT 1');
   } catch (error) {
-    if (abortedBy(error, session.signal)) log.info('the client left before the end of its base backup');
-    else log.error({ err: error }, 'the base backup broke off');
+    if (abortedBy(error, session.signal))
+      log.info('the client disconnected before the end of its base backup');
+    else log.error({ err: error }, 'the base backup failed before its end');
     throw error;
   } finally {
     release();

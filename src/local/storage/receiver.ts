@@ -15,23 +15,23 @@ import { isComplete, listSegments } from './segments.ts';
 
 export interface ReceiverOptions {
   readonly dir: TimelineDir;
-  /** Where the compute is; asked at each attempt. */
+  /** The compute's address; called at each attempt. */
   readonly server: () => Socket;
-  /** Where its WAL goes. */
+  /** Directory for its WAL. */
   readonly wal: () => string;
-  /** Of PostgreSQL. */
+  /** The PG timeline. */
   readonly timeline: () => number;
   readonly tools: Tools;
   readonly walSegmentBytes: number;
   readonly log: Log;
-  /** Why this compute must not be received from; null when it may. */
+  /** The reason not to receive from this compute; null when it is allowed. */
   readonly refusal: (compute: ComputeIdentity) => string | null;
 }
 
 const refusedMs = 250;
 const failedMs = 25;
 
-/** Keeps pg_receivewal attached to the compute, until it is stopped. */
+/** Keeps pg_receivewal connected to the compute, until `stop`. */
 export class Receiver {
   readonly #options: ReceiverOptions;
   #running: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null;
@@ -42,7 +42,7 @@ export class Receiver {
     this.#options = options;
   }
 
-  /** Aborts when the attachment ends; null while nothing is attached. */
+  /** Aborts when the connection to the compute ends; null while there is none. */
   get attached(): AbortSignal | null {
     return this.#attachment?.signal ?? null;
   }
@@ -53,7 +53,7 @@ export class Receiver {
     this.#running = { abort, ended: this.#keepAttached(abort.signal) };
   }
 
-  /** Resolves when pg_receivewal has ended: after that nothing is written, and nothing acknowledged. */
+  /** Resolves when pg_receivewal has exited: after that, nothing is written or acknowledged. */
   async stop(): Promise<void> {
     const running = this.#running;
     if (running === null) return;
@@ -71,7 +71,7 @@ export class Receiver {
         return refusedMs;
       }
       await this.#attach(signal);
-      // It ends at once when the slot is still held by a connection that broke; the server frees it in a moment.
+      // It exits at once when a broken connection still holds the slot; the server will release it soon.
       return failedMs;
     };
     const failed = (error: unknown): number => {
@@ -99,8 +99,8 @@ export class Receiver {
         slotName,
         '--synchronous',
         '--no-loop',
-        // What it says while the server still believes it to lag does not count, and with nothing new to receive it
-        // would say it again after ten seconds: commits that wait for it since a takeover would wait that long.
+        // The server ignores its replies while it counts as lagging. Without new WAL, the next reply would come after ten
+        // seconds, and commits that wait for it since a takeover would wait that long.
         '--status-interval=1',
       ],
       env: tools.env,
@@ -118,7 +118,7 @@ export class Receiver {
       const exit = await raceAbort(child.closed, signal);
       log.info(
         { code: exit.code, signal: exit.signal, said: said.slice(-3).join('; ') },
-        'pg_receivewal ended',
+        'pg_receivewal exited',
       );
     } finally {
       this.#attachment = null;
@@ -128,7 +128,7 @@ export class Receiver {
     }
   }
 
-  /** Says it once, not at every try. */
+  /** Logs a reason once, not at every attempt. */
   #complain(text: string): void {
     if (text === this.#lastComplaint) return;
     this.#lastComplaint = text;
@@ -136,14 +136,14 @@ export class Receiver {
   }
 }
 
-/** A crash while pg_receivewal filled a new segment with zeros leaves a short file, on which it would fail for ever.
- *  No WAL is in it yet. */
+/** Removes a segment that is too short: after a crash while pg_receivewal filled it with zeros. It contains no WAL yet,
+ *  and pg_receivewal would fail on it at every start. */
 function dropUnpadded(walDir: string, segmentBytes: number, timeline: number): void {
   const last = listSegments(walDir, segmentBytes, timeline).at(-1);
   if (last?.partial === true && !isComplete(last, segmentBytes)) truncateSync(last.path, 0);
 }
 
-/** Ends a pg_receivewal that outlived its storage, so that only one writes to the directory. */
+/** Stops a pg_receivewal that still runs after its storage has ended, so that only one writes to the directory. */
 export async function endOrphans(dir: TimelineDir, signal: AbortSignal): Promise<void> {
   await endByPidFile(dir.receiverPid, 'pg_receivewal of an earlier run', 1000, signal);
   const ours = (line: string): boolean =>

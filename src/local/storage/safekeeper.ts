@@ -8,14 +8,15 @@ export interface ServedTimeline {
   readonly tenantId: string;
   readonly timelineId: string;
   readonly timeline: Timeline;
-  /** What clients must send as their password. */
+  /** The clients' password. */
   readonly token: Secret;
 }
 
 const columns = ['flush_lsn', 'commit_lsn'] as const;
 const hexId = /^[0-9a-f]{32}$/i;
 
-/** Sends WAL to standbys, and answers TIMELINE_STATUS as a Neon safekeeper does. There is one storage, so what it has is committed. */
+/** Sends WAL to standbys, and answers TIMELINE_STATUS as a Neon safekeeper does. There is only one safekeeper, so all
+ *  WAL that it has is committed. */
 export const safekeeper = (served: ServedTimeline): WireServer =>
   serveWire({
     password: async (token) =>

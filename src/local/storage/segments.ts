@@ -1,16 +1,16 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The timeline of PostgreSQL on which a cluster begins. A promotion begins the next one. */
+/** The PG timeline of a new cluster. A promotion begins the next one. */
 export const firstTimeline = 1;
 
 export interface Segment {
-  /** Number of the segment since position 0. */
+  /** Number of the segment, counted from LSN 0. */
   readonly number: number;
-  /** The name under which Postgres knows it. */
+  /** The segment's file name in Postgres. */
   readonly name: string;
   readonly path: string;
-  /** Still being received: the file is called `<name>.partial`. */
+  /** True while it is being received: the file is `<name>.partial`. */
   readonly partial: boolean;
 }
 
@@ -24,7 +24,7 @@ export function segmentName(number: number, segmentBytes: number, timeline = fir
   return hex(timeline) + hex(Math.floor(number / per)) + hex(number % per);
 }
 
-/** The number in a segment's file name; null for every other file and for other timelines. */
+/** The number in a segment's file name; null for other files and other PG timelines. */
 export function segmentNumber(name: string, segmentBytes: number, timeline = firstTimeline): number | null {
   const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);
   if (match === null || Number.parseInt(match[1] as string, 16) !== timeline) return null;
@@ -34,7 +34,7 @@ export function segmentNumber(name: string, segmentBytes: number, timeline = fir
     : Number.parseInt(match[2] as string, 16) * perLogFile(segmentBytes) + low;
 }
 
-/** The received segments in order. Of a segment that is there whole and as a partial file the whole one counts. */
+/** The received segments in order. If a segment exists both complete and as a partial file, the complete one counts. */
 export function listSegments(walDir: string, segmentBytes: number, timeline = firstTimeline): Segment[] {
   const found = new Map<number, Segment>();
   for (const file of readdirSync(walDir)) {
@@ -47,15 +47,15 @@ export function listSegments(walDir: string, segmentBytes: number, timeline = fi
   return [...found.values()].toSorted((a, b) => a.number - b.number);
 }
 
-/** True when the file has its full size: pg_receivewal makes a segment full of zeros before it writes into it. */
+/** True when the file has its full size: pg_receivewal fills a segment with zeros before it writes into it. */
 export const isComplete = (segment: Segment, segmentBytes: number): boolean =>
   statSync(segment.path, { throwIfNoEntry: false })?.size === segmentBytes;
 
 const tries = 5;
 
-/** The segments from `first` to the last one, which may still be partial; null when one is missing or too short.
- *  A last one into which nothing can have been written yet is left out. The receiver may rename a file while we look,
- *  which looks like a gap: so we look again. */
+/** The segments from `first` to the last one, which may be partial; null when one is missing or too short. A last one
+ *  that cannot contain WAL yet is left out. If the receiver renames a file during the check, it looks like a gap, so the
+ *  check is repeated. */
 export function segmentsFrom(
   walDir: string,
   segmentBytes: number,

@@ -14,15 +14,15 @@ import { type Candidate, watchPromotions } from './takeover.ts';
 import { Timeline } from './timeline.ts';
 import type { Socket, Tools } from './tools.ts';
 
-/** Everything the storage has to know of the computes that it serves. */
+/** The storage's information about its computes. */
 export interface Computes {
-  /** Where the compute listens that writes. */
+  /** The address of the compute that writes. */
   writer(): Socket;
-  /** Those that run as replicas. */
+  /** The computes that run as replicas. */
   replicas(): Candidate[];
-  /** The whole answer of the control plane to a compute; null when there is no such compute. */
+  /** The control plane's whole answer to a compute; null for an unknown compute. */
   spec(computeId: string): unknown;
-  /** Remembers which of them became the primary. */
+  /** Stores which of them became the primary. */
   promoted(candidate: Candidate): void;
 }
 
@@ -33,12 +33,12 @@ export interface StoragePorts {
 }
 
 export interface ServeOptions {
-  /** Directory of the timelines. */
+  /** The timelines' directory. */
   readonly dir: string;
   readonly tenantId: string;
   readonly timelineId: string;
   readonly ports: StoragePorts;
-  /** Computes prove themselves with it to pageserver and safekeeper. */
+  /** The computes' token for pageserver and safekeeper. */
   readonly storageToken: Secret;
   readonly controlPlaneToken: Secret;
   readonly computes: Computes;
@@ -49,16 +49,16 @@ export interface ServeOptions {
 
 export interface RunningStorage {
   readonly timeline: Timeline;
-  /** Stops serving, then the receiver. Resolves when nothing is left. */
+  /** Closes the servers, then stops the receiver. Resolves when everything has ended. */
   close(): Promise<void>;
 }
 
 const loopback = '127.0.0.1';
 const closeMs = 2000;
-/** As much as a primary keeps for us. */
+/** The same amount that a primary keeps for the storage. */
 const standbyBytes = 64 * 1024 * 1024;
 
-/** Opens everything: pageserver, safekeeper, control plane, receiver and compaction. The timeline must exist.
+/** Starts pageserver, safekeeper, control plane, receiver and compaction. The timeline must exist.
  *  @throws ComputeError `port`, `local_storage` */
 export async function serveStorage(options: ServeOptions, signal: AbortSignal): Promise<RunningStorage> {
   const { tenantId, timelineId, ports, computes, tools, log } = options;
@@ -117,10 +117,14 @@ async function open<T>(what: string, port: number, listen: (port: number) => Pro
     return await listen(port);
   } catch (error) {
     const cause = error instanceof ComputeError ? error.cause : error;
-    throw new ComputeError('port', `the ${what} of the local storage cannot listen on ${loopback}:${port}`, {
-      cause,
-      hint: 'see who uses the port (ss -ltnp), or choose others: compute-local up --new-ports',
-    });
+    throw new ComputeError(
+      'port',
+      `the ${what} of the storage of compute-local cannot listen on ${loopback}:${port}`,
+      {
+        cause,
+        hint: 'find the program that uses the port (ss -ltnp) and stop it, or choose other ports: compute-local up --new-ports',
+      },
+    );
   }
 }
 
@@ -129,7 +133,7 @@ export interface StorageStatus {
   readonly base: { readonly number: number; readonly start_lsn: string; readonly postgres_major: number };
   readonly wal_bytes: number;
   readonly compaction_at_bytes: number;
-  /** The compute is being received from. */
+  /** True while WAL is being received from the compute. */
   readonly attached: boolean;
   readonly generation: number;
 }

@@ -25,7 +25,7 @@ import { walDir } from './layout.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
 
-/** A replica on this storage, which somebody may promote at any time. */
+/** A replica on this storage, which may be promoted at any time. */
 export interface Candidate {
   /** Null: the main compute. */
   readonly name: string | null;
@@ -36,9 +36,9 @@ export interface Candidate {
 export interface TakeoverOptions {
   readonly timeline: Timeline;
   readonly tools: Tools;
-  /** Read anew at each look. */
+  /** Called at each check. */
   readonly candidates: () => readonly Candidate[];
-  /** Remembers who writes, also beyond the end of this process. */
+  /** Stores which compute writes, so that a restart of the storage knows it. */
   readonly onTaken: (candidate: Candidate) => void;
   readonly log: Log;
 }
@@ -71,14 +71,14 @@ export async function watchPromotions(options: TakeoverOptions, signal: AbortSig
 const writes = ({ server }: Candidate, { server: now, receiver }: Timeline): boolean =>
   server.dir === now.dir && server.port === now.port && receiver.attached !== null;
 
-/** PostgreSQL removes the file when it has been promoted; asking its server at every look would be too much. */
+/** PostgreSQL removes the file when it was promoted; a connection at every check would cost too much. */
 const looksPromoted = ({ pgdata, server }: Candidate): boolean =>
   existsSync(join(pgdata, 'PG_VERSION')) && !existsSync(join(pgdata, 'standby.signal')) && isReady(server);
 
-/** Makes the promoted replica the writer. PostgreSQL has begun a new timeline, which no crash recovery from the base in
- *  use would follow; so there is a new base first. Until that is on disk nothing of the new timeline is acknowledged,
- *  and whatever goes wrong, the old base with its WAL is complete.
- *  @throws ComputeError `conflict` when commits of the former primary are stored that the replica does not have */
+/** Makes the promoted replica the writer. PostgreSQL has begun a new PG timeline, and a crash recovery from the current
+ *  base backup would not follow it; so a new base backup is taken first. Until that is on disk, no commit on the new PG
+ *  timeline is acknowledged, and after any failure the old base backup and its WAL are still complete.
+ *  @throws ComputeError `conflict` when the storage has commits of the former primary that the replica does not have */
 async function takeOver(
   { timeline, tools, onTaken, log }: TakeoverOptions,
   candidate: Candidate,
@@ -86,7 +86,7 @@ async function takeOver(
 ): Promise<void> {
   const { server, pgdata, name } = candidate;
   const compute = await identify(server, signal);
-  // Still in recovery, on its way out, or the server of a start that has not written its signal file yet.
+  // Still in recovery, shutting down, or a starting server that has not written its signal file yet.
   if (compute === null || compute.flushLsn === null || compute.systemId !== timeline.base.systemId) return;
   const number = await timelineOf(server, signal);
   if (number <= timeline.base.timeline) return;
@@ -96,8 +96,8 @@ async function takeOver(
     if (began < stored) {
       throw new ComputeError(
         'conflict',
-        `${name ?? 'the main compute'} was promoted at ${formatLsn(began)}, but commits up to ${formatLsn(stored)} are stored`,
-        { hint: 'start it again: it will follow the primary as before' },
+        `${name ?? 'the main compute'} was promoted at ${formatLsn(began)}, but the storage has commits up to ${formatLsn(stored)}`,
+        { hint: 'restart that replica: it then follows the primary as before' },
       );
     }
     log.info({ name, timeline: number, lsn: formatLsn(began) }, 'a replica was promoted: taking over');
@@ -116,7 +116,7 @@ async function takeOver(
 
 interface NewTimeline extends Pick<TakeoverOptions, 'timeline' | 'tools'> {
   readonly candidate: Candidate;
-  /** Of PostgreSQL. */
+  /** The PG timeline. */
   readonly number: number;
   readonly began: Lsn;
 }
@@ -148,12 +148,12 @@ async function newBase(
   }
 }
 
-/** The new timeline from where it began up to the base: no start needs it, but who follows has to come across. */
+/** The new PG timeline's WAL from its beginning to the base backup. A start does not require it, but replicas do. */
 function copyBeginning(from: string, wal: string, first: number, segmentBytes: number, number: number): void {
   const received = listSegments(wal, segmentBytes, number)[0]?.number ?? first;
   for (let at = first; at < received; at++) {
     const name = segmentName(at, segmentBytes, number);
-    // Then a standby that is behind has to be started again.
+    // Without it, a standby that lags must be restarted.
     if (!existsSync(join(from, name))) return;
     copyFileSync(join(from, name), join(wal, name), constants.COPYFILE_EXCL);
     const { uid, gid } = statSync(wal);
@@ -161,7 +161,7 @@ function copyBeginning(from: string, wal: string, first: number, segmentBytes: n
   }
 }
 
-/** A slot begins at the last checkpoint, which must be one of the new timeline. One of an earlier try may lie before. */
+/** A slot begins at the last checkpoint, which must be on the new PG timeline. An earlier attempt's slot may be before it. */
 const prepareSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
   withCompute(server, signal, async (pg) => {
     await pg.query('checkpoint');
@@ -173,7 +173,7 @@ const prepareSlot = (server: Socket, signal: AbortSignal): Promise<void> =>
     await pg.query(sql`select pg_catalog.pg_create_physical_replication_slot(${name}, true)`.reveal());
   });
 
-/** The timeline of PostgreSQL that a primary writes. */
+/** The PG timeline that a primary writes. */
 const timelineOf = (server: Socket, signal: AbortSignal): Promise<number> =>
   withCompute(server, signal, async (pg) => {
     const { rows } = await pg.query<{ file: string }>(
@@ -182,13 +182,14 @@ const timelineOf = (server: Socket, signal: AbortSignal): Promise<number> =>
     return Number.parseInt((rows[0]?.file ?? '').slice(0, 8), 16);
   });
 
-/** Where a timeline branched off, as its history file tells in its last line.
+/** Where a PG timeline branched off, from the last line of its history file.
  *  @throws ComputeError `local_storage` */
 function beginOf(pgdata: string, number: number): Lsn {
   const file = `${number.toString(16).toUpperCase().padStart(8, '0')}.history`;
   const text = readFileSync(join(pgdata, 'pg_wal', file), 'utf8');
   const last = text.split('\n').findLast((line) => /^\d+\s/.test(line));
   const lsn = parseLsn(last?.split(/\s+/)[1] ?? '');
-  if (lsn === null) throw new ComputeError('local_storage', `${file} does not say where the timeline began`);
+  if (lsn === null)
+    throw new ComputeError('local_storage', `${file} does not have the LSN where the PG timeline began`);
   return lsn;
 }

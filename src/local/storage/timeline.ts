@@ -29,14 +29,14 @@ export interface TimelineOptions {
   readonly server: Socket;
   readonly tools: Tools;
   readonly log: Log;
-  /** Bytes of WAL before the base that are kept for standbys which have not read it yet. */
+  /** Bytes of WAL before the base backup that are kept for standbys that have not read it yet. */
   readonly keptForStandbys?: () => number;
 }
 
-/** How long a base backup waits for a position that has not been received yet. */
+/** How long a base backup waits for an LSN that has not been received yet. */
 const arrivalMs = 30_000;
 
-/** One timeline: its base, the WAL received since, and the compute that writes to it. */
+/** One Neon timeline: its base backup, the WAL received since, and the compute that writes to it. */
 export class Timeline {
   readonly dir: TimelineDir;
   readonly receiver: Receiver;
@@ -49,7 +49,7 @@ export class Timeline {
   #readers = 0;
   readonly #handovers = new Queue(1);
 
-  /** @throws ComputeError `local_storage` when there is no base */
+  /** @throws ComputeError `local_storage` when there is no base backup */
   constructor({ dir, server, tools, log, keptForStandbys = () => 0 }: TimelineOptions) {
     const base = currentBase(dir);
     if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
@@ -83,7 +83,7 @@ export class Timeline {
     return this.#fence.generation;
   }
 
-  /** Shuts out every compute so far. @returns the number of the one that may write from now on */
+  /** Fences all earlier computes. @returns the number of the compute that may write from now on */
   nextGeneration(): number {
     return this.#fence.next();
   }
@@ -102,15 +102,15 @@ export class Timeline {
     return this.#walEnd.find() ?? this.#base.stopLsn;
   }
 
-  /** Bytes that a start has to replay. */
+  /** Bytes of WAL that a start must replay. */
   walBytes(): number {
     return Number(this.end() - this.#base.startLsn);
   }
 
-  /** Everything needed to answer a base backup; `release` it when it has been sent.
-   *  @param primary true: the compute that is made from it becomes the only writer, every other is shut out first
-   *  @param lsn must have been received; `0n` for whatever there is
-   *  @throws ComputeError `not_found` for a position outside of what is stored */
+  /** The parts of the answer to a base backup request; `release` it when it has been sent.
+   *  @param primary true: the compute that is created from it becomes the only writer; all others are fenced first
+   *  @param lsn must have been received; `0n` for the latest
+   *  @throws ComputeError `not_found` for an LSN that is not stored */
   async snapshot(
     primary: boolean,
     lsn: Lsn,
@@ -121,7 +121,7 @@ export class Timeline {
     return this.handOver(async () => this.#read(this.#fence.next()), signal);
   }
 
-  /** Does what decides about the writer: one at a time, while nothing is received or acknowledged. */
+  /** Runs work that changes the writer: one at a time, while no WAL is received or acknowledged. */
   handOver<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     return this.#handovers.add(async () => {
       await this.receiver.stop();
@@ -133,14 +133,14 @@ export class Timeline {
     }, signal);
   }
 
-  /** Puts a finished base into use. What only the old one needs goes when nobody reads it any more. */
+  /** Makes a finished base backup the current one. Files for the old one alone are removed when they are no longer read. */
   useNewBase(): void {
     this.#base = currentBase(this.dir) ?? this.#base;
     this.#walEnd = walEndOf(this.dir, this.#base);
     this.#removeObsolete();
   }
 
-  /** Removes old bases and the WAL before the one in use, unless somebody reads them. */
+  /** Removes old base backups and the WAL before the current one, unless they are being read. */
   #removeObsolete(): void {
     if (this.#readers > 0) return;
     removeOtherBases(this.dir, this.#base);
@@ -150,7 +150,7 @@ export class Timeline {
     if (old.length > 0) fsyncPath(this.#walDir);
   }
 
-  /** Makes sure that the WAL from the segment before `lsn` on is on disk. */
+  /** Checks that the WAL is complete from the segment before `lsn`. */
   syncFrom(lsn: Lsn): void {
     const first = Math.floor(Number(lsn) / this.#base.walSegmentBytes) - 1;
     for (const segment of this.#segments()) if (segment.number >= first) fsyncPath(nowAt(segment));
@@ -175,7 +175,7 @@ export class Timeline {
     const last = segments?.at(-1);
     if (segments === null || last === undefined) {
       const name = segmentName(first, walSegmentBytes, timeline);
-      throw new ComputeError('local_storage', `the WAL in ${this.#walDir} has a gap, or lacks ${name}`);
+      throw new ComputeError('local_storage', `the WAL in ${this.#walDir} has a gap, or ${name} is missing`);
     }
     const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
     this.#readers++;
@@ -211,23 +211,24 @@ export class Timeline {
       return `the server at the socket is another database system (${compute.systemId}, not ${this.#base.systemId})`;
     }
     if (compute.generation === this.#fence.generation) return this.#lacking(compute.flushLsn);
-    const made = compute.generation === null ? 'not made by this storage' : `number ${compute.generation}`;
-    return `the compute is fenced: it is ${made}, and only number ${this.#fence.generation} may write`;
+    const made = compute.generation === null ? 'not from this storage' : `number ${compute.generation}`;
+    return `the compute is fenced: its base backup is ${made}, and only number ${this.#fence.generation} may write`;
   }
 
-  /** The receiver would overwrite what the compute does not know of. Damaged WAL ends a recovery early, for instance. */
+  /** The receiver would overwrite stored WAL that the compute does not have, for instance after damaged WAL ended its
+   *  recovery early. */
   #lacking(flushLsn: Lsn | null): string | null {
     if (flushLsn === null) return 'the compute is in recovery';
     if (flushLsn >= this.end()) return null;
     const [has, kept] = [formatLsn(flushLsn), formatLsn(this.end())];
-    return `the compute only goes up to ${has}, but commits up to ${kept} are stored: not overwriting them`;
+    return `the compute's WAL ends at ${has}, but the storage has commits up to ${kept}, which must not be overwritten`;
   }
 }
 
 const walEndOf = (dir: TimelineDir, base: Base): WalEnd =>
   new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, base.startLsn, base.timeline);
 
-/** Received to its end since it was listed, a segment has got its final name. */
+/** A segment that was completed since it was listed has its final name. */
 const nowAt = ({ path, partial }: Segment): string =>
   partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
 

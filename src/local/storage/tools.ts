@@ -5,18 +5,18 @@ import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
 import type { RunAs } from '../../process/os-user.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
 
-/** A PostgreSQL installation with all programs that compute-local runs, and who runs them. */
+/** A PostgreSQL installation with all programs that compute-local runs, and the user that runs them. */
 export interface Tools {
   readonly postgres: PostgresBin;
   readonly runAs: RunAs;
-  /** What every program is started with: messages in English, since some are read, and no PG* settings of the user. */
+  /** The environment for every program: messages in English, since some are parsed, and without the user's PG* variables. */
   readonly env: NodeJS.ProcessEnv;
 }
 
 const needed = ['initdb', 'pg_basebackup', 'pg_receivewal'];
 const debian = '/usr/lib/postgresql';
 
-/** Where to look, in order: the directory asked for, or PATH and then Debian's directories, newest first. */
+/** The directories to search, in order: the given one, or PATH and then Debian's directories, newest first. */
 function candidates(binDir: string | null, env: NodeJS.ProcessEnv): string[] {
   if (binDir !== null) return [binDir];
   const versions = existsSync(debian) ? readdirSync(debian).filter((name) => /^\d+$/.test(name)) : [];
@@ -28,9 +28,9 @@ function candidates(binDir: string | null, env: NodeJS.ProcessEnv): string[] {
 }
 
 /** Finds a PostgreSQL that can run a compute and its storage.
- *  @param binDir look only there; null: everywhere
- *  @param major only this version will do, since the data was made with it; null: any
- *  @throws ComputeError `postgres_missing` with everything that was looked at */
+ *  @param binDir the only directory to search; null: all
+ *  @param major the required version, since the data was created with it; null: any
+ *  @throws ComputeError `postgres_missing` with all directories that were searched */
 export async function findTools(
   binDir: string | null,
   major: number | null,
@@ -43,7 +43,7 @@ export async function findTools(
     try {
       const postgres = await locatePostgres(join(dir, 'postgres'), env, runAs, signal);
       const missing = needed.filter((name) => !existsSync(postgres.sibling(name)));
-      if (missing.length > 0) rejected.push(`${dir} lacks ${missing.join(', ')}`);
+      if (missing.length > 0) rejected.push(`${dir} does not have ${missing.join(', ')}`);
       else if (major !== null && postgres.major !== major)
         rejected.push(`${dir} is version ${postgres.major}`);
       else return { postgres, runAs, env };
@@ -52,14 +52,19 @@ export async function findTools(
       rejected.push(`${dir}: ${inline(error)}`);
     }
   }
-  const which = major === null ? 'PostgreSQL 14 or newer' : `PostgreSQL ${major}, which made the data here,`;
-  const looked = rejected.length === 0 ? 'no postgres program was found' : rejected.join('; ');
-  throw new ComputeError('postgres_missing', `${which} with its client programs is needed: ${looked}`, {
-    hint: `install it (Debian: apt-get install postgresql${major === null ? '' : `-${major}`}), or give its directory with --pg-bin-dir`,
-  });
+  const which =
+    major === null ? 'PostgreSQL 14 or newer' : `PostgreSQL ${major}, which created the data here,`;
+  const looked = rejected.length === 0 ? 'there is no postgres program' : rejected.join('; ');
+  throw new ComputeError(
+    'postgres_missing',
+    `${which} with its client programs is required, but was not found: ${looked}`,
+    {
+      hint: `install it (Debian: apt-get install postgresql${major === null ? '' : `-${major}`}), or give its directory with --pg-bin-dir`,
+    },
+  );
 }
 
-/** Our environment, as every program of PostgreSQL may have it. */
+/** Our environment, without variables that PostgreSQL's programs must not have. */
 function toolEnv(): NodeJS.ProcessEnv {
   const { LANG: _, ...own } = withoutLibpq(process.env);
   return { ...own, LC_ALL: 'C' };
@@ -67,13 +72,13 @@ function toolEnv(): NodeJS.ProcessEnv {
 
 export const binDirOf = (tools: Tools): string => dirname(tools.postgres.path);
 
-/** Where a server of ours listens: a directory with a Unix socket. */
+/** The address of one of our servers: a directory with a Unix socket. */
 export interface Socket {
   readonly dir: string;
   readonly port: number;
 }
 
-/** A connection string of libpq for the superuser through a socket directory. */
+/** A libpq connection string for the superuser through a socket directory. */
 export const conninfo = ({ dir, port }: Socket, applicationName: string): string =>
   formatConninfo({
     host: dir,

@@ -8,20 +8,20 @@ const crcAt = 20;
 const maxRecordBytes = 1020 * 1024 * 1024;
 const align = (value: number): number => Math.ceil(value / 8) * 8;
 
-/** A place in the WAL: the end of a valid record and where that record began. */
+/** The end of a valid WAL record, and where that record began. */
 interface Position {
   readonly end: number;
   readonly previous: number | null;
 }
 
-/** Finds the end of the last valid record in received WAL, the place to which Postgres would recover.
- *  Remembers it: asking again only reads what came since.
+/** Finds the end of the last valid record in received WAL, where Postgres's recovery would end. It is remembered: the next
+ *  call reads only newer WAL.
  *  @see src/backend/access/transam/xlogreader.c of PostgreSQL, whose checks these are */
 export class WalEnd {
   readonly #dir: string;
   readonly #segmentBytes: number;
   readonly #timeline: number;
-  /** Where a record begins for certain: the start of the base. */
+  /** A known beginning of a record: the start of the base backup. */
   readonly #start: number;
   #known: Position | null = null;
 
@@ -49,7 +49,7 @@ export class WalEnd {
     const first = Math.floor(this.#start / this.#segmentBytes);
     const from = this.#known === null ? -1 : Math.floor(this.#known.end / this.#segmentBytes);
     if (this.#known !== null && newest.number - from <= 1) return follow(pages, this.#known);
-    // Too far to follow: begin at the last segment, or before it when no record begins and ends there.
+    // Too far to read it all: begin at the last segment, or before it when no record begins and ends there.
     for (let number = newest.number; number > Math.max(first, from); number--) {
       const begin = firstRecord(pages, number * this.#segmentBytes);
       const found = begin === null ? null : follow(pages, { end: begin, previous: null });
@@ -72,7 +72,7 @@ function follow(pages: WalPages, from: Position): Position {
   }
 }
 
-/** Where the first record of a segment begins, behind the rest of one from the segment before; null when nowhere. */
+/** Where the first record of a segment begins, after the rest of one from the previous segment; null without one. */
 function firstRecord(pages: WalPages, segmentStart: number): number | null {
   for (let at = segmentStart; at < segmentStart + pages.segmentBytes; at += pageBytes) {
     const page = pages.page(at);
@@ -101,13 +101,13 @@ function readRecord(pages: WalPages, from: Position): Position | null {
     parts.push(part);
     got += part.length;
     offset += part.length;
-    // Look at the header before following a length that may be garbage.
+    // Check the header before using its length, which may be garbage.
     if (parts.length === 1 && !plausible(part, from)) return null;
     if (got === total) break;
     at += pageBytes;
     page = pages.page(at);
     if (page === null) return null;
-    // A new writer found the record incomplete and went on here instead.
+    // A new writer found the record incomplete and continued here.
     if (page.overwrites) return readRecord(pages, { end: at, previous: from.previous });
     if (page.remaining !== total - got) return null;
     offset = page.headerBytes;
@@ -118,7 +118,7 @@ function readRecord(pages: WalPages, from: Position): Position | null {
   return { end: isSwitch(record) ? nextSegment(end, pages.segmentBytes) : end, previous: start };
 }
 
-/** The back link must name the record before. A header cut by the page end is judged once it is whole. */
+/** The back link must point to the previous record. A header that crosses the page end is checked once it is complete. */
 function plausible(record: Buffer, from: Position): boolean {
   if (record.length < 16 || from.previous === null) return true;
   return Number(record.readBigUInt64LE(8)) === from.previous;

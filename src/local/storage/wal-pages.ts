@@ -14,9 +14,9 @@ const firstIsOverwrite = 0x0008;
 export interface WalPage {
   readonly bytes: Buffer;
   readonly headerBytes: number;
-  /** Bytes of the record that began on an earlier page, still to come from this page on; 0 when none. */
+  /** Remaining bytes of a record that began on an earlier page; 0 when there is none. */
   readonly remaining: number;
-  /** The record that began on the page before was given up; the first record here says so. */
+  /** The record that began on the previous page was abandoned, as the first record here states. */
   readonly overwrites: boolean;
 }
 
@@ -34,7 +34,7 @@ export class WalPages {
     this.segmentBytes = segmentBytes;
   }
 
-  /** The page that begins at `at`; null when it is not there or is not what a page at this place looks like. */
+  /** The page that begins at `at`; null when it does not exist or is not a valid page for this position. */
   page(at: number): WalPage | null {
     if (this.#last?.at === at) return this.#last.page;
     const page = this.#parse(at);
@@ -70,7 +70,7 @@ export class WalPages {
     if (this.#open?.number === number) return this.#open.fd;
     this.close();
     const path = join(this.#dir, segmentName(number, this.segmentBytes, this.#timeline));
-    // The receiver may rename the partial file at any moment: look for the whole one once more after it.
+    // The receiver may rename the partial file at any moment, so the complete file is tried once more after it.
     for (const name of [path, `${path}.partial`, path]) {
       try {
         const fd = openSync(name, 'r');

@@ -9,7 +9,7 @@ import { segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
 
 const lookMs = 20;
-/** The standby takes a connection for dead when it hears nothing for a minute. */
+/** The standby takes a connection for dead after a minute without a message. */
 const keepaliveMs = 10_000;
 const chunkBytes = 128 * 1024;
 /** Microseconds between 1970 and 2000, where PostgreSQL's clock begins. */
@@ -19,8 +19,8 @@ const startPattern =
   /^START_REPLICATION\s+(?:SLOT\s+\S+\s+)?(?:PHYSICAL\s+)?([0-9A-F]+\/[0-9A-F]+)(?:\s+TIMELINE\s+(\d+))?\s*;?$/i;
 const historyPattern = /^TIMELINE_HISTORY\s+(\d+)\s*;?$/i;
 
-/** The commands by which a standby gets its WAL. It gets what is stored, up to the end of the last whole record, and so
- *  never more than what survives the primary.
+/** The commands by which a standby gets its WAL. It gets the stored WAL up to the end of the last complete record, and so
+ *  never WAL that could be lost with the primary.
  *  @returns false for any other command
  *  @see https://www.postgresql.org/docs/current/protocol-replication.html */
 export async function answerReplication(
@@ -50,18 +50,18 @@ async function sendHistory(session: WireSession, { dir }: Timeline, number: numb
   try {
     content = readFileSync(join(walDir(dir, number), file), 'utf8');
   } catch {
-    throw new WireError('58P01', `there is no ${file}`);
+    throw new WireError('58P01', `the file ${file} does not exist`);
   }
   await session.rows(['filename', 'content'], [[file, content]], 'TIMELINE_HISTORY');
 }
 
-/** Sends until the client leaves, or the timeline is not the one any more that is being written: then the standby
- *  looks for the next one in the archive. */
+/** Sends until the client disconnects, or a newer PG timeline is being written: then the standby finds that one in the
+ *  archive. */
 async function stream(session: WireSession, timeline: Timeline, from: Lsn, number: number): Promise<void> {
   const current = (): void => {
     const { base } = timeline;
     if (base.timeline !== number)
-      throw new WireError('55000', `timeline ${number} has ended: ${base.timeline} is being written`);
+      throw new WireError('55000', `PG timeline ${number} has ended: ${base.timeline} is being written`);
   };
   current();
   if (from > timeline.end())
@@ -106,7 +106,7 @@ function readWal({ dir, base }: Timeline, at: Lsn, end: Lsn): Buffer {
   }
 }
 
-/** The receiver may rename the last one at any moment. */
+/** The receiver may rename the last segment at any moment. */
 function openAny(paths: readonly string[]): number | null {
   for (const path of paths) {
     try {
@@ -129,7 +129,7 @@ function walData(at: Lsn, end: Lsn, piece: Buffer): Buffer {
   return Buffer.concat([head, piece]);
 }
 
-/** No reply is asked for. */
+/** It does not ask for a reply. */
 function keepalive(end: Lsn): Buffer {
   const body = Buffer.alloc(18);
   body.write('k', 0, 'latin1');

@@ -103,7 +103,7 @@ test('a copy for a replica or for a person takes nothing away from the running c
 test('a server that was not made from the storage is not received from', async () => {
   await withStorage(async ({ local, storage }) => {
     await local.startCompute('copy', 'static');
-    await expect.poll(() => local.log()).toContain('it is not made by this storage');
+    await expect.poll(() => local.log()).toContain('its base backup is not from this storage');
     expect(storage.timeline.receiver.attached).toBeNull();
   });
 });
@@ -136,7 +136,7 @@ test('WAL that was damaged on disk is not overwritten by a compute that could no
     const content = readFileSync(first?.path ?? '');
     writeFileSync(first?.path ?? '', content.fill(0, 300_000, 310_000));
     await local.startCompute('short', 'unattached');
-    await expect.poll(() => local.log()).toContain('not overwriting them');
+    await expect.poll(() => local.log()).toContain('which must not be overwritten');
     expect(storage.timeline.receiver.attached).toBeNull();
   });
 });

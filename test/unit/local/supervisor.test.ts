@@ -105,7 +105,7 @@ test('a child that ends while it starts is told from one that is slow', async ()
     return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)));
   });
   await expect(keepRunning(child, new AbortController().signal)).rejects.toThrow(
-    'fake ended during its start (exit code 7)',
+    'fake exited during its start (exit code 7)',
   );
 });
 
