@@ -4,17 +4,18 @@ import { renderCheck } from './check-report.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
+import { timeLimit } from '../core/clock.ts';
 import { createLog } from '../core/log.ts';
 import { assertServable } from '../services/unbuilt.ts';
 import { renderConf } from '../postgres/conf.ts';
 
 const localConnstr = 'postgresql://cloud_admin@localhost/postgres';
 
-/** `compute_ctl check`: finds all errors in the config that would make a start fail, without changing anything.
+/** `compute_ctl check`: everything a start would object to, found without touching anything.
  *  @returns what to print
  *  @throws ComputeError as a start would */
 export async function check(options: Options, json: boolean, env: NodeJS.ProcessEnv): Promise<string> {
-  const signal = AbortSignal.timeout(options.controlPlaneTimeoutSeconds * 4000);
+  const signal = timeLimit(options.controlPlaneTimeoutSeconds * 4000);
   // The notes are part of the output.
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const loaded = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });

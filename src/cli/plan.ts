@@ -4,6 +4,7 @@ import { parseConnstr } from '../pg/connstr.ts';
 import { loadConfig } from '../config/load.ts';
 import type { PlanOptions } from '../config/options.ts';
 import { ComputeError } from '../core/errors.ts';
+import { timeLimit } from '../core/clock.ts';
 import { createLog } from '../core/log.ts';
 
 const limitMs = 120_000;
@@ -16,7 +17,7 @@ export async function plan(
   json: boolean,
   env: NodeJS.ProcessEnv,
 ): Promise<PlanOutcome> {
-  const signal = AbortSignal.timeout(limitMs);
+  const signal = timeLimit(limitMs);
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const { spec } = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
   if (spec === null)

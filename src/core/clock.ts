@@ -54,6 +54,9 @@ export function alarm(ms: number, late: () => void): () => void {
   return () => clearTimeout(timeout);
 }
 
+/** A signal that aborts after `ms` milliseconds: for a command that has nothing else that could stop it. */
+export const timeLimit = (ms: number): AbortSignal => AbortSignal.timeout(ms);
+
 /** What `promise` resolves with; null when `ms` milliseconds are over first, or `signal` aborts. Rejects as `promise` does. */
 export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | null> {
   const over = linked(signal);

@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { never } from '../core/abort.ts';
-import { withDeadline } from '../core/clock.ts';
+import { alarm, withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { within } from '../telemetry/trace.ts';
@@ -41,7 +41,7 @@ export interface RunningServer {
 /** Starts a server; resolves when it is bound.
  *  @throws ComputeError `port` when an address cannot be bound */
 export async function startServer<App>(options: ServerOptions<App>): Promise<RunningServer> {
-  const { program, name, host, log, signal = new AbortController().signal } = options;
+  const { program, name, host, log, signal = never } = options;
   signal.throwIfAborted();
   const limits = { ...defaultLimits, ...options.limits };
   const open = new Set<Exchange>();
@@ -115,7 +115,7 @@ function endSoon(incoming: IncomingMessage): void {
   const cut = (): void => {
     if (!incoming.complete) incoming.socket.destroy();
   };
-  setTimeout(cut, restMs).unref();
+  incoming.once('close', alarm(restMs, cut));
 }
 
 interface Draining {

@@ -36,10 +36,10 @@ test('a lock that somebody holds ends the pass, names where, and cancels the dat
   ];
   try {
     const input = inputFor(cluster.target, { databases });
-    // Only the look inside needs a share lock; it meets the holder first.
+    // Only the inspection needs a share lock; it meets the holder first.
     const failure = await apply(cluster, input, { limits: { lockMs: 200 } }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);
-    expect((failure as Error).message).toMatch(/look-inside.*"lock[12]".*55P03/s);
+    expect((failure as Error).message).toMatch(/inspect.*"lock[12]".*55P03/s);
   } finally {
     for (const holder of holders) await holder.end();
   }

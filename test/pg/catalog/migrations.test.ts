@@ -112,7 +112,7 @@ describe('bookkeeping', () => {
   test('a bookkeeping table of a user is refused', async () => {
     await query(cluster.target, 'create role mallory; alter table neon_migration.deferred owner to mallory');
     await expect(migrate(migrations, deps(cluster))).rejects.toMatchObject({
-      message: expect.stringContaining('no superuser'),
+      message: expect.stringContaining('not a superuser'),
     });
   });
 });

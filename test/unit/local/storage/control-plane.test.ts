@@ -71,7 +71,7 @@ test('a compute that is unknown, a path that is unknown, and another method', as
   await withControlPlane(async (ask) => {
     expect(await ask('GET', '/compute/api/v2/computes/other/spec', good)).toEqual({
       status: 404,
-      body: '{"error":"there is no compute other"}',
+      body: '{"error":"the compute other does not exist"}',
     });
     for (const path of ['/', '/compute/api/v2/computes/a%20b', '/compute/api/v2/computes//spec'])
       expect([path, (await ask('GET', path, good)).status]).toEqual([path, 404]);

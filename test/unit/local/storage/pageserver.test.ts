@@ -25,7 +25,7 @@ test('the command word may be in any case and the statement may end in a semicol
 test.each([
   ['basebackup', 'cannot parse query: basebackup'],
   [`basebackup ${'a1'.repeat(16)}`, 'invalid number of params for basebackup command'],
-  [`fullbackup ${ids}`, 'the local storage does not know the command fullbackup'],
+  [`fullbackup ${ids}`, 'the storage of compute-local does not have the command fullbackup'],
   [`basebackup ${ids} 0/G`, 'invalid LSN in basebackup command: 0/G'],
   [`basebackup ${ids} --zstd`, 'invalid parameter for basebackup command: --zstd'],
   [`basebackup ${ids} --gzip --gzip`, 'duplicate parameter for basebackup command: --gzip'],
