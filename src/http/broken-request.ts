@@ -31,14 +31,22 @@ export function answerBrokenRequest(
   endWith(socket, status, request_id, message);
 }
 
-/** Writes an answer directly to the socket, with an empty body when there is no message, and closes the connection. */
-export function endWith(socket: Duplex, status: number, requestId: string, message?: string): void {
+/** Writes an answer directly to the socket, with an empty body when there is no message, and closes the connection.
+ *  @param headers whole lines */
+export function endWith(
+  socket: Duplex,
+  status: number,
+  requestId: string,
+  message?: string,
+  headers: readonly string[] = [],
+): void {
   const body = message === undefined ? '' : JSON.stringify({ error: message });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     ...(message === undefined ? [] : ['content-type: application/json']),
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,
+    ...headers,
     'connection: close',
   ];
   socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);

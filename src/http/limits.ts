@@ -1,4 +1,5 @@
-import { type RequestListener, type Server, createServer } from 'node:http';
+import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** Limits against slow, idle and flooding clients. */
 export interface ServerLimits {
@@ -11,6 +12,9 @@ export interface ServerLimits {
   /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
   readonly connections: number;
+  /** What a connection beyond that number gets: nothing, or the place of a connection that has not sent a request yet, the
+   *  oldest one of the address with the most of them. So idle connections keep nobody out. */
+  readonly whenFull: 'refuse' | 'close-idle';
   /** Number of requests after which a connection is closed; 0: never. */
   readonly requestsPerConnection: number;
 }
@@ -21,6 +25,7 @@ export const defaultLimits: ServerLimits = {
   idleMs: 65_000,
   checkMs: 1000,
   connections: 2000,
+  whenFull: 'refuse',
   requestsPerConnection: 0,
 };
 
@@ -39,7 +44,30 @@ export function createLimited(limits: ServerLimits, listener: RequestListener): 
     listener,
   );
   server.maxHeadersCount = maxHeaders;
-  server.maxConnections = limits.connections;
+  if (limits.whenFull === 'refuse') server.maxConnections = limits.connections;
+  else closeIdleAbove(server, limits.connections);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
   return server;
+}
+
+function closeIdleAbove(server: Server, most: number): void {
+  const idle = new Set<Socket>();
+  const busy = ({ socket }: IncomingMessage): void => void idle.delete(socket);
+  server.on('request', busy).on('upgrade', busy);
+  server.on('connection', (socket) => {
+    idle.add(socket);
+    socket.once('close', () => idle.delete(socket));
+    if (idle.size > most) oldestOfTheMost(idle)?.destroy();
+  });
+}
+
+/** The oldest connection of the address that has most of them. */
+function oldestOfTheMost(sockets: ReadonlySet<Socket>): Socket | undefined {
+  const byAddress = new Map<string, Socket[]>();
+  for (const socket of sockets) {
+    const address = socket.remoteAddress ?? '';
+    byAddress.set(address, [...(byAddress.get(address) ?? []), socket]);
+  }
+  const [most] = [...byAddress.values()].toSorted((a, b) => b.length - a.length);
+  return most?.[0];
 }

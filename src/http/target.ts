@@ -23,7 +23,7 @@ export function readTarget({ url = '', headers: { host = '' } }: IncomingMessage
     if (plain.test(path) && !path.includes('/.')) return { path, query };
     // Joined to a full URL, because the URL parser takes two slashes at the beginning for a host, and a backslash for a slash.
     const whole = path.startsWith('/') ? `http://localhost${path}` : path;
-    if (/^https?:\/\/[^\\]*$/i.test(whole) && URL.canParse(whole)) {
+    if (/^(http|ws)s?:\/\/[^\\]*$/i.test(whole) && URL.canParse(whole)) {
       return { path: new URL(whole).pathname, query };
     }
   }

@@ -6,8 +6,9 @@ import type { Log } from '../core/log.ts';
 import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
 
 const closeMs = 500;
-/** More messages than any agent sends before it is served. */
-const maxEarly = 16;
+/** Bytes of messages that may wait for the end of the set-up; the others wait in the socket. */
+const maxEarlyBytes = 65_536;
+/** Bytes of answers that the agent may leave unread. */
 const maxUnsentBytes = 1024 * 1024;
 
 /** The WebSocket of one agent: first its hello, then, once somebody listens, its messages in order. */
@@ -20,6 +21,7 @@ export class AgentLink {
   #greet: (text: string) => void = () => {};
   #refuse: (error: ComputeError) => void = () => {};
   readonly #early: string[] = [];
+  #earlyBytes = 0;
   #greeted = false;
   #onText: ((text: string) => void) | null = null;
 
@@ -33,6 +35,7 @@ export class AgentLink {
     });
     socket.on('error', (error) => log.info(`connection of the agent: ${inline(error)}`));
     socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
+    socket.on('ping', (data) => this.#write(() => socket.pong(data)));
     this.#hello.catch(() => {}); // whoever asks for it later hears of it
   }
 
@@ -45,17 +48,22 @@ export class AgentLink {
   listen(onText: (text: string) => void): void {
     this.#onText = onText;
     for (const text of this.#early.splice(0)) onText(text);
+    this.#socket.resume();
   }
 
   answerHello(answer: Exclude<Negotiation, { unreadable: string }>): void {
     this.#socket.send(JSON.stringify(answer));
   }
 
-  /** Drops the connection when the agent reads nothing any more. */
   send(message: MonitorMessage): void {
+    this.#write(() => this.#socket.send(formatMessage(message)));
+  }
+
+  /** Drops the connection when the agent reads nothing any more. */
+  #write(write: () => void): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (this.#socket.bufferedAmount > maxUnsentBytes) this.#socket.terminate();
-    else this.#socket.send(formatMessage(message));
+    else write();
   }
 
   /** Says goodbye and resolves when the connection is gone; the agent has 500 ms to agree.
@@ -65,6 +73,7 @@ export class AgentLink {
       .subarray(0, 120)
       .toString('utf8')
       .replace(/\uFFFD$/, '');
+    this.#socket.resume();
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(code, short);
     await within(this.closed, closeMs, never);
     this.#socket.terminate();
@@ -81,6 +90,7 @@ export class AgentLink {
     }
     if (this.#onText !== null) return this.#onText(text);
     this.#early.push(text);
-    if (this.#early.length > maxEarly) this.#socket.terminate();
+    this.#earlyBytes += data.length;
+    if (this.#earlyBytes > maxEarlyBytes) this.#socket.pause();
   }
 }

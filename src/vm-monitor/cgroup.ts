@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monotonicMs } from '../core/clock.ts';
+import { monotonicMs, raceAbort } from '../core/clock.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { repeat } from '../core/retry.ts';
@@ -45,9 +45,17 @@ async function readOrFail(path: string, hint?: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code ?? messageOf(error);
-    throw new ComputeError('vm', `cannot read ${path}: ${why}`, hint === undefined ? {} : { hint });
+    throw new ComputeError('vm', `cannot read ${path}: ${why}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 }
+
+/** ENODEV is what the kernel says of an open file whose group was removed. */
+const isGone = (error: unknown): boolean =>
+  error instanceof ComputeError &&
+  ['ENOENT', 'ENODEV'].includes((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 
 /** Says clearly what is missing before the memory of a group can be watched.
  *  @throws ComputeError `vm` */
@@ -69,6 +77,7 @@ export class MemoryWatch {
   readonly #useLog = new UseLog();
   #lastMs = monotonicMs();
   #failing: string | null = null;
+  #vanished = false;
 
   constructor(cgroup: Cgroup, log: Log) {
     this.#cgroup = cgroup;
@@ -85,12 +94,18 @@ export class MemoryWatch {
     return this.#failing;
   }
 
-  /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for.
+  /** True when the last try found that the group does not exist any more. */
+  get vanished(): boolean {
+    return this.#vanished;
+  }
+
+  /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for. A file
+   *  system that does not answer holds up the next sample, not the end.
    *  @param onTick called after each try; `failed` when it gave no sample */
   async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
     let dueMs = monotonicMs();
     const tick = async (): Promise<number> => {
-      onTick((await this.#sample()) ? 'sampled' : 'failed');
+      onTick((await this.#sample(signal)) ? 'sampled' : 'failed');
       const nowMs = monotonicMs();
       // From tick to tick, not from now: a timer that fires a little early must not add a tick.
       dueMs += sampleMs * Math.max(1, Math.ceil((nowMs - dueMs) / sampleMs));
@@ -99,10 +114,12 @@ export class MemoryWatch {
     await repeat(tick, signal);
   }
 
-  async #sample(): Promise<boolean> {
+  async #sample(signal: AbortSignal): Promise<boolean> {
     try {
-      this.#samples.add(await memoryUse(this.#cgroup));
+      this.#samples.add(await raceAbort(memoryUse(this.#cgroup), signal));
     } catch (error) {
+      signal.throwIfAborted();
+      this.#vanished = isGone(error);
       const why = messageOf(error);
       if (this.#failing !== why) this.#log.warn(`the memory use is not known: ${why}`);
       this.#failing = why;
@@ -110,6 +127,7 @@ export class MemoryWatch {
     }
     if (this.#failing !== null) this.#log.info('the memory use is known again');
     this.#failing = null;
+    this.#vanished = false;
     this.#lastMs = monotonicMs();
     const { averageBytes } = this.#samples;
     if (this.#useLog.due(averageBytes, this.#lastMs)) {

@@ -7,8 +7,8 @@ const systemBuffer = 100 * mib;
 const downscaleBuffer = 100 * mib;
 /** Memory that always stays beside the file cache. */
 const besideFileCache = 256 * mib;
-/** Older samples say nothing about now. */
-const staleMs = 5000;
+/** Milliseconds: older samples say nothing about now. */
+export const staleMs = 5000;
 /** Below this number of samples an average is not a statistic. */
 const enoughSamples = 2;
 /** Shortest time between two requests for memory. */

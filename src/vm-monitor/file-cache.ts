@@ -14,8 +14,12 @@ const resizeMs = 4000;
 const connectMs = 2000;
 const queryMs = 2000;
 
-/** SQLSTATE of a setting that the server does not know. */
-const undefinedObject = '42704';
+/** SQLSTATEs of a server whose file cache this user cannot resize, and what to say of it once. */
+const withoutCache: Readonly<Record<string, string>> = {
+  '42704': 'this Postgres has no file cache; the vm-monitor goes on without it',
+  '42501':
+    'the user of the connection string may not resize the file cache (ALTER SYSTEM); the vm-monitor goes on without it',
+};
 
 const readSizes =
   "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
@@ -26,7 +30,8 @@ export class FileCache {
   readonly #target: PgTarget;
   readonly #log: Log;
   #client: PgClient | null = null;
-  #absent = false;
+  /** Why there is nothing to resize, as it was logged. */
+  #absent: string | null = null;
   readonly #queue = new Queue(1);
 
   constructor(target: PgTarget, log: Log) {
@@ -35,7 +40,8 @@ export class FileCache {
   }
 
   /** Makes the file cache as large as `wantedBytes`, or as large as the server allows. Calls wait for each other.
-   *  @returns its new size in bytes; null when this Postgres has no file cache, which is logged once
+   *  @returns its new size in bytes; null when this Postgres has no file cache, or its user may not resize it, which is
+   *  logged once
    *  @throws ComputeError `sql`; `deadline` after 4000 ms */
   resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
     return this.#queue.add(async () => {
@@ -56,12 +62,12 @@ export class FileCache {
   }
 
   async #resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
-    const absent = (error: unknown): boolean => sqlState(error) === undefinedObject;
+    const absent = (error: unknown): string | undefined => withoutCache[sqlState(error) ?? ''];
     const options = {
       what: 'resizing the file cache',
       attempts: 2,
       pauseMs: () => 0,
-      retryable: (error: unknown) => !absent(error),
+      retryable: (error: unknown) => absent(error) === undefined,
       onRetry: ({ error }: Retry) => {
         this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
         this.#drop();
@@ -70,8 +76,9 @@ export class FileCache {
     try {
       return await retry((inTime) => this.#try(wantedBytes, inTime), options, signal);
     } catch (error) {
-      if (!signal.aborted && absent(error)) return this.#isAbsent();
-      throw error;
+      const why = absent(error);
+      if (signal.aborted || why === undefined) throw error;
+      return this.#isAbsent(why);
     }
   }
 
@@ -80,7 +87,8 @@ export class FileCache {
     const query = async (text: string) => (await raceAbort(client.query(text), signal)).rows as unknown[];
     try {
       const [sizes] = (await query(readSizes)) as { size: string; most: string }[];
-      const bytes = floorToMib(Math.min(wantedBytes, Number(sizes?.most)));
+      // A limit below zero, which some settings use for "none", does not make the size negative.
+      const bytes = Math.max(0, floorToMib(Math.min(wantedBytes, Number(sizes?.most))));
       await query(sql`ALTER SYSTEM SET neon.file_cache_size_limit = ${integer(bytes / mib)}`.reveal());
       await query('SELECT pg_catalog.pg_reload_conf()');
       this.#tell(Number(sizes?.size), bytes, wantedBytes);
@@ -91,15 +99,15 @@ export class FileCache {
   }
 
   #tell(before: number, now: number, wanted: number): void {
-    this.#absent = false;
+    this.#absent = null;
     const capped =
       now < floorToMib(wanted) ? `; ${inMib(wanted)} were wanted, the server allows no more` : '';
     this.#log.info(`file cache resized from ${inMib(before)} to ${inMib(now)}${capped}`);
   }
 
-  #isAbsent(): null {
-    if (!this.#absent) this.#log.info('this Postgres has no file cache; the vm-monitor goes on without it');
-    this.#absent = true;
+  #isAbsent(why: string): null {
+    if (this.#absent !== why) this.#log.warn(why);
+    this.#absent = why;
     return null;
   }
 

@@ -1,17 +1,18 @@
 /** Bytes of anonymous memory in the text of a `memory.stat`: the kernel's two anonymous lists, which hold the shared
- *  buffers too, but neither page cache (so not the file cache) nor swap. Null when neither list is in the text: that is
- *  no statistic, and never to be taken for zero use.
+ *  buffers too, but neither page cache (so not the file cache) nor swap. Null unless both lists are there as whole lines:
+ *  half of a statistic would look like free memory. The original counts a missing list as zero.
  *  @see https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files */
 export function anonymousBytes(memoryStat: string): number | null {
   const found = new Map<string, number>();
-  for (const line of memoryStat.split('\n')) {
+  // The last piece has no line end: the rest of its number may be missing.
+  for (const line of memoryStat.split('\n').slice(0, -1)) {
     const [, key, value] = /^(\S+) (\d+)$/.exec(line) ?? [];
     if (key !== undefined) found.set(key, Number(value));
   }
   const active = found.get('active_anon');
   const inactive = found.get('inactive_anon');
-  if (active === undefined && inactive === undefined) return null;
-  return (active ?? 0) + (inactive ?? 0);
+  if (active === undefined || inactive === undefined) return null;
+  return Number.isSafeInteger(active + inactive) ? active + inactive : null;
 }
 
 /** Bytes of `MemTotal` in the text of /proc/meminfo; null when it is not there. */

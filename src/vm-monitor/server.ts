@@ -1,10 +1,14 @@
+import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { repeat } from '../core/retry.ts';
 import { Answer } from '../http/answer.ts';
 import { noAuth } from '../http/auth.ts';
+import { endWith } from '../http/broken-request.ts';
+import { requestId } from '../http/exchange.ts';
 import { type Route, nothing } from '../http/route.ts';
+import type { ServerLimits } from '../http/limits.ts';
 import { startServer } from '../http/server.ts';
 import type { Listening } from './address.ts';
 import type { ScalingOptions } from './scaling.ts';
@@ -21,8 +25,14 @@ export interface Monitor {
 }
 
 const path = '/monitor';
-/** An answer closes its connection, so that the few sockets are there for the agent. */
-const limits = { headersMs: 5000, requestMs: 5000, connections: 32, requestsPerConnection: 1 };
+/** An answer closes its connection, and idle connections make room for new ones: the agent always gets in. */
+const limits: Partial<ServerLimits> = {
+  headersMs: 5000,
+  requestMs: 5000,
+  connections: 32,
+  whenFull: 'close-idle',
+  requestsPerConnection: 1,
+};
 /** For the message that is being worked on, and for the agent to agree that it is over. */
 const closeMs = 10_000;
 /** The agent breaks off above this size; so does the monitor. */
@@ -53,6 +63,8 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
+    autoPong: false, // The link answers, and drops an agent that reads nothing.
+    handleProtocols: () => false,
   });
   const agents = new Agents(options);
   const server = await startServer({
@@ -66,8 +78,13 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     log,
     upgrade: {
       path,
-      take: (request, socket, head) =>
-        webSockets.handleUpgrade(request, socket, head, (webSocket) => agents.serve(webSocket)),
+      take(request, socket, head) {
+        const fault = faultOf(request);
+        if (fault === null)
+          return webSockets.handleUpgrade(request, socket, head, (webSocket) => agents.serve(webSocket));
+        const [status, why, ...headers] = fault;
+        endWith(socket, status, requestId(request.headers['x-request-id']), why, headers);
+      },
     },
   });
   metrics.set('compute_ctl_vm_monitor_listening', 1);
@@ -81,11 +98,22 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   };
 }
 
+/** Why a hand-shake is refused before it can end the connection of another agent; null when it is good so far. The library
+ *  checks the method and the key, and takes an older version, too.
+ *  @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1 */
+function faultOf({ httpVersion, headers }: IncomingMessage): [number, string, ...string[]] | null {
+  if (httpVersion !== '1.1') return [400, 'a WebSocket requires HTTP/1.1'];
+  if (headers['sec-websocket-version'] !== '13')
+    return [426, 'this server speaks version 13 of WebSocket', 'sec-websocket-version: 13'];
+  // Any page in a browser could connect here; no agent sends this header.
+  return headers.origin === undefined ? null : [403, 'a page in a browser may not connect'];
+}
+
 /** The connections of agents. All but the last are about to end. */
 class Agents {
   readonly #options: MonitorOptions;
   readonly #refusals: Refusals;
-  readonly #sessions = new Set<Promise<void>>();
+  readonly #sessions = new Map<Session, Promise<void>>();
   #current: Session | null = null;
 
   constructor(options: MonitorOptions) {
@@ -102,14 +130,14 @@ class Agents {
       .run()
       .then(() => this.#refusals.forget())
       .catch((error: unknown) => this.#refusals.tell(error))
-      .finally(() => this.#sessions.delete(served));
-    this.#sessions.add(served);
+      .finally(() => this.#sessions.delete(session));
+    this.#sessions.set(session, served);
   }
 
-  /** Resolves when nothing is left of any session. */
+  /** Ends every session at once. Resolves when nothing is left of them. */
   async end(reason: string): Promise<void> {
-    this.#current?.end(reason);
-    await Promise.all(this.#sessions);
+    for (const session of this.#sessions.keys()) session.cut(reason);
+    await Promise.all(this.#sessions.values());
   }
 }
 

@@ -3,9 +3,10 @@ import { abortedBy } from '../core/abort.ts';
 import { monotonicMs, raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import { Queue } from '../core/queue.ts';
+import { repeat } from '../core/retry.ts';
 import { AgentLink } from './agent-link.ts';
 import { MemoryWatch, checkCgroup } from './cgroup.ts';
-import { inMib, mustAskForMemory } from './decisions.ts';
+import { inMib, mustAskForMemory, staleMs } from './decisions.ts';
 import { type AgentMessage, InvalidMessage, OwnIds, negotiate, parseAgentMessage } from './protocol.ts';
 import { Scaling, type ScalingMessage, type ScalingOptions } from './scaling.ts';
 
@@ -14,6 +15,8 @@ const setUpMs = 4000;
 const holdBackMs = 1000;
 /** More than any agent has under way at once. */
 const maxWaiting = 16;
+/** Milliseconds between two looks at the age of the last sample. */
+const lookMs = 500;
 
 /** One connection of the agent. Thresholds, samples and ids begin anew with each. */
 export class Session {
@@ -23,6 +26,9 @@ export class Session {
   readonly #scaling: Scaling;
   readonly #ids = new OwnIds();
   readonly #over = new AbortController();
+  /** Rejects when the agent must not rely on this monitor any more. */
+  readonly #blind: Promise<never>;
+  #goBlind: (why: ComputeError) => void = () => {};
   #lastRequestMs = -Infinity;
   #mayAskMs = Infinity;
   readonly #work = new Queue(1);
@@ -32,26 +38,34 @@ export class Session {
     this.#link = new AgentLink(socket, options.log);
     this.#watch = new MemoryWatch(options.cgroup, options.log);
     this.#scaling = new Scaling(options, this.#watch);
+    this.#blind = new Promise((_, reject) => {
+      this.#goBlind = reject;
+    });
+    this.#blind.catch(() => {}); // It may come after the end of the session.
     void this.#link.closed.then(() => this.#over.abort(over('the agent closed the connection')));
   }
 
   /** Serves the agent until the connection is over.
-   *  @throws ComputeError when it could not be set up */
+   *  @throws ComputeError when it could not be set up, or when the memory use has not been known for 5000 ms: the agent
+   *  then gets close code 1011 and connects anew */
   async run(): Promise<void> {
     const { signal } = this.#over;
-    let watching: Promise<void> = Promise.resolve();
+    let watching: Promise<unknown> = Promise.resolve();
     try {
       await withDeadline('setting up the connection of the agent', setUpMs, signal, async (limited) => {
         this.#shakeHands(await this.#link.hello());
         await checkCgroup(this.#options.cgroup);
         await this.#scaling.begin(limited);
       });
-      watching = this.#watch.run((outcome) => this.#onTick(outcome), signal);
+      const sampling = this.#watch.run((outcome) => this.#onTick(outcome), signal);
+      watching = Promise.all([sampling, repeat(() => this.#lookAtAge(), signal)]);
       this.#link.listen((text) => this.#receive(text));
-      await raceAbort(this.#link.closed, signal);
+      await raceAbort(Promise.race([this.#link.closed, this.#blind]), signal);
     } catch (error) {
       if (signal.aborted) return;
       await this.#link.close(1011, inline(error));
+      // What is being worked on is for an agent that is gone.
+      this.#over.abort(error);
       throw error;
     } finally {
       await this.#link.close(1000, inline(signal.reason ?? ''));
@@ -61,9 +75,13 @@ export class Session {
 
   /** Ends the connection: after the message that is being worked on, at once when there is none. */
   end(reason: string): void {
-    const end = (): void => this.#over.abort(over(reason));
-    if (this.#work.size === 0) end();
-    else void this.#work.idle().then(end);
+    if (this.#work.size === 0) this.cut(reason);
+    else void this.#work.idle().then(() => this.cut(reason));
+  }
+
+  /** Ends the connection at once; the message that is being worked on is given up. */
+  cut(reason: string): void {
+    this.#over.abort(over(reason));
   }
 
   #shakeHands(text: string): void {
@@ -121,7 +139,11 @@ export class Session {
 
   #onTick(outcome: 'sampled' | 'failed'): void {
     const { metrics, log } = this.#options;
-    if (outcome === 'failed') return metrics.inc('compute_ctl_vm_monitor_failed_samples_total');
+    if (outcome === 'failed') {
+      metrics.inc('compute_ctl_vm_monitor_failed_samples_total');
+      if (this.#watch.vanished) this.#goBlind(this.#unknownUse('the memory control group is gone'));
+      return;
+    }
     const { averageBytes } = this.#watch.usage();
     metrics.set('compute_ctl_vm_monitor_memory_use_bytes', averageBytes);
     const nowMs = monotonicMs();
@@ -132,6 +154,19 @@ export class Session {
     log.info(`asking for memory: ${inMib(averageBytes)} in use, the threshold is ${inMib(threshold)}`);
     metrics.inc('compute_ctl_vm_monitor_upscale_requests_total');
     this.#link.send({ type: 'UpscaleRequest', id: this.#ids.next() });
+  }
+
+  /** A read that does not return takes no tick, so the age is looked at beside the sampling. */
+  async #lookAtAge(): Promise<number> {
+    const { ageMs } = this.#watch.usage();
+    if (ageMs > staleMs)
+      this.#goBlind(this.#unknownUse(`the last sample of the memory use is ${Math.round(ageMs)} ms old`));
+    return lookMs;
+  }
+
+  #unknownUse(what: string): ComputeError {
+    const { failing } = this.#watch;
+    return new ComputeError('vm', what, failing === null ? {} : { cause: new Error(failing) });
   }
 
   #count(type: string, outcome: string): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { Agent, type FakeHierarchy, fakeHierarchy } from '../support/agent.ts';
-import { freePort, startCluster } from '../support/cluster.ts';
+import { type Cluster, freePort, startCluster } from '../support/cluster.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, startProgram } from '../support/program.ts';
@@ -79,6 +79,14 @@ const cacheSize = () =>
     },
     { applicationName: 'test', connectMs: 5000, queryMs: 5000, signal },
     async (pg) => (await pg.query("select current_setting('neon.file_cache_size_limit') size")).rows[0]?.size,
+  );
+const backendsOf = (cluster: Cluster) =>
+  withPg(cluster.target, { applicationName: 'test', connectMs: 5000, queryMs: 5000, signal }, async (pg) =>
+    (
+      await pg.query<{ pid: number }>(
+        "select pid from pg_stat_activity where application_name = 'vm-monitor'",
+      )
+    ).rows.map(({ pid }) => pid),
   );
 const cacheBecomes = (mib: number) =>
   eventually(`a file cache of ${mib} MiB`, async () => (await cacheSize()) === String(mib) || undefined);
@@ -181,6 +189,37 @@ describe('an empty compute in a VM', () => {
     expect(existsSync(warmup())).toBe(false);
     expect(processesIn(warmup())).toEqual([]);
   });
+});
+
+test('a resize that is stuck does not hold up the end of the program', async () => {
+  const cluster = await startCluster({
+    conf: "neon.file_cache_size_limit = 0\nneon.max_file_cache_size = '8GB'",
+  });
+  const connstr = `host=127.0.0.1 port=${cluster.port} dbname=postgres user=cloud_admin`;
+  const args = ['--pgconnstr', connstr, '--addr', `127.0.0.1:${monitorPort}`];
+  const program = startProgram('vm-monitor', args, { COMPUTE_CTL_CGROUP_ROOT: hierarchy.root });
+  let stopped: number[] = [];
+  try {
+    const agent = await connected();
+    await agent.upscaled(4 * gib);
+    stopped = await backendsOf(cluster);
+    expect(stopped).toHaveLength(1);
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+    const stuck = agent.upscaled(2 * gib).catch((error: unknown) => error);
+    expect(await agent.healthCheck()).toMatchObject({ type: 'HealthCheck' });
+    const startMs = performance.now();
+    program.kill('SIGTERM');
+    expect(await program.exited()).toBe(0);
+    const tookMs = performance.now() - startMs;
+    console.log(`figure: SIGTERM during a stuck resize to the exit, ms: ${Math.round(tookMs)}`);
+    // The resize itself is given up after 4000 ms.
+    expect(tookMs).toBeLessThan(3000);
+    expect(String(await stuck)).toContain('connection closed');
+  } finally {
+    for (const pid of stopped) process.kill(pid, 'SIGCONT');
+    program.kill('SIGKILL');
+    await cluster.stop();
+  }
 });
 
 test('the monitor as a program of its own', async () => {

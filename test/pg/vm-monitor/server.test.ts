@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { pino } from 'pino';
@@ -74,14 +72,6 @@ test('an answer says what is expected and closes its connection', async () => {
   expect(headers.get('upgrade')).toBe('websocket');
   expect(headers.get('connection')).toBe('close');
   expect((await fetch(`http://127.0.0.1:${monitor.port}/`)).headers.get('connection')).toBe('close');
-});
-
-test('no more than 32 connections are held, and one that ends makes room', async () => {
-  const sockets = Array.from({ length: 32 }, () => connect(monitor.port, '127.0.0.1'));
-  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-  await expect(http('/monitor')).rejects.toThrow();
-  for (const socket of sockets) socket.destroy();
-  await eventually('room', async () => (await http('/monitor')) === 426 || undefined);
 });
 
 test('an agent with only newer versions is told so; it once crashed the whole compute', async () => {
@@ -165,28 +155,6 @@ test('downscales are judged by fresh samples, and an upscale ends the requests',
   expect(await shown('compute_ctl_vm_monitor_refusals_total{reason="in_use"} 1')).toBe(true);
   expect(await agent.upscaled(4 * gib)).toMatchObject({ type: 'UpscaleConfirmation' });
   expect(await shown('compute_ctl_vm_monitor_threshold_bytes 3561593241')).toBe(true);
-  await agent.close();
-});
-
-test('an unreadable memory.stat never counts as zero: downscales stay judged by the last use, then fail', async () => {
-  hierarchy.use(3 * gib);
-  const agent = await Agent.connect(monitor.port);
-  await eventually('samples', async () => (await agent.mayDownscale(4 * gib)).Ok || undefined);
-  writeFileSync(join(hierarchy.group, 'memory.stat'), 'file 5\n');
-  await eventually('failed samples', async () =>
-    (await metrics.render()).includes('failed_samples_total 0') ? undefined : true,
-  );
-  expect(await agent.mayDownscale(gib)).toMatchObject({ Ok: false });
-  const failure = await eventually('a failure', async () =>
-    agent.mayDownscale(gib).then(
-      () => undefined,
-      (error: unknown) => error,
-    ),
-  );
-  expect(String(failure)).toMatch(/failed to downscale: .*ms old.*does not tell the anonymous memory/);
-  hierarchy.use(gib);
-  await eventually('samples again', async () => (await agent.mayDownscale(4 * gib)).Ok || undefined);
-  expect(agent.complaints).toEqual([]);
   await agent.close();
 });
 
