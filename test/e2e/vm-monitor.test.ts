@@ -211,7 +211,6 @@ test('a resize that is stuck does not hold up the end of the program', async () 
     program.kill('SIGTERM');
     expect(await program.exited()).toBe(0);
     const tookMs = performance.now() - startMs;
-    console.log(`figure: SIGTERM during a stuck resize to the exit, ms: ${Math.round(tookMs)}`);
     // The resize itself is given up after 4000 ms.
     expect(tookMs).toBeLessThan(3000);
     expect(String(await stuck)).toContain('connection closed');
