@@ -9,6 +9,7 @@ export const checks = [
   ['folders', process.execPath, ['scripts/folders.mjs']],
   ['types', ...bin('tsc', '--noEmit')],
   ['docs', process.execPath, ['scripts/docs.mjs', '--check']],
+  ['security', process.execPath, ['scripts/security-tests.mjs']],
 ];
 
 /** Runs all of them, whatever the earlier ones said, and returns the names of those that failed. */
