@@ -8,9 +8,12 @@ export const monotonicMs = (): number => performance.now();
 /** Milliseconds since `startMs` (of `monotonicMs`), whole, for metrics. */
 export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() - startMs);
 
-/** Resolves after `ms` milliseconds; rejects with AbortError as soon as `signal` aborts. */
+/** The longest time that a Node timer can wait, 24.8 days: beyond it a timer fires at once. */
+const longestMs = 2 ** 31 - 1;
+
+/** Resolves after `ms` milliseconds, 24.8 days at most; rejects with AbortError as soon as `signal` aborts. */
 export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
-  await timer(ms, undefined, { signal });
+  await timer(Math.min(ms, longestMs), undefined, { signal });
 };
 
 /** Runs `work` with a signal that also aborts after `ms`.
@@ -42,9 +45,6 @@ export async function withDeadline<T>(
 /** The error of every operation with a time limit. @param ms the limit */
 export const tookTooLong = (what: string, ms: number, cause?: unknown): ComputeError =>
   new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
-
-/** The longest time that a Node timer can wait. */
-const longestMs = 2 ** 31 - 1;
 
 /** Calls `late` in `ms` milliseconds, unless the function that it returns is called before.
  *  @param ms Infinity for never */

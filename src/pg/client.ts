@@ -1,4 +1,5 @@
 import type { Client as PgClient } from 'pg';
+import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import { type PgTarget, describeTarget } from './target.ts';
 import { tlsOptions } from './tls.ts';
@@ -85,7 +86,11 @@ export function hangUpPg(client: PgClient): void {
   destroyPg(client);
 }
 
-/** Connects, runs `work` and always gives the connection back: politely after success, by force after a failure. */
+/** Milliseconds for the server to close a connection after our goodbye. */
+const farewellMs = 1000;
+
+/** Connects, runs `work` and always closes the connection: politely after success (at most 1000 ms), by force after a
+ *  failure. */
 export async function withPg<T>(
   target: PgTarget,
   options: ConnectOptions,
@@ -94,7 +99,8 @@ export async function withPg<T>(
   const client = await connectPg(target, options);
   try {
     const result = await work(client);
-    await client.end();
+    const closed = client.end().then(() => true);
+    if ((await within(closed, farewellMs, options.signal)) === null) destroyPg(client);
     return result;
   } catch (error) {
     destroyPg(client);

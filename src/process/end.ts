@@ -44,7 +44,8 @@ async function endBySteps(what: Endable, steps: readonly EndStep[]): Promise<boo
   return what.gone();
 }
 
-const hint = 'it is probably waiting for a disk or network file system that does not answer';
+const hint =
+  'it waits for a disk or network file system that does not answer, or it belongs to another user; look at it with ps -fp';
 
 export interface EndChildOptions {
   /** Sends the last step to the whole process group. Default false. */

@@ -46,7 +46,8 @@ export interface RunningProcess {
   readonly exited: Promise<Exit>;
   /** Like `exited`, but once all pipes have ended too. A grandchild that keeps a pipe open delays it. */
   readonly closed: Promise<Exit>;
-  /** Sends a signal, to the whole group if asked (needs `detached`). False when the process is gone. */
+  /** Sends a signal, to the whole group if asked (needs `detached`). False when the process is gone, or when it has
+   *  become another user's (sudo). */
   kill(signal: NodeJS.Signals, options?: { readonly group?: boolean }): boolean;
 }
 
@@ -84,7 +85,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     closed,
     kill(signal, { group = false } = {}) {
       if (exit !== null) return false; // reaped: the pid may be another's by now
-      return sendSignal(group ? -pid : pid, signal);
+      return signalChild(group ? -pid : pid, signal);
     },
   };
 }
@@ -96,6 +97,16 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
     return process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/** `sendSignal` for our own child or its group. A child that became another user's (sudo) is left alone: false. */
+export function signalChild(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return sendSignal(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') return false;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import { type Exit, type ProcessOptions, sendSignal, startProcess } from './process.ts';
+import { type Exit, type ProcessOptions, type RunningProcess, signalChild, startProcess } from './process.ts';
 import { endChild } from './end.ts';
 
 export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd' | 'runAs'> {
@@ -19,7 +19,8 @@ export interface RunResult extends Exit {
 
 /** Runs a short command to its end, whatever its exit code, and gives its output. It is killed and awaited, with its
  *  process group, when the time is up or `signal` aborts.
- *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started */
+ *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started; `process_stuck` when
+ *  it cannot be killed (it waits for a disk, or became another user's) */
 export async function runProcess(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
   signal.throwIfAborted();
   const child = await startProcess({ ...options, detached: true });
@@ -33,12 +34,25 @@ export async function runProcess(options: RunOptions, signal: AbortSignal): Prom
     return { ...exit, stdout: stdout(), stderr: stderr() };
   } catch (error) {
     // Also when the command itself has ended: what still holds its pipes belongs to its group.
-    sendSignal(-child.pid, 'SIGKILL');
+    signalChild(-child.pid, 'SIGKILL');
+    await kill(child, signal, error);
     throw error;
   } finally {
-    await endChild(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
     child.stdout?.destroy();
     child.stderr?.destroy();
+  }
+}
+
+/** @throws ComputeError `process_stuck` with the reason for the kill as its cause: somebody must look after that process */
+async function kill(child: RunningProcess, signal: AbortSignal, why: unknown): Promise<void> {
+  try {
+    await endChild(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
+  } catch (error) {
+    if (!(error instanceof ComputeError)) throw error;
+    throw new ComputeError(error.code, error.message, {
+      cause: why,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   }
 }
 

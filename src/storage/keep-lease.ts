@@ -29,11 +29,13 @@ export type LeaseOutcome =
 const requestMs = 10_000;
 const leastPauseMs = 1000;
 const longestPauseMs = 60_000;
+/** Longer than the leases that pageservers grant (10 minutes by default). */
+const longestLeaseMs = 3_600_000;
 
-/** Milliseconds from a success to the next request: a minute before the end, or half way for short leases. Never so
- *  short that a clock that is wrong makes us ask without pause. */
+/** Milliseconds from a success to the next request: a minute before the end, or half way for short leases. The bounds
+ *  are for a clock that is wrong: it must not make us ask without pause, nor too late. */
 export const renewalPauseMs = (remainingMs: number): number =>
-  Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2);
+  Math.min(longestLeaseMs, Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2));
 
 /** Pauses after failures. */
 export const retryPauses: Pauses = { firstMs: 500, factor: 1.5, maxMs: longestPauseMs, jitter: [1, 1.2] };
