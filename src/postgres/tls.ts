@@ -45,17 +45,18 @@ const matchingPair = (
   retry(
     () => readPair(files),
     {
-      what: 'the TLS pair',
+      what: 'reading the TLS key and certificate',
       pauseMs: () => retryMs,
       totalMs: limitMs,
       onRetry({ attempt, error }) {
-        if (attempt === 1) log.warn(`waiting at most ${limitMs} ms for a usable TLS pair: ${inline(error)}`);
+        if (attempt === 1)
+          log.warn(`waiting at most ${limitMs} ms for a usable TLS key and certificate: ${inline(error)}`);
       },
     },
     signal,
   );
 
-/** Reads both files and checks that they belong together, whatever the kind of key.
+/** Reads both files and checks that they belong together, for any type of key.
  *  @throws ComputeError `tls` */
 export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: string; cert: string }> {
   const key = await readPem(keyPath, 'key');
@@ -64,7 +65,7 @@ export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: 
   const certificate = parse(certPath, 'certificate', () => new X509Certificate(cert));
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ComputeError('tls', `the TLS key ${keyPath} does not belong to the certificate ${certPath}`, {
-      hint: 'the first certificate of the file must be the one of the server',
+      hint: "the first certificate in the file must be the server's",
     });
   }
   return { key, cert };
