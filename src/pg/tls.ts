@@ -7,7 +7,7 @@ import type { PgTarget } from './target.ts';
 /** How a connection is encrypted, in the terms of libpq.
  *  @see https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
 export interface PgTls {
-  /** `require` accepts any certificate, `verify-ca` one from a trusted issuer, `verify-full` one that also names the server. */
+  /** `require`: any certificate; `verify-ca`: one from a trusted issuer; `verify-full`: one that also names the server. */
   readonly mode: 'require' | 'verify-ca' | 'verify-full';
   /** The name that the certificate must contain; may differ from the address of the connection. */
   readonly serverName: string;

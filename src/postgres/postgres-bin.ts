@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
-import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import type { RunAs } from '../process/os-user.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -112,7 +112,7 @@ async function askVersion(
   const said = (result.stdout + result.stderr).trim().slice(0, 500);
   throw new ComputeError(
     'postgres_version',
-    `${path} is not a PostgreSQL server: ${path} --version ended with ${result.code ?? result.signal} and printed: ${said}`,
+    `${path} is not a PostgreSQL server: --version printed ${JSON.stringify(said)} (exit code ${result.code ?? result.signal})`,
     { hint: 'set --pgbin to the PostgreSQL server program "postgres"' },
   );
 }

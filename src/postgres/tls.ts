@@ -15,9 +15,9 @@ export interface TlsFiles {
 
 const retryMs = 250;
 
-/** Copies key and certificate to `server.key` and `server.crt` (mode 0600), once they match. While they do not (missing, or
- *  being renewed one after the other) it looks again, for `limitMs` at most.
- *  @throws ComputeError `tls` saying what is wrong with which file */
+/** Copies key and certificate to `server.key` and `server.crt` (mode 0600), once they match. Until then (a file is missing,
+ *  or only one of them is new) it reads them again, for `limitMs` at most.
+ *  @throws ComputeError `tls` that names the file and the fault */
 export async function copyTlsPair(
   files: TlsFiles,
   pgdata: string,
