@@ -54,10 +54,11 @@ export function alarm(ms: number, late: () => void): () => void {
   return () => clearTimeout(timeout);
 }
 
-/** A signal that aborts after `ms` milliseconds: for a command that has nothing else that could stop it. */
+/** A signal that aborts after `ms` milliseconds: for a command that nothing else could stop. */
 export const timeLimit = (ms: number): AbortSignal => AbortSignal.timeout(ms);
 
-/** What `promise` resolves with; null when `ms` milliseconds are over first, or `signal` aborts. Rejects as `promise` does. */
+/** Resolves with the value of `promise`; with null when `ms` milliseconds pass first, or `signal` aborts. Rejects as
+ *  `promise` does. */
 export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | null> {
   const over = linked(signal);
   const none = (): null => null;
@@ -70,7 +71,7 @@ export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSi
 }
 
 /** Resolves when nothing has happened for `quietMs` milliseconds; rejects with AbortError when `signal` aborts.
- *  @param lastMs when it last did, of `monotonicMs`; asked again each time that might be the end */
+ *  @param lastMs returns the time of the last event, from `monotonicMs`; called again before each decision */
 export async function untilQuiet(lastMs: () => number, quietMs: number, signal: AbortSignal): Promise<void> {
   const leftMs = (): number => lastMs() + quietMs - monotonicMs();
   for (let left = leftMs(); left > 0; left = leftMs()) await sleep(Math.ceil(left), signal);

@@ -7,7 +7,7 @@ import { endChild } from './end.ts';
 export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd' | 'runAs'> {
   /** Milliseconds after which the command is killed. */
   readonly limitMs: number;
-  /** Of stdout and of stderr each; what exceeds it is dropped. Default 1 MiB. */
+  /** Limit for stdout and for stderr, each; the rest is dropped. Default 1 MiB. */
   readonly maxBytes?: number;
   readonly onStderrLine?: (line: string) => void;
 }
@@ -17,8 +17,8 @@ export interface RunResult extends Exit {
   readonly stderr: string;
 }
 
-/** Runs a short command to its end, whatever its exit code, and gives its output. It is killed and awaited, with its
- *  process group, when the time is up or `signal` aborts.
+/** Runs a short command to its end and returns its output and exit code. When the time is up or `signal` aborts, the
+ *  command's process group is killed and the command is awaited.
  *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started; `process_stuck` when
  *  it cannot be killed (it waits for a disk, or became another user's) */
 export async function runProcess(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
@@ -33,7 +33,7 @@ export async function runProcess(options: RunOptions, signal: AbortSignal): Prom
     );
     return { ...exit, stdout: stdout(), stderr: stderr() };
   } catch (error) {
-    // Also when the command itself has ended: what still holds its pipes belongs to its group.
+    // Also when the command itself has ended: a process of its group may still hold the pipes.
     signalChild(-child.pid, 'SIGKILL');
     await kill(child, signal, error);
     throw error;

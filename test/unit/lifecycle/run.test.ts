@@ -54,7 +54,7 @@ test('a defect stops the compute in order', async () => {
 test('a start that fails with Postgres up stops it', async () => {
   const stops: string[] = [];
   const { state, ran } = prepared(someSpec, async () => {
-    await null; // `state` is there by then
+    await Promise.resolve(); // `state` is there by then
     state.postgres = { stop: async (mode: string) => void stops.push(mode) } as unknown as Postgres;
     throw new Error('a service failed');
   });
@@ -64,7 +64,7 @@ test('a start that fails with Postgres up stops it', async () => {
 
 test('a Postgres that cannot be stopped does not keep the rest from shutting down', async () => {
   const { state, shutDowns, ran } = prepared(someSpec, async () => {
-    await null;
+    await Promise.resolve();
     const stuck = (): Promise<never> => Promise.reject(new ComputeError('postgres_stuck', 'still there'));
     state.postgres = { exited: new Promise(() => {}), stop: stuck } as unknown as Postgres;
   });
