@@ -139,7 +139,8 @@ async function prepare(client: PgClient, deps: MigrationDeps): Promise<State> {
     });
   }
   const after = await read(client);
-  if (after === null) throw new ComputeError('catalog', 'the schema neon_migration is incomplete after it was created');
+  if (after === null)
+    throw new ComputeError('catalog', 'the schema neon_migration is incomplete after it was created');
   return after;
 }
 
@@ -173,6 +174,9 @@ async function read(client: PgClient): Promise<State | null> {
   const id = rows[0]?.id ?? null;
   if (id === null) return null;
   if (id < 0)
-    throw new ComputeError('catalog', `neon_migration.migration_id contains ${id}, which is not a migration's id`);
+    throw new ComputeError(
+      'catalog',
+      `neon_migration.migration_id contains ${id}, which is not a migration's id`,
+    );
   return { current: id, deferred: rows[0]?.deferred ?? [], version: row.version };
 }

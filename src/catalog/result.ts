@@ -40,7 +40,8 @@ const hints: Readonly<Record<string, string>> = {
   '55006':
     'End the sessions, prepared transactions or logical replication slots that use it, then apply again.',
   '55P03': 'Another session holds a lock on it; find it in pg_locks. End it, then apply again.',
-  '57014': 'The statement took longer than its limit; check for locks, and whether the storage acknowledges commits.',
+  '57014':
+    'The statement took longer than its limit; check for locks, and whether the storage acknowledges commits.',
   '2BP01': 'Objects in another database still depend on it; apply again, or drop them by hand.',
 };
 
