@@ -9,7 +9,7 @@ import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
 
-/** Milliseconds for one change of the size, connecting and a second try included: the agent waits for 5000. */
+/** Milliseconds for one resize, including the connection and a second attempt; the agent waits for 5000. */
 const resizeMs = 4000;
 const connectMs = 2000;
 const queryMs = 2000;
@@ -25,7 +25,7 @@ const readSizes =
   "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
   "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::text AS most";
 
-/** The local file cache of Postgres, resized over one connection that is kept and opened anew when it was lost. */
+/** Resizes Postgres's local file cache, over one connection that is kept, and opened again after a loss. */
 export class FileCache {
   readonly #target: PgTarget;
   readonly #log: Log;
@@ -69,7 +69,7 @@ export class FileCache {
       pauseMs: () => 0,
       retryable: (error: unknown) => absent(error) === undefined,
       onRetry: ({ error }: Retry) => {
-        this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
+        this.#log.info(`resizing the file cache failed, retrying on a new connection: ${inline(error)}`);
         this.#drop();
       },
     };
@@ -101,7 +101,7 @@ export class FileCache {
   #tell(before: number, now: number, wanted: number): void {
     this.#absent = null;
     const capped =
-      now < floorToMib(wanted) ? `; ${inMib(wanted)} were wanted, the server allows no more` : '';
+      now < floorToMib(wanted) ? `; requested were ${inMib(wanted)}, but this is the server's limit` : '';
     this.#log.info(`file cache resized from ${inMib(before)} to ${inMib(now)}${capped}`);
   }
 

@@ -15,13 +15,13 @@ export function anonymousBytes(memoryStat: string): number | null {
   return Number.isSafeInteger(active + inactive) ? active + inactive : null;
 }
 
-/** Bytes of `MemTotal` in the text of /proc/meminfo; null when it is not there. */
+/** Bytes of `MemTotal` in the text of /proc/meminfo; null when it is missing. */
 export function memTotalBytes(meminfo: string): number | null {
   const kib = /^MemTotal:\s+(\d+) kB$/m.exec(meminfo)?.[1];
   return kib === undefined ? null : Number(kib) * 1024;
 }
 
-/** The limit of a container in bytes: `memory.max`, if both files hold numbers, as they do only inside a container. */
+/** A container's limit in bytes: `memory.max`, if both files contain numbers, which is so only inside a container. */
 export function containerLimitBytes(memoryCurrent: string | null, memoryMax: string | null): number | null {
   const isNumber = (text: string | null): text is string => text !== null && /^\d+\s*$/.test(text);
   return isNumber(memoryCurrent) && isNumber(memoryMax) ? Number(memoryMax) : null;

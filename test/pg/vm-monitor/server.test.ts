@@ -125,7 +125,7 @@ test('a group that is missing refuses the connection and says what is missing', 
   expect(missing.reason).toContain('neon-postgres/memory.stat: ENOENT');
   writeFileSync(join(hierarchy.root, 'cgroup.controllers'), 'cpu io\n');
   const refused = await (await Agent.connect(monitor.port)).closed;
-  expect(refused.reason).toContain('does not list the controller memory');
+  expect(refused.reason).toContain('does not list the memory controller');
 });
 
 test('pressure brings one request a second, with odd ids, and none before the agent is ready', async () => {
