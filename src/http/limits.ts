@@ -12,8 +12,8 @@ export interface ServerLimits {
   /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
   readonly connections: number;
-  /** What a connection beyond that number gets: nothing, or the place of a connection that has not sent a request yet, the
-   *  oldest one of the address with the most of them. So idle connections keep nobody out. */
+  /** One connection more than that is refused, or closes one that has not sent a request yet: the oldest of the address that
+   *  has most of them. So idle connections cannot keep a client out. */
   readonly whenFull: 'refuse' | 'close-idle';
   /** Number of requests after which a connection is closed; 0: never. */
   readonly requestsPerConnection: number;

@@ -6,9 +6,9 @@ import type { Log } from '../core/log.ts';
 import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
 
 const closeMs = 500;
-/** Bytes of messages that may wait for the end of the set-up; the others wait in the socket. */
+/** Limit of the messages that are kept before the agent is served, in bytes; the others wait in the socket. */
 const maxEarlyBytes = 65_536;
-/** Bytes of answers that the agent may leave unread. */
+/** Limit of the answers that the agent has not read, in bytes. */
 const maxUnsentBytes = 1024 * 1024;
 
 /** One agent's WebSocket: first its hello, then, once there is a listener, its messages in order. */
@@ -36,7 +36,7 @@ export class AgentLink {
     socket.on('error', (error) => log.info(`the agent's connection failed: ${inline(error)}`));
     socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
     socket.on('ping', (data) => this.#write(() => socket.pong(data)));
-    this.#hello.catch(() => {}); // whoever asks for it later hears of it
+    this.#hello.catch(() => {}); // a later caller of hello() gets the error
   }
 
   /** The first message. @throws ComputeError `bad_request` when it is not text */
@@ -59,7 +59,7 @@ export class AgentLink {
     this.#write(() => this.#socket.send(formatMessage(message)));
   }
 
-  /** Drops the connection when the agent reads nothing any more. */
+  /** Closes the connection if the agent no longer reads. */
   #write(write: () => void): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (this.#socket.bufferedAmount > maxUnsentBytes) this.#socket.terminate();

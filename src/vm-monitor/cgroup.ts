@@ -52,12 +52,12 @@ async function readOrFail(path: string, hint?: string): Promise<string> {
   }
 }
 
-/** ENODEV is what the kernel says of an open file whose group was removed. */
+/** The kernel's error for an open file whose group was removed is ENODEV. */
 const isGone = (error: unknown): boolean =>
   error instanceof ComputeError &&
   ['ENOENT', 'ENODEV'].includes((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 
-/** Says clearly what is missing before the memory of a group can be watched.
+/** Checks that the group's memory can be monitored; the error says what is missing.
  *  @throws ComputeError `vm` */
 export async function checkCgroup(cgroup: Cgroup): Promise<void> {
   const controllers = join(cgroup.root, 'cgroup.controllers');
@@ -97,14 +97,14 @@ export class MemoryWatch {
     return this.#failing;
   }
 
-  /** True when the last try found that the group does not exist any more. */
+  /** True when the last attempt found that the group does not exist any more. */
   get vanished(): boolean {
     return this.#vanished;
   }
 
-  /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for. A file
-   *  system that does not answer holds up the next sample, not the end.
-   *  @param onTick called after each try; `failed` when it gave no sample */
+  /** Takes samples until `signal` aborts, the first one immediately; missed ticks are skipped. A file system that does not
+   *  answer delays the next sample, but not the end.
+   *  @param onTick called after each attempt; `failed` when there was no sample */
   async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
     let dueMs = monotonicMs();
     const tick = async (): Promise<number> => {

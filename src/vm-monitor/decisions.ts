@@ -7,7 +7,7 @@ const systemBuffer = 100 * mib;
 const downscaleBuffer = 100 * mib;
 /** Memory that the file cache never uses. */
 const besideFileCache = 256 * mib;
-/** Milliseconds: older samples say nothing about now. */
+/** Milliseconds. Older samples do not count. */
 export const staleMs = 5000;
 /** Below this number of samples an average is not a statistic. */
 const enoughSamples = 2;

@@ -14,11 +14,11 @@ const resizeMs = 4000;
 const connectMs = 2000;
 const queryMs = 2000;
 
-/** SQLSTATEs of a server whose file cache this user cannot resize, and what to say of it once. */
+/** SQLSTATEs for a setting that is unknown or that this user may not change, with the log line for each. */
 const withoutCache: Readonly<Record<string, string>> = {
-  '42704': 'this Postgres has no file cache; the vm-monitor goes on without it',
+  '42704': 'this Postgres has no file cache; the vm-monitor continues without it',
   '42501':
-    'the user of the connection string may not resize the file cache (ALTER SYSTEM); the vm-monitor goes on without it',
+    'the user of the connection string may not resize the file cache (ALTER SYSTEM); the vm-monitor continues without it',
 };
 
 const readSizes =
@@ -30,7 +30,7 @@ export class FileCache {
   readonly #target: PgTarget;
   readonly #log: Log;
   #client: PgClient | null = null;
-  /** Why there is nothing to resize, as it was logged. */
+  /** The reason why there is nothing to resize, once it was logged. */
   #absent: string | null = null;
   readonly #queue = new Queue(1);
 
@@ -39,8 +39,8 @@ export class FileCache {
     this.#log = log;
   }
 
-  /** Makes the file cache as large as `wantedBytes`, or as large as the server allows. Calls wait for each other.
-   *  @returns its new size in bytes; null when this Postgres has no file cache, or its user may not resize it, which is
+  /** Sets the file cache's size to `wantedBytes`, or to the server's limit if that is lower. Calls run one at a time.
+   *  @returns the new size in bytes; null when this Postgres has no file cache, or its user may not resize it, which is
    *  logged once
    *  @throws ComputeError `sql`; `deadline` after 4000 ms */
   resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
@@ -87,7 +87,7 @@ export class FileCache {
     const query = async (text: string) => (await raceAbort(client.query(text), signal)).rows as unknown[];
     try {
       const [sizes] = (await query(readSizes)) as { size: string; most: string }[];
-      // A limit below zero, which some settings use for "none", does not make the size negative.
+      // The limit may be negative; the size may not.
       const bytes = Math.max(0, floorToMib(Math.min(wantedBytes, Number(sizes?.most))));
       await query(sql`ALTER SYSTEM SET neon.file_cache_size_limit = ${integer(bytes / mib)}`.reveal());
       await query('SELECT pg_catalog.pg_reload_conf()');

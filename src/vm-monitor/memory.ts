@@ -1,10 +1,10 @@
-/** Bytes of anonymous memory in the text of a `memory.stat`: the kernel's two anonymous lists, which hold the shared
- *  buffers too, but neither page cache (so not the file cache) nor swap. Null unless both lists are there as whole lines:
- *  half of a statistic would look like free memory. The original counts a missing list as zero.
+/** Bytes of anonymous memory in the text of a `memory.stat`: the kernel's two anonymous lists. They include the shared
+ *  buffers, but neither page cache (so not the file cache) nor swap. Null without both lists as complete lines: half of
+ *  them would look like free memory. The original counts a missing list as zero.
  *  @see https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files */
 export function anonymousBytes(memoryStat: string): number | null {
   const found = new Map<string, number>();
-  // The last piece has no line end: the rest of its number may be missing.
+  // The last piece does not have a line end: part of its number may be missing.
   for (const line of memoryStat.split('\n').slice(0, -1)) {
     const [, key, value] = /^(\S+) (\d+)$/.exec(line) ?? [];
     if (key !== undefined) found.set(key, Number(value));

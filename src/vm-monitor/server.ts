@@ -25,7 +25,8 @@ export interface Monitor {
 }
 
 const path = '/monitor';
-/** An answer closes its connection, and idle connections make room for new ones: the agent always gets in. */
+/** Every HTTP answer closes its connection, and idle connections make room for new ones, so that the agent can always
+ *  connect. */
 const limits: Partial<ServerLimits> = {
   headersMs: 5000,
   requestMs: 5000,
@@ -33,7 +34,7 @@ const limits: Partial<ServerLimits> = {
   whenFull: 'close-idle',
   requestsPerConnection: 1,
 };
-/** For the message that is being worked on, and for the agent to agree that it is over. */
+/** Time limit for the agent's answer to the close frame. */
 const closeMs = 10_000;
 /** The largest message; above it the agent closes the connection, and so does the monitor. */
 const maxMessageBytes = 32_768;
@@ -63,7 +64,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
-    autoPong: false, // The link answers, and drops an agent that reads nothing.
+    autoPong: false, // AgentLink answers, and disconnects an agent that does not read.
     handleProtocols: () => false,
   });
   const agents = new Agents(options);
@@ -98,18 +99,18 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   };
 }
 
-/** Why a hand-shake is refused before it can end the connection of another agent; null when it is good so far. The library
- *  checks the method and the key, and takes an older version, too.
+/** Why a handshake is refused before it can replace another agent; null when it is valid so far. The library checks the
+ *  method and the key, and also accepts version 8.
  *  @see https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1 */
 function faultOf({ httpVersion, headers }: IncomingMessage): [number, string, ...string[]] | null {
   if (httpVersion !== '1.1') return [400, 'a WebSocket requires HTTP/1.1'];
   if (headers['sec-websocket-version'] !== '13')
     return [426, 'this server speaks version 13 of WebSocket', 'sec-websocket-version: 13'];
-  // Any page in a browser could connect here; no agent sends this header.
+  // Any page in a browser could connect here; agents do not send this header.
   return headers.origin === undefined ? null : [403, 'a page in a browser may not connect'];
 }
 
-/** The connections of agents. All but the last are about to end. */
+/** The agents' connections. All except the last are ending. */
 class Agents {
   readonly #options: MonitorOptions;
   readonly #refusals: Refusals;
@@ -134,7 +135,7 @@ class Agents {
     this.#sessions.set(session, served);
   }
 
-  /** Ends every session at once. Resolves when nothing is left of them. */
+  /** Ends all sessions immediately. Resolves when they have ended. */
   async end(reason: string): Promise<void> {
     for (const session of this.#sessions.keys()) session.cut(reason);
     await Promise.all(this.#sessions.values());

@@ -15,8 +15,8 @@ const setUpMs = 4000;
 const holdBackMs = 1000;
 /** Limit of requests at the same time; a correct agent sends fewer. */
 const maxWaiting = 16;
-/** Milliseconds between two looks at the age of the last sample. */
-const lookMs = 500;
+/** Milliseconds between two checks of the last sample's age. */
+const checkAgeMs = 500;
 
 /** One connection of the agent. Each has its own thresholds, samples and ids. */
 export class Session {
@@ -26,9 +26,9 @@ export class Session {
   readonly #scaling: Scaling;
   readonly #ids = new OwnIds();
   readonly #over = new AbortController();
-  /** Rejects when the agent must not rely on this monitor any more. */
-  readonly #blind: Promise<never>;
-  #goBlind: (why: ComputeError) => void = () => {};
+  /** Rejects when the memory use is no longer known: then the agent must not rely on this monitor. */
+  readonly #unknown: Promise<never>;
+  #giveUp: (why: ComputeError) => void = () => {};
   #lastRequestMs = -Infinity;
   #mayAskMs = Infinity;
   readonly #work = new Queue(1);
@@ -38,16 +38,16 @@ export class Session {
     this.#link = new AgentLink(socket, options.log);
     this.#watch = new MemoryWatch(options.cgroup, options.log);
     this.#scaling = new Scaling(options, this.#watch);
-    this.#blind = new Promise((_, reject) => {
-      this.#goBlind = reject;
+    this.#unknown = new Promise((_, reject) => {
+      this.#giveUp = reject;
     });
-    this.#blind.catch(() => {}); // It may come after the end of the session.
+    this.#unknown.catch(() => {}); // it may reject after the session's end
     void this.#link.closed.then(() => this.#over.abort(over('the agent closed the connection')));
   }
 
-  /** Serves the agent until the connection is over.
-   *  @throws ComputeError when it could not be set up, or when the memory use has not been known for 5000 ms: the agent
-   *  then gets close code 1011 and connects anew */
+  /** Serves the agent until the connection ends.
+   *  @throws ComputeError when the connection could not be set up, or when there was no sample of the memory use for
+   *  5000 ms; the agent gets close code 1011 and connects again */
   async run(): Promise<void> {
     const { signal } = this.#over;
     let watching: Promise<unknown> = Promise.resolve();
@@ -58,13 +58,13 @@ export class Session {
         await this.#scaling.begin(limited);
       });
       const sampling = this.#watch.run((outcome) => this.#onTick(outcome), signal);
-      watching = Promise.all([sampling, repeat(() => this.#lookAtAge(), signal)]);
+      watching = Promise.all([sampling, repeat(() => this.#checkAge(), signal)]);
       this.#link.listen((text) => this.#receive(text));
-      await raceAbort(Promise.race([this.#link.closed, this.#blind]), signal);
+      await raceAbort(Promise.race([this.#link.closed, this.#unknown]), signal);
     } catch (error) {
       if (signal.aborted) return;
       await this.#link.close(1011, inline(error));
-      // What is being worked on is for an agent that is gone.
+      // Cancels the current message: its agent is disconnected.
       this.#over.abort(error);
       throw error;
     } finally {
@@ -79,7 +79,7 @@ export class Session {
     else void this.#work.idle().then(() => this.cut(reason));
   }
 
-  /** Ends the connection at once; the message that is being worked on is given up. */
+  /** Ends the connection immediately and cancels the current message. */
   cut(reason: string): void {
     this.#over.abort(over(reason));
   }
@@ -142,7 +142,7 @@ export class Session {
     const { metrics, log } = this.#options;
     if (outcome === 'failed') {
       metrics.inc('compute_ctl_vm_monitor_failed_samples_total');
-      if (this.#watch.vanished) this.#goBlind(this.#unknownUse('the memory control group is gone'));
+      if (this.#watch.vanished) this.#giveUp(this.#unknownBecause('the memory control group is gone'));
       return;
     }
     const { averageBytes } = this.#watch.usage();
@@ -157,15 +157,15 @@ export class Session {
     this.#link.send({ type: 'UpscaleRequest', id: this.#ids.next() });
   }
 
-  /** A read that does not return takes no tick, so the age is looked at beside the sampling. */
-  async #lookAtAge(): Promise<number> {
+  /** Separate from the sampling, because a read that hangs also stops the ticks. */
+  async #checkAge(): Promise<number> {
     const { ageMs } = this.#watch.usage();
     if (ageMs > staleMs)
-      this.#goBlind(this.#unknownUse(`the last sample of the memory use is ${Math.round(ageMs)} ms old`));
-    return lookMs;
+      this.#giveUp(this.#unknownBecause(`the last sample of the memory use is ${Math.round(ageMs)} ms old`));
+    return checkAgeMs;
   }
 
-  #unknownUse(what: string): ComputeError {
+  #unknownBecause(what: string): ComputeError {
     const { failing } = this.#watch;
     return new ComputeError('vm', what, failing === null ? {} : { cause: new Error(failing) });
   }
