@@ -25,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],
+          setupFiles: ['test/support/as-os-user.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,

@@ -62,7 +62,6 @@ async function fetchOne(url: string, pgdata: string): Promise<void> {
       token: null,
       mode: 'primary',
       pgdata,
-      runAs: osUser,
       keep: new Set(),
       needsWal: false,
       emptied: () => Promise.resolve(),

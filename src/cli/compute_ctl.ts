@@ -1,6 +1,7 @@
 import { parseArgs } from './args.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
+import { becomeOsUser } from './become-os-user.ts';
 import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
@@ -13,11 +14,13 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { options } = parsed;
   const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
   if (parsed.command === 'check') {
+    await becomeOsUser(options.osUser, null);
     const { check } = await import('./check.ts');
     process.stdout.write(await check(options, parsed.json, env));
     return 0;
   }
   if (parsed.command === 'plan') {
+    await becomeOsUser(options.osUser, null);
     const { plan } = await import('./plan.ts');
     const { text, exitCode } = await plan(parsed.options, parsed.json, env);
     process.stdout.write(text);
@@ -25,6 +28,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   }
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
   const stops = watchStops(log);
+  await becomeOsUser(parsed.options.osUser, parsed.options.pgdata);
   const { main } = await import('./main.ts');
   return main(parsed.options, { log, env, stops });
 }

@@ -23,7 +23,6 @@ import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
-import { findRunAs } from '../process/os-user.ts';
 import { noLfc } from '../services/file-cache.ts';
 import { services as allServices } from '../services/index.ts';
 import { ServiceRunner } from '../services/runner.ts';
@@ -65,12 +64,11 @@ async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<
   });
   const metrics = new Metrics();
   const target = parseConnstr(options.connstr);
-  const runAs = await findRunAs(options.osUser);
   const [loaded, bin] = await Promise.all([
     loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
-    locatePostgres(options.pgbin, env, runAs, early.signal),
+    locatePostgres(options.pgbin, env, early.signal),
   ]);
-  const settings = settingsOf(options, env, { target, runAs, bin, tls: loaded.config.tls });
+  const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
 }
 

@@ -59,13 +59,12 @@ export class SchemaDumps {
   }
 
   #start(database: string): Promise<RunningProcess> {
-    const { target, bin, runAs, env } = this.#settings;
+    const { target, bin, env } = this.#settings;
     return startProcess({
       command: bin.sibling('pg_dump'),
       args: ['--schema-only', ...libpqArguments(target)],
       env: dumpEnvironment(env, target, database),
       cwd: '/',
-      runAs,
       detached: true,
       onStderrLine: (line) => this.#log.warn(`pg_dump: ${line}`),
     });

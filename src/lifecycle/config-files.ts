@@ -18,9 +18,9 @@ export async function writeConfigFiles(
   signal: AbortSignal,
 ): Promise<void> {
   const { pgdata, log, subscriptionsDropped } = options;
-  const { runAs, tls } = settings;
+  const { tls } = settings;
   if (tls !== null && usesTls(spec.spec, true)) {
-    await copyTlsPair(tls, pgdata, { runAs, limitMs: tlsPairMs, log }, signal);
+    await copyTlsPair(tls, pgdata, { limitMs: tlsPairMs, log }, signal);
   }
   const { text, notes } = renderConf(spec, {
     internalHttpPort: settings.internalHttpPort,
@@ -31,5 +31,5 @@ export async function writeConfigFiles(
     subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
   });
   for (const note of notes) log.warn(note);
-  writeAtomically(join(pgdata, 'postgresql.conf'), text, { runAs });
+  writeAtomically(join(pgdata, 'postgresql.conf'), text, {});
 }

@@ -30,8 +30,8 @@ export async function configureCatalog(
 }
 
 export async function removeOverride(context: StartContext): Promise<void> {
-  const { settings, spec } = context;
+  const { spec } = context;
   const pgdata = pathOf(context);
-  await emptyOverride(pgdata, settings.runAs);
-  if (spec.spec.drop_subscriptions_before_start) await ensureSubscribersEnabled(pgdata, settings.runAs);
+  await emptyOverride(pgdata);
+  if (spec.spec.drop_subscriptions_before_start) await ensureSubscribersEnabled(pgdata);
 }

@@ -24,7 +24,7 @@ async function writeConfig(context: StartContext, signal: AbortSignal): Promise<
   const { settings, spec, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
   await writeConfigFiles(settings, spec, options, signal);
-  if (wantsCatalog(context)) await writeOverride(options.pgdata, settings.runAs);
+  if (wantsCatalog(context)) await writeOverride(options.pgdata);
 }
 
 /** After a failure the size limit must hold again. The new `postgresql.conf` stays. */

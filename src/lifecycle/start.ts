@@ -12,7 +12,7 @@ import {
 } from '../postgres/files.ts';
 import { lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
-import { emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
+import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
 import { basebackupRetries, openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
@@ -25,7 +25,7 @@ import { syncContext } from './sync-context.ts';
 
 /** The steps from a spec to a running, configured Postgres. */
 export const startup = [
-  step('secure-data-dir', secureDataDir), // takes the lock, stops a Postgres of an earlier run
+  step('secure-data-dir', secureDataDir), // refuses a foreign PGDATA, takes the lock, stops a Postgres of an earlier run
   step('prepare-data-dir', prepareDataDir), // an empty PGDATA
   together<StartContext>(
     step('write-config', writeConfig), // postgresql.conf
@@ -42,13 +42,14 @@ export const startup = [
 async function secureDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
   const { settings, log } = context;
   const path = await canonicalPath(settings.pgdata);
+  await checkWipeable(path, settings);
   context.lock = await lockPgdata(path);
   await stopLeftover(path, leftoverLimits, log, signal);
 }
 
 async function prepareDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
   const { settings } = context;
-  context.pgdata = await preparePgdata(settings.pgdata, settings.runAs, signal);
+  context.pgdata = await preparePgdata(settings.pgdata, signal, settings);
 }
 
 function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
@@ -80,7 +81,6 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       token: spec.spec.storage_auth_token,
       mode: spec.mode.kind,
       pgdata,
-      runAs: settings.runAs,
       keep: new Set(['postgresql.conf', 'server.key', 'server.crt']),
       emptied: async () => {
         await emptyPgdata(pgdata, signal);
@@ -114,14 +114,13 @@ async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Prom
 }
 
 async function finishDataDir(context: StartContext): Promise<void> {
-  const { runAs } = context.settings;
   const pgdata = pathOf(context);
-  await copyFormerSignal(pgdata, runAs);
-  await ensureHbaLine(pgdata, runAs);
-  await linkDynamicSharedMemory(pgdata, runAs);
-  if (context.spec.mode.kind !== 'primary') await createStandbySignal(pgdata, runAs);
+  await copyFormerSignal(pgdata);
+  await ensureHbaLine(pgdata);
+  await linkDynamicSharedMemory(pgdata);
+  if (context.spec.mode.kind !== 'primary') await createStandbySignal(pgdata);
   // Written before Postgres starts, so that the catalog pass requires no reload.
-  else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata, runAs);
+  else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata);
 }
 
 async function startPostgres(context: StartContext, signal: AbortSignal): Promise<void> {
@@ -130,7 +129,6 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
   state.postgres = await spawnPostgres({
     bin: settings.bin,
     pgdata: pathOf(context),
-    runAs: settings.runAs,
     env: settings.env,
     authToken: spec.spec.storage_auth_token,
     cgroup: settings.vm.scaling?.cgroup.name ?? null,

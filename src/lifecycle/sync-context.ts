@@ -16,7 +16,6 @@ export function syncContext(context: StartContext, configWritten: Promise<void>)
     pgbin: settings.bin.path,
     cgroup: settings.vm.scaling?.cgroup.name ?? null,
     pgdata: pathOf(context),
-    runAs: settings.runAs,
     env: settings.env,
     log,
     onStderrLine: (line) => {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
-import { type RunningProcess, startProcess } from '../process/process.ts';
+import { type RunningProcess, ownProgram, startProcess } from '../process/process.ts';
 import { endChild } from '../process/end.ts';
 import { untilRunning } from './compute-api.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
@@ -19,8 +19,9 @@ export interface UpContext {
   readonly dir: LocalDir;
   readonly state: LocalState;
   readonly tools: Tools;
-  readonly osUser: string;
   readonly compactAtBytes: number;
+  /** The directory has been used by an earlier `up`. */
+  readonly isKnown: boolean;
   readonly report: Report;
   /** Directory of the built programs. */
   readonly programs: string;
@@ -45,11 +46,10 @@ async function startNode(
   const log = openLog(context.dir, name);
   try {
     const child = await startProcess({
-      command: process.execPath,
+      command: ownProgram(),
       args: [join(context.programs, `${name === 'storage' ? 'compute-local' : name}.js`), ...args],
       env: { ...process.env, ...options.env },
       cwd: '/',
-      runAs: null,
       stdin: options.piped ? 'pipe' : 'ignore',
       stdout: options.piped ? 'pipe' : log.fd,
       stderr: log.fd,
@@ -69,7 +69,6 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
     'storage',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
-    `--os-user=${context.osUser}`,
     `--compact-at=${context.compactAtBytes}`,
   ];
   return {
@@ -138,11 +137,12 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--pgdata=${dir.pgdata}`,
     `--connstr=${formatUrl({ user: 'cloud_admin', host: dir.run, port: ports.postgres, database: 'postgres' })}`,
     `--pgbin=${tools.postgres.path}`,
-    `--os-user=${context.osUser}`,
     `--external-http-port=${ports.externalHttp}`,
     `--internal-http-port=${ports.internalHttp}`,
     `--start-timeout=${startLimitSeconds}`,
     `--exit-grace-ms=${exitGraceMs}`,
+    // Earlier versions left data directories without the marker.
+    ...(context.isKnown ? ['--wipe-foreign-pgdata'] : []),
   ];
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {

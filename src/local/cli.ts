@@ -1,12 +1,14 @@
 import { type Command, CommanderError } from 'commander';
 import { buildProgram } from '../config/command.ts';
 import { computeLocal } from '../config/options/compute-local.ts';
+import { mainOptions } from '../config/options/main.ts';
 import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
+import { becomeOsUser } from './become-os-user.ts';
 import { createReport, failureText } from './report.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
 
@@ -63,7 +65,10 @@ async function say(text: string): Promise<number> {
 /** Reads the options of a command and runs it. */
 async function act<N extends Name>(name: N, log: Log, command: Command): Promise<number> {
   const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env).values;
-  return actionsOf(log)[name](localDir(options.dir ?? defaultDir()), options, command.args);
+  const dir = localDir(options.dir ?? defaultDir());
+  const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
+  await becomeOsUser(dir, osUser, name === 'up');
+  return actionsOf(log)[name](dir, options, command.args);
 }
 
 /** argv, environment and the exit code of `compute-local`; every decision is made elsewhere. */

@@ -1,18 +1,17 @@
 import { chmodSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkReachable } from '../postgres/parent.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { ownDir } from '../process/files.ts';
 import type { LocalDir } from './state.ts';
 
 /** Creates the directories. The OS user of Postgres must be able to enter its own.
  *  @throws ComputeError `pgdata_refused` naming the directory that this user cannot enter */
-export async function prepareDirs(dir: LocalDir, runAs: RunAs, signal: AbortSignal): Promise<void> {
+export async function prepareDirs(dir: LocalDir): Promise<void> {
   mkdirSync(dir.root, { recursive: true, mode: 0o755 });
   for (const path of [dir.storage, dir.log]) mkdirSync(path, { recursive: true, mode: 0o755 });
-  ownDir(dir.run, 0o700, runAs);
+  ownDir(dir.run, 0o700);
   chmodSync(dir.run, 0o700);
-  await checkReachable(dir.pgdata, runAs, signal);
+  checkReachable(dir.pgdata);
 }
 
 const largestLogBytes = 10 * 1024 * 1024;

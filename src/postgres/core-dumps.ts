@@ -48,7 +48,7 @@ async function backtrace(bin: string, core: string, signal: AbortSignal): Promis
   for (const { command, args } of debuggers) {
     try {
       const limits = { limitMs: debuggerMs, maxBytes: mostBytes };
-      return await runProcess({ command, args: args(bin, core), runAs: null, ...limits }, signal);
+      return await runProcess({ command, args: args(bin, core), ...limits }, signal);
     } catch (error) {
       if (!(error instanceof ComputeError) || error.code !== 'program_missing') throw error;
       missing = error;

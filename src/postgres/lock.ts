@@ -1,10 +1,22 @@
-import { createHash } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { type Server, connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { entryOf, openDirectory } from '../process/dir-fd.ts';
+import { readOwnFile, writeAtomically } from '../process/files.ts';
 import { canonicalPath } from './path.ts';
 
 export interface PgdataLock {
@@ -17,72 +29,165 @@ interface Holder {
   readonly since: string;
 }
 
-/** Takes the lock that prevents a second compute_ctl from using a data directory; the directory need not exist. The lock
- *  is a listening socket, so the kernel releases it when its holder ends, in any way. The file `<pgdata>.lock` only names
- *  the holder. On Linux the socket has an abstract name (no file) and belongs to the network namespace: the lock does not
- *  work between containers that share a volume but not a network.
- *  @throws ComputeError `pgdata_locked` naming the holder's pid */
+/** The lock's directory inside a data directory; wiping keeps it. */
+export const lockInside = 'compute_ctl.lock';
+
+const noteName = 'holder.json';
+const attempts = 100;
+
+/** Takes the lock that keeps a second compute_ctl off a data directory, which need not exist. Only its OS user can take it,
+ *  and the kernel releases it however its holder ends.
+ *
+ *  The lock is a directory of that user with listening Unix sockets named by numbers. The holder is the one whose socket has
+ *  the highest number, as long as it listens. A starter creates the next number in one step (a hard link of a socket that
+ *  already listens), only if the highest does not answer, and steps back if a higher one has appeared; the highest is never
+ *  removed. So of two starters that find a dead holder, one wins.
+ *
+ *  The directory is `<pgdata>.lock`. Where that cannot be created, or where the data directory is a mounted volume, it is
+ *  inside the data directory, which then cannot be renamed either.
+ *  @throws ComputeError `pgdata_locked` naming the holder's pid; `pgdata_refused` when another user has created the lock */
 export async function lockPgdata(pgdata: string): Promise<PgdataLock> {
   const path = await canonicalPath(pgdata);
-  const name = `compute_ctl/${createHash('sha256').update(path).digest('hex')}`;
-  const server =
-    process.platform === 'linux'
-      ? await listen(`\0${name}`)
-      : await listenOnFile(join(tmpdir(), `${name.replace('/', '-').slice(0, 40)}.sock`));
-  const note = `${path}.lock`;
-  if (server === null) throw await lockedError(pgdata, note);
-  server.unref();
-  server.on('connection', (socket) => socket.destroy());
+  const dir = openLockDir(lockPathOf(path), pgdata);
+  let server: Server | null = null;
+  try {
+    server = await listen(dir);
+    if (server === null) throw lockedError(pgdata, dir);
+  } catch (error) {
+    closeSync(dir);
+    throw error;
+  }
+  const listening = server;
+  listening.unref();
   const holder: Holder = { pid: process.pid, since: new Date().toISOString() };
-  // The lock works without this file too: often we may not write to the directory above a mounted volume.
-  await writeFile(note, `${JSON.stringify(holder)}\n`).catch(() => {});
+  writeAtomically(entryOf(dir, noteName), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
   let released = false;
   return {
     async release() {
       if (released) return;
       released = true;
-      await rm(note, { force: true }).catch(() => {});
-      server.close();
-      await once(server, 'close');
+      rmSync(entryOf(dir, noteName), { force: true });
+      listening.close();
+      await once(listening, 'close');
+      closeSync(dir);
     },
   };
 }
 
-/** Null when another process already listens there. */
-async function listen(address: string): Promise<Server | null> {
-  const server = createServer();
+function lockPathOf(path: string): string {
+  const inside = join(path, lockInside);
+  const own = lstatSync(path, { throwIfNoEntry: false });
+  if (own === undefined) return `${path}.lock`;
   try {
-    server.listen(address);
-    await once(server, 'listening');
-    return server;
+    accessSync(dirname(path), constants.W_OK);
+  } catch {
+    return inside;
+  }
+  return own.dev === lstatSync(dirname(path)).dev ? `${path}.lock` : inside;
+}
+
+/** @returns a descriptor: nobody can put another directory in its place */
+function openLockDir(path: string, pgdata: string): number {
+  const refuse = (why: string, cause?: unknown): ComputeError =>
+    new ComputeError('pgdata_refused', `cannot lock the data directory ${pgdata}: ${path} ${why}`, {
+      cause,
+      hint: 'remove it if it is not meant to be there, or use another data directory',
+    });
+  let fd: number;
+  try {
+    removeFormerNote(path);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    fd = openDirectory(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return null;
+    const { code } = error as NodeJS.ErrnoException;
+    const kind = ['ELOOP', 'ENOTDIR', 'EEXIST'].includes(code ?? '')
+      ? 'is a file or a symbolic link'
+      : `cannot be used (${code})`;
+    throw refuse(kind, error);
+  }
+  const { uid, mode } = fstatSync(fd);
+  if (uid === process.getuid?.() && (mode & 0o077) === 0) return fd;
+  closeSync(fd);
+  throw refuse(
+    uid === process.getuid?.() ? 'can be used by other users' : `belongs to another user (uid ${uid})`,
+  );
+}
+
+/** Earlier versions had a file there. */
+function removeFormerNote(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.isFile() === true && stat.uid === process.getuid?.()) unlinkSync(path);
+}
+
+/** Null when somebody holds the lock. */
+async function listen(dir: number): Promise<Server | null> {
+  const fresh = entryOf(dir, `new-${process.pid}-${randomBytes(6).toString('hex')}`);
+  const server = createServer((socket) => socket.destroy());
+  server.listen(fresh);
+  await once(server, 'listening');
+  try {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const highest = await highestOf(dir);
+      if (highest > 0 && (await answers(entryOf(dir, String(highest))))) break;
+      const mine = highest + 1;
+      if (!link(fresh, entryOf(dir, String(mine)))) continue;
+      if ((await highestOf(dir)) > mine) {
+        rmSync(entryOf(dir, String(mine)), { force: true });
+        continue;
+      }
+      await removeBelow(dir, mine);
+      return server;
+    }
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+  server.close();
+  return null;
+}
+
+/** False when the name is taken. */
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
 }
 
-/** A socket file remains after its holder has ended: when no process answers there, it is removed. */
-async function listenOnFile(path: string): Promise<Server | null> {
-  const server = await listen(path);
-  if (server !== null || (await answers(path))) return server;
-  await rm(path, { force: true });
-  return listen(path);
+const generations = async (dir: number): Promise<number[]> =>
+  (await readdir(`/proc/self/fd/${dir}`)).filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
+
+const highestOf = async (dir: number): Promise<number> => Math.max(0, ...(await generations(dir)));
+
+/** What dead holders have left. */
+async function removeBelow(dir: number, mine: number): Promise<void> {
+  for (const number of await generations(dir))
+    if (number < mine) rmSync(entryOf(dir, String(number)), { recursive: true, force: true });
+  for (const name of await readdir(`/proc/self/fd/${dir}`))
+    if (name.startsWith('new-') && !(await answers(entryOf(dir, name))))
+      rmSync(entryOf(dir, name), { force: true });
 }
 
+/** Also true when the holder is stopped: the kernel accepts for it, until its backlog is full. */
 async function answers(path: string): Promise<boolean> {
   const socket = connect(path);
   try {
     await once(socket, 'connect');
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN';
   } finally {
     socket.destroy();
   }
 }
 
-async function lockedError(pgdata: string, note: string): Promise<ComputeError> {
-  const holder = readHolder(await readFile(note, 'utf8').catch(() => ''));
+function lockedError(pgdata: string, dir: number): ComputeError {
+  const holder = readHolder(dir);
   const who =
     holder === null ? 'another compute_ctl' : `compute_ctl with pid ${holder.pid} (since ${holder.since})`;
   return new ComputeError('pgdata_locked', `the data directory ${pgdata} is in use by ${who}`, {
@@ -90,11 +195,13 @@ async function lockedError(pgdata: string, note: string): Promise<ComputeError> 
   });
 }
 
-function readHolder(text: string): Holder | null {
+function readHolder(dir: number): Holder | null {
   try {
-    const { pid, since } = JSON.parse(text) as Partial<Holder>;
+    const { pid, since } = JSON.parse(readOwnFile(entryOf(dir, noteName), noteBytes)) as Partial<Holder>;
     return typeof pid === 'number' && typeof since === 'string' ? { pid, since } : null;
   } catch {
     return null;
   }
 }
+
+const noteBytes = 4096;

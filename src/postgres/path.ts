@@ -1,24 +1,19 @@
-import { readlink, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { checkReachable } from './parent.ts';
 
-const mostLinks = 40;
-
-/** A data directory's canonical path: absolute, symbolic links followed (also the last one). It need not exist.
- *  @throws ComputeError `pgdata_refused` when its parent directory does not exist */
+/** A data directory's canonical path: absolute, symbolic links above it followed. It need not exist.
+ *  @throws ComputeError `pgdata_refused` when it is a symbolic link itself, or when its parent directory does not exist */
 export async function canonicalPath(pgdata: string): Promise<string> {
-  let path = resolve(pgdata);
-  for (let links = 0; links < mostLinks; links++) {
-    const parent = await realParent(path, pgdata);
-    const here = join(parent, basename(path));
-    const target = await linkTarget(here);
-    if (target === null) return here;
-    path = resolve(parent, target);
+  const path = resolve(pgdata);
+  const here = join(await realParent(path, pgdata), basename(path));
+  if ((await lstat(here).catch(() => null))?.isSymbolicLink() === true) {
+    throw new ComputeError('pgdata_refused', `the data directory ${pgdata} is a symbolic link`, {
+      hint: 'name the directory that the link leads to: a link could lead elsewhere at the next start',
+    });
   }
-  throw new ComputeError(
-    'pgdata_refused',
-    `the data directory ${pgdata} is a symbolic link in a loop of symbolic links`,
-  );
+  return here;
 }
 
 async function realParent(path: string, pgdata: string): Promise<string> {
@@ -29,20 +24,11 @@ async function realParent(path: string, pgdata: string): Promise<string> {
     return await realpath(dirname(path));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES') checkReachable(path);
     const why = code === 'ENOENT' ? 'does not exist' : `cannot be used (${code})`;
     throw new ComputeError('pgdata_refused', `the parent directory ${dirname(path)} of ${pgdata} ${why}`, {
       cause,
       hint: `create it: mkdir -p ${dirname(path)}`,
     });
-  }
-}
-
-async function linkTarget(path: string): Promise<string | null> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    // EINVAL: it exists, but is not a link.
-    if (['EINVAL', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
-    throw error;
   }
 }

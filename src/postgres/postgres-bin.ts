@@ -2,7 +2,6 @@ import { constants, type Stats } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { runProcess } from '../process/run-process.ts';
 
 export interface PostgresBin {
@@ -27,13 +26,12 @@ const probed = new Map<string, Promise<string>>();
 export async function locatePostgres(
   pgbin: string,
   env: NodeJS.ProcessEnv,
-  runAs: RunAs,
   signal: AbortSignal,
 ): Promise<PostgresBin> {
   const found = pgbin.includes('/') ? await usable(resolve(pgbin)) : await inPath(pgbin, env);
   if (found === null) throw missing(pgbin, env);
   const path = await realpath(found);
-  const version = await versionOf(path, env, runAs, signal);
+  const version = await versionOf(path, env, signal);
   const major = Number(/^\d+/.exec(version)?.[0]);
   if (!(major >= oldest && major <= newest)) {
     throw new ComputeError('postgres_version', `${path} is PostgreSQL ${version}`, {
@@ -72,16 +70,11 @@ function missing(pgbin: string, env: NodeJS.ProcessEnv): ComputeError {
   });
 }
 
-async function versionOf(
-  path: string,
-  env: NodeJS.ProcessEnv,
-  runAs: RunAs,
-  signal: AbortSignal,
-): Promise<string> {
+async function versionOf(path: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
   const key = identity(path, await stat(path));
   const known = probed.get(key);
   if (known !== undefined) return known;
-  const probe = askVersion(path, env, runAs, signal);
+  const probe = askVersion(path, env, signal);
   probed.set(key, probe);
   probe.catch(() => probed.delete(key));
   return probe;
@@ -96,14 +89,9 @@ function ofPostgres(error: unknown): unknown {
   return new ComputeError('postgres_missing', error.message, { cause: error.cause, ...hint });
 }
 
-async function askVersion(
-  path: string,
-  env: NodeJS.ProcessEnv,
-  runAs: RunAs,
-  signal: AbortSignal,
-): Promise<string> {
+async function askVersion(path: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
   const args = ['--version'];
-  const command = { command: path, args, env, cwd: '/', runAs, limitMs: probeMs };
+  const command = { command: path, args, env, cwd: '/', limitMs: probeMs };
   const result = await runProcess(command, signal).catch((error: unknown) => {
     throw ofPostgres(error);
   });

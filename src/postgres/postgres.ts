@@ -2,7 +2,6 @@ import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
@@ -16,7 +15,6 @@ export interface PostgresOptions {
   readonly bin: PostgresBin;
   /** Absolute, no symbolic links. */
   readonly pgdata: string;
-  readonly runAs: RunAs;
   /** The whole environment, without the token. */
   readonly env: NodeJS.ProcessEnv;
   /** Becomes `NEON_AUTH_TOKEN`. */
@@ -42,14 +40,13 @@ const killMs = 5000;
 
 /** Starts the postmaster in its own process group and returns at once; `waitReady` waits. */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const { bin, pgdata, runAs, authToken, cgroup } = options;
+  const { bin, pgdata, authToken, cgroup } = options;
   const watching = watchPgdata(pgdata);
   try {
     const child = await startProcess({
       ...inCgroup(bin.path, ['-D', pgdata], cgroup),
       env: authToken === null ? options.env : { ...options.env, NEON_AUTH_TOKEN: authToken.reveal() },
       cwd: pgdata, // Postgres changes to it anyway; this way `findPostgresOf` finds it from the first moment
-      runAs,
       stdout: 'inherit',
       detached: true,
     });

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { chmod, chown, lstat, mkdir, readdir, rename } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
-import type { RunAs } from '../process/os-user.ts';
+import { lockInside } from './lock.ts';
 import { checkReachable } from './parent.ts';
 import { canonicalPath } from './path.ts';
+import { writeAtomically } from '../process/files.ts';
 import { emptyInPlace, isVolumeOwn, removeTree } from '../process/remove-tree.ts';
 
 export interface PreparedPgdata {
@@ -16,26 +17,76 @@ export interface PreparedPgdata {
   readonly cleanUp: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Only directories that contain one of these may be wiped. */
-const marks = ['PG_VERSION', 'global', 'pg_wal', 'postmaster.pid', 'base', 'neon.signal', 'zenith.signal'];
+/** Created in every data directory before anything else: only a directory with this file is ever wiped. */
+export const markerFile = 'compute_ctl.marker';
 
-/** Prepares an empty data directory: mode 0700, owned by `runAs`. An old directory is renamed to `<pgdata>.old-<random>`,
- *  which is quick, or emptied in place if it cannot be renamed (a mounted volume). A symbolic link is followed and kept.
- *  The caller holds the lock and has made sure that no Postgres uses the directory.
- *  @throws ComputeError `pgdata_refused` when it contains anything but a Postgres cluster, or cannot be created */
+const markerText = `compute_ctl created this directory. It is wiped and created again at every start: keep nothing in it.
+`;
+
+export const isOurPgdata = (names: readonly string[]): boolean => names.includes(markerFile);
+
+export interface PrepareOptions {
+  /** Also wipe a data directory that compute_ctl did not create. Default false. */
+  readonly wipeForeign?: boolean;
+}
+
+/** Makes sure that a start may wipe this data directory, without changing anything. To be called before a Postgres that
+ *  uses it is stopped: a foreign one must keep running.
+ *  @param path absolute, no symbolic links
+ *  @throws ComputeError `pgdata_refused` when it is a file, belongs to another user, or contains something that compute_ctl
+ *  did not create */
+export async function checkWipeable(
+  path: string,
+  { wipeForeign = false }: PrepareOptions = {},
+): Promise<void> {
+  const entries = await entriesOf(path);
+  if (entries === null) return;
+  const { uid } = await lstat(path);
+  if (uid !== process.getuid?.()) {
+    throw new ComputeError(
+      'pgdata_refused',
+      `the data directory ${path} belongs to another user (uid ${uid})`,
+      {
+        hint: 'use a directory of the user that compute_ctl runs as, or change its owner',
+      },
+    );
+  }
+  const own = entries.filter((entry) => !isVolumeOwn(entry) && !isLock(entry.name));
+  if (own.length === 0 || wipeForeign || (await isMarked(path))) return;
+  const some = own.slice(0, 5).map(({ name }) => name);
+  throw new ComputeError(
+    'pgdata_refused',
+    `the data directory ${path} is not empty and was not created by compute_ctl: it contains ${some.join(', ')}${own.length > 5 ? ', …' : ''}`,
+    {
+      hint: 'every start wipes the data directory: use an empty or a new directory, empty it by hand, or allow it with --wipe-foreign-pgdata',
+    },
+  );
+}
+
+/** A link or a file of another user is not a marker. */
+async function isMarked(path: string): Promise<boolean> {
+  const stat = await lstat(join(path, markerFile)).catch(() => null);
+  return stat !== null && stat.isFile() && stat.uid === process.getuid?.();
+}
+
+/** Prepares an empty data directory with its marker: mode 0700. An old directory is renamed to `<pgdata>.old-<random>`,
+ *  which is quick, or emptied in place if it cannot be renamed (a mounted volume). The caller holds the lock and has made
+ *  sure that no Postgres uses the directory.
+ *  @throws ComputeError `pgdata_refused` as `checkWipeable`, or when it cannot be created */
 export async function preparePgdata(
   pgdata: string,
-  runAs: RunAs,
   signal: AbortSignal,
+  options: PrepareOptions = {},
 ): Promise<PreparedPgdata> {
   const path = await canonicalPath(pgdata);
-  await checkReachable(path, runAs, signal);
+  checkReachable(path);
   try {
+    await checkWipeable(path, options);
     const entries = await entriesOf(path);
     if (entries === null) await mkdir(path, { mode: 0o700 });
     else if (entries.length > 0) await clear(path, entries, signal);
     await chmod(path, 0o700);
-    if (runAs !== null) await chown(path, runAs.uid, runAs.gid);
+    mark(path);
   } catch (error) {
     if (signal.aborted || error instanceof ComputeError) throw error;
     throw cannotPrepare(path, error as NodeJS.ErrnoException);
@@ -43,11 +94,17 @@ export async function preparePgdata(
   return { path, cleanUp: (signal) => removeMovedAside(path, signal) };
 }
 
+/** The lock of a data directory that cannot be renamed: it holds while the content is replaced. */
+const isLock = (name: string): boolean => name === lockInside;
+
+const mark = (path: string): void => writeAtomically(join(path, markerFile), markerText, { mode: 0o600 });
+
 /** Empties the data directory between two attempts to fetch a base backup; the directory itself stays.
  *  @param path as returned by `preparePgdata` */
 export async function emptyPgdata(path: string, signal: AbortSignal): Promise<void> {
   try {
-    await emptyInPlace(path, signal);
+    await emptyInPlace(path, signal, isLock);
+    mark(path);
   } catch (error) {
     if (signal.aborted) throw error;
     throw cannotPrepare(path, error as NodeJS.ErrnoException);
@@ -71,16 +128,8 @@ async function entriesOf(path: string): Promise<Dirent[] | null> {
 async function clear(path: string, entries: readonly Dirent[], signal: AbortSignal): Promise<void> {
   const own = entries.filter((entry) => !isVolumeOwn(entry));
   if (own.length === 0) return;
-  if (!own.some(({ name }) => marks.includes(name) || name.startsWith('postgresql.conf'))) {
-    const some = own.slice(0, 5).map(({ name }) => name);
-    throw new ComputeError(
-      'pgdata_refused',
-      `${path} is not empty and does not look like a Postgres data directory: it contains ${some.join(', ')}${own.length > 5 ? ', …' : ''}`,
-      { hint: 'every start wipes the data directory: use an empty or a new directory, or empty it by hand' },
-    );
-  }
   if (!(await holdsMounts(path, own)) && (await moveAside(path))) await mkdir(path, { mode: 0o700 });
-  else await emptyInPlace(path, signal);
+  else await emptyInPlace(path, signal, isLock);
 }
 
 /** A volume mounted inside, e.g. on pg_wal, must stay where it is. */
@@ -106,10 +155,19 @@ async function moveAside(path: string): Promise<boolean> {
 async function removeMovedAside(path: string, signal: AbortSignal): Promise<void> {
   const parent = dirname(path);
   const prefix = `${basename(path)}.old-`;
-  for (const name of await readdir(parent)) {
-    const isOurs = name.startsWith(prefix) && /^[0-9a-f]{16}$/.test(name.slice(prefix.length));
-    if (isOurs) await removeTree(join(parent, name), signal);
+  for (const name of await readdir(parent).catch(nothingToSee)) {
+    if (!name.startsWith(prefix) || !/^[0-9a-f]{16}$/.test(name.slice(prefix.length))) continue;
+    const old = join(parent, name);
+    const stat = await lstat(old).catch(() => null);
+    // Neither a link nor another user's directory is one that we renamed.
+    if (stat?.isDirectory() === true && stat.uid === process.getuid?.()) await removeTree(old, signal);
   }
+}
+
+/** Where the parent cannot be read, nothing could be renamed either. */
+function nothingToSee(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'EACCES') return [];
+  throw error;
 }
 
 function cannotPrepare(path: string, cause: NodeJS.ErrnoException): ComputeError {

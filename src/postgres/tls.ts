@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { retry } from '../core/retry.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { writeBeside } from '../process/files.ts';
 
 export interface TlsFiles {
@@ -21,11 +20,11 @@ const retryMs = 250;
 export async function copyTlsPair(
   files: TlsFiles,
   pgdata: string,
-  options: { readonly runAs: RunAs; readonly limitMs: number; readonly log: Log },
+  options: { readonly limitMs: number; readonly log: Log },
   signal: AbortSignal,
 ): Promise<void> {
   const { key, cert } = await matchingPair(files, options, signal);
-  const write = { runAs: options.runAs, mode: 0o600 };
+  const write = { mode: 0o600 };
   const newKey = writeBeside(join(pgdata, 'server.key'), key, write);
   try {
     const newCert = writeBeside(join(pgdata, 'server.crt'), cert, write);

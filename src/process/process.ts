@@ -1,9 +1,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
 import { splitLines } from './lines.ts';
-import type { RunAs } from './os-user.ts';
 
 export interface Exit {
   /** Null when a signal ended the process. */
@@ -22,7 +21,6 @@ export interface ProcessOptions {
   /** The whole environment; ours when left out. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
-  readonly runAs: RunAs;
   /** Defaults: stdin `ignore`, stdout and stderr `pipe`. A number is a file descriptor. The caller must read the pipes. */
   readonly stdin?: Stdio;
   readonly stdout?: Stdio;
@@ -49,6 +47,17 @@ export interface RunningProcess {
   /** Sends a signal, with `group` to the whole process group (needs `detached`). False when the process has ended, or
    *  runs as another user now (sudo). */
   kill(signal: NodeJS.Signals, options?: { readonly group?: boolean }): boolean;
+}
+
+/** This process's own program, for children that run it, too. Where root could enter its directory and the user that root was
+ *  given up for cannot, the kernel's link to it still works. */
+export function ownProgram(): string {
+  try {
+    accessSync(process.execPath, constants.X_OK);
+    return process.execPath;
+  } catch {
+    return '/proc/self/exe';
+  }
 }
 
 /** Starts one child process.
@@ -117,7 +126,6 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
     detached: options.detached ?? false,
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...options.runAs,
   };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(cannotStart(options, error as NodeJS.ErrnoException));
@@ -135,13 +143,12 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
   });
 }
 
-function cannotStart({ command, cwd, runAs }: ProcessOptions, cause: NodeJS.ErrnoException): ComputeError {
+function cannotStart({ command, cwd }: ProcessOptions, cause: NodeJS.ErrnoException): ComputeError {
   // ENOENT means a missing program or a missing working directory. The message must name the right one.
   const noDirectory = cwd !== undefined && statSync(cwd, { throwIfNoEntry: false }) === undefined;
   const why = noDirectory ? `its working directory ${cwd} does not exist` : (cause.code ?? cause.message);
-  const who = runAs === null ? '' : ` as uid ${runAs.uid}`;
   const hint = hints[cause.code ?? ''];
-  return new ComputeError('program_missing', `cannot start ${command}${who}: ${why}`, {
+  return new ComputeError('program_missing', `cannot start ${command}: ${why}`, {
     cause,
     ...(hint === undefined || noDirectory ? {} : { hint }),
   });

@@ -1,47 +1,62 @@
-import type { Dirent } from 'node:fs';
-import { lstat, readdir, rmdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type Dirent, fstatSync, lstatSync } from 'node:fs';
+import { readdir, rmdir, unlink } from 'node:fs/promises';
+import { entryOf, withDirectory } from './dir-fd.ts';
 
 const isGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+const isNoDirectory = (error: unknown): boolean =>
+  ['ELOOP', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
-/** Removes a directory and its contents; links are removed, not followed. Stops between two entries when `signal` aborts.
+/** Removes a directory with all its content. Each directory is opened relative to the one above it, so a symbolic link is
+ *  removed and never followed, also one that replaces a directory meanwhile. Stops between two entries when `signal` aborts.
  *  @throws the system's error for the first entry that cannot be removed */
 export async function removeTree(dir: string, signal: AbortSignal): Promise<void> {
-  for (const entry of await entriesOf(dir)) {
-    signal.throwIfAborted();
-    await removeEntry(join(dir, entry.name), entry, signal);
+  try {
+    await withDirectory(dir, async (fd) => {
+      for (const entry of await entriesOf(fd)) {
+        signal.throwIfAborted();
+        await removeEntry(entryOf(fd, entry.name), entry, signal);
+      }
+    });
+  } catch (error) {
+    if (isGone(error)) return;
+    if (!isNoDirectory(error)) throw error;
+    return ignoreGone(unlink(dir));
   }
-  await rmdir(dir).catch((error: unknown) => {
-    if (!isGone(error)) throw error;
-  });
+  await ignoreGone(rmdir(dir));
 }
 
-/** Removes a directory's contents, but keeps the directory itself; volumes mounted inside it are emptied and stay. */
-export async function emptyInPlace(dir: string, signal: AbortSignal): Promise<void> {
-  const { dev } = await lstat(dir);
-  for (const entry of await entriesOf(dir)) {
-    signal.throwIfAborted();
-    const path = join(dir, entry.name);
-    if (entry.isDirectory() && (await lstat(path)).dev !== dev) await emptyInPlace(path, signal);
-    else if (!isVolumeOwn(entry)) await removeEntry(path, entry, signal);
-  }
+/** Removes the content of a directory, but keeps the directory, the entries of `keep`, and (emptied) what is mounted inside
+ *  it. */
+export async function emptyInPlace(
+  dir: string,
+  signal: AbortSignal,
+  keep: (name: string) => boolean = () => false,
+): Promise<void> {
+  await withDirectory(dir, async (fd) => {
+    const { dev } = fstatSync(fd);
+    for (const entry of await entriesOf(fd)) {
+      signal.throwIfAborted();
+      if (isVolumeOwn(entry) || keep(entry.name)) continue;
+      const path = entryOf(fd, entry.name);
+      const mounted = entry.isDirectory() && lstatSync(path, { throwIfNoEntry: false })?.dev !== dev;
+      if (mounted) await emptyInPlace(path, signal);
+      else await removeEntry(path, entry, signal);
+    }
+  });
 }
 
 /** `lost+found` belongs to the file system, not to Postgres, and only root could create it again. */
 export const isVolumeOwn = (entry: Dirent): boolean => entry.name === 'lost+found' && entry.isDirectory();
 
-async function removeEntry(path: string, entry: Dirent, signal: AbortSignal): Promise<void> {
-  if (entry.isDirectory()) return removeTree(path, signal);
-  await unlink(path).catch((error: unknown) => {
-    if (!isGone(error)) throw error;
-  });
-}
+const removeEntry = (path: string, entry: Dirent, signal: AbortSignal): Promise<void> =>
+  entry.isDirectory() ? removeTree(path, signal) : ignoreGone(unlink(path));
 
-async function entriesOf(dir: string): Promise<Dirent[]> {
+async function ignoreGone(removing: Promise<void>): Promise<void> {
   try {
-    return await readdir(dir, { withFileTypes: true });
+    await removing;
   } catch (error) {
-    if (isGone(error)) return [];
-    throw error;
+    if (!isGone(error)) throw error;
   }
 }
+
+const entriesOf = (fd: number): Promise<Dirent[]> => readdir(`/proc/self/fd/${fd}`, { withFileTypes: true });

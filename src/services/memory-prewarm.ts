@@ -1,5 +1,5 @@
 import { never } from '../core/abort.ts';
-import { access, chown, rm, writeFile } from 'node:fs/promises';
+import { access, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
@@ -8,7 +8,6 @@ import type { Log } from '../core/log.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { preparePgdata } from '../postgres/prepare.ts';
 import { stopLeftover } from '../postgres/leftover.ts';
-import type { RunAs } from '../process/os-user.ts';
 import type { PostgresBin } from '../postgres/postgres-bin.ts';
 import { startPostgres } from '../postgres/postgres.ts';
 import { runOk, runProcess } from '../process/run-process.ts';
@@ -17,7 +16,6 @@ export interface PrewarmOptions {
   /** The compute's data directory; the temporary one is created beside it and removed. */
   readonly pgdata: string;
   readonly bin: PostgresBin;
-  readonly runAs: RunAs;
   readonly env: NodeJS.ProcessEnv;
   readonly cgroup: string | null;
   readonly log: Log;
@@ -29,26 +27,28 @@ const readyMs = 60_000;
  *  are ready when the first spec arrives. When this returns or throws, its processes and files are gone.
  *  @param signal ends it early */
 export async function prewarm(options: PrewarmOptions, signal: AbortSignal): Promise<void> {
-  const { pgdata, runAs, log } = options;
+  const { pgdata, log } = options;
   const startMs = monotonicMs();
-  const path = await canonicalPath(`${pgdata}.warmup`);
+  const home = await canonicalPath(`${pgdata}.warmup`);
+  const path = join(home, 'data');
   await stopLeftover(path, { fastMs: 0, immediateMs: 2000, killMs: 5000 }, log, signal);
-  const prepared = await preparePgdata(path, runAs, signal);
+  // initdb requires an empty directory, and this one has the marker in it.
+  const prepared = await preparePgdata(home, signal);
   try {
     await initialise(options, path, signal);
     await startAndStop(options, path, signal);
     log.info(`prewarm of the memory took ${elapsedMs(startMs)} ms`);
   } finally {
     // After initdb was killed, its child may still write for a moment.
-    await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     await prepared.cleanUp(never);
   }
 }
 
 async function initialise(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
-  const { bin, runAs, env } = options;
+  const { bin, env } = options;
   const args = ['--pgdata', path, '--no-sync', '--auth', 'reject'];
-  const command = { command: bin.sibling('initdb'), args, env, cwd: '/', runAs, limitMs: initdbMs };
+  const command = { command: bin.sibling('initdb'), args, env, cwd: '/', limitMs: initdbMs };
   await runOk(command, signal);
   const conf = [
     'shared_buffers = 65536',
@@ -59,7 +59,6 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
   ];
   const file = join(path, 'postgresql.conf');
   await writeFile(file, `${conf.join('\n')}\n`);
-  if (runAs !== null) await chown(file, runAs.uid, runAs.gid);
 }
 
 async function startAndStop(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
@@ -75,9 +74,9 @@ async function startAndStop(options: PrewarmOptions, path: string, signal: Abort
 
 /** A stock PostgreSQL does not have the library, and would not start with this setting. */
 async function hasNeonLibrary(options: PrewarmOptions, signal: AbortSignal): Promise<boolean> {
-  const { bin, runAs, env } = options;
+  const { bin, env } = options;
   try {
-    const command = { command: bin.sibling('pg_config'), args: ['--pkglibdir'], env, cwd: '/', runAs };
+    const command = { command: bin.sibling('pg_config'), args: ['--pkglibdir'], env, cwd: '/' };
     const { stdout } = await runProcess({ ...command, limitMs: 5000 }, signal);
     await access(join(stdout.trim(), 'neon.so'));
     return true;

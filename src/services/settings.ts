@@ -10,6 +10,8 @@ export interface Settings extends OwnPostgres {
   readonly internalHttpPort: number;
   /** Paths of the certificate and key of the config; null without TLS. */
   readonly tls: TlsFiles | null;
+  /** A data directory that compute_ctl did not create may be wiped. */
+  readonly wipeForeign: boolean;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly syncTimeoutMs: number;
@@ -26,7 +28,6 @@ export function environmentOfPostgres(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv
 
 export interface Found {
   readonly target: Settings['target'];
-  readonly runAs: Settings['runAs'];
   readonly bin: Settings['bin'];
   readonly tls: ComputeCtlConfig['tls'];
 }
@@ -39,6 +40,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   env: environmentOfPostgres(env),
   privilegedRole: options.privilegedRoleName,
   internalHttpPort: options.internalHttpPort,
+  wipeForeign: options.wipeForeignPgdata,
   startTimeoutMs: options.startTimeoutSeconds * 1000,
   stopTimeoutMs: options.stopTimeoutSeconds * 1000,
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,

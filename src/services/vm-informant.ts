@@ -42,7 +42,6 @@ async function runOnce({ path, env, log, onStart }: InformantOptions, signal: Ab
     args: [],
     env,
     cwd: '/',
-    runAs: null,
     detached: true,
     onStderrLine: say,
   });

@@ -62,7 +62,7 @@ async function bySudo(
   args: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  await runOk({ command: vm.sudo, args, env, cwd: '/', runAs: null, limitMs }, signal);
+  await runOk({ command: vm.sudo, args, env, cwd: '/', limitMs }, signal);
 }
 
 async function isGone(path: string): Promise<boolean> {

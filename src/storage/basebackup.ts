@@ -1,5 +1,4 @@
 import { copyFileSync, statSync } from 'node:fs';
-import { chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linked, withLinked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
@@ -7,7 +6,6 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
@@ -15,7 +13,6 @@ import { type UnpackResult, unpack } from '../tar/unpack.ts';
 export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> {
   /** An existing directory; the archive may replace all files in it except `keep`. */
   readonly pgdata: string;
-  readonly runAs: RunAs;
   /** Files of ours in `pgdata` that an archive must not replace. */
   readonly keep: ReadonlySet<string>;
   /** Restores `pgdata` to its earlier state; called after each failed attempt that may have written to it. */
@@ -146,11 +143,11 @@ async function fetchOnce(
   try {
     const copy = await connection.basebackup(lsn, limits.idleMs, signal);
     try {
-      const { pgdata: dir, runAs, keep } = context;
-      const unpacked = await unpack(copy.chunks, { dir, runAs, keep, gzip: true }, signal);
+      const { pgdata: dir, keep } = context;
+      const unpacked = await unpack(copy.chunks, { dir, keep, gzip: true }, signal);
       await copy.finished;
       checkComplete(unpacked, context.needsWal);
-      await fixSignalFile(dir, runAs);
+      await fixSignalFile(dir);
       const { connectMicros } = connection;
       return { connectMicros, ms: elapsedMs(startMs), bytes: copy.bytes(), unpacked };
     } catch (error) {
@@ -179,10 +176,9 @@ function checkComplete({ names }: UnpackResult, needsWal: boolean): void {
 }
 
 /** Copies `zenith.signal` to `neon.signal`: old pageservers send only the old name. */
-async function fixSignalFile(pgdata: string, runAs: RunAs): Promise<void> {
+async function fixSignalFile(pgdata: string): Promise<void> {
   const [now, old] = [join(pgdata, 'neon.signal'), join(pgdata, 'zenith.signal')];
   const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   if (isFile(now) || !isFile(old)) return;
   copyFileSync(old, now);
-  if (runAs !== null) await chown(now, runAs.uid, runAs.gid);
 }

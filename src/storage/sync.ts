@@ -3,7 +3,6 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import { backoffMs, retry } from '../core/retry.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { runProcess } from '../process/run-process.ts';
 import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
@@ -15,7 +14,6 @@ export interface SyncContext extends SafekeeperContext {
   readonly cgroup: string | null;
   /** Contains `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
   readonly pgdata: string;
-  readonly runAs: RunAs;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   /** Called with each line of Postgres's stderr during a sync. */
@@ -126,7 +124,6 @@ async function runSync(
         PGDATA: context.pgdata,
         ...(context.token === null ? {} : { NEON_AUTH_TOKEN: context.token.reveal() }),
       },
-      runAs: context.runAs,
       limitMs,
       maxBytes: 64 * 1024,
       onStderrLine: context.onStderrLine,

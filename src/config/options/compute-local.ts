@@ -33,7 +33,7 @@ const forPostgres = {
   osUser: {
     ...mainOptions.osUser,
     group: 'options',
-    doc: 'Operating system user that Postgres runs as when compute-local is started by root.',
+    doc: 'Operating system user that compute-local becomes when it is started by root and creates its directory. Later it becomes the owner of the directory.',
   },
 } as const satisfies Record<string, OptionEntry>;
 

@@ -46,7 +46,14 @@ export const mainOptions = {
     value: 'DIR',
     fallback: null,
     group: 'postgres',
-    doc: 'Data directory. Emptied at every start. Required.',
+    doc: 'Data directory. Wiped and created again at every start. Required.',
+  },
+  wipeForeignPgdata: {
+    flag: '--wipe-foreign-pgdata',
+    kind: 'flag',
+    fallback: false,
+    group: 'postgres',
+    doc: 'Also wipe a data directory that compute_ctl did not create. Without it such a directory is refused.',
   },
   connstr: {
     flag: '--connstr',
@@ -74,7 +81,7 @@ export const mainOptions = {
     env: 'COMPUTE_CTL_OS_USER',
     fallback: 'postgres',
     group: 'postgres',
-    doc: 'Operating system user that Postgres runs as when compute_ctl is started by root.',
+    doc: 'Operating system user that compute_ctl becomes when it is started by root, before it reads anything. Postgres runs as that user.',
   },
   privilegedRoleName: {
     flag: '--privileged-role-name',

@@ -16,7 +16,6 @@ export async function psql(dir: LocalDir, tools: Tools, args: readonly string[])
     command: existsSync(own) ? own : 'psql',
     args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
     env: { ...process.env, PGPASSWORD: password },
-    runAs: null,
     stdin: 'inherit',
     stdout: 'inherit',
     stderr: 'inherit',

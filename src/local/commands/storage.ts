@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { findRunAs } from '../../process/os-user.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
@@ -13,7 +12,6 @@ import { serveStorage } from '../storage/serve.ts';
 import { type Tools, findTools } from '../storage/tools.ts';
 
 export interface StorageOptions {
-  readonly osUser: string;
   readonly pgBinDir: string | null;
   readonly compactAtBytes: number;
 }
@@ -69,12 +67,12 @@ function stopRequests(stop: AbortController): Promise<Reason> {
 export async function toolsFor(
   dir: LocalDir,
   state: LocalState | null,
-  { osUser, pgBinDir }: Pick<StorageOptions, 'osUser' | 'pgBinDir'>,
+  { pgBinDir }: Pick<StorageOptions, 'pgBinDir'>,
   signal: AbortSignal,
 ): Promise<Tools> {
   const files = state === null ? null : timelineDir(dir.storage, state.tenantId, state.timelineId);
   const major = files === null ? null : (currentBase(files)?.postgresMajor ?? null);
-  return findTools(pgBinDir, major, await findRunAs(osUser), signal);
+  return findTools(pgBinDir, major, signal);
 }
 
 async function ensureTimeline(

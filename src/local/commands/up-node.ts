@@ -49,18 +49,19 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
     mkdirSync(own.root, { recursive: true, mode: 0o755 });
     const lock = await lockDir(own);
     try {
-      await prepareDirs(own, tools.runAs, stop.signal);
+      await prepareDirs(own);
       writePidFile(own.upPid, process.pid);
       await endLeftoverCompute(own, log, stop.signal);
+      const isKnown = readNode(dir, name) !== null;
       const node = await nodeFor(context, name);
       const state = asState(main, node);
-      const { osUser, compactAtBytes } = options;
+      const { compactAtBytes } = options;
       const child = {
         dir: own,
         state,
         tools,
-        osUser,
         compactAtBytes,
+        isKnown,
         report,
         programs: programDir(),
         escalate,

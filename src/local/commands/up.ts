@@ -50,7 +50,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const { report, log, stop, escalate } = running;
   const known = readState(dir);
   const tools = await toolsFor(dir, known, options, stop.signal);
-  await prepareDirs(dir, tools.runAs, stop.signal);
+  await prepareDirs(dir);
   const lock = await lockDir(dir);
   try {
     writePidFile(dir.upPid, process.pid);
@@ -71,8 +71,9 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       { dir: dir.root, postgres: postgres.version, bin_dir: postgres.dir },
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
-    const { osUser, compactAtBytes } = options;
-    const context = { dir, state, tools, osUser, compactAtBytes, report, programs: programDir(), escalate };
+    const { compactAtBytes } = options;
+    const isKnown = known !== null;
+    const context = { dir, state, tools, compactAtBytes, isKnown, report, programs: programDir(), escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });

@@ -74,7 +74,6 @@ async function receive({
     ],
     env: tools.env,
     cwd: '/',
-    runAs: tools.runAs,
     stdout: 'ignore',
     onStderrLine: (line) => said.push(line),
   });

@@ -51,7 +51,6 @@ export async function takeBase(
     ],
     env: tools.env,
     cwd: '/',
-    runAs: tools.runAs,
     onStderrLine: (line) => said.push(line),
   });
   const stop = (): void => void child.kill('SIGKILL');

@@ -42,9 +42,9 @@ export async function initialise(options: InitialiseOptions, signal: AbortSignal
   const fresh = timelineDir(storageDir, tenantId, `${timelineId}.new`);
   rmSync(fresh.root, { recursive: true, force: true });
   mkdirSync(fresh.bases, { recursive: true, mode: 0o755 });
-  ownDir(fresh.wal, 0o700, tools.runAs);
+  ownDir(fresh.wal, 0o700);
   const scratch = join(fresh.root, 'scratch');
-  ownDir(scratch, 0o700, tools.runAs);
+  ownDir(scratch, 0o700);
   options.onProgress('initdb');
   await initdb(tools, join(scratch, 'data'), signal);
   await withServer(options, join(scratch, 'data'), signal, (server, whileItRuns) =>
@@ -74,7 +74,7 @@ async function initdb(tools: Tools, dataDir: string, signal: AbortSignal): Promi
   const segments = `--wal-segsize=${walSegmentBytes / 1024 / 1024}`;
   const run = (locale: string): Promise<unknown> => {
     const args = [...common, segments, '--data-checksums', `--locale=${locale}`];
-    return runOk({ command, args, env: tools.env, cwd: '/', runAs: tools.runAs, limitMs: initdbMs }, signal);
+    return runOk({ command, args, env: tools.env, cwd: '/', limitMs: initdbMs }, signal);
   };
   try {
     await run('C.UTF-8');
@@ -111,7 +111,6 @@ async function withServer(
     args: ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     env: tools.env,
     cwd: '/',
-    runAs: tools.runAs,
     stdout: 'ignore',
     onStderrLine: (line) => void said.splice(0, Math.max(0, said.push(line) - 20)),
     detached: true,

@@ -105,7 +105,6 @@ export class Receiver {
       ],
       env: tools.env,
       cwd: '/',
-      runAs: tools.runAs,
       stdout: 'ignore',
       onStderrLine: (line) => said.push(line),
     });

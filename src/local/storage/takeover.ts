@@ -1,13 +1,4 @@
-import {
-  chownSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { constants, copyFileSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
@@ -102,7 +93,7 @@ async function takeOver(
     }
     log.info({ name, timeline: number, lsn: formatLsn(began) }, 'a replica was promoted: taking over');
     const generation = timeline.nextGeneration();
-    writeDurable(join(pgdata, generationFile), `${generation}\n`, { runAs: tools.runAs });
+    writeDurable(join(pgdata, generationFile), `${generation}\n`);
     await newBase({ timeline, tools, candidate, number, began }, signal);
     timeline.server = server;
     onTaken(candidate);
@@ -128,7 +119,7 @@ async function newBase(
   const { dir, base } = timeline;
   const wal = walDir(dir, number);
   rmSync(wal, { recursive: true, force: true });
-  ownDir(wal, 0o700, tools.runAs);
+  ownDir(wal, 0o700);
   const fresh = join(dir.bases, `takeover-${number}.new`);
   try {
     await prepareSlot(server, signal);
@@ -156,8 +147,6 @@ function copyBeginning(from: string, wal: string, first: number, segmentBytes: n
     // Without it, a standby that lags must be restarted.
     if (!existsSync(join(from, name))) return;
     copyFileSync(join(from, name), join(wal, name), constants.COPYFILE_EXCL);
-    const { uid, gid } = statSync(wal);
-    chownSync(join(wal, name), uid, gid);
   }
 }
 

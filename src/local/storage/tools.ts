@@ -2,13 +2,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ComputeError, inline } from '../../core/errors.ts';
 import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
-import type { RunAs } from '../../process/os-user.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
 
 /** A PostgreSQL installation with all programs that compute-local runs, and the user that runs them. */
 export interface Tools {
   readonly postgres: PostgresBin;
-  readonly runAs: RunAs;
   /** The environment for every program: messages in English, since some are parsed, and without the user's PG* variables. */
   readonly env: NodeJS.ProcessEnv;
 }
@@ -34,19 +32,18 @@ function candidates(binDir: string | null, env: NodeJS.ProcessEnv): string[] {
 export async function findTools(
   binDir: string | null,
   major: number | null,
-  runAs: RunAs,
   signal: AbortSignal,
 ): Promise<Tools> {
   const env = toolEnv();
   const rejected: string[] = [];
   for (const dir of candidates(binDir, process.env)) {
     try {
-      const postgres = await locatePostgres(join(dir, 'postgres'), env, runAs, signal);
+      const postgres = await locatePostgres(join(dir, 'postgres'), env, signal);
       const missing = needed.filter((name) => !existsSync(postgres.sibling(name)));
       if (missing.length > 0) rejected.push(`${dir} does not have ${missing.join(', ')}`);
       else if (major !== null && postgres.major !== major)
         rejected.push(`${dir} is version ${postgres.major}`);
-      else return { postgres, runAs, env };
+      else return { postgres, env };
     } catch (error) {
       signal.throwIfAborted();
       rejected.push(`${dir}: ${inline(error)}`);

@@ -8,7 +8,6 @@ import { parseLibpqUrl } from '../../../src/pg/connstr.ts';
 import { SchemaDumps } from '../../../src/database/schema-dump.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { withPg } from '../../../src/pg/client.ts';
-import { osUser } from '../../support/postgres-versions.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/program.ts';
 import { makeCertificate } from '../../support/tls.ts';
@@ -36,7 +35,6 @@ const dumps = (bindir = it.postgres.bindir, change: object = {}): SchemaDumps =>
     {
       target: { ...it.target, ...change },
       bin: { path: '', dir: bindir, major: 15, version: '', sibling: (name) => join(bindir, name) },
-      runAs: osUser,
       env: { PATH: process.env['PATH'], PGDATABASE: 'wrong', PGHOST: 'wrong' },
     },
     log,

@@ -13,12 +13,10 @@ import { serveOptions } from '../../../src/local/serve-options.ts';
 import { type RunningStorage, serveStorage } from '../../../src/local/storage/serve.ts';
 import { type Tools, findTools } from '../../../src/local/storage/tools.ts';
 import { freePort, scratchDir } from '../../support/cluster.ts';
-import { defaultPostgres, osUser } from '../../support/postgres-versions.ts';
+import { defaultPostgres } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
 
 export const never = new AbortController().signal;
-export const runAs = osUser;
-const asOsUser = osUser ?? {};
 
 export interface LocalFixture {
   readonly dir: LocalDir;
@@ -46,7 +44,7 @@ export interface TestCompute {
 export async function localFixture(): Promise<LocalFixture> {
   const home = scratchDir('local');
   const dir = localDir(home);
-  const tools = await findTools(defaultPostgres().bindir, null, runAs, never);
+  const tools = await findTools(defaultPostgres().bindir, null, never);
   const ports: number[] = [];
   for (let at = 0; at < 6; at++) ports.push(await freePort());
   const [postgres, externalHttp, internalHttp, pageserver, safekeeper, controlPlane] = ports as [
@@ -65,7 +63,7 @@ export async function localFixture(): Promise<LocalFixture> {
     safekeeper,
     controlPlane,
   });
-  ownDir(dir.run, 0o700, runAs);
+  ownDir(dir.run, 0o700);
   await madeTimeline(dir, state, tools);
   const running = new Set<TestCompute>();
   const logged: string[] = [];
@@ -122,7 +120,7 @@ async function madeTimeline(
   if (template === null) {
     const root = scratchDir('local-template');
     const made = localDir(root);
-    ownDir(made.run, 0o700, runAs);
+    ownDir(made.run, 0o700);
     await initialise(
       { storageDir: made.storage, tenantId, timelineId, socketDir: made.run, tools, onProgress: () => {} },
       never,
@@ -148,13 +146,11 @@ async function startCompute(fixture: LocalFixture, dataDir: string, mode: string
   };
   const conf = spec.cluster.settings.map(({ name, value }) => `${name} = '${value}'\n`).join('');
   writeFileSync(join(dataDir, 'postgresql.conf'), `${conf}shared_buffers = 16MB\n`);
-  if (runAs !== null) execFileSync('chown', ['-R', `${runAs.uid}:${runAs.gid}`, dataDir]);
   const logFile = `${dataDir}.log`;
   const fd = openSync(logFile, 'a');
   const postmaster = spawn(tools.postgres.path, ['-D', dataDir], {
     stdio: ['ignore', fd, fd],
     cwd: '/',
-    ...asOsUser,
   });
   const log = (): string => readFileSync(logFile, 'utf8');
   const query = (sql: string): Promise<Record<string, unknown>[]> => {

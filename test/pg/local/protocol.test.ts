@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import { writePidFile } from '../../../src/process/pid-file.ts';
 import { listSegments, segmentName } from '../../../src/local/storage/segments.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { Secret } from '../../../src/core/secret.ts';
-import { fetchArchive, localFixture, never, psqlBasebackup, runAs, withStorage } from './fixture.ts';
+import { fetchArchive, localFixture, never, psqlBasebackup, withStorage } from './fixture.ts';
 
 test('gzip and tar accept the archive, with and without compression, also when psql fetches it', async () => {
   await withStorage(async ({ local }) => {
@@ -118,7 +118,6 @@ test('a pg_receivewal that outlived its storage is ended before another one writ
   const orphan = spawn(local.tools.postgres.sibling('pg_receivewal'), args, {
     stdio: 'ignore',
     cwd: '/',
-    ...runAs,
   });
   const ended = once(orphan, 'exit');
   await once(orphan, 'spawn');
@@ -158,7 +157,6 @@ test('a segment that a crash left half filled with zeros does not stop the recei
     await storage.close();
     const short = join(dir.wal, `${segmentName(next, megabyte)}.partial`);
     writeFileSync(short, Buffer.alloc(4096));
-    if (runAs !== null) chownSync(short, runAs.uid, runAs.gid);
     storage = await local.serve();
     await compute.query('insert into t values (1)');
     await compute.kill('SIGKILL');

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ActivityRow } from '../../../src/monitor/activity-query.ts';
 import { ActivityConnection } from '../../../src/monitor/checks.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
-import { installedPostgres, osUser } from '../../support/postgres-versions.ts';
+import { installedPostgres } from '../../support/postgres-versions.ts';
 import { checked, figure, never, pause, run, seen, session, watched } from './support.ts';
 
 let cluster: Cluster;
@@ -167,7 +167,7 @@ test('the receiver of the embedded storage is not activity, one of somebody else
     spawn(
       join(cluster.postgres.bindir, 'pg_receivewal'),
       ['-D', dir, '-d', `host=127.0.0.1 port=${cluster.port} user=cloud_admin application_name=${name}`],
-      { stdio: ['ignore', 'ignore', 'inherit'], cwd: '/', ...osUser },
+      { stdio: ['ignore', 'ignore', 'inherit'], cwd: '/' },
     );
   const senders = () =>
     session(cluster.target, async (pg) => {

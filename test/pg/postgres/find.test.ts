@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { pino } from 'pino';
 import { reportCoreDumps } from '../../../src/postgres/core-dumps.ts';
-import { findRunAs } from '../../../src/process/os-user.ts';
+import { findOsUser } from '../../../src/process/os-user.ts';
 import { locatePostgres } from '../../../src/postgres/postgres-bin.ts';
 import { scratchDir } from '../../support/cluster.ts';
-import { defaultPostgres, installedPostgres, osUser } from '../../support/postgres-versions.ts';
+import { defaultPostgres, installedPostgres } from '../../support/postgres-versions.ts';
 import { never } from './servers.ts';
 
-const locate = (pgbin: string, env = process.env) => locatePostgres(pgbin, env, osUser, never);
+const locate = (pgbin: string, env = process.env) => locatePostgres(pgbin, env, never);
 
 test.each(installedPostgres())(
   'PostgreSQL $major is found in PATH and by its path',
@@ -57,14 +57,13 @@ test('postgres_missing: the postgres program is named as such also when it is th
   }
 });
 
-test.runIf(process.getuid?.() === 0)(
-  'the user of Postgres is found; a missing one and root are refused',
-  async () => {
-    expect(await findRunAs('postgres')).toEqual(osUser);
-    await expect(findRunAs('no-such-user')).rejects.toMatchObject({ code: 'os_user' });
-    await expect(findRunAs('root')).rejects.toMatchObject({ code: 'os_user' });
-  },
-);
+test('the user of Postgres is found by name and by uid; a missing one and root are refused', async () => {
+  const user = await findOsUser('postgres');
+  expect(user).toMatchObject({ name: 'postgres', uid: process.getuid?.() });
+  expect(await findOsUser(user.uid)).toEqual(user);
+  await expect(findOsUser('no-such-user')).rejects.toMatchObject({ code: 'os_user' });
+  await expect(findOsUser('root')).rejects.toMatchObject({ code: 'os_user' });
+});
 
 test('program_missing: a debugger that is not there is not taken for a missing Postgres', async () => {
   const dir = scratchDir('core');

@@ -1,13 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { lockPgdata } from '../../../src/postgres/lock.ts';
+import { lockInside, lockPgdata } from '../../../src/postgres/lock.ts';
+import { emptyPgdata, markerFile, preparePgdata } from '../../../src/postgres/prepare.ts';
 import { scratchDir } from '../../support/cluster.ts';
 
+const never = new AbortController().signal;
 let home: string;
 let pgdata: string;
 beforeEach(() => {
@@ -40,17 +42,63 @@ test('a second lock names the holder, and the release lets it through', async ()
   });
   await lock.release();
   await lock.release();
-  expect(existsSync(`${pgdata}.lock`)).toBe(false);
   await (await lockPgdata(pgdata)).release();
 });
 
 test('the lock is the same by every name of the directory, and lasts when the directory is made anew', async () => {
   mkdirSync(join(home, 'real'));
-  symlinkSync('real', pgdata);
-  const lock = await lockPgdata(pgdata);
-  rmSync(join(home, 'real'), { recursive: true });
-  await expect(lockPgdata(join(home, 'real'))).rejects.toMatchObject({ code: 'pgdata_locked' });
-  await expect(lockPgdata(`${home}/./pgdata/`)).rejects.toMatchObject({ code: 'pgdata_locked' });
+  mkdirSync(join(home, 'real', 'pgdata'));
+  symlinkSync('real', join(home, 'link'));
+  const lock = await lockPgdata(join(home, 'link', 'pgdata'));
+  rmSync(join(home, 'real', 'pgdata'), { recursive: true });
+  await expect(lockPgdata(join(home, 'real', 'pgdata'))).rejects.toMatchObject({ code: 'pgdata_locked' });
+  await expect(lockPgdata(`${home}/./real/pgdata/`)).rejects.toMatchObject({ code: 'pgdata_locked' });
+  await lock.release();
+});
+
+test('where the directory above cannot be written the lock is inside, and lasts while the content is replaced', async () => {
+  mkdirSync(pgdata);
+  chmodSync(home, 0o500);
+  try {
+    const lock = await lockPgdata(pgdata);
+    await preparePgdata(pgdata, never);
+    await emptyPgdata(pgdata, never);
+    await expect(lockPgdata(pgdata)).rejects.toMatchObject({ code: 'pgdata_locked' });
+    await lock.release();
+    await (await lockPgdata(pgdata)).release();
+    expect(readdirSync(pgdata).sort()).toEqual([lockInside, markerFile]);
+  } finally {
+    chmodSync(home, 0o700);
+  }
+});
+
+test.each([
+  ['a symbolic link', (at: string) => symlinkSync('/tmp', at)],
+  ['a fifo', (at: string) => execFileSync('mkfifo', [at])],
+  ['a directory that others can use', (at: string) => (mkdirSync(at), chmodSync(at, 0o777))],
+])('%s in place of the lock is refused', async (_, plant) => {
+  plant(`${pgdata}.lock`);
+  await expect(lockPgdata(pgdata)).rejects.toMatchObject({
+    code: 'pgdata_refused',
+    message: expect.stringContaining(`${pgdata}.lock`) as string,
+  });
+});
+
+test('of many starters that find a dead holder one wins, each time', async () => {
+  for (let round = 0; round < 20; round++) {
+    const taken = await Promise.allSettled(Array.from({ length: 8 }, () => lockPgdata(pgdata)));
+    const won = taken.filter((one) => one.status === 'fulfilled');
+    expect(won).toHaveLength(1);
+    await won[0]?.value.release();
+  }
+  expect(readdirSync(`${pgdata}.lock`).filter((name) => name.startsWith('new-'))).toEqual([]);
+});
+
+test('a path that is longer than a socket address may be is locked all the same', async () => {
+  const long = join(home, 'x'.repeat(100), 'y'.repeat(100));
+  mkdirSync(join(home, 'x'.repeat(100)));
+  const lock = await lockPgdata(long);
+  await expect(lockPgdata(long)).rejects.toMatchObject({ code: 'pgdata_locked' });
   await lock.release();
 });
 
@@ -63,15 +111,16 @@ test('a holder that was killed, even while stopped, leaves no lock', async () =>
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  expect(existsSync(`${pgdata}.lock`)).toBe(true);
   const lock = await lockPgdata(pgdata);
-  expect(JSON.parse(readFileSync(`${pgdata}.lock`, 'utf8'))).toMatchObject({ pid: process.pid });
+  expect(JSON.parse(readFileSync(join(`${pgdata}.lock`, 'holder.json'), 'utf8'))).toMatchObject({
+    pid: process.pid,
+  });
   await lock.release();
 });
 
 test('a damaged note costs only the name of the holder', async () => {
   const lock = await lockPgdata(pgdata);
-  writeFileSync(`${pgdata}.lock`, '{"pid":');
+  writeFileSync(join(`${pgdata}.lock`, 'holder.json'), '{"pid":');
   await expect(lockPgdata(pgdata)).rejects.toThrow('in use by another compute_ctl');
   await lock.release();
 });

@@ -8,7 +8,6 @@ import { findPostgresOf } from '../../../src/postgres/pgdata-processes.ts';
 import { readStat } from '../../../src/process/proc.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { eventually as untilFound } from '../../support/program.ts';
-import { osUser } from '../../support/postgres-versions.ts';
 
 export const never = new AbortController().signal;
 export const quiet = pino({ level: 'silent' });
@@ -41,12 +40,11 @@ export async function optionsFor(
   cluster: Cluster,
   more: Partial<PostgresOptions> = {},
 ): Promise<{ options: PostgresOptions; lines: string[] }> {
-  const bin = await locatePostgres(join(cluster.postgres.bindir, 'postgres'), process.env, null, never);
+  const bin = await locatePostgres(join(cluster.postgres.bindir, 'postgres'), process.env, never);
   const lines: string[] = [];
   const options: PostgresOptions = {
     bin,
     pgdata: cluster.dataDir,
-    runAs: osUser,
     env: process.env,
     authToken: null,
     cgroup: null,

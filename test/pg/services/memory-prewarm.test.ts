@@ -6,7 +6,7 @@ import { locatePostgres } from '../../../src/postgres/postgres-bin.ts';
 import { prewarm } from '../../../src/services/memory-prewarm.ts';
 import { scratchDir } from '../../support/cluster.ts';
 import { processesIn } from '../../support/compute.ts';
-import { defaultPostgres, installedPostgres, osUser } from '../../support/postgres-versions.ts';
+import { defaultPostgres, installedPostgres } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
 
 const never = new AbortController().signal;
@@ -23,8 +23,7 @@ afterEach(() => rmSync(home, { recursive: true, force: true }));
 
 const options = async (postgres = defaultPostgres()) => ({
   pgdata: join(home, 'pgdata'),
-  bin: await locatePostgres(join(postgres.bindir, 'postgres'), env, osUser, never),
-  runAs: osUser,
+  bin: await locatePostgres(join(postgres.bindir, 'postgres'), env, never),
   env,
   cgroup: null,
   log,

@@ -127,7 +127,6 @@ describe('postgres --sync-safekeepers', () => {
       pgbin,
       cgroup: null,
       pgdata: '/pgdata',
-      runAs: null,
       env: { PATH: process.env['PATH'] },
       log: createLog({ format: 'json', level: 'silent' }),
       onStderrLine: () => {},

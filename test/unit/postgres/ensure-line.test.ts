@@ -21,9 +21,9 @@ test('the md5 line of pg_hba.conf is not doubled by other blanks', async () => {
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const hba = join(dir, 'pg_hba.conf');
   writeFileSync(hba, 'local all all trust\nhost all all  all md5 \n');
-  expect(await ensureHbaLine(dir, null)).toBe(false);
+  expect(await ensureHbaLine(dir)).toBe(false);
   writeFileSync(hba, 'local all all trust\n');
-  expect(await ensureHbaLine(dir, null)).toBe(true);
-  expect(await ensureHbaLine(dir, null)).toBe(false);
+  expect(await ensureHbaLine(dir)).toBe(true);
+  expect(await ensureHbaLine(dir)).toBe(false);
   expect(readFileSync(hba, 'utf8')).toBe('local all all trust\n\nhost\tall\t\tall\t\tall\t\tmd5');
 });

@@ -71,7 +71,7 @@ test('process_stuck: a process of compute-local that outlives all steps is not c
 });
 
 test('process_stuck: a child says so, and postgres_stuck only where it is Postgres', async () => {
-  const child: RunningProcess = await startProcess({ command: 'sh', args: ['-c', deaf], runAs: null });
+  const child: RunningProcess = await startProcess({ command: 'sh', args: ['-c', deaf] });
   await new Promise((resolve) => child.stdout?.once('data', resolve));
   const steps: EndStep[] = [{ signal: 'SIGTERM', graceMs: 30 }];
   await expect(endChild(child, steps, never)).rejects.toMatchObject({ code: 'process_stuck' });

@@ -7,11 +7,11 @@ import { endChild, termThenKill } from '../../../src/process/end.ts';
 import { eventually } from '../../support/program.ts';
 
 const never = new AbortController().signal;
-const sh = (script: string) => ({ command: 'sh', args: ['-c', script], runAs: null });
+const sh = (script: string) => ({ command: 'sh', args: ['-c', script] });
 const gone = (pid: number): boolean => readStat(pid) === null;
 
 test('program_missing: a program that is not there is an error with its name, not an uncaught event', async () => {
-  const start = startProcess({ command: 'no-such-program', args: [], runAs: null });
+  const start = startProcess({ command: 'no-such-program', args: [] });
   await expect(start).rejects.toMatchObject({
     code: 'program_missing',
     message: 'cannot start no-such-program: ENOENT',
@@ -76,7 +76,7 @@ test.runIf(process.getuid?.() === 0)(
   'a child that became another user, as under sudo, is process_stuck, not EPERM',
   async () => {
     const args = ['--reuid', '1234', '--clear-groups', 'sleep', '600'];
-    const child = await startProcess({ command: 'setpriv', args, runAs: null });
+    const child = await startProcess({ command: 'setpriv', args });
     await eventually('its new user', () => uidOf(child.pid) === 1234 || undefined);
     process.seteuid?.(65_534);
     try {

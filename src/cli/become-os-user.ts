@@ -1,0 +1,15 @@
+import { isOurPgdata } from '../postgres/prepare.ts';
+import { giveUpRoot, isRoot } from '../process/give-up-root.ts';
+import { handOver } from '../process/hand-over.ts';
+import { findOsUser } from '../process/os-user.ts';
+
+/** Started as root: does what only root can do, then becomes the OS user, for good. Nothing of a spec, an archive or a
+ *  request has been read by then.
+ *  @param pgdata is created and handed over; null: there is no data directory
+ *  @throws ComputeError `os_user`, `pgdata_refused` */
+export async function becomeOsUser(osUser: string, pgdata: string | null): Promise<void> {
+  if (!isRoot()) return;
+  const user = await findOsUser(osUser);
+  if (pgdata !== null) handOver(pgdata, user, { what: 'the data directory', isOurs: isOurPgdata });
+  giveUpRoot(user);
+}

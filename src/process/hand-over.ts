@@ -1,0 +1,179 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+} from 'node:fs';
+import { resolve, sep } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import { entryOf, openDirectory } from './dir-fd.ts';
+import type { OsUser } from './os-user.ts';
+
+const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+const mostLinks = 40;
+
+export interface HandOverOptions {
+  /** Missing directories above it are created, as root's. Default false. */
+  readonly parents?: boolean;
+  /** Whether a directory of root that has these entries may be handed over. */
+  readonly isOurs: (names: readonly string[]) => boolean;
+  /** What to name it in errors, such as `the data directory`. */
+  readonly what: string;
+}
+
+/** As root: makes sure that a directory exists, with mode 0700, and gives it to the user. Every component of the path is
+ *  opened relative to the one before it, so nobody can swap a directory for a link meanwhile. A link is followed only where
+ *  nobody but root can have created it; the last component may never be a link.
+ *  @throws ComputeError `pgdata_refused` for links, files, directories of other users, and for directories of root that hold
+ *  something else */
+export function handOver(
+  path: string,
+  user: OsUser,
+  { parents = false, isOurs, what }: HandOverOptions,
+): void {
+  const refuse = refusal(what, resolve(path));
+  const names = resolve(path).split(sep).slice(1);
+  const last = names.pop() ?? '';
+  if (last === '') throw refuse('the root directory cannot be used');
+  let fd = openDirectory('/');
+  try {
+    for (const name of names) fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks }));
+    fd = replace(fd, openOrCreate(fd, last, 0o700, refuse));
+    give(fd, user, { isOurs, refuse });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+type Refuse = (why: string, hint?: string, cause?: unknown) => ComputeError;
+
+const refusal =
+  (what: string, path: string): Refuse =>
+  (why, hint, cause) =>
+    new ComputeError('pgdata_refused', `${what} ${path} is refused: ${why}`, {
+      cause,
+      ...(hint === undefined ? {} : { hint }),
+    });
+
+function replace(old: number, fresh: number): number {
+  closeSync(old);
+  return fresh;
+}
+
+interface Entering {
+  readonly parents: boolean;
+  readonly refuse: Refuse;
+  /** How many links may still be followed. */
+  readonly links: number;
+}
+
+/** Opens a directory on the way. */
+function enter(fd: number, name: string, entering: Entering): number {
+  const { parents, refuse, links } = entering;
+  try {
+    return openDirectory(entryOf(fd, name));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && parents) return openOrCreate(fd, name, 0o755, refuse);
+    if (code === 'ENOENT')
+      throw refuse(`the directory ${name} above it does not exist`, 'create it: mkdir -p', error);
+    if (code !== 'ELOOP' && code !== 'ENOTDIR')
+      throw refuse(`cannot open ${name} (${code})`, undefined, error);
+  }
+  if (!lstatSync(entryOf(fd, name)).isSymbolicLink()) throw refuse(`${name} is a file`);
+  const { uid, mode } = fstatSync(fd);
+  if (uid !== 0 || (mode & 0o022) !== 0)
+    throw refuse(
+      `${name} is a symbolic link in a directory that other users can write`,
+      'use the path that the link leads to',
+    );
+  if (links === 0) throw refuse('there are too many symbolic links');
+  return follow(fd, readlinkSync(entryOf(fd, name)), { ...entering, links: links - 1 });
+}
+
+function follow(from: number, target: string, entering: Entering): number {
+  let fd = openDirectory(target.startsWith(sep) ? '/' : entryOf(from, '.'));
+  try {
+    for (const name of target.split(sep)) {
+      if (name !== '' && name !== '.') fd = replace(fd, enter(fd, name, entering));
+    }
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openOrCreate(fd: number, name: string, mode: number, refuse: Refuse): number {
+  try {
+    mkdirSync(entryOf(fd, name), mode);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw refuse(`cannot create it (${(error as NodeJS.ErrnoException).code})`, undefined, error);
+  }
+  try {
+    return openDirectory(entryOf(fd, name));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw refuse(`cannot open it (${code})`, undefined, error);
+    const isLink = lstatSync(entryOf(fd, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    throw refuse(isLink ? 'it is a symbolic link' : 'it is a file', 'name a directory itself', error);
+  }
+}
+
+function give(
+  fd: number,
+  user: OsUser,
+  { isOurs, refuse }: Pick<HandOverOptions, 'isOurs'> & { refuse: Refuse },
+): void {
+  const { uid } = fstatSync(fd);
+  if (uid === user.uid) return;
+  if (uid !== 0)
+    throw refuse(
+      `it belongs to uid ${uid}, neither to root nor to ${user.name} (uid ${user.uid})`,
+      `hand it over (chown ${user.name}), or use another directory`,
+    );
+  const names = readdirSync(`/proc/self/fd/${fd}`).filter((name) => name !== 'lost+found');
+  if (names.length > 0 && !isOurs(names))
+    throw refuse(
+      `it belongs to root and is not empty (${names.slice(0, 5).join(', ')})`,
+      `hand it over (chown -R ${user.name}) if it is meant, or use another directory`,
+    );
+  giveContent(fd, user);
+  fchmodSync(fd, 0o700);
+  fchownSync(fd, user.uid, user.gid);
+}
+
+/** What earlier versions, which stayed root, have left. Only what belongs to root, and to no other place: a second name of a
+ *  file could be that of a file of the system. Directories of the user are not entered: their content is the user's. */
+function giveContent(dir: number, user: OsUser): void {
+  for (const name of readdirSync(`/proc/self/fd/${dir}`)) {
+    if (name === 'lost+found') continue;
+    const fd = openEntry(entryOf(dir, name));
+    if (fd === null) continue;
+    try {
+      const stat = fstatSync(fd);
+      if (stat.uid !== 0) continue;
+      if (stat.isDirectory()) giveContent(fd, user);
+      else if (!stat.isFile() || stat.nlink !== 1) continue;
+      fchownSync(fd, user.uid, user.gid);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** Null for links and for what cannot be opened, such as sockets. */
+function openEntry(path: string): number | null {
+  try {
+    return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch {
+    return null;
+  }
+}
