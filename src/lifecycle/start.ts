@@ -10,9 +10,9 @@ import {
   linkDynamicSharedMemory,
   writeOverride,
 } from '../postgres/files.ts';
-import { lockPgdata } from '../postgres/lock.ts';
+import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
-import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
+import { checkWipeable, emptyPgdata, markerFile, preparePgdata } from '../postgres/prepare.ts';
 import { basebackupRetries, openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
@@ -81,7 +81,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       token: spec.spec.storage_auth_token,
       mode: spec.mode.kind,
       pgdata,
-      keep: new Set(['postgresql.conf', 'server.key', 'server.crt']),
+      keep: new Set(['postgresql.conf', 'server.key', 'server.crt', markerFile, lockInside]),
       emptied: async () => {
         await emptyPgdata(pgdata, signal);
         await writeConfig(context, signal);
@@ -115,10 +115,10 @@ async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Prom
 
 async function finishDataDir(context: StartContext): Promise<void> {
   const pgdata = pathOf(context);
-  await copyFormerSignal(pgdata);
+  copyFormerSignal(pgdata);
   await ensureHbaLine(pgdata);
   await linkDynamicSharedMemory(pgdata);
-  if (context.spec.mode.kind !== 'primary') await createStandbySignal(pgdata);
+  if (context.spec.mode.kind !== 'primary') createStandbySignal(pgdata);
   // Written before Postgres starts, so that the catalog pass requires no reload.
   else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata);
 }

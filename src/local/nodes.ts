@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { writeDurable } from '../process/files.ts';
@@ -6,6 +6,7 @@ import { endProcess, termThenKill } from '../process/end.ts';
 import { readPidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
 import { type LocalDir, type LocalState, type Ports, localDir } from './state.ts';
+import { readSmall } from '../process/regular-file.ts';
 
 /** Another compute on the same storage, next to the one that `up` starts by itself. */
 export interface Node {
@@ -42,7 +43,7 @@ export function readNode(dir: LocalDir, name: string): Node | null {
   const path = nodeFile(dir, name);
   if (!existsSync(path)) return null;
   try {
-    const node = JSON.parse(readFileSync(path, 'utf8')) as Node;
+    const node = JSON.parse(readSmall(path)) as Node;
     if (node.version === 1) return node;
   } catch (cause) {
     throw new ComputeError('config_unreadable', `${path} cannot be read`, { cause });
@@ -83,7 +84,7 @@ export const asState = (state: LocalState, { computeId, ports }: Node): LocalSta
 /** Name of the node that is or will be the primary; null: the compute that `up` starts. */
 export function primaryNode(dir: LocalDir): string | null {
   if (!existsSync(dir.primary)) return null;
-  return (JSON.parse(readFileSync(dir.primary, 'utf8')) as { node: string }).node;
+  return (JSON.parse(readSmall(dir.primary)) as { node: string }).node;
 }
 
 export function setPrimaryNode(dir: LocalDir, name: string | null): void {

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkReachable } from '../postgres/parent.ts';
 import { ownDir } from '../process/files.ts';
 import type { LocalDir } from './state.ts';
+import { openForAppend } from '../process/regular-file.ts';
 
 /** Creates the directories. The OS user of Postgres must be able to enter its own.
  *  @throws ComputeError `pgdata_refused` naming the directory that this user cannot enter */
@@ -20,5 +21,5 @@ const largestLogBytes = 10 * 1024 * 1024;
 export function openLog(dir: LocalDir, name: string): { path: string; fd: number } {
   const path = join(dir.log, `${name}.log`);
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > largestLogBytes) renameSync(path, `${path}.1`);
-  return { path, fd: openSync(path, 'a', 0o640) };
+  return { path, fd: openForAppend(path, 0o640) };
 }

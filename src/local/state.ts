@@ -1,10 +1,11 @@
 import { createHmac, generateKeyPairSync, pbkdf2Sync, createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
+import { readSmall } from '../process/regular-file.ts';
 
 /** The values that the first `up` chooses and later ones keep. Contains secrets: only its owner can read the file. */
 export interface LocalState {
@@ -90,7 +91,7 @@ export function localDir(path: string): LocalDir {
 export function readState(dir: LocalDir): LocalState | null {
   if (!existsSync(dir.state)) return null;
   try {
-    const state = JSON.parse(readFileSync(dir.state, 'utf8')) as LocalState;
+    const state = JSON.parse(readSmall(dir.state)) as LocalState;
     if (state.version === 1) return state;
   } catch (cause) {
     throw new ComputeError('config_unreadable', `could not read ${dir.state}`, { cause });

@@ -26,7 +26,9 @@ export async function reportCoreDumps(
   signal: AbortSignal,
 ): Promise<number> {
   try {
-    const dumps = (await readdir(pgdata)).filter(isCoreDump);
+    const entries = await readdir(pgdata, { withFileTypes: true });
+    // A link or a fifo with such a name is not a dump.
+    const dumps = entries.filter((entry) => entry.isFile() && isCoreDump(entry.name)).map(({ name }) => name);
     if (dumps.length > mostDumps) log.warn(`${dumps.length} core dumps in ${pgdata}: reporting ${mostDumps}`);
     for (const name of dumps.slice(0, mostDumps)) {
       const core = join(pgdata, name);

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readSmall } from '../process/regular-file.ts';
 import { type WriteOptions, writeAtomically } from '../process/files.ts';
 
 /** Makes sure that a text has a line: whole lines are compared, without their line ends. If absent it is appended after a
@@ -23,14 +23,14 @@ export async function ensureLine(
   options: WriteOptions,
   isIt?: (other: string) => boolean,
 ): Promise<boolean> {
-  const changed = withLine(await readText(path), line, isIt);
+  const changed = withLine(readText(path), line, isIt);
   if (changed !== null) writeAtomically(path, changed, options);
   return changed !== null;
 }
 
-async function readText(path: string): Promise<string | null> {
+function readText(path: string): string | null {
   try {
-    return await readFile(path, 'utf8');
+    return readSmall(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

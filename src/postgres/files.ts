@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
-import { copyFile, lstat, open, rm, symlink } from 'node:fs/promises';
+import { closeSync } from 'node:fs';
+import { lstat, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { writeAtomically } from '../process/files.ts';
+import { copySmall, openForAppend } from '../process/regular-file.ts';
 import { ensureLine } from './ensure-line.ts';
 
 const hbaLine = 'host\tall\t\tall\t\tall\t\tmd5';
@@ -36,24 +37,13 @@ export async function linkDynamicSharedMemory(pgdata: string): Promise<void> {
 
 /** Copies `zenith.signal` to `neon.signal`: older pageservers send only the former name.
  *  @returns whether it was copied */
-export async function copyFormerSignal(pgdata: string): Promise<boolean> {
-  const signalFile = join(pgdata, 'neon.signal');
-  try {
-    await copyFile(join(pgdata, 'zenith.signal'), signalFile, constants.COPYFILE_EXCL);
-  } catch (error) {
-    if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
-    throw error;
-  }
-  return true;
-}
+export const copyFormerSignal = (pgdata: string): boolean =>
+  copySmall(join(pgdata, 'zenith.signal'), join(pgdata, 'neon.signal'));
 
-/** Makes Postgres start as a standby; an existing file stays as it is. */
-export async function createStandbySignal(pgdata: string): Promise<void> {
-  const file = await open(join(pgdata, 'standby.signal'), 'a');
-  try {
-  } finally {
-    await file.close();
-  }
+/** Makes Postgres start as a standby; an existing file stays as it is.
+ *  @throws ComputeError `pgdata_refused` when something else is in its place */
+export function createStandbySignal(pgdata: string): void {
+  closeSync(openForAppend(join(pgdata, 'standby.signal'), 0o600));
 }
 
 export const overrideFile = 'compute_ctl_temp_override.conf';

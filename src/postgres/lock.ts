@@ -16,7 +16,8 @@ import { type Server, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { entryOf, openDirectory } from '../process/dir-fd.ts';
-import { readOwnFile, writeAtomically } from '../process/files.ts';
+import { writeAtomically } from '../process/files.ts';
+import { readSmall } from '../process/regular-file.ts';
 import { canonicalPath } from './path.ts';
 
 export interface PgdataLock {
@@ -197,11 +198,9 @@ function lockedError(pgdata: string, dir: number): ComputeError {
 
 function readHolder(dir: number): Holder | null {
   try {
-    const { pid, since } = JSON.parse(readOwnFile(entryOf(dir, noteName), noteBytes)) as Partial<Holder>;
+    const { pid, since } = JSON.parse(readSmall(entryOf(dir, noteName))) as Partial<Holder>;
     return typeof pid === 'number' && typeof since === 'string' ? { pid, since } : null;
   } catch {
     return null;
   }
 }
-
-const noteBytes = 4096;

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readSmall } from '../process/regular-file.ts';
 
 /** The content of `postmaster.pid`; parts that are missing or damaged are null.
  *  @see https://www.postgresql.org/docs/current/storage-file-layout.html */
@@ -27,10 +27,10 @@ export function parsePostmasterPid(text: string): PostmasterPid {
   };
 }
 
-/** Null when there is no such file. */
+/** Null when there is no such file. @throws ComputeError `pgdata_refused` when it is a link or a fifo */
 export function readPostmasterPid(pgdata: string): PostmasterPid | null {
   try {
-    return parsePostmasterPid(readFileSync(join(pgdata, 'postmaster.pid'), 'utf8'));
+    return parsePostmasterPid(readSmall(join(pgdata, 'postmaster.pid')));
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
     throw error;

@@ -1,5 +1,5 @@
+import { readSmallByLink } from '../process/regular-file.ts';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -58,8 +58,8 @@ const matchingPair = (
 /** Reads both files and checks that they belong together, for any type of key.
  *  @throws ComputeError `tls` */
 export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: string; cert: string }> {
-  const key = await readPem(keyPath, 'key');
-  const cert = await readPem(certPath, 'certificate');
+  const key = readPem(keyPath, 'key');
+  const cert = readPem(certPath, 'certificate');
   const privateKey = parse(keyPath, 'private key', () => createPrivateKey(key));
   const certificate = parse(certPath, 'certificate', () => new X509Certificate(cert));
   if (!certificate.checkPrivateKey(privateKey)) {
@@ -70,12 +70,15 @@ export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: 
   return { key, cert };
 }
 
-async function readPem(path: string, what: string): Promise<string> {
+function readPem(path: string, what: string): string {
   try {
-    return await readFile(path, 'utf8');
+    return readSmallByLink(path);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new ComputeError('tls', `cannot read the TLS ${what} ${path} (${code})`, { cause });
+    throw new ComputeError(
+      'tls',
+      `cannot read the TLS ${what} ${path} (${(cause as { code: string }).code})`,
+      { cause },
+    );
   }
 }
 

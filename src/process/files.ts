@@ -1,19 +1,15 @@
 import {
   closeSync,
-  constants,
   fchmodSync,
-  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { ComputeError } from '../core/errors.ts';
 
 // Synchronous, since these files are small, and since no other code can run in the middle of a synchronous write.
 
@@ -101,44 +97,6 @@ export function fsyncPath(path: string): void {
     closeSync(fd);
   }
 }
-
-/** Reads a small file that other processes may have put there: never follows a link, waits for no writer of a fifo, and reads
- *  no more than it may have.
- *  @throws ComputeError `pgdata_refused` for links, fifos, devices, files that are too large; the system's error, as ENOENT */
-export function readOwnFile(path: string, maxBytes: number): string {
-  const fd = openRegular(path);
-  try {
-    const { size } = fstatSync(fd);
-    if (size > maxBytes) throw refused(path, `has ${size} bytes, more than ${maxBytes}`);
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Opens a regular file for reading.
- *  @throws as `readOwnFile` */
-export function openRegular(path: string): number {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ELOOP') throw refused(path, 'is a symbolic link', error);
-    // A socket.
-    if (code === 'ENXIO') throw refused(path, 'is not a file', error);
-    throw error;
-  }
-  if (fstatSync(fd).isFile()) return fd;
-  closeSync(fd);
-  throw refused(path, 'is not a file');
-}
-
-const refused = (path: string, why: string, cause?: unknown): ComputeError =>
-  new ComputeError('pgdata_refused', `${path} ${why}`, {
-    cause,
-    hint: 'Postgres and compute_ctl did not create it: remove it',
-  });
 
 /** Makes sure that a directory exists. */
 export function ownDir(path: string, mode: number): void {

@@ -1,7 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { endProcess, termThenKill } from './end.ts';
 import { writeDurable } from './files.ts';
 import { type ProcessIdentity, identify, isAlive } from './identity.ts';
+import { readSmall } from './regular-file.ts';
 
 /** Writes a process's identity to a file, so that a later run can find and end it. False when it has already ended. */
 export function writePidFile(path: string, pid: number): boolean {
@@ -14,7 +15,7 @@ export function writePidFile(path: string, pid: number): boolean {
 /** The process of a pid file; null when it has ended, or the file is missing or damaged. */
 export function readPidFile(path: string): ProcessIdentity | null {
   try {
-    const { pid, started } = JSON.parse(readFileSync(path, 'utf8')) as Partial<ProcessIdentity>;
+    const { pid, started } = JSON.parse(readSmall(path)) as Partial<ProcessIdentity>;
     if (typeof pid !== 'number' || typeof started !== 'string') return null;
     return isAlive({ pid, started }) ? { pid, started } : null;
   } catch {

@@ -1,4 +1,3 @@
-import { copyFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { linked, withLinked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
@@ -6,6 +5,7 @@ import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
+import { copySmall } from '../process/regular-file.ts';
 import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
@@ -147,7 +147,7 @@ async function fetchOnce(
       const unpacked = await unpack(copy.chunks, { dir, keep, gzip: true }, signal);
       await copy.finished;
       checkComplete(unpacked, context.needsWal);
-      await fixSignalFile(dir);
+      fixSignalFile(dir);
       const { connectMicros } = connection;
       return { connectMicros, ms: elapsedMs(startMs), bytes: copy.bytes(), unpacked };
     } catch (error) {
@@ -176,9 +176,5 @@ function checkComplete({ names }: UnpackResult, needsWal: boolean): void {
 }
 
 /** Copies `zenith.signal` to `neon.signal`: old pageservers send only the old name. */
-async function fixSignalFile(pgdata: string): Promise<void> {
-  const [now, old] = [join(pgdata, 'neon.signal'), join(pgdata, 'zenith.signal')];
-  const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-  if (isFile(now) || !isFile(old)) return;
-  copyFileSync(old, now);
-}
+const fixSignalFile = (pgdata: string): boolean =>
+  copySmall(join(pgdata, 'zenith.signal'), join(pgdata, 'neon.signal'));

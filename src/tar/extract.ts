@@ -1,19 +1,16 @@
 import {
-  chmodSync,
   closeSync,
   constants,
   fchmodSync,
   futimesSync,
-  lstatSync,
-  mkdirSync,
   openSync,
   symlinkSync,
   unlinkSync,
-  utimesSync,
   writeSync,
 } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
+import { Directories } from './directories.ts';
 import type { TarEntry, TarSink } from './read.ts';
 
 /** An entry that never occurs in a valid base backup. Not retryable: the next attempt would get the same entry. */
@@ -38,15 +35,8 @@ const freshFile = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const tablespace = /^pg_tblspc\/\d+$/;
 
 /** File system errors that mean that the archive contradicts itself; all other errors are problems of the disk. */
-const contradictions = new Set([
-  'EEXIST',
-  'EISDIR',
-  'ENOTDIR',
-  'ELOOP',
-  'ENAMETOOLONG',
-  'ENOTEMPTY',
-  'EINVAL',
-]);
+const contradictions = new Set(['EEXIST', 'EISDIR', 'ENAMETOOLONG', 'ENOTEMPTY', 'EINVAL']);
+const throughLink = new Set(['ENOTDIR', 'ELOOP']);
 
 /** Writes entries below one directory, synchronously: for many small files that is several times faster than streams, and
  *  it blocks the event loop for one file at most. Nothing is fsynced: if the machine crashes before Postgres has started,
@@ -57,13 +47,13 @@ export class Extractor implements TarSink {
   files = 0;
   readonly #options: ExtractOptions;
   readonly #umask = process.umask();
-  /** Paths that are known to be directories and not links. */
-  readonly #real = new Set<string>(['']);
-  readonly #directories: { path: string; mode: number; mtime: number }[] = [];
+  readonly #directories: Directories;
+  readonly #modes: { name: string; mode: number; mtime: number }[] = [];
   #open: { fd: number; entry: TarEntry } | null = null;
 
   constructor(options: ExtractOptions) {
     this.#options = options;
+    this.#directories = new Directories(options.dir);
   }
 
   begin(entry: TarEntry): void {
@@ -99,37 +89,38 @@ export class Extractor implements TarSink {
   /** Sets the modes and times of directories. Done last, since writing to a directory changes its time and its mode may
    *  forbid writing. */
   finish(): void {
-    for (const { path, mode, mtime } of this.#directories.toReversed()) {
-      chmodSync(path, mode);
-      utimesSync(path, mtime, mtime);
+    for (const { name, mode, mtime } of this.#modes.toReversed()) {
+      const fd = this.#directories.descriptor(name);
+      fchmodSync(fd, mode);
+      futimesSync(fd, mtime, mtime);
     }
   }
 
-  /** Closes the file that is still open after a failure. */
-  abandon(): void {
+  /** Closes everything, also the file that is still open after a failure. */
+  close(): void {
     if (this.#open !== null) closeSync(this.#open.fd);
     this.#open = null;
+    this.#directories.close();
   }
 
   #create(name: string, entry: TarEntry): void {
     if (entry.type === 'directory') {
       // The target directory itself keeps its mode.
       if (name === '') return;
-      this.#directory(name);
-      this.#directories.push({ path: this.#path(name), mode: entry.mode, mtime: entry.mtime });
+      this.#directories.descriptor(name);
+      this.#modes.push({ name, mode: entry.mode, mtime: entry.mtime });
       return;
     }
     if (name === '') throw new HostileArchive(entry.name, 'it has no name');
     if (entry.type === 'hardlink') throw new HostileArchive(entry.name, 'it is a hard link');
     if (entry.type === 'other') throw new HostileArchive(entry.name, 'it is neither a file nor a directory');
-    if (this.#options.keep?.has(name) === true) return;
-    this.#directory(name.slice(0, Math.max(name.lastIndexOf('/'), 0)));
+    if (this.#options.keep?.has(topOf(name)) === true) return;
     if (entry.type === 'symlink') this.#symlink(name, entry);
     else this.#file(name, entry);
   }
 
   #file(name: string, entry: TarEntry): void {
-    const path = this.#path(name);
+    const path = this.#directories.entry(name);
     const fd = replacing(path, () => openSync(path, freshFile, entry.mode));
     this.#open = { fd, entry };
     if ((entry.mode & this.#umask) !== 0) fchmodSync(fd, entry.mode);
@@ -141,36 +132,23 @@ export class Extractor implements TarSink {
     if (!tablespace.test(name) || !entry.linkName.startsWith('/') || entry.linkName.includes('\0')) {
       throw new HostileArchive(entry.name, 'only tablespaces may be symbolic links, to an absolute path');
     }
-    const path = this.#path(name);
+    const path = this.#directories.entry(name);
     replacing(path, () => symlinkSync(entry.linkName, path));
-  }
-
-  /** Creates the directory `name` and its parents, and makes sure that none of them is a link. */
-  #directory(name: string): void {
-    if (this.#real.has(name)) return;
-    this.#directory(name.slice(0, Math.max(name.lastIndexOf('/'), 0)));
-    const path = this.#path(name);
-    try {
-      mkdirSync(path, 0o700);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      if (!lstatSync(path).isDirectory())
-        throw new HostileArchive(name, 'its path leads through a link or file');
-    }
-    this.#real.add(name);
-  }
-
-  #path(name: string): string {
-    return `${this.#options.dir}/${name}`;
   }
 
   #explain(error: unknown, name: string): unknown {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof ComputeError || code === undefined) return error;
+    if (throughLink.has(code))
+      return new HostileArchive(name, 'its path leads through a link or file', error);
     if (contradictions.has(code)) return new HostileArchive(name, code, error);
-    return new ComputeError('pgdata_refused', `cannot write ${this.#path(name)}: ${code}`, { cause: error });
+    return new ComputeError('pgdata_refused', `cannot write ${this.#options.dir}/${name}: ${code}`, {
+      cause: error,
+    });
   }
 }
+
+const topOf = (name: string): string => name.split('/', 1)[0] ?? '';
 
 /** Removes a leading `/` and `.` components.
  *  @throws HostileArchive for names that lead out of the directory or contain a NUL */

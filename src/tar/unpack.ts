@@ -46,7 +46,7 @@ export async function unpack(
   } catch (error) {
     throw explain(error);
   } finally {
-    extractor.abandon();
+    extractor.close();
   }
   return { files: extractor.files, bytes: extractor.bytes, names: extractor.names };
 }

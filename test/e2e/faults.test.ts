@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { overrideFile } from '../../src/postgres/files.ts';
+import { markerFile } from '../../src/postgres/prepare.ts';
 import { type Rig, baseBackup, processesIn, rig } from '../support/compute.ts';
 import {
   type PageserverScript,
@@ -23,7 +24,7 @@ async function expectFailure(reason: RegExp, args: readonly string[] = []): Prom
   const program = it.start({ args });
   const { error } = await it.until('failed', 40_000);
   expect(error).toMatch(reason);
-  expect(readdirSync(it.pgdata).filter((name) => name !== 'postgresql.conf')).toEqual([]);
+  expect(readdirSync(it.pgdata).filter((name) => name !== 'postgresql.conf')).toEqual([markerFile]);
   expect(await program.exited()).toBe(1);
   expect(processesIn(it.pgdata)).toEqual([]);
 }

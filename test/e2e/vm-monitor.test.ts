@@ -165,7 +165,7 @@ test('a monitor address that cannot be used is told, and the compute serves', as
 describe('an empty compute in a VM', () => {
   const warmup = () => `${it.pgdata}.warmup`;
   const warming = () =>
-    eventually('its postmaster', () => existsSync(join(warmup(), 'postmaster.opts')) || undefined);
+    eventually('its postmaster', () => existsSync(join(warmup(), 'data', 'postmaster.opts')) || undefined);
 
   test('warms up its memory, and a spec that comes meanwhile ends that', async () => {
     const program = it.start({ ...vm(), spec: null });

@@ -1,4 +1,4 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createDeflateRaw, createInflateRaw, crc32 } from 'node:zlib';
@@ -7,6 +7,7 @@ import type { Base } from './layout.ts';
 import { ownFiles } from './files.ts';
 import type { Segment } from './segments.ts';
 import { type TarEntry, writeTar } from '../../tar/write.ts';
+import { readRegular } from '../../process/regular-file.ts';
 
 /** The parts of the answer to one base backup request. */
 export interface Snapshot {
@@ -66,6 +67,9 @@ export async function* plainArchive(snapshot: Snapshot): AsyncGenerator<Buffer> 
 const readChunks = (path: string): AsyncIterable<Buffer> =>
   createReadStream(path, { highWaterMark: chunkBytes });
 
+/** The largest that PostgreSQL allows. */
+const mostSegmentBytes = 1024 ** 3;
+
 /** The entries after the base backup: files for the start, WAL, end of the archive. */
 function tail({ segments, partial, generation }: Snapshot): AsyncGenerator<Buffer> {
   const mtime = new Date();
@@ -73,7 +77,8 @@ function tail({ segments, partial, generation }: Snapshot): AsyncGenerator<Buffe
   function* entries(): Generator<TarEntry> {
     for (const { name, content } of ownFiles(generation)) yield entry(name, Buffer.from(content));
     for (const segment of segments) {
-      const content = segment.partial && partial !== null ? partial : readFileSync(segment.path);
+      const content =
+        segment.partial && partial !== null ? partial : readRegular(segment.path, mostSegmentBytes);
       yield entry(`pg_wal/${segment.name}`, content);
     }
   }

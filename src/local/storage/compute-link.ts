@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
@@ -7,6 +6,7 @@ import { literal, sql } from '../../core/sql.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
+import { readSmall } from '../../process/regular-file.ts';
 
 export const slotName = 'compute_local';
 /** The name in the compute's synchronous_standby_names. */
@@ -41,8 +41,8 @@ export async function awaitCompute(server: Socket, signal: AbortSignal): Promise
  *  @see src/include/utils/pidfile.h of PostgreSQL for the lines of both files */
 export function isReady({ dir, port }: Socket): boolean {
   try {
-    const [, dataDir = ''] = readFileSync(join(dir, `.s.PGSQL.${port}.lock`), 'utf8').split('\n');
-    const status = readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n')[7];
+    const [, dataDir = ''] = readSmall(join(dir, `.s.PGSQL.${port}.lock`)).split('\n');
+    const status = readSmall(join(dataDir, 'postmaster.pid')).split('\n')[7];
     return status?.trim() === 'ready';
   } catch {
     return false;

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import { writeDurable } from '../../process/files.ts';
 import type { TimelineDir } from './layout.ts';
+import { readSmall } from '../../process/regular-file.ts';
 
 /** Decides which compute may write to the timeline.
  *
@@ -34,7 +34,7 @@ export class Fence {
 function read(path: string): number {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readSmall(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
     throw error;

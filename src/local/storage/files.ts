@@ -24,12 +24,15 @@ const replaced = new Set([
   'server.key',
   'server.crt',
   generationFile,
+  'compute_ctl.marker',
 ]);
 
 /** True for files of a running compute that do not belong to the timeline: written at every start, or logs. */
 export const belongsToCompute = (path: string): boolean =>
   replaced.has(path) ||
-  /^postmaster\.|^(core(\.|$))|^(pg_)?log(\/|$)|\.sock(et)?$|\.(tmp|new)$/.test(path) ||
+  /^postmaster\.|^compute_ctl\.lock(\/|$)|^(core(\.|$))|^(pg_)?log(\/|$)|\.sock(et)?$|\.(tmp|new)$/.test(
+    path,
+  ) ||
   path.startsWith('.');
 
 /** The files that a start requires besides the base backup and the WAL.

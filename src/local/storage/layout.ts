@@ -1,8 +1,9 @@
-import { readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
 import { firstTimeline } from './segments.ts';
+import { readSmall } from '../../process/regular-file.ts';
 
 /** The paths of one timeline on disk. */
 export interface TimelineDir {
@@ -74,7 +75,7 @@ export function currentBase(dir: TimelineDir): Base | null {
   }
   const base = join(dir.bases, name);
   try {
-    const facts = JSON.parse(readFileSync(factsFile(base), 'utf8')) as Record<string, unknown>;
+    const facts = JSON.parse(readSmall(factsFile(base))) as Record<string, unknown>;
     const [startLsn, stopLsn] = [parseLsn(String(facts['startLsn'])), parseLsn(String(facts['stopLsn']))];
     if (startLsn === null || stopLsn === null) throw new Error('an LSN is missing or invalid');
     return {

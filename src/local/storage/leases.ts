@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { writeDurable } from '../../process/files.ts';
 import type { TimelineDir } from './layout.ts';
+import { readSmall } from '../../process/regular-file.ts';
 
 /** Long enough for two missed renewals, short enough that a stopped static node does not delay the next base backup for
  *  long. */
@@ -15,7 +16,7 @@ export class Leases {
 
   constructor({ leases }: TimelineDir) {
     this.#path = leases;
-    const known = existsSync(leases) ? (JSON.parse(readFileSync(leases, 'utf8')) as object) : {};
+    const known = existsSync(leases) ? (JSON.parse(readSmall(leases)) as object) : {};
     this.#ends = new Map(Object.entries(known) as [string, number][]);
   }
 

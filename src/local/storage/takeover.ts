@@ -1,4 +1,4 @@
-import { constants, copyFileSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, writeFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
@@ -15,6 +15,7 @@ import { generationFile } from './files.ts';
 import { walDir } from './layout.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
+import { readRegular, readSmall } from '../../process/regular-file.ts';
 
 /** A replica on this storage, which may be promoted at any time. */
 export interface Candidate {
@@ -146,7 +147,7 @@ function copyBeginning(from: string, wal: string, first: number, segmentBytes: n
     const name = segmentName(at, segmentBytes, number);
     // Without it, a standby that lags must be restarted.
     if (!existsSync(join(from, name))) return;
-    copyFileSync(join(from, name), join(wal, name), constants.COPYFILE_EXCL);
+    writeFileSync(join(wal, name), readRegular(join(from, name), segmentBytes), { flag: 'wx', mode: 0o600 });
   }
 }
 
@@ -175,7 +176,7 @@ const timelineOf = (server: Socket, signal: AbortSignal): Promise<number> =>
  *  @throws ComputeError `local_storage` */
 function beginOf(pgdata: string, number: number): Lsn {
   const file = `${number.toString(16).toUpperCase().padStart(8, '0')}.history`;
-  const text = readFileSync(join(pgdata, 'pg_wal', file), 'utf8');
+  const text = readSmall(join(pgdata, 'pg_wal', file));
   const last = text.split('\n').findLast((line) => /^\d+\s/.test(line));
   const lsn = parseLsn(last?.split(/\s+/)[1] ?? '');
   if (lsn === null)

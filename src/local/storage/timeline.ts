@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
@@ -22,6 +22,7 @@ import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
 import { type Segment, listSegments, segmentName, segmentsFrom } from './segments.ts';
 import { WalEnd } from './wal-end.ts';
+import { readRegular } from '../../process/regular-file.ts';
 
 export interface TimelineOptions {
   readonly dir: TimelineDir;
@@ -233,7 +234,7 @@ const nowAt = ({ path, partial }: Segment): string =>
   partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
 
 function readWhole(segment: Segment, bytes: number): Buffer {
-  const content = readFileSync(nowAt(segment));
+  const content = readRegular(nowAt(segment), bytes);
   if (content.length === bytes) return content;
   throw new ComputeError('local_storage', `${segment.path} has ${content.length} bytes instead of ${bytes}`);
 }

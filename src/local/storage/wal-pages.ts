@@ -1,6 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstTimeline, segmentName } from './segments.ts';
+import { openRegular } from '../../process/regular-file.ts';
 
 export const pageBytes = 8192;
 const shortHeader = 24;
@@ -73,7 +74,7 @@ export class WalPages {
     // The receiver may rename the partial file at any moment, so the complete file is tried once more after it.
     for (const name of [path, `${path}.partial`, path]) {
       try {
-        const fd = openSync(name, 'r');
+        const fd = openRegular(name);
         this.#open = { number, fd };
         return fd;
       } catch (error) {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonicMs, sleep } from '../../core/clock.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
@@ -7,6 +7,7 @@ import { WireError, type WireSession } from '../../wire/server.ts';
 import { walDir } from './layout.ts';
 import { segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
+import { openRegular, readSmall } from '../../process/regular-file.ts';
 
 const lookMs = 20;
 /** The standby takes a connection for dead after a minute without a message. */
@@ -48,7 +49,7 @@ async function sendHistory(session: WireSession, { dir }: Timeline, number: numb
   const file = `${number.toString(16).toUpperCase().padStart(8, '0')}.history`;
   let content: string;
   try {
-    content = readFileSync(join(walDir(dir, number), file), 'utf8');
+    content = readSmall(join(walDir(dir, number), file));
   } catch {
     throw new WireError('58P01', `the file ${file} does not exist`);
   }
@@ -110,7 +111,7 @@ function readWal({ dir, base }: Timeline, at: Lsn, end: Lsn): Buffer {
 function openAny(paths: readonly string[]): number | null {
   for (const path of paths) {
     try {
-      return openSync(path, 'r');
+      return openRegular(path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }

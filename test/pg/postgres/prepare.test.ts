@@ -150,11 +150,11 @@ test('the small files of a data directory are made once and belong to the user o
   await linkDynamicSharedMemory(pgdata);
   await linkDynamicSharedMemory(pgdata);
   expect(readlinkSync(join(pgdata, 'pg_dynshmem'))).toBe('/dev/shm/');
-  expect(await copyFormerSignal(pgdata)).toBe(false);
+  expect(copyFormerSignal(pgdata)).toBe(false);
   writeFileSync(join(pgdata, 'zenith.signal'), 'PREV LSN: none');
-  expect(await copyFormerSignal(pgdata)).toBe(true);
-  expect(await copyFormerSignal(pgdata)).toBe(false);
-  await createStandbySignal(pgdata);
+  expect(copyFormerSignal(pgdata)).toBe(true);
+  expect(copyFormerSignal(pgdata)).toBe(false);
+  createStandbySignal(pgdata);
   for (const name of ['pg_dynshmem', 'neon.signal', 'standby.signal']) {
     expect(lstatSync(join(pgdata, name)).uid).toBe(uid);
   }

@@ -7,7 +7,7 @@ import { isCoreDump } from '../../../src/postgres/core-dumps.ts';
 
 test('a passwd entry is found among broken lines', () => {
   const text = '# comment\nroot:x:0:0::/root:/bin/sh\nbroken:x\npostgres:x:101:103::/var/lib:/bin/bash\n';
-  expect(passwdEntry(text, 'postgres')).toEqual({ uid: 101, gid: 103 });
+  expect(passwdEntry(text, 'postgres')).toMatchObject({ uid: 101, gid: 103 });
   expect(passwdEntry(text, 'broken')).toBeNull();
   expect(passwdEntry(text, 'post')).toBeNull();
 });
