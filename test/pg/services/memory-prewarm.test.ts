@@ -42,7 +42,7 @@ test.each([installedPostgres()[0], installedPostgres().at(-1)])(
 test.each(['PG_VERSION', 'postmaster.opts'])(
   'a spec or a signal ends it at once, after %s is there: no process and no file is left',
   async (file) => {
-    const path = join(home, 'pgdata.warmup');
+    const path = join(home, 'pgdata.warmup', 'data');
     const stop = new AbortController();
     const warming = prewarm(await options(), stop.signal);
     const ended = warming.catch((error: unknown) => error);
