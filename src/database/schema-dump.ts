@@ -5,6 +5,7 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { nameFault } from '../core/sql.ts';
 import { libpqArguments, libpqEnvironment, withoutLibpq } from '../pg/libpq-write.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
 import { withOwnPg } from './own-sql.ts';
@@ -117,7 +118,7 @@ function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: str
   const { LC_ALL: _, ...own } = withoutLibpq(env);
   return {
     ...own,
-    ...libpqEnvironment(target, database),
+    ...libpqEnvironment(ownSession(target), database),
     PGAPPNAME: 'compute_ctl:get_database_schema',
     PGCONNECT_TIMEOUT: '10',
     LC_MESSAGES: 'C',

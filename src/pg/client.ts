@@ -1,7 +1,8 @@
 import type { Client as PgClient } from 'pg';
+import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import { ServerStream } from './server-stream.ts';
 import { type PgTarget, describeTarget } from './target.ts';
-import { tlsOptions } from './tls.ts';
 
 export type { PgClient };
 
@@ -24,26 +25,30 @@ export async function loadClient(): Promise<typeof PgClient> {
 }
 
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
+ *  Whatever the server sends, the driver collects no more than `frameLimits` allow, and throws nothing but rejections.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
-  const ssl = target.tls === undefined ? false : await tlsOptions(target.tls, options.signal);
   const Client = await loadClient();
   options.signal.throwIfAborted();
   const client = new Client({
     host: target.host,
     port: target.port,
     user: target.user,
-    password: target.password?.reveal() ?? '',
+    // A function: for an empty password the driver would look into the environment and files, and throw when it finds none.
+    password: () => target.password?.reveal() ?? '',
     database: options.database ?? target.database,
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    ssl,
+    stream: () => new ServerStream(target),
+    // The stream encrypts.
+    ssl: false,
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
-  // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it.
-  client.on('error', () => {});
   const destroy = (): void => destroyPg(client);
+  // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it. After such
+  // an error it only goes on reading.
+  client.on('error', destroy);
   options.signal.addEventListener('abort', destroy, { once: true });
   client.once('end', () => options.signal.removeEventListener('abort', destroy));
   try {
@@ -85,6 +90,9 @@ export function hangUpPg(client: PgClient): void {
   destroyPg(client);
 }
 
+/** Milliseconds for a server to close a connection after it was told that nothing more comes. */
+const goodbyeMs = 2000;
+
 /** Connects, runs `work` and always gives the connection back: politely after success, by force after a failure. */
 export async function withPg<T>(
   target: PgTarget,
@@ -94,7 +102,8 @@ export async function withPg<T>(
   const client = await connectPg(target, options);
   try {
     const result = await work(client);
-    await client.end();
+    await within(client.end(), goodbyeMs, options.signal);
+    destroyPg(client);
     return result;
   } catch (error) {
     destroyPg(client);

@@ -1,5 +1,6 @@
 import { until } from '../core/poll.ts';
 import { type PgClient, destroyPg, withPg } from './client.ts';
+import { ownSession } from './session-settings.ts';
 import type { PgTarget } from './target.ts';
 
 /** Milliseconds for each reload to be in force. */
@@ -11,8 +12,7 @@ const everyMs = 3;
 /** One reload, with a connection of its own. @throws as `reloadOn`; ComputeError `sql` when nobody answers */
 export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
-  const login = { ...target, options: `${target.options} -c search_path=` };
-  return withPg(login, options, (pg) => reloadOn(pg, ask, signal));
+  return withPg(ownSession(target), options, (pg) => reloadOn(pg, ask, signal));
 }
 
 /** Makes a server read its configuration files again, and waits until that holds: a session sees it by itself.

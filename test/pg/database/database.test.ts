@@ -116,7 +116,7 @@ test('databases and roles come with nasty names, hashes and flags', async () => 
   const nasty = `db "q" 'a' = \\ 😀`;
   await query(`create role "${nasty.replaceAll('"', '""')}" password 'x'`);
   await query(`create database "${nasty.replaceAll('"', '""')}" owner "${nasty.replaceAll('"', '""')}"`);
-  const { roles, databases } = await readDbsAndRoles(it.target, signal);
+  const { roles, databases } = await readDbsAndRoles(it.target, log, signal);
   expect(roles.map(({ name }) => name)).toEqual(expect.arrayContaining(['cloud_admin', 'pg_monitor', nasty]));
   const hash = roles.find(({ name }) => name === nasty)?.encrypted_password;
   expect(hash).toMatch(/^SCRAM-SHA-256\$/);
@@ -136,7 +136,7 @@ test('a server that turns us away is alive, one that is not there is not', async
   const nobody = { ...it.target, port: await freePort() };
   await expect(mustAcceptConnections(nobody, signal)).rejects.toMatchObject({ code: 'sql' });
   await expect(collectInsights(nobody, log, signal)).rejects.toMatchObject({ code: 'sql' });
-  await expect(readDbsAndRoles(nobody, signal)).rejects.toMatchObject({ code: 'sql' });
+  await expect(readDbsAndRoles(nobody, log, signal)).rejects.toMatchObject({ code: 'sql' });
 });
 
 test('a client that leaves ends its statement in the server', async () => {
