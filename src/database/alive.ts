@@ -11,7 +11,9 @@ const cannotConnectNow = '57P03';
  *  @throws ComputeError `sql` when it does not accept connections */
 export async function mustAcceptConnections(target: PgTarget, signal: AbortSignal): Promise<void> {
   try {
-    destroyPg(await connectPg(ownSession(target), { applicationName: 'compute_ctl:liveness', connectMs, signal }));
+    destroyPg(
+      await connectPg(ownSession(target), { applicationName: 'compute_ctl:liveness', connectMs, signal }),
+    );
   } catch (error) {
     signal.throwIfAborted();
     const state = sqlState(error);

@@ -46,7 +46,8 @@ export function ownDatabase(settings: OwnPostgres, log: Log): DatabaseApi {
       requests.run(grant.database, signal, () => grantOnSchema(grant, target, signal)),
     installExtension: (wanted, signal) =>
       installs.run(wanted.database, signal, () => installExtension(wanted, target, signal)),
-    mustAcceptConnections: (signal) => probes.run(system, signal, () => mustAcceptConnections(target, signal)),
+    mustAcceptConnections: (signal) =>
+      probes.run(system, signal, () => mustAcceptConnections(target, signal)),
     autoscalingMetrics: (signal) => communicatorMetrics(pgdata, signal),
   };
 }

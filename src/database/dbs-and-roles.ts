@@ -57,11 +57,7 @@ interface Row {
 /** Every role and database of the server, system roles and templates too, as of one moment. A stored password that is no
  *  hash of any kind, since it is longer than `maxHashBytes`, counts as none.
  *  @throws ComputeError `sql`, also when there are more than `maxListed` */
-export async function readDbsAndRoles(
-  target: PgTarget,
-  log: Log,
-  signal: AbortSignal,
-): Promise<DbsAndRoles> {
+export async function readDbsAndRoles(target: PgTarget, log: Log, signal: AbortSignal): Promise<DbsAndRoles> {
   const session = { target, name: 'get_dbs_and_roles', statementMs, readOnly: true };
   const { rows } = await withOwnPg(session, signal, (pg) => pg.query<Row>(query)).catch((error: unknown) => {
     signal.throwIfAborted();
@@ -71,9 +67,14 @@ export async function readDbsAndRoles(
   if (row === undefined) return { roles: [], databases: [] };
   if (row.roles_over || row.databases_over) {
     const what = row.roles_over ? 'roles' : 'databases';
-    throw new ComputeError('sql', `reading databases and roles failed: there are more than ${maxListed} ${what}`);
+    throw new ComputeError(
+      'sql',
+      `reading databases and roles failed: there are more than ${maxListed} ${what}`,
+    );
   }
   if (row.long_hashes > 0)
-    log.warn(`${row.long_hashes} roles have a password hash of more than ${maxHashBytes} bytes: shown as none`);
+    log.warn(
+      `${row.long_hashes} roles have a password hash of more than ${maxHashBytes} bytes: shown as none`,
+    );
   return row.found;
 }

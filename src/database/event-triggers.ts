@@ -16,7 +16,11 @@ export async function keepEventTriggersOut(pg: PgClient): Promise<void> {
   );
   const [found] = always;
   if (found === undefined) return;
-  throw new ComputeError('sql', `the event trigger "${found.name}" would run with the rights of compute_ctl`, {
-    hint: `disable it, or enable it for user sessions only: ALTER EVENT TRIGGER … ENABLE`,
-  });
+  throw new ComputeError(
+    'sql',
+    `the event trigger "${found.name}" would run with the rights of compute_ctl`,
+    {
+      hint: `disable it, or enable it for user sessions only: ALTER EVENT TRIGGER … ENABLE`,
+    },
+  );
 }

@@ -129,7 +129,8 @@ export class ServerFrames {
   #lengthOf(bytes: Buffer, at: number): number {
     const length = bytes.readUInt32BE(at + 1) + 1;
     const limit = this.#ready ? this.#limits.messageBytes : this.#limits.loginBytes;
-    if (length < headBytes) throw refused('this is not a PostgreSQL server: it sent a message with a wrong length');
+    if (length < headBytes)
+      throw refused('this is not a PostgreSQL server: it sent a message with a wrong length');
     if (length > limit)
       throw refused(`the server sent a message of ${length} bytes, more than the limit of ${limit} bytes`);
     return length;
@@ -155,7 +156,9 @@ export class ServerFrames {
   #authenticate(message: Buffer): void {
     const method = message.length < headBytes + 4 ? -1 : message.readInt32BE(headBytes);
     if (!authentications.includes(method))
-      throw refused(`the server asks for authentication with code ${method}, which this client does not support`);
+      throw refused(
+        `the server asks for authentication with code ${method}, which this client does not support`,
+      );
     if (this.#ready || this.#authentications.has(method))
       throw refused('this is not a PostgreSQL server: it asks for authentication again');
     this.#authentications.add(method);

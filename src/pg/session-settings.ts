@@ -63,9 +63,7 @@ export function ownSession(
       (since === undefined || (major !== undefined && major >= since)) && (major ?? 0) <= until,
   );
   const pins = (firm: boolean): string[] =>
-    known
-      .filter((setting) => (setting.firm === true) === firm)
-      .map(({ name, value }) => option(name, value));
+    known.filter((setting) => (setting.firm === true) === firm).map(({ name, value }) => option(name, value));
   const own = Object.entries(settings).map(([name, value]) => option(name, String(value)));
   const options = [...pins(false), target.options, ...own, ...pins(true)];
   return { ...target, options: options.filter((text) => text !== '').join(' ') };

@@ -15,6 +15,7 @@ let it: Cluster;
 
 beforeAll(async () => {
   it = await startCluster({ conf: "shared_preload_libraries='pg_stat_statements'\nlog_statement=all" });
+  await query('create database app');
 });
 afterAll(() => it.stop());
 
@@ -30,10 +31,10 @@ const written = (what: RegExp): number => it.log().match(new RegExp(what, 'gi'))
 test('a grant is made once, for roles without a login too, and not repeated', async () => {
   const nasty = `we"ird' $x\\ 😀`;
   const quoted = `"${nasty.replaceAll('"', '""')}"`;
-  await query(`create schema ${quoted}`);
+  await query(`create schema ${quoted}`, 'app');
   await query('create role reader nologin');
   const grant = {
-    database: 'postgres',
+    database: 'app',
     schema: nasty,
     privileges: ['USAGE', 'CREATE', 'USAGE'],
     role: 'reader',
@@ -42,13 +43,13 @@ test('a grant is made once, for roles without a login too, and not repeated', as
   await grantOnSchema(grant, it.target, signal);
   const has = `select has_schema_privilege('reader', oid, 'usage') and has_schema_privilege('reader', oid, 'create') ok
     from pg_namespace where nspname = $$${nasty}$$`;
-  expect(await query(has)).toEqual([{ ok: true }]);
+  expect(await query(has, 'app')).toEqual([{ ok: true }]);
   await grantOnSchema(grant, it.target, signal);
   expect(written(/grant .* on schema/) - before).toBe(1);
 });
 
 test('a grant that cannot be made says why in the words of the server', async () => {
-  const grant = { database: 'postgres', schema: 'public', privileges: ['USAGE'], role: 'cloud_admin' };
+  const grant = { database: 'app', schema: 'public', privileges: ['USAGE'], role: 'cloud_admin' };
   const refused = (change: object) => grantOnSchema({ ...grant, ...change }, it.target, signal);
   const what = 'failed to grant role privileges to the schema';
   await expect(refused({ role: 'nobody' })).rejects.toThrow(`${what}: role "nobody" does not exist`);
@@ -60,16 +61,16 @@ test('a grant that cannot be made says why in the words of the server', async ()
 
 test('an extension is created, left alone and updated, and never downgraded', async () => {
   const install = (version: string, extension = 'hstore') =>
-    installExtension({ extension, database: 'postgres', version }, it.target, signal);
+    installExtension({ extension, database: 'app', version }, it.target, signal);
   await install('1.7');
   const installed =
     'select extversion v, extnamespace::regnamespace::text s from pg_extension where extname=';
-  expect(await query(`${installed}'hstore'`)).toEqual([{ v: '1.7', s: 'public' }]);
+  expect(await query(`${installed}'hstore'`, 'app')).toEqual([{ v: '1.7', s: 'public' }]);
   const before = written(/(create|alter) extension/);
   await install('1.7');
   expect(written(/(create|alter) extension/)).toBe(before);
   await install('1.8');
-  expect(await query(`${installed}'hstore'`)).toEqual([{ v: '1.8', s: 'public' }]);
+  expect(await query(`${installed}'hstore'`, 'app')).toEqual([{ v: '1.8', s: 'public' }]);
   await expect(install('1.7')).rejects.toThrow(
     'failed to install extension: extension "hstore" has no update path from version "1.8" to version "1.7"',
   );
@@ -77,7 +78,7 @@ test('an extension is created, left alone and updated, and never downgraded', as
 });
 
 test('two requests for the same extension at once both succeed', async () => {
-  const wanted = { extension: 'pg_trgm', database: 'postgres', version: '1.6' };
+  const wanted = { extension: 'pg_trgm', database: 'app', version: '1.6' };
   const all = Array.from({ length: 5 }, () => installExtension(wanted, it.target, signal));
   await expect(Promise.all(all)).resolves.toHaveLength(5);
 });
@@ -146,15 +147,19 @@ test('a client that leaves ends its statement in the server', async () => {
       where application_name = 'compute_ctl:set_role_grants' and wait_event_type = 'Lock'`);
     return rows[0]?.n ?? -1;
   };
-  await withPg(it.target, { applicationName: 'test', connectMs: 5000, signal }, async (pg) => {
-    await pg.query('create role late');
-    await pg.query('begin; grant usage on schema public to late');
-    const grant = { database: 'postgres', schema: 'public', privileges: ['CREATE'], role: 'late' };
-    const waiting = grantOnSchema(grant, it.target, leaving.signal).catch((error: unknown) => error);
-    await eventually('the wait for the lock', async () => ((await sessions()) === 1 ? true : undefined));
-    leaving.abort();
-    expect(await waiting).toMatchObject({ name: 'AbortError' });
-    await eventually('its end', async () => ((await sessions()) === 0 ? true : undefined), 10_000);
-    await pg.query('rollback');
-  });
+  await withPg(
+    it.target,
+    { applicationName: 'test', connectMs: 5000, database: 'app', signal },
+    async (pg) => {
+      await pg.query('create role late');
+      await pg.query('begin; grant usage on schema public to late');
+      const grant = { database: 'app', schema: 'public', privileges: ['CREATE'], role: 'late' };
+      const waiting = grantOnSchema(grant, it.target, leaving.signal).catch((error: unknown) => error);
+      await eventually('the wait for the lock', async () => ((await sessions()) === 1 ? true : undefined));
+      leaving.abort();
+      expect(await waiting).toMatchObject({ name: 'AbortError' });
+      await eventually('its end', async () => ((await sessions()) === 0 ? true : undefined), 10_000);
+      await pg.query('rollback');
+    },
+  );
 });
