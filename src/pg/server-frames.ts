@@ -57,47 +57,59 @@ export class ServerFrames {
     this.#limits = limits;
   }
 
-  /** Adds what has arrived.
-   *  @returns whole messages, one after the other; only CopyData may come in parts
-   *  @throws ComputeError `sql` for what goes over a limit, or is not of the protocol */
-  push(chunk: Buffer): Buffer[] {
-    const passed: Buffer[] = [];
-    let rest = this.#complete(chunk, passed);
-    let at = 0;
-    for (let length = this.#next(rest, at); length !== null; length = this.#next(rest, at)) {
-      const message = this.#copyLeft > 0 ? null : rest.subarray(at, at + length);
-      if (message === null) this.#copyLeft -= length;
-      const shown = message === null ? null : this.#inspect(message);
-      if (shown !== message && shown !== null) {
-        if (at > 0) passed.push(rest.subarray(0, at));
-        passed.push(shown);
-        rest = rest.subarray(at + length);
-        at = 0;
-      } else at += length;
+  /** Adds what has arrived, and passes on what is complete: whole messages, one or more at a time; only CopyData may come
+   *  in parts.
+   *  @throws ComputeError `sql` for what goes over a limit, or is not of the protocol, after passing on what came before */
+  *push(chunk: Buffer): Generator<Buffer> {
+    let rest = chunk;
+    if (this.#heldBytes > 0) {
+      const completed = this.#complete(chunk);
+      if (completed === null) return;
+      if (completed.message !== null) yield this.#inspect(completed.message);
+      rest = completed.rest;
     }
-    if (at > 0) passed.push(rest.subarray(0, at));
+    let at = 0;
+    try {
+      for (let length = this.#next(rest, at); length !== null; length = this.#next(rest, at)) {
+        const message = rest.subarray(at, at + length);
+        const shown = this.#copyLeft > 0 ? this.#copied(message) : this.#inspect(message);
+        if (shown === message) at += length;
+        else {
+          if (at > 0) yield rest.subarray(0, at);
+          rest = rest.subarray(at + length);
+          at = 0;
+          yield shown;
+        }
+      }
+    } catch (error) {
+      if (at > 0) yield rest.subarray(0, at);
+      throw error;
+    }
+    if (at > 0) yield rest.subarray(0, at);
     this.#hold(rest.subarray(at));
-    return passed;
   }
 
-  /** Ends the message that was held with the beginning of `chunk`. @returns what is left to look at */
-  #complete(chunk: Buffer, passed: Buffer[]): Buffer {
-    if (this.#heldBytes === 0) return chunk;
+  /** Ends the message that was held with the beginning of `chunk`; null while it is still incomplete. */
+  #complete(chunk: Buffer): { message: Buffer | null; rest: Buffer } | null {
     if (this.#heldBytes < headBytes) {
-      const joined = Buffer.concat([...this.#held, chunk]);
+      const rest = Buffer.concat([...this.#held, chunk]);
       this.#release();
-      return joined;
+      return { message: null, rest };
     }
     const length = this.#lengthOf(this.#held[0] as Buffer, 0);
     const missing = length - this.#heldBytes;
     if (chunk.length < missing) {
       this.#hold(chunk);
-      return Buffer.alloc(0);
+      return null;
     }
     const message = Buffer.concat([...this.#held, chunk.subarray(0, missing)], length);
     this.#release();
-    passed.push(this.#inspect(message));
-    return chunk.subarray(missing);
+    return { message, rest: chunk.subarray(missing) };
+  }
+
+  #copied(part: Buffer): Buffer {
+    this.#copyLeft -= part.length;
+    return part;
   }
 
   /** How many bytes at `at` may be passed on: those of a message, or of copied data; null when it is incomplete. */
