@@ -26,9 +26,9 @@ export interface DatabaseApi {
 
 /** Sessions for requests: ten of Postgres's connections at most. An extension may take minutes. */
 const limits = {
-  requests: { all: 6, each: 2, waiting: 500, waitMs: 60_000 },
-  installs: { all: 2, each: 1, waiting: 50, waitMs: 120_000 },
-  probes: { all: 2, each: 2, waiting: 500, waitMs: 20_000 },
+  requests: { all: 6, each: 2, waitMs: 60_000 },
+  installs: { all: 2, each: 1, waitMs: 120_000 },
+  probes: { all: 2, each: 2, waitMs: 20_000 },
 } as const;
 
 export function ownDatabase(settings: OwnPostgres, log: Log): DatabaseApi {

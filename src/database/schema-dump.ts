@@ -122,16 +122,14 @@ export class SchemaDumps {
       stream.destroy(failed(tookTooLong('the wait for the reader', stalledMs)));
     };
     let cancel = alarm(stalledMs, stalled);
+    const passOn = (found: Buffer | null): boolean => {
+      if (found !== null && !stream.destroyed) cancel = alarm(stalledMs, stalled);
+      return stream.push(found);
+    };
     const stream = new Readable({
       read: () => {
         cancel();
-        piece().then(
-          (found) => {
-            if (found !== null && !stream.destroyed) cancel = alarm(stalledMs, stalled);
-            stream.push(found);
-          },
-          (error: Error) => stream.destroy(error),
-        );
+        piece().then(passOn, (error: Error) => stream.destroy(error));
       },
       destroy(error, done) {
         cancel();

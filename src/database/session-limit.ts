@@ -1,6 +1,5 @@
 import { linked, never } from '../core/abort.ts';
 import { alarm, raceAbort, sleep, tookTooLong } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
 import { Queue } from '../core/queue.ts';
 
 export interface SessionLimits {
@@ -8,8 +7,6 @@ export interface SessionLimits {
   readonly all: number;
   /** Of those, in one database: a lock in it must not keep the others waiting. */
   readonly each: number;
-  /** Requests that may wait for a session. */
-  readonly waiting: number;
   /** Milliseconds that each may wait. */
   readonly waitMs: number;
 }
@@ -23,7 +20,6 @@ export class SessionLimit {
   readonly #limits: SessionLimits;
   readonly #all: Queue;
   readonly #each = new Map<string, Queue>();
-  #size = 0;
 
   constructor(limits: SessionLimits) {
     this.#limits = limits;
@@ -31,16 +27,13 @@ export class SessionLimit {
   }
 
   /** Runs `work` when its turn comes, in the order of arrival.
-   *  @throws ComputeError `busy` when too many wait, `deadline` after `waitMs`; what `work` throws; the reason of `signal` */
+   *  @throws ComputeError `deadline` after `waitMs`; what `work` throws; the reason of `signal` */
   async run<T>(database: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { all, each, waiting, waitMs } = this.#limits;
-    if (this.#size >= all + waiting)
-      throw new ComputeError('busy', `${waiting} requests already wait for a session on Postgres`);
+    const { each, waitMs } = this.#limits;
     const turn = linked(signal);
     const cancel = alarm(waitMs, () => turn.abort(tookTooLong('the wait for a session on Postgres', waitMs)));
     const own = this.#each.get(database) ?? new Queue(each);
     this.#each.set(database, own);
-    this.#size++;
     const job = async (): Promise<T> => {
       cancel();
       try {
@@ -54,7 +47,6 @@ export class SessionLimit {
       .finally(() => {
         cancel();
         turn.release();
-        this.#size--;
         if (own.size === 0 && this.#each.get(database) === own) this.#each.delete(database);
       });
     return raceAbort(done, signal);

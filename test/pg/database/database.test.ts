@@ -59,6 +59,63 @@ test('a grant that cannot be made says why in the words of the server', async ()
   await expect(refused({ role: 'x'.repeat(64) })).rejects.toMatchObject({ code: 'bad_request' });
 });
 
+test('a grant on a replica succeeds when the role holds it already, and only then', async () => {
+  await query('create schema held; create role holder; grant usage on schema held to holder', 'app');
+  // What a replica has in common with this: no write succeeds.
+  const reading = { ...it.target, options: '-c default_transaction_read_only=on' };
+  const grant = { database: 'app', schema: 'held', privileges: ['USAGE'], role: 'holder' };
+  await grantOnSchema(grant, reading, signal);
+  await expect(grantOnSchema({ ...grant, privileges: ['CREATE'] }, reading, signal)).rejects.toThrow(
+    'read-only',
+  );
+});
+
+test.each([
+  ['schema', { schema: 'pg_catalog' }],
+  ['schema', { schema: 'pg_toast' }],
+  ['schema', { schema: 'pg_temp_3' }],
+  ['schema', { schema: 'pg_anything\n' }],
+  ['schema', { schema: 'information_schema' }],
+  ['schema', { schema: 'neon' }],
+  ['schema', { schema: 'neon_migration' }],
+  ['database', { database: 'postgres' }],
+  ['database', { database: 'template0' }],
+  ['database', { database: 'template1' }],
+])(
+  'a grant that names a %s of the system is refused with its path, before any connection',
+  async (path, change) => {
+    const grant = {
+      database: 'app',
+      schema: 'public',
+      privileges: ['USAGE', 'CREATE'],
+      role: 'public',
+      ...change,
+    };
+    await expect(grantOnSchema(grant, { ...it.target, port: 1 }, signal)).rejects.toMatchObject({
+      code: 'spec_shape',
+      message: expect.stringMatching(`^${path}: `) as string,
+    });
+  },
+);
+
+test('an extension of the system database, of a template, or in a schema of the system is refused', async () => {
+  const install = (change: object) =>
+    installExtension({ extension: 'hstore', database: 'app', version: '1.8', ...change }, it.target, signal);
+  for (const database of ['postgres', 'template0', 'template1'])
+    await expect(install({ database })).rejects.toMatchObject({
+      code: 'spec_shape',
+      message: expect.stringMatching(/^database: /) as string,
+    });
+  await query('create schema neon; create extension citext schema neon', 'app');
+  for (const extension of ['plpgsql', 'citext'])
+    await expect(install({ extension, version: '9' })).rejects.toMatchObject({
+      code: 'spec_shape',
+      message: expect.stringMatching(/^extension: ".*" is a schema of the system$/) as string,
+    });
+  // What is there already in that version is nothing to do, wherever it is.
+  await install({ extension: 'plpgsql', version: '1.0' });
+});
+
 test('an extension is created, left alone and updated, and never downgraded', async () => {
   const install = (version: string, extension = 'hstore') =>
     installExtension({ extension, database: 'app', version }, it.target, signal);

@@ -65,8 +65,8 @@ async function withFullDisk(use: (port: number) => Promise<void>): Promise<void>
     const upstream = keep(connect(cluster.port, '127.0.0.1'));
     upstream.pipe(keep(client));
     client.on('data', (bytes: Buffer) => {
-      if (!bytes.includes('insert into')) return void upstream.write(bytes);
-      client.write(Buffer.concat([errorResponse('53100', 'no space left on device'), readyForQuery()]));
+      if (!bytes.includes('insert into')) upstream.write(bytes);
+      else client.write(Buffer.concat([errorResponse('53100', 'no space left on device'), readyForQuery()]));
     });
   });
   relay.listen(0, '127.0.0.1');
@@ -123,7 +123,7 @@ test('a lock that a user holds is an error that names the session, long before t
     ]) {
       await pg.query(`begin; ${lock}`);
       const startMs = performance.now();
-      await expect(it.check(never), lock).rejects.toThrow(named);
+      await expect(it.check(never)).rejects.toThrow(named);
       figure(`locked by "${lock}", limit 8000 ms, answered after ms`, performance.now() - startMs);
       expect(performance.now() - startMs).toBeLessThan(7000);
       await pg.query('rollback');
