@@ -46,7 +46,7 @@ export async function collectInsights(target: PgTarget, log: Log, signal: AbortS
 
 async function statistics(pg: PgClient, log: Log): Promise<{ row: string }[]> {
   try {
-    return await inTransaction(pg, () => read(pg));
+    return await inTransaction(pg, () => read(pg), 'rollback');
   } catch (error) {
     if (!noStatistics.includes(sqlState(error))) throw error;
     log.warn(`there are no statement statistics: ${inline(error)}`);

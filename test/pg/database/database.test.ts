@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mustAcceptConnections } from '../../../src/database/alive.ts';
+import { inline } from '../../../src/core/errors.ts';
 import { readDbsAndRoles } from '../../../src/database/dbs-and-roles.ts';
 import { grantOnSchema } from '../../../src/database/grants.ts';
 import { collectInsights } from '../../../src/database/insights.ts';
@@ -158,6 +159,27 @@ test('insights are valid JSON, without the statements of the administrator, and 
   );
   expect(text).toContain(`"queryid":${id?.id}`);
   expect(text.startsWith('{"pg_stat_statements": [{"')).toBe(true);
+});
+
+test('insights wait neither for a storage that is away nor for a lock of a user, who is named', async () => {
+  const reload = (setting: string) =>
+    query(`alter system ${setting}`).then(() => query('select pg_reload_conf()'));
+  await reload("set synchronous_standby_names = 'gone'");
+  try {
+    expect(await collectInsights(it.target, log, signal)).toContain('"query"');
+  } finally {
+    await reload('reset synchronous_standby_names');
+  }
+  const session = { applicationName: 'test', connectMs: 5000, signal };
+  await withPg(it.target, session, async (pg) => {
+    const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');
+    await pg.query('begin; alter schema public owner to app');
+    const error: unknown = await collectInsights(it.target, log, signal).catch((thrown: unknown) => thrown);
+    expect(inline(error)).toBe(
+      `reading the statement statistics failed: an object is locked by process ${rows[0]?.pid} of role "cloud_admin"`,
+    );
+    await pg.query('rollback');
+  });
 });
 
 test('a view that a user put in the place of the statistics is not read', async () => {

@@ -119,15 +119,28 @@ test('a lock that a user holds is an error that names the session, long before t
       'lock table public.health_check in access exclusive mode',
       'alter schema public rename to private',
       'create table public.other (a int); alter table public.health_check rename to away',
+      'alter schema public owner to current_user; grant usage on schema public to public',
+      'drop table public.health_check; create table public.health_check ()',
       'lock table pg_catalog.pg_namespace in exclusive mode',
     ]) {
       await pg.query(`begin; ${lock}`);
       const startMs = performance.now();
       await expect(it.check(never)).rejects.toThrow(named);
-      figure(`locked by "${lock}", limit 8000 ms, answered after ms`, performance.now() - startMs);
       expect(performance.now() - startMs).toBeLessThan(7000);
+      figure(`locked by "${lock}", limit 8000 ms, answered after ms`, performance.now() - startMs);
       await pg.query('rollback');
     }
+  });
+  expect(await it.check(never)).toBe(true);
+});
+
+test('a table of the same name that a user is just creating is a lock that is named as well', async () => {
+  const { writability: it } = writability(8000);
+  await session(cluster.target, async (pg) => {
+    const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');
+    await pg.query('begin; create table public.health_check (a int)');
+    await expect(it.check(never)).rejects.toThrow(`an object is locked by process ${rows[0]?.pid}`);
+    await pg.query('rollback');
   });
   expect(await it.check(never)).toBe(true);
 });
