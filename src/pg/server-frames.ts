@@ -16,7 +16,7 @@ export const frameLimits: FrameLimits = {
   answerBytes: 128 * 1024 * 1024,
 };
 
-/** About what the driver keeps for a message besides its bytes, e.g. for a row of one number. */
+/** Approximate memory that the driver needs for a message in addition to its bytes. */
 const overheadBytes = 128;
 /** A longer error or notice is shortened, since it goes into the log and into answers. */
 const maxErrorBytes = 65_536;
@@ -35,7 +35,7 @@ const [E, N, R, Z, A, S, d] = ['E', 'N', 'R', 'Z', 'A', 'S', 'd'].map(code) as [
   number,
   number,
 ];
-/** The driver keeps nothing of them. */
+/** The driver does not store these. */
 const notKept: readonly number[] = [N, A, S];
 
 /** Cuts what a server sends into messages, and refuses what a PostgreSQL server does not send, before it is collected.
@@ -164,7 +164,7 @@ export class ServerFrames {
       throw refused(`the server's answer takes more than the limit of ${answerBytes} bytes`);
   }
 
-  /** Each step of a log-in is asked for once: a client that computes a SCRAM proof whenever it is told to does nothing else. */
+  /** A server may ask for each step of a login once: each SCRAM proof takes much CPU time. */
   #authenticate(message: Buffer): void {
     const method = message.length < headBytes + 4 ? -1 : message.readInt32BE(headBytes);
     if (!authentications.includes(method))

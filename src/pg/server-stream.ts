@@ -11,7 +11,7 @@ export class ServerStream extends Duplex {
   readonly #frames = new ServerFrames();
   readonly #over = new AbortController();
   #socket: Socket | null = null;
-  /** The server has said that nothing more comes. */
+  /** True once the server has closed its side. */
   #ended = false;
 
   constructor(target: PgTarget) {
@@ -19,7 +19,7 @@ export class ServerStream extends Duplex {
     this.#target = target;
   }
 
-  /** Called by the driver, which hears of `connect` or `error`. */
+  /** Called by the driver. Emits `connect` or `error`. */
   connect(): this {
     openSocket(this.#target, this.#over.signal).then(
       (socket) => this.#opened(socket),
@@ -33,7 +33,7 @@ export class ServerStream extends Duplex {
     return this;
   }
 
-  /** Listeners of these two are the driver's and that of copies: they parse what the server sent. */
+  /** Listeners of `data` and `readable` parse what the server sent: the driver's, and that of a copy. */
   override emit(event: string | symbol, ...values: unknown[]): boolean {
     if (event !== 'data' && event !== 'readable') return super.emit(event, ...values);
     try {
@@ -49,7 +49,7 @@ export class ServerStream extends Duplex {
   }
 
   override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    // What is written after the server has gone is lost; the end itself says so.
+    // After the server has closed the connection, a write cannot arrive; the end is reported anyway.
     if (this.#ended || this.#socket === null) done();
     else this.#socket.write(bytes, done);
   }
@@ -83,7 +83,7 @@ export class ServerStream extends Duplex {
     else this.emit('connect');
   }
 
-  /** After a proper end, what has arrived is still to be read. */
+  /** After a proper end the reader still gets what has arrived. */
   #lost(error?: Error): void {
     if (!this.#ended) this.destroy(error);
   }

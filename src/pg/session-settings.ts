@@ -39,14 +39,14 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'extra_float_digits', value: '1' },
   { name: 'standard_conforming_strings', value: 'on' },
   { name: 'transform_null_equals', value: 'off' },
-  // Nobody reads the notices, and users can send any number.
+  // The notices are not read, and users can cause any number.
   { name: 'client_min_messages', value: 'error' },
   { name: 'jit', value: 'off' },
   // Event triggers of users, login triggers among them, would run with our rights. Before 17 there is no switch but this
   // one, which leaves out those that are not enabled as ALWAYS or REPLICA.
   { name: 'event_triggers', value: 'off', since: 17, firm: true },
   { name: 'session_replication_role', value: 'replica', until: 16, firm: true },
-  // Left to itself, pg_temp comes first for tables and types.
+  // When pg_temp is not named, it comes first for tables and types.
   { name: 'search_path', value: 'pg_catalog,pg_temp', firm: true },
 ];
 
@@ -56,7 +56,7 @@ export function ownSession(
   target: PgTarget,
   settings: Readonly<Record<string, string | number>> = {},
 ): PgTarget {
-  // Not knowing the major, we leave out what any of them might not have.
+  // Where the major is unknown, every setting that some major does not have is left out.
   const { major } = target;
   const known = pinnedSettings.filter(
     ({ since, until = Infinity }) =>

@@ -1,9 +1,12 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { maxHashBytes, maxListed, readDbsAndRoles } from '../../../src/database/dbs-and-roles.ts';
 import { collectInsights, maxQueryCharacters } from '../../../src/database/insights.ts';
 import { sqlState, withPg } from '../../../src/pg/client.ts';
-import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
+import { makeCertificate } from '../../support/tls.ts';
 import { figure, never, run, session, watched, brisk, checked } from '../monitor/support.ts';
 
 const lines: string[] = [];
@@ -35,9 +38,9 @@ async function peakMb<T>(what: string, work: () => Promise<T>): Promise<{ result
 }
 
 /** With time for what takes long on a busy machine. */
-const asked = <T extends object>(text: string, user = cluster.target.user) =>
+const asked = <T extends object>(text: string, target = cluster.target) =>
   withPg(
-    { ...cluster.target, user },
+    target,
     { applicationName: 'test', connectMs: 10_000, queryMs: 110_000, signal: never },
     async (pg) => (await pg.query<T>(text)).rows,
   );
@@ -58,6 +61,31 @@ test('a value of 600 MB closes its connection with an error, and is not collecte
   expect(mb).toBeLessThan(150);
   expect(await asked('select 1 as one')).toEqual([{ one: 1 }]);
 });
+
+test('a value of 600 MB over TLS or a socket file is refused as well', async () => {
+  const query = `select repeat('x', 600 * 1000 * 1000) as v`;
+  const local = { ...cluster.target, host: join(cluster.dataDir, '../run') };
+  await expect(asked(query, local)).rejects.toThrow('more than the limit of 67108864 bytes');
+  const home = scratchDir('tls');
+  const { keyFile, certFile } = makeCertificate(home, 'localhost');
+  const secure = await startCluster({
+    conf: `ssl=on\nssl_cert_file='${certFile}'\nssl_key_file='${keyFile}'`,
+  });
+  try {
+    const tls = { mode: 'require', serverName: 'localhost', rootCert: null } as const;
+    const [row] = await asked<{ ssl: boolean }>('select ssl from pg_stat_ssl where pid = pg_backend_pid()', {
+      ...secure.target,
+      tls,
+    });
+    expect(row?.ssl).toBe(true);
+    await expect(asked(query, { ...secure.target, tls })).rejects.toThrow(
+      'more than the limit of 67108864 bytes',
+    );
+  } finally {
+    await secure.stop();
+    rmSync(home, { recursive: true, force: true });
+  }
+}, 240_000);
 
 test('values of 60 MB, row after row, are refused before they fill the memory', async () => {
   const { result, mb } = await peakMb('20 values of 60 MB', () =>
@@ -90,7 +118,7 @@ test('/insights with 100 statements of 6 MB shows each of them, cut', async () =
     `do $$ begin for i in 1..100 loop
       execute 'select ' || repeat('1, ', i) || '1 /* ' || repeat('"', 6000000) || ' */';
     end loop; end $$`,
-    'app',
+    { ...cluster.target, user: 'app' },
   );
   const { result, mb } = await peakMb('/insights', () => collectInsights(cluster.target, log, never));
   figure('/insights with 100 statements of 6 MB, bytes', result.length);
@@ -111,7 +139,10 @@ test('/dbs_and_roles with verifiers of 96 MB, which the roles set themselves, sh
   const verifier = `'SCRAM-SHA-256$4096:' || repeat('QUFB', 24000000) || '$' || repeat('A', 43) || '=:' || repeat('A', 43) || '='`;
   for (const name of ['heavy1', 'heavy2']) {
     await run(cluster.target, `create role ${name} login`);
-    await asked(`do $$ begin execute format('alter role ${name} password %L', ${verifier}); end $$`, name);
+    await asked(`do $$ begin execute format('alter role ${name} password %L', ${verifier}); end $$`, {
+      ...cluster.target,
+      user: name,
+    });
   }
   await run(cluster.target, `create role usual password 'x'`);
   const [stored] = await asked<{ bytes: number }>(

@@ -67,7 +67,7 @@ test('of 200 concurrent /grants none fails because of the others, on a server wi
   expect(rights.rowCount).toBe(100);
 });
 
-test('a lock in one database keeps the grants of the others from nothing, and its holder is named', async () => {
+test('a lock in one database does not delay the grants in another, and its holder is named', async () => {
   await session({ ...cluster.target, database: 'app' }, async (pg) => {
     const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');
     await pg.query('begin; lock table pg_catalog.pg_namespace in exclusive mode');

@@ -127,7 +127,7 @@ test.each([
     ),
 );
 
-test('a server that asks for a hundred SCRAM proofs at once gets none of the process', () => {
+test('a server that asks for a hundred SCRAM proofs at once is refused', () => {
   const ask = authentication(11, Buffer.from('r=x,s=eA==,i=100000'));
   return hostile(
     (socket) =>
