@@ -1,10 +1,11 @@
 // Bundles the programs into dist/, each with a launcher and the code that V8 has compiled of it. Beside them
 // dist/client, for other programs: one module without dependencies, and its types.
-import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
+import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -65,6 +66,8 @@ const common = {
 };
 
 rmSync(`${root}/dist`, { recursive: true, force: true });
+const elsewhere = placeForPrivateCheckout(root, 'dist');
+if (elsewhere !== null) symlinkSync(elsewhere, `${root}/dist`);
 await build({
   ...common,
   entryPoints: Object.fromEntries(names.map((name) => [`${name}.bundle`, programs[name]])),

@@ -99,7 +99,7 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
 
   const run: Rig['run'] = (args, env = {}, http = httpPort) => {
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
-    const common = ['-D', pgdata, ...(args.includes('-C') ? [] : connstr)];
+    const common = [...(args.includes('-D') ? [] : ['-D', pgdata]), ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
     const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '1500', ...args], {
       PATH: `${postgres.bindir}:${process.env['PATH']}`,
