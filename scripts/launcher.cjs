@@ -6,6 +6,8 @@ const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { Script } = require('node:vm');
 
+// The real path: once root is given up, a link to it may be out of reach.
+process.argv[1] = __filename;
 const filename = path.join(__dirname, `${path.basename(__filename, '.js')}.bundle.js`);
 
 function compiled() {

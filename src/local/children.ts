@@ -1,4 +1,4 @@
-import { closeSync, realpathSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -29,8 +29,8 @@ export interface UpContext {
   readonly escalate: AbortSignal;
 }
 
-/** Both programs are in the same directory; a link in a bin directory is followed. */
-export const programDir = (): string => dirname(realpathSync(process.argv[1] as string));
+/** Both programs are in the same directory. The launcher has put the real path in place of a link in a bin directory. */
+export const programDir = (): string => dirname(process.argv[1] as string);
 
 const startLimitSeconds = 600;
 /** How long compute_ctl shows why a start failed. Short, since `up` asks several times a second. */

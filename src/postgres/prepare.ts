@@ -39,6 +39,7 @@ export async function checkWipeable(
   path: string,
   { wipeForeign = false }: PrepareOptions = {},
 ): Promise<void> {
+  checkReachable(path);
   const entries = await entriesOf(path);
   if (entries === null) return;
   const { uid } = await lstat(path);
@@ -79,7 +80,6 @@ export async function preparePgdata(
   options: PrepareOptions = {},
 ): Promise<PreparedPgdata> {
   const path = await canonicalPath(pgdata);
-  checkReachable(path);
   try {
     await checkWipeable(path, options);
     const entries = await entriesOf(path);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { formatUrl } from '../../pg/libpq-write.ts';
 import { startProcess } from '../../process/process.ts';
 import type { Tools } from '../storage/tools.ts';
@@ -16,10 +16,21 @@ export async function psql(dir: LocalDir, tools: Tools, args: readonly string[])
     command: existsSync(own) ? own : 'psql',
     args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
     env: { ...process.env, PGPASSWORD: password },
+    ...(canEnter(process.cwd()) ? {} : { cwd: '/' }),
     stdin: 'inherit',
     stdout: 'inherit',
     stderr: 'inherit',
   });
   const { code } = await child.exited;
   return code ?? exitBySignal;
+}
+
+/** False in a directory of root, once root is given up. */
+function canEnter(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
