@@ -23,7 +23,9 @@ export const httpPage = (): string =>
       'replaced by those of an accepted `POST /configure`.',
     ...externalRoutes.map(section),
     '# Internal server',
-    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. No token is asked for.',
+    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. No token is asked for. `Host` must be `localhost`, ' +
+      '`127.0.0.1` or `[::1]`, or the address that the request came to where the option makes it listen elsewhere. What a ' +
+      'browser marks as sent by a page of another server (`Origin`, `Sec-Fetch-Site`) is refused.',
     ...[...internalRoutes, ...testRoutes].map(section),
   );
 

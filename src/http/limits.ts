@@ -8,6 +8,8 @@ export interface ServerLimits {
   readonly requestMs: number;
   /** Milliseconds a connection may be idle between two requests. */
   readonly idleMs: number;
+  /** Milliseconds that a client may take nothing of an answer that waits for it. */
+  readonly unreadMs: number;
   /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
   readonly connections: number;
@@ -19,6 +21,7 @@ export const defaultLimits: ServerLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 65_000,
+  unreadMs: 30_000,
   checkMs: 1000,
   connections: 2000,
   requestsPerConnection: 0,
@@ -26,6 +29,7 @@ export const defaultLimits: ServerLimits = {
 
 const maxHeaderBytes = 16_384;
 const maxHeaders = 100;
+
 /** A server of Node that keeps these limits. */
 export function createLimited(limits: ServerLimits, listener: RequestListener): Server {
   const server = createServer(
@@ -41,5 +45,7 @@ export function createLimited(limits: ServerLimits, listener: RequestListener): 
   server.maxHeadersCount = maxHeaders;
   server.maxConnections = limits.connections;
   server.maxRequestsPerSocket = limits.requestsPerConnection;
+  // An idle connection is closed then, and one whose answer waits for the client: see `inTurn`.
+  server.timeout = limits.unreadMs;
   return server;
 }
