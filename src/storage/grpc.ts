@@ -54,6 +54,10 @@ export function parseGrpcUrl(text: string): GrpcAddress {
 const options = {
   // Archives are large; with a smaller window the sender would have to wait.
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // The real ones send 256 KiB at a time. What is longer is refused by its length, before it arrives.
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  // Megabytes that a connection may keep.
+  'grpc-node.max_session_memory': 32,
   // Retries are ours: the caller knows what is retryable.
   'grpc.enable_retries': 0,
   // No backoff from an earlier channel to the same server, no look-ups except for the address, no proxy.
