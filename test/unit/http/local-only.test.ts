@@ -31,7 +31,6 @@ test('a page whose name is resolved to the loopback gets no answer from the inte
     let reached = false;
     app.refresh = () => {
       reached = true;
-      return Promise.resolve();
     };
     const hosts = [
       'evil.example',
