@@ -1,9 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-
-/** Requests of one connection that wait for their turn before no more is read from it. What was read by then, 64 KiB at
- *  most, may hold more of them. */
-const mostWaiting = 16;
+import { mostWaiting } from './limits.ts';
 
 export type Serve = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
 

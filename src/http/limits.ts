@@ -27,6 +27,13 @@ export const defaultLimits: ServerLimits = {
   requestsPerConnection: 0,
 };
 
+/** Requests of one connection that wait for their turn before no more is read from it. What was read by then, 64 KiB at
+ *  most, may hold more of them. */
+export const mostWaiting = 16;
+
+/** Bytes of all answers that wait for their clients. A single one may be larger. */
+export const keptLimitBytes = 64 * 1024 * 1024;
+
 const maxHeaderBytes = 16_384;
 const maxHeaders = 100;
 

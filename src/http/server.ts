@@ -9,14 +9,12 @@ import { answerBrokenRequest } from './broken-request.ts';
 import { type Service, dispatcher } from './dispatch.ts';
 import { Exchange } from './exchange.ts';
 import { inTurn } from './in-turn.ts';
-import { type ServerLimits, createLimited, defaultLimits } from './limits.ts';
+import { type ServerLimits, createLimited, defaultLimits, keptLimitBytes } from './limits.ts';
 import { listen } from './listen.ts';
 import { type Upgrade, Upgraded } from './upgrade.ts';
 
 /** Time limit for the rest of a body after its answer. */
 const restMs = 1000;
-/** Of all answers that wait for their clients. A single one may be larger. */
-const keptLimitBytes = 64 * 1024 * 1024;
 
 export interface ServerOptions<App> extends Service<App> {
   /** The program, for the log. */

@@ -170,5 +170,5 @@ function metadataOf(grpc: GrpcModule, { tenantId, timelineId, shard, token }: Gr
 function explain(grpc: GrpcModule, error: Partial<ServiceError> | null): unknown {
   if (error === null) return new GrpcError('INTERNAL', 'the answer is empty');
   if (error.code === undefined) return error;
-  return new GrpcError(grpc.status[error.code] ?? String(error.code), error.details ?? '');
+  return new GrpcError(grpc.status[error.code] ?? String(error.code), (error.details ?? '').slice(0, 1000));
 }

@@ -76,7 +76,7 @@ async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortS
 function column(row: Record<string, unknown>, name: string): NonNullable<ReturnType<typeof parseLsn>> {
   const text = row[name];
   const lsn = typeof text === 'string' ? parseLsn(text) : null;
-  if (lsn === null) throw new Error(`${name} is not an LSN: ${JSON.stringify(text ?? null)}`);
+  if (lsn === null) throw new Error(`${name} is not an LSN: ${JSON.stringify(text ?? null).slice(0, 100)}`);
   return lsn;
 }
 
