@@ -6,6 +6,7 @@ import { parseLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { answerLimits } from './limits.ts';
 import { type Answer, type Verdict, judge, settled } from './judge.ts';
 
 export interface SafekeeperContext {
@@ -60,7 +61,13 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
 }
 
 async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortSignal): Promise<Answer> {
-  const options = { applicationName: 'compute_ctl', connectMs: answerMs, queryMs: answerMs, signal };
+  const options = {
+    applicationName: 'compute_ctl',
+    connectMs: answerMs,
+    queryMs: answerMs,
+    limits: answerLimits,
+    signal,
+  };
   const client = await connectPg(target, options);
   try {
     const { rows } = await client.query<Record<string, unknown>>('TIMELINE_STATUS');
