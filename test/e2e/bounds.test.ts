@@ -91,6 +91,21 @@ test('the internal server refuses what a page in a browser sends, before it does
     expect((await ask(internalPort, 'POST', '/refresh_configuration')).status).not.toBe(403);
   }));
 
+test('the external server listens on the address that the command line names', async () => {
+  const listening = /compute_ctl external HTTP server listening at (\S+):\d+/;
+  for (const [args, address] of [
+    [[], '[::]'],
+    [['--external-http-host', '127.0.0.1'], '127.0.0.1'],
+  ] as const) {
+    const rig = await httpRig({ prepare: () => ({ args: [...args] }) });
+    try {
+      expect(listening.exec(rig.program.stderr())?.[1]).toBe(address);
+    } finally {
+      await rig.it.stop();
+    }
+  }
+});
+
 /** Addresses on which processes of this directory listen, e.g. `127.0.0.1` and `[::1]` in hex. */
 function listening(rig: LocalRig): string[] {
   const inodes = new Set<string>();
