@@ -21,7 +21,7 @@ export const defaultLimits: ServerLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 65_000,
-  unreadMs: 30_000,
+  unreadMs: 60_000,
   checkMs: 1000,
   connections: 2000,
   requestsPerConnection: 0,
