@@ -9,6 +9,7 @@ import type { RunningServer } from '../http/server.ts';
 import type { Metrics } from '../metrics/registry.ts';
 
 const closeMs = 2000;
+const loopbacks: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 
 /** Starts loading the HTTP server's modules while the start waits for the config. */
 export const loadHttp = () =>
@@ -61,8 +62,10 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
     ...service,
     routes: externalRoutes,
     name: 'external HTTP server',
-    host: '::',
+    host: options.externalHttpHost,
     port: options.externalHttpPort,
+    // On the loopback, its callers are on this machine.
+    localOnly: loopbacks.includes(options.externalHttpHost),
   });
   const internal = await startServer({
     ...service,
@@ -70,6 +73,7 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
     name: 'internal HTTP server',
     host: options.internalHttpHost,
     port: options.internalHttpPort,
+    localOnly: true,
   });
   return [external, internal];
 }

@@ -2849,6 +2849,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The request is for another host than this machine, or a browser sent it for a page of another server. */
+            readonly 403: {
+                headers: {
+                    readonly "x-request-id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The named object does not exist. */
             readonly 404: {
                 headers: {
@@ -2946,6 +2956,16 @@ export interface operations {
             };
             /** @description The request cannot be read. */
             readonly 400: {
+                headers: {
+                    readonly "x-request-id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is for another host than this machine, or a browser sent it for a page of another server. */
+            readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;
@@ -3059,6 +3079,16 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The request is for another host than this machine, or a browser sent it for a page of another server. */
+            readonly 403: {
+                headers: {
+                    readonly "x-request-id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The compute's status does not allow this. */
             readonly 412: {
                 headers: {
@@ -3148,6 +3178,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request is for another host than this machine, or a browser sent it for a page of another server. */
+            readonly 403: {
+                headers: {
+                    readonly "x-request-id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description A bug in compute_ctl. */
             readonly 500: {
                 headers: {
@@ -3193,6 +3233,16 @@ export interface operations {
             };
             /** @description The request cannot be read. */
             readonly 400: {
+                headers: {
+                    readonly "x-request-id": components["headers"]["RequestId"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is for another host than this machine, or a browser sent it for a page of another server. */
+            readonly 403: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;

@@ -18,7 +18,8 @@ export interface PullRequest {
 
 const attempts = 3;
 const pauseMs = 100;
-const maxBytes = 64 * 1024 * 1024;
+/** Of an answer. A spec of two megabytes is large. */
+const maxBytes = 16 * 1024 * 1024;
 
 /** The next attempt may succeed. */
 class Temporary extends Error {}

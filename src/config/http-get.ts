@@ -37,7 +37,11 @@ async function direct(get: HttpGet): Promise<HttpAnswer> {
   try {
     const [response] = (await once(sent, 'response')) as [IncomingMessage];
     const status = response.statusCode ?? 0;
-    return { status, statusLine: lineOf(status), body: await collect(response, get.maxBytes) };
+    return {
+      status,
+      statusLine: lineOf(status),
+      body: await collect(response, get.maxBytes, Number(response.headers['content-length'] ?? 0)),
+    };
   } finally {
     sent.destroy();
   }
@@ -73,13 +77,16 @@ async function proxied(get: HttpGet, proxy: string): Promise<HttpAnswer> {
 
 const lineOf = (status: number): string => `${status} ${STATUS_CODES[status] ?? '<unknown status code>'}`;
 
-async function collect(stream: Readable, maxBytes: number): Promise<string> {
+async function collect(stream: Readable, maxBytes: number, announced = 0): Promise<string> {
+  if (announced > maxBytes) throw tooLong(maxBytes);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxBytes) throw new Error(`the body of the answer exceeds ${maxBytes} bytes`);
+    if (size > maxBytes) throw tooLong(maxBytes);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
+
+const tooLong = (maxBytes: number): Error => new Error(`the body of the answer exceeds ${maxBytes} bytes`);

@@ -36,6 +36,7 @@ export const kinds = {
   // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
   milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),
+  count: whole(1, 1_000_000_000, 'a whole number from 1 to 1000000000'),
   bool: (text: string) => {
     if (text === 'true' || text === 'false') return text === 'true';
     throw new Error('Expected true or false.');

@@ -14,6 +14,11 @@ export const errorCodes = {
   bad_token: { exit: 1, http: 401, doc: 'The bearer token is missing or invalid.' },
   no_token: { exit: 1, http: 400, doc: 'The Authorization header is not a bearer token.' },
   forbidden: { exit: 1, http: 403, doc: 'The token is valid, but not for this compute.' },
+  not_local: {
+    exit: 1,
+    http: 403,
+    doc: 'The request is for another host than this machine, or a browser sent it for a page of another server.',
+  },
   payload_too_large: { exit: 1, http: 413, doc: 'The request body exceeds the limit.' },
   unsupported_media: { exit: 1, http: 415, doc: "The request body's content type is not JSON." },
   wrong_status: { exit: 1, http: 412, doc: "The compute's status does not allow this." },

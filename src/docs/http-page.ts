@@ -17,13 +17,15 @@ export const httpPage = (): string =>
       'most 2 MiB. Unknown query keys and members are ignored. While compute_ctl shuts down, new requests get 503.',
     'If a route says "only in", it answers 412 `{"error": "invalid compute status: …"}` in every other status.',
     '# External server',
-    'Port 3080, all addresses. Tokens are JWTs, signed with EdDSA, or with RS256 when the key set holds such a key. ' +
+    'Port 3080, on all addresses unless `--external-http-host` says otherwise. Tokens are JWTs, signed with EdDSA, or with RS256 when the key set holds such a key. ' +
       'With `scope` `compute_ctl:admin` the claim `aud` must contain `compute`; without it `compute_id` must be this ' +
       "compute's id. `exp` is required, `nbf` is checked, both with 60 s of leeway. Keys come with the config; an " +
       'accepted `POST /configure` replaces them.',
     ...externalRoutes.map(section),
     '# Internal server',
-    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. It does not require a token.',
+    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. It does not require a token. `Host` must be `localhost`, ' +
+      '`127.0.0.1` or `[::1]`, or the address that the request came to where the option makes it listen elsewhere. What a ' +
+      'browser marks as sent by a page of another server (`Origin`, `Sec-Fetch-Site`) is refused.',
     ...[...internalRoutes, ...testRoutes].map(section),
   );
 

@@ -6,9 +6,12 @@ import { components, describe } from './components.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
+const forThisMachine: ReadonlySet<Route> = new Set([...internalRoutes, ...testRoutes]);
+
 /** A route's errors besides its own: those of reading and authenticating a request. */
 export function errorsOf(route: Route): readonly ErrorCode[] {
   const codes: ErrorCode[] = [...route.errors, 'internal'];
+  if (forThisMachine.has(route)) codes.push('not_local');
   if (route.auth === 'jwt') codes.push('no_token', 'bad_token', 'forbidden');
   if (route.query !== undefined || route.tail !== undefined) codes.push('bad_request');
   if (route.body !== undefined) {

@@ -26,6 +26,10 @@ export const empty = (status: number, headers: Answer['headers'] = {}): Answer =
 /** The body of every failure. */
 export const failure = (status: number, message: string): Answer => json(status, { error: message });
 
+/** Bytes of the body that are kept until the client takes them. Those of a stream are not: it is read as they are taken. */
+export const keptBytes = ({ body }: Answer): number =>
+  typeof body === 'string' ? Buffer.byteLength(body) : 0;
+
 /** Sends the answer of an exchange. When a stream fails, the connection is closed in the middle of the answer; when the
  *  client disconnects, the stream is destroyed. */
 export function send(exchange: Exchange, { status, body, headers }: Answer): void {

@@ -7,6 +7,7 @@ import { Answer, empty, failure, json, text } from './answer.ts';
 import type { Auth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
 import { UnreadableRequest, readBody, readQuery, readTail } from './extract.ts';
+import { checkLocal } from './local-only.ts';
 import type { Method, Route, RouteInput } from './route.ts';
 import { RouteTable } from './route-table.ts';
 import { type Target, readTarget } from './target.ts';
@@ -18,6 +19,8 @@ export interface Service<App> {
   /** Used for the routes' `allowedIn`; left out where no route has one. */
   readonly status?: () => Status;
   readonly auth: Auth;
+  /** Only programs on this machine are answered: see `checkLocal`. */
+  readonly localOnly?: boolean;
 }
 
 /** Answers a request; never rejects. Unknown paths are 404 and known paths with another method 405, both before
@@ -33,6 +36,7 @@ export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => 
     );
   return async (exchange) => {
     try {
+      if (service.localOnly === true) checkLocal(exchange.incoming);
       const target = readTarget(exchange.incoming);
       const methods = table.find(target.path);
       if (methods === undefined) return empty(404);

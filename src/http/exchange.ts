@@ -72,7 +72,7 @@ export class Exchange {
   end(): void {
     const { outgoing, id: request_id } = this;
     const latency = elapsedMs(this.#startMs);
-    if (!outgoing.writableFinished) {
+    if (!outgoing.writableFinished || outgoing.errored !== null) {
       this.#left?.abort();
       const why =
         this.#failure === undefined

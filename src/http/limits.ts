@@ -9,6 +9,8 @@ export interface ServerLimits {
   readonly requestMs: number;
   /** Milliseconds a connection may be idle between two requests. */
   readonly idleMs: number;
+  /** Milliseconds that a client may take nothing of an answer that waits for it. */
+  readonly unreadMs: number;
   /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
   readonly connections: number;
@@ -23,14 +25,23 @@ export const defaultLimits: ServerLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 65_000,
+  unreadMs: 60_000,
   checkMs: 1000,
   connections: 2000,
   whenFull: 'refuse',
   requestsPerConnection: 0,
 };
 
+/** Requests of one connection that wait for their turn before no more is read from it. What was read by then, 64 KiB at
+ *  most, may hold more of them. */
+export const mostWaiting = 16;
+
+/** Bytes of all answers that wait for their clients. A single one may be larger. */
+export const keptLimitBytes = 64 * 1024 * 1024;
+
 const maxHeaderBytes = 16_384;
 const maxHeaders = 100;
+
 /** A server of Node that keeps these limits. */
 export function createLimited(limits: ServerLimits, listener: RequestListener): Server {
   const server = createServer(
@@ -47,6 +58,8 @@ export function createLimited(limits: ServerLimits, listener: RequestListener): 
   if (limits.whenFull === 'refuse') server.maxConnections = limits.connections;
   else closeIdleAbove(server, limits.connections);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
+  // An idle connection is closed then, and one whose answer waits for the client: see `inTurn`.
+  server.timeout = limits.unreadMs;
   return server;
 }
 

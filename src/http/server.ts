@@ -4,11 +4,12 @@ import { alarm, withDeadline } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { within } from '../telemetry/trace.ts';
-import { failure, send } from './answer.ts';
+import { failure, keptBytes, send } from './answer.ts';
 import { answerBrokenRequest } from './broken-request.ts';
 import { type Service, dispatcher } from './dispatch.ts';
 import { Exchange } from './exchange.ts';
-import { type ServerLimits, createLimited, defaultLimits } from './limits.ts';
+import { inTurn } from './in-turn.ts';
+import { type ServerLimits, createLimited, defaultLimits, keptLimitBytes } from './limits.ts';
 import { listen } from './listen.ts';
 import { type Upgrade, Upgraded } from './upgrade.ts';
 
@@ -47,7 +48,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
   const open = new Set<Exchange>();
   let closing: Promise<void> | undefined;
   const isClosing = (): boolean => closing !== undefined;
-  const upgraded = new Upgraded(options.upgrade, isClosing);
+  const upgraded = new Upgraded(options, isClosing);
   const listener = requestListener(options, open, isClosing);
   const bound = await listen(`the ${name}`, host, options.port, () => {
     const server = createLimited(limits, listener);
@@ -82,16 +83,25 @@ function requestListener<App>(
 ): RequestListener {
   const dispatch = dispatcher({ routes, ...service });
   const quiet = new Set(routes.filter((route) => route.quiet === true).map((route) => route.path));
+  let kept = 0;
   const answer = async (exchange: Exchange): Promise<void> => {
     try {
-      send(exchange, await dispatch(exchange));
+      const found = await dispatch(exchange);
+      const bytes = keptBytes(found);
+      if (kept + bytes > keptLimitBytes && kept > 0) {
+        send(exchange, failure(503, 'too many clients do not take their answers'));
+        return;
+      }
+      kept += bytes;
+      exchange.outgoing.once('close', () => (kept -= bytes));
+      send(exchange, found);
     } catch (error) {
       // For example a forwarded header that Node refuses to send.
       exchange.log.error(`an answer could not be sent: ${inline(error)}`);
       exchange.outgoing.destroy();
     }
   };
-  return (incoming, outgoing) => {
+  return inTurn((incoming, outgoing) => {
     const exchange = new Exchange(incoming, outgoing, log, quiet.has(incoming.url ?? ''));
     open.add(exchange);
     outgoing.once('close', () => {
@@ -106,7 +116,7 @@ function requestListener<App>(
     }
     outgoing.setHeader('connection', 'close');
     send(exchange, failure(503, `${program} is shutting down`));
-  };
+  });
 }
 
 /** The answer was sent before the end of the body, which Node reads and discards. The client may read the answer, but

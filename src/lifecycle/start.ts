@@ -89,6 +89,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       needsWal: true,
       log,
       limits: { retries: basebackupRetries(settings.env), idleMs: settings.basebackupIdleMs },
+      unpackLimits: settings.unpackLimits,
     },
     signal,
   );

@@ -137,12 +137,16 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--pgdata=${dir.pgdata}`,
     `--connstr=${formatUrl({ user: 'cloud_admin', host: dir.run, port: ports.postgres, database: 'postgres' })}`,
     `--pgbin=${tools.postgres.path}`,
+    `--external-http-host=${state.listenAll === true ? '::' : 'localhost'}`,
     `--external-http-port=${ports.externalHttp}`,
+    '--internal-http-host=localhost',
     `--internal-http-port=${ports.internalHttp}`,
     `--start-timeout=${startLimitSeconds}`,
     `--exit-grace-ms=${exitGraceMs}`,
     // Earlier versions left data directories without the marker.
     ...(context.isKnown ? ['--wipe-foreign-pgdata'] : []),
+    // It is started when the environment says AUTOSCALING.
+    '--vm-monitor-addr=127.0.0.1:10301',
   ];
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {

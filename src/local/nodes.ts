@@ -16,6 +16,7 @@ export interface Node {
   /** `atLsn`: the node always shows the data at that LSN. */
   readonly mode: 'replica' | { readonly atLsn: string };
   readonly ports: NodePorts;
+  readonly listenAll?: boolean;
 }
 
 export type NodePorts = Pick<Ports, 'postgres' | 'externalHttp' | 'internalHttp'>;
@@ -75,9 +76,10 @@ export async function endNodes(dir: LocalDir, report: Report, signal: AbortSigna
 }
 
 /** The state with which the node runs in place of the main compute. */
-export const asState = (state: LocalState, { computeId, ports }: Node): LocalState => ({
+export const asState = (state: LocalState, { computeId, ports, listenAll = false }: Node): LocalState => ({
   ...state,
   computeId,
+  listenAll,
   ports: { ...state.ports, ...ports },
 });
 

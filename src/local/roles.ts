@@ -1,16 +1,24 @@
 import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
-import { localSpec } from './spec.ts';
+import { type LocalRole, localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import type { Socket } from './storage/tools.ts';
 
-/** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id. */
-export function specFor(dir: LocalDir, state: LocalState, computeId: string): unknown {
+/** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id.
+ *  @param startToken makes the storage token of a primary that is about to start; left out: it runs already */
+export function specFor(
+  dir: LocalDir,
+  state: LocalState,
+  computeId: string,
+  startToken: () => string = () => state.storageToken,
+): unknown {
   const primary = primaryNode(dir);
-  if (computeId === state.computeId) return localSpec(dir, state, primary === null ? 'primary' : 'replica');
+  const spec = (of: LocalDir, as: LocalState, role: LocalRole): unknown =>
+    localSpec(of, as, role, role === 'primary' ? startToken() : as.storageToken);
+  if (computeId === state.computeId) return spec(dir, state, primary === null ? 'primary' : 'replica');
   const node = listNodes(dir).find((one) => one.computeId === computeId);
   if (node === undefined) return null;
   const role = node.name === primary ? 'primary' : node.mode;
-  return localSpec(nodeDir(dir, node.name), asState(state, node), role);
+  return spec(nodeDir(dir, node.name), asState(state, node), role);
 }
 
 const socketOf = (dir: LocalDir, { name, ports }: Node): Socket => ({

@@ -25,7 +25,7 @@ export const serveOptions = ({ dir, state, tools, log, maxWalBytes }: ServeParts
   computes: {
     writer: () => writerOf(dir, state),
     replicas: () => replicasOf(dir, state),
-    spec: (computeId) => specFor(dir, state, computeId),
+    spec: (computeId, startToken) => specFor(dir, state, computeId, startToken),
     promoted: ({ name }) => setPrimaryNode(dir, name),
   },
   tools,

@@ -21,7 +21,7 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] 
   const { ports } = state;
   const table: SettingRow[] = [
     ['port', String(ports.postgres), 'integer'],
-    ['listen_addresses', '127.0.0.1', 'string'],
+    ['listen_addresses', state.listenAll === true ? '*' : '127.0.0.1', 'string'],
     ['unix_socket_directories', dir.run, 'string'],
     ['unix_socket_permissions', '0700', 'integer'],
     ['max_connections', '100', 'integer'],
@@ -88,7 +88,12 @@ export function restoreCommand(timeline: string): string {
 
 /** The control plane's answer for the local compute.
  *  @see https://github.com/neondatabase/neon for the format, which `docs/reference` describes field by field */
-export function localSpec(dir: LocalDir, state: LocalState, role: LocalRole = 'primary'): unknown {
+export function localSpec(
+  dir: LocalDir,
+  state: LocalState,
+  role: LocalRole = 'primary',
+  token = state.storageToken,
+): unknown {
   const { ports } = state;
   const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
   const { x } = state.signingKey;
@@ -114,7 +119,7 @@ export function localSpec(dir: LocalDir, state: LocalState, role: LocalRole = 'p
         prefer_protocol: 'libpq',
       },
       safekeeper_connstrings: [`127.0.0.1:${ports.safekeeper}`],
-      storage_auth_token: state.storageToken,
+      storage_auth_token: token,
     },
     compute_ctl_config: {
       jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x, alg: 'EdDSA', use: 'sig', kid: 'compute-local' }] },

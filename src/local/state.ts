@@ -28,6 +28,8 @@ export interface LocalState {
     readonly d: string;
   };
   readonly ports: Ports;
+  /** Postgres and the HTTP API listen on all addresses; on the loopback only when left out. */
+  readonly listenAll?: boolean;
 }
 
 export interface Ports {
@@ -108,7 +110,7 @@ export function stateOf(dir: LocalDir): LocalState {
   });
 }
 
-export function createState(dir: LocalDir, ports: Ports): LocalState {
+export function createState(dir: LocalDir, ports: Ports, listenAll = false): LocalState {
   const hex = (): string => randomBytes(16).toString('hex');
   const secret = (): string => randomBytes(24).toString('base64url');
   const { privateKey } = generateKeyPairSync('ed25519');
@@ -125,6 +127,7 @@ export function createState(dir: LocalDir, ports: Ports): LocalState {
     storageToken: secret(),
     controlPlaneToken: secret(),
     ports,
+    listenAll,
     signingKey: privateKey.export({ format: 'jwk' }) as LocalState['signingKey'],
   };
   writeState(dir, state);

@@ -1,6 +1,7 @@
 import type { Client as PgClient } from 'pg';
 import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import type { FrameLimits } from './server-frames.ts';
 import { ServerStream } from './server-stream.ts';
 import { type PgTarget, describeTarget } from './target.ts';
 
@@ -14,6 +15,8 @@ export interface ConnectOptions {
   /** Milliseconds for each query, enforced here by destroying the connection, and by the server when it can. */
   readonly queryMs?: number;
   readonly database?: string;
+  /** How much the server may send; `frameLimits` when left out. */
+  readonly limits?: FrameLimits;
   readonly signal: AbortSignal;
 }
 
@@ -25,7 +28,7 @@ export async function loadClient(): Promise<typeof PgClient> {
 }
 
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
- *  Whatever the server sends, the driver collects no more than `frameLimits` allow, and throws nothing but rejections.
+ *  Whatever the server sends, the driver collects no more than its limits allow, and throws nothing but rejections.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
   const Client = await loadClient();
@@ -40,7 +43,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    stream: () => new ServerStream(target),
+    stream: () => new ServerStream(target, options.limits),
     // The stream encrypts.
     ssl: false,
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { ServerFrames } from './server-frames.ts';
+import { type FrameLimits, ServerFrames } from './server-frames.ts';
 import { openSocket } from './socket.ts';
 import type { PgTarget } from './target.ts';
 
@@ -8,14 +8,15 @@ import type { PgTarget } from './target.ts';
  *  which `ServerFrames` has checked. What the driver throws at one of them ends the connection, not the process. */
 export class ServerStream extends Duplex {
   readonly #target: PgTarget;
-  readonly #frames = new ServerFrames();
+  readonly #frames: ServerFrames;
   readonly #over = new AbortController();
   #socket: Socket | null = null;
   /** True once the server has closed its side. */
   #ended = false;
 
-  constructor(target: PgTarget) {
+  constructor(target: PgTarget, limits?: FrameLimits) {
     super({ allowHalfOpen: false });
+    this.#frames = new ServerFrames(limits);
     this.#target = target;
   }
 

@@ -16,6 +16,7 @@ export interface Settings extends OwnPostgres {
   readonly stopTimeoutMs: number;
   readonly syncTimeoutMs: number;
   readonly basebackupIdleMs: number;
+  readonly unpackLimits: { readonly bytes: number; readonly entries: number };
   readonly exitGraceMs: number;
   readonly vm: VmSettings;
 }
@@ -46,6 +47,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   stopTimeoutMs: options.stopTimeoutSeconds * 1000,
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,
   basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
+  unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
   exitGraceMs: options.exitGraceMs,
   vm: vmSettings(options, env),
 });

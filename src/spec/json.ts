@@ -24,6 +24,8 @@ export async function parseJson(text: string): Promise<JsonText> {
   try {
     value = JSON.parse(text);
   } catch {
+    // Looking for the error takes a function call for each level.
+    if (isTooDeep(text)) throw tooDeep();
     const { locateSyntaxError } = await import('./json-inspect.ts');
     throw new JsonSyntaxError(locateSyntaxError(text));
   }
@@ -54,10 +56,23 @@ function countMembers(root: unknown): number {
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
     const { value, depth } = next;
     if (typeof value !== 'object' || value === null) continue;
-    if (depth >= maxDepth) throw new JsonSyntaxError(`nested deeper than ${maxDepth} levels`);
+    if (depth >= maxDepth) throw tooDeep();
     const children = Object.values(value) as unknown[];
     if (!Array.isArray(value)) members += children.length;
     for (const child of children) left.push({ value: child, depth: depth + 1 });
   }
   return members;
+}
+
+const tooDeep = (): JsonSyntaxError => new JsonSyntaxError(`nested deeper than ${maxDepth} levels`);
+
+/** For a text that is not JSON: counts brackets outside of strings. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (const [token] of text.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"?|[[\]{}]/gs)) {
+    if (token === '[' || token === '{') depth++;
+    else if (token === ']' || token === '}') depth--;
+    if (depth > maxDepth) return true;
+  }
+  return false;
 }

@@ -8,6 +8,7 @@ import { type Pauses, backoffMs, retry } from '../core/retry.ts';
 import { copySmall } from '../process/regular-file.ts';
 import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
+import type { UnpackLimits } from '../tar/bounded.ts';
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
 
 export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> {
@@ -21,6 +22,8 @@ export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> 
   readonly needsWal: boolean;
   readonly log: Log;
   readonly limits?: Partial<BasebackupLimits>;
+  /** What the archive may unpack to. */
+  readonly unpackLimits?: Partial<UnpackLimits>;
 }
 
 export interface BasebackupLimits {
@@ -144,7 +147,11 @@ async function fetchOnce(
     const copy = await connection.basebackup(lsn, limits.idleMs, signal);
     try {
       const { pgdata: dir, keep } = context;
-      const unpacked = await unpack(copy.chunks, { dir, keep, gzip: true }, signal);
+      const unpacked = await unpack(
+        copy.chunks,
+        { dir, keep, gzip: true, limits: context.unpackLimits ?? {} },
+        signal,
+      );
       await copy.finished;
       checkComplete(unpacked, context.needsWal);
       fixSignalFile(dir);
@@ -152,17 +159,22 @@ async function fetchOnce(
       return { connectMicros, ms: elapsedMs(startMs), bytes: copy.bytes(), unpacked };
     } catch (error) {
       // A server error or a timeout is the cause of a broken archive, so it is reported first.
-      const cause = copy.failure() ?? error;
+      const cause = isOwnTrouble(error) ? error : (copy.failure() ?? error);
       await context.emptied();
       throw cause;
     }
   } catch (error) {
     signal.throwIfAborted();
+    if (isOwnTrouble(error)) throw error;
     throw new ComputeError('basebackup', `pageserver ${connection.where}`, { cause: error });
   } finally {
     connection.close();
   }
 }
+
+/** A disk that is full or not writable: nothing that the pageserver did. */
+const isOwnTrouble = (error: unknown): boolean =>
+  error instanceof ComputeError && error.code === 'pgdata_refused';
 
 const walSegment = /^pg_wal\/[0-9A-F]{24}$/;
 

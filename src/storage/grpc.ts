@@ -54,6 +54,10 @@ export function parseGrpcUrl(text: string): GrpcAddress {
 const options = {
   // Archives are large; with a smaller window the sender would have to wait.
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // The real ones send 256 KiB at a time. What is longer is refused by its length, before it arrives.
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  // Megabytes that a connection may keep.
+  'grpc-node.max_session_memory': 32,
   // Retries are ours: the caller knows what is retryable.
   'grpc.enable_retries': 0,
   // No backoff from an earlier channel to the same server, no look-ups except for the address, no proxy.
@@ -166,5 +170,5 @@ function metadataOf(grpc: GrpcModule, { tenantId, timelineId, shard, token }: Gr
 function explain(grpc: GrpcModule, error: Partial<ServiceError> | null): unknown {
   if (error === null) return new GrpcError('INTERNAL', 'the answer is empty');
   if (error.code === undefined) return error;
-  return new GrpcError(grpc.status[error.code] ?? String(error.code), error.details ?? '');
+  return new GrpcError(grpc.status[error.code] ?? String(error.code), (error.details ?? '').slice(0, 1000));
 }

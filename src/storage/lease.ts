@@ -8,6 +8,7 @@ import { shardKey } from '../spec/pageserver.ts';
 import type { Pageserver, PageserverInfo } from '../spec/resolve.ts';
 import { GrpcError } from './grpc-error.ts';
 import { connectGrpc } from './grpc.ts';
+import { answerLimits } from './limits.ts';
 import { decodeLease, encodeLeaseRequest, method } from './page-api.ts';
 
 export interface LeaseRequest {
@@ -65,7 +66,7 @@ async function askLibpq(
   const where = `${target.host}:${target.port}`;
   const client = await connectPg(
     { ...target, password: token ?? target.password },
-    { applicationName: 'compute_ctl', connectMs: limitMs, signal },
+    { applicationName: 'compute_ctl', connectMs: limitMs, limits: answerLimits, signal },
   );
   try {
     const tenantShard = pageserver.shardCount === 0 ? tenantId : `${tenantId}-${shard}`;

@@ -11,6 +11,7 @@ import { receiveCopy } from './copy-out.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
 import { isRetryable } from './retryable.ts';
 import { connectGrpc } from './grpc.ts';
+import { backupLimits } from './limits.ts';
 import { decodeChunk, encodeBaseBackupRequest, method } from './page-api.ts';
 
 export interface PageserverContext {
@@ -90,7 +91,7 @@ async function openLibpq(url: string, context: PageserverContext, signal: AbortS
       // The pageserver uses it only for its traces.
       options: `-c neon.compute_mode=${context.mode}`,
     },
-    { applicationName: 'compute_ctl', connectMs, signal },
+    { applicationName: 'compute_ctl', connectMs, limits: backupLimits, signal },
   );
   let ended = false;
   client.once('end', () => (ended = true));

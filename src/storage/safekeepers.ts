@@ -6,6 +6,7 @@ import { parseLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { answerLimits } from './limits.ts';
 import { type Answer, type Verdict, judge, settled } from './judge.ts';
 
 export interface SafekeeperContext {
@@ -60,7 +61,13 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
 }
 
 async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortSignal): Promise<Answer> {
-  const options = { applicationName: 'compute_ctl', connectMs: answerMs, queryMs: answerMs, signal };
+  const options = {
+    applicationName: 'compute_ctl',
+    connectMs: answerMs,
+    queryMs: answerMs,
+    limits: answerLimits,
+    signal,
+  };
   const client = await connectPg(target, options);
   try {
     const { rows } = await client.query<Record<string, unknown>>('TIMELINE_STATUS');
@@ -76,7 +83,7 @@ async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortS
 function column(row: Record<string, unknown>, name: string): NonNullable<ReturnType<typeof parseLsn>> {
   const text = row[name];
   const lsn = typeof text === 'string' ? parseLsn(text) : null;
-  if (lsn === null) throw new Error(`${name} is not an LSN: ${JSON.stringify(text ?? null)}`);
+  if (lsn === null) throw new Error(`${name} is not an LSN: ${JSON.stringify(text ?? null).slice(0, 100)}`);
   return lsn;
 }
 

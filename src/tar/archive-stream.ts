@@ -52,6 +52,8 @@ export function watchStream(source: StreamSource, idleMs: number, signal: AbortS
   else signal.addEventListener('abort', cut, { once: true });
   const counted = async function* (): AsyncGenerator<Buffer> {
     for await (const chunk of source.chunks) {
+      // A sender of empty messages sends nothing.
+      if (chunk.length === 0) continue;
       received += chunk.length;
       heardMs = monotonicMs();
       yield chunk;

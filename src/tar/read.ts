@@ -24,7 +24,11 @@ export interface TarSink {
 
 const block = 512;
 /** Largest extended header in bytes; these headers contain only names. */
-const metaLimit = 1 << 20;
+const metaLimit = 64 * 1024;
+/** Extended headers in front of one entry. There are three kinds for one entry, and one for all. */
+const metaCount = 8;
+/** Bytes of zero blocks in the whole archive. */
+const zerosLimit = 1024 * 1024;
 
 const types: Record<string, TarEntry['type']> = {
   '0': 'file',
@@ -46,6 +50,8 @@ export class TarReader {
   #padding = 0;
   /** Collects an extended header; null while a real entry is read. */
   #meta: { type: string; pieces: Buffer[] } | null = null;
+  #metas = 0;
+  #zeros = 0;
   #inEntry = false;
   #next: { path?: string; linkpath?: string; size?: number } = {};
 
@@ -101,7 +107,12 @@ export class TarReader {
   }
 
   #begin(header: Buffer): void {
-    if (header[0] === 0 && header.equals(zeros)) return;
+    if (header[0] === 0 && header.equals(zeros)) {
+      this.#zeros += block;
+      if (this.#zeros > zerosLimit)
+        throw new TarError(`it has more than ${zerosLimit} bytes of nothing but zeros`);
+      return;
+    }
     checkSum(header);
     const letter = String.fromCharCode(header[156] ?? 0);
     const meta = 'xgLK'.includes(letter);
@@ -110,11 +121,14 @@ export class TarReader {
     if (meta) {
       if (size > metaLimit)
         throw new TarError(`an extended header has ${size} bytes, more than ${metaLimit}`);
+      if (++this.#metas > metaCount)
+        throw new TarError(`more than ${metaCount} extended headers are in front of one entry`);
       this.#meta = { type: letter, pieces: [] };
       this.#content = size;
     } else {
       const entry = this.#entry(header, letter, size);
       this.#next = {};
+      this.#metas = 0;
       this.#sink.begin(entry);
       this.#content = entry.size;
     }

@@ -2,12 +2,14 @@ import { createGunzip } from 'node:zlib';
 import { linked } from '../core/abort.ts';
 import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { Bounded, type UnpackLimits } from './bounded.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
 import { TarError, TarReader } from './read.ts';
 
 export interface UnpackOptions extends ExtractOptions {
   /** False for a plain tar. */
   readonly gzip: boolean;
+  readonly limits?: Partial<UnpackLimits>;
 }
 
 export interface UnpackResult {
@@ -36,7 +38,7 @@ export async function unpack(
   signal: AbortSignal,
 ): Promise<UnpackResult> {
   const extractor = new Extractor(options);
-  const reader = new TarReader(extractor);
+  const reader = new TarReader(new Bounded(extractor, options.dir, options.limits));
   const push = (piece: Buffer): void => reader.push(piece);
   try {
     if (options.gzip) await inflate(source, push, signal);

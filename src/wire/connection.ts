@@ -15,6 +15,18 @@ export interface WireLimits {
   readonly idleMs: number;
   /** Milliseconds a client may leave an answer unread. */
   readonly stallMs: number;
+  /** Clients that may be logged in at a time; one more is refused. */
+  readonly loggedIn: number;
+  /** Connections that may be without a log-in at a time; with one more, the oldest of them is closed. */
+  readonly joining: number;
+}
+
+/** What the server does for a connection. */
+export interface Connected {
+  /** A statement begins or ends. */
+  busy(now: boolean): void;
+  /** The client has proved who it is. False: too many are logged in. */
+  admit(): boolean;
 }
 
 export interface WireOptions extends WireHandlers {
@@ -28,6 +40,8 @@ export const defaultLimits: WireLimits = {
   handshakeMs: 10_000,
   idleMs: 600_000,
   stallMs: 300_000,
+  loggedIn: 1000,
+  joining: 100,
 };
 
 const defaultParameters = { client_encoding: 'UTF8', integer_datetimes: 'on', server_version: '14.1' };
@@ -43,43 +57,43 @@ export async function serveConnection(
   socket: Socket,
   inbox: Inbox,
   options: WireOptions,
-  busy: (now: boolean) => void,
+  server: Connected,
   signal: AbortSignal,
 ): Promise<void> {
   const limits = { ...defaultLimits, ...options.limits };
   try {
     const session = await withDeadline('the log-in', limits.handshakeMs, signal, (inTime) =>
-      logIn(socket, inbox, options, limits, signal, inTime),
+      logIn(socket, inbox, { options, limits, server }, signal, inTime),
     );
     if (session === null) return;
+    inbox.allow(limits.maxMessageBytes);
     const extended = new ExtendedProtocol(session, options);
     for (;;) {
       const frame = await withDeadline('the next statement', limits.idleMs, signal, (inTime) =>
         inbox.next(false, inTime),
       );
       if (frame === null || frame.type === 'X') return;
-      busy(true);
+      server.busy(true);
       if (frame.type === 'Q') {
         const [text] = wire.readCString(frame.body, 0);
         session.begin(false);
         await runStatement(session, options, text);
         await session.send(wire.readyForQuery());
       } else await extended.handle(frame);
-      busy(false);
+      server.busy(false);
     }
   } catch (error) {
     if (error instanceof wire.ProtocolError) socket.write(wire.errorResponse('08P01', error.message));
     // All other errors: the client disconnected, stalled or was idle too long, and reads no answer any more.
   } finally {
-    busy(false);
+    server.busy(false);
   }
 }
 
 async function logIn(
   socket: Socket,
   inbox: Inbox,
-  options: WireOptions,
-  limits: WireLimits,
+  { options, limits, server }: { options: WireOptions; limits: WireLimits; server: Connected },
   signal: AbortSignal,
   inTime: AbortSignal,
 ): Promise<WireSession | null> {
@@ -91,6 +105,10 @@ async function logIn(
   if (refused === 'left') return null;
   if (refused !== null) {
     socket.write(wire.errorResponse(refused.sqlstate, refused.message));
+    return null;
+  }
+  if (!server.admit()) {
+    socket.write(wire.errorResponse('53300', 'too many clients already'));
     return null;
   }
   await session.send(wire.authenticationOk());

@@ -3,6 +3,12 @@ import { type WireHandlers, runStatement } from './handlers.ts';
 import * as wire from './messages.ts';
 import type { WireSession } from './session.ts';
 
+/** Of all statements of one client, their names included. */
+const statementBytes = 4 * 1024 * 1024;
+
+const size = (name: string, text: string | undefined): number =>
+  text === undefined ? 0 : name.length + text.length;
+
 /** Parse, Bind, Describe, Execute, Close and Sync: enough for drivers that use the extended protocol for all statements.
  *  Statements have no parameters. Execute returns all rows; its row limit is ignored.
  *  @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY */
@@ -10,6 +16,7 @@ export class ExtendedProtocol {
   readonly #session: WireSession;
   readonly #handlers: WireHandlers;
   readonly #statements = new Map<string, string>();
+  #bytes = 0;
   readonly #portals = new Map<string, string>();
   /** After an error all messages up to the next Sync are ignored. */
   #skipping = false;
@@ -50,7 +57,11 @@ export class ExtendedProtocol {
         return runStatement(this.#session, this.#handlers, this.#named(this.#portals, body, 0, 'portal'));
       case 'C': {
         const [name] = wire.readCString(body, 1);
-        (body[0] === 0x53 ? this.#statements : this.#portals).delete(name);
+        if (body[0] !== 0x53) this.#portals.delete(name);
+        else {
+          this.#bytes -= size(name, this.#statements.get(name));
+          this.#statements.delete(name);
+        }
         return this.#session.send(wire.closeComplete());
       }
       case 'H':
@@ -71,7 +82,11 @@ export class ExtendedProtocol {
     if (this.#statements.size >= 1000 && !this.#statements.has(name)) {
       throw new wire.WireError('54000', 'too many prepared statements');
     }
+    const others = this.#bytes - size(name, this.#statements.get(name));
+    if (others + size(name, text) > statementBytes)
+      throw new wire.WireError('54000', 'the prepared statements are too large');
     this.#statements.set(name, text);
+    this.#bytes = others + size(name, text);
     await this.#session.send(wire.parseComplete());
   }
 

@@ -8,7 +8,10 @@ export interface Frame {
 }
 
 /** Largest packet before the log-in, as in PostgreSQL (MAX_STARTUP_PACKET_LENGTH). */
-const startupLimit = 10_000;
+export const startupLimit = 10_000;
+
+/** Pieces that are kept before they are joined: each takes more memory than its bytes. */
+const mostChunks = 256;
 
 const known = 'QPDBESCXHdcfpF';
 
@@ -16,11 +19,11 @@ const known = 'QPDBESCXHdcfpF';
 export class FrameReader {
   #chunks: Buffer[] = [];
   #held = 0;
-  readonly #limit: number;
+  /** Largest message in bytes, its header included. */
+  limit: number;
 
-  /** @param limit largest message in bytes, its header included */
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
   }
 
   /** Bytes that arrived and were not yet returned. */
@@ -32,6 +35,7 @@ export class FrameReader {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);
     this.#held += chunk.length;
+    if (this.#chunks.length > mostChunks) this.#chunks = [Buffer.concat(this.#chunks)];
   }
 
   /** The next message; null while it is incomplete. The body stays valid.
@@ -46,7 +50,7 @@ export class FrameReader {
     const head = this.#peek(header);
     if (!untyped) checkType(head);
     const length = head.readUInt32BE(header - 4);
-    const limit = untyped ? startupLimit : this.#limit;
+    const limit = untyped ? startupLimit : this.limit;
     if (length < (untyped ? 8 : 4) || length > limit) throw new ProtocolError(`message of ${length} bytes`);
     const total = header - 4 + length;
     if (this.#held < total) return null;

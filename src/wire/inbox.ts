@@ -7,7 +7,7 @@ import { type Frame, FrameReader } from './frames.ts';
 export class Inbox {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
-  readonly #limit: number;
+  #limit: number;
   #ended = false;
   #wake: () => void = () => {};
 
@@ -17,7 +17,7 @@ export class Inbox {
     this.#reader = new FrameReader(limit);
     socket.on('data', (chunk: Buffer) => {
       this.#reader.push(chunk);
-      if (this.#reader.held > limit) socket.pause();
+      if (this.#reader.held > this.#limit) socket.pause();
       this.#wake();
     });
     const end = (): void => {
@@ -25,6 +25,12 @@ export class Inbox {
       this.#wake();
     };
     socket.once('end', end).once('close', end);
+  }
+
+  /** Changes the size of the largest message. */
+  allow(bytes: number): void {
+    this.#limit = bytes;
+    this.#reader.limit = bytes;
   }
 
   /** The next message; null when the client has disconnected.

@@ -3,6 +3,7 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { never } from '../core/abort.ts';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { type WireOptions, defaultLimits, serveConnection } from './connection.ts';
+import { startupLimit } from './frames.ts';
 import { Inbox } from './inbox.ts';
 
 export type { WireHandlers } from './handlers.ts';
@@ -46,22 +47,39 @@ async function flushed(socket: Socket): Promise<void> {
  *  @see https://www.postgresql.org/docs/current/protocol.html */
 export function serveWire(options: WireOptions): WireServer {
   const clients = new Set<Client>();
-  const maxMessageBytes = options.limits?.maxMessageBytes ?? defaultLimits.maxMessageBytes;
+  const joining = new Set<Client>();
+  const limits = { ...defaultLimits, ...options.limits };
   let closing = false;
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     const client: Client = { socket, gone: new AbortController(), busy: false, done: Promise.resolve() };
     const left = (): void => client.gone.abort();
     socket.on('error', left).once('close', left).once('end', left);
-    const busy = (now: boolean): void => {
-      client.busy = now;
-      if (closing && !now) socket.destroy();
+    const connected = {
+      busy(now: boolean): void {
+        client.busy = now;
+        if (closing && !now) socket.destroy();
+      },
+      admit(): boolean {
+        joining.delete(client);
+        return clients.size - joining.size <= limits.loggedIn;
+      },
     };
+    // The oldest makes room: who holds connections without a log-in must not keep the computes out.
+    for (const oldest of joining) {
+      if (joining.size < limits.joining) break;
+      joining.delete(oldest);
+      oldest.socket.destroy();
+    }
     clients.add(client);
-    const inbox = new Inbox(socket, maxMessageBytes);
-    client.done = serveConnection(socket, inbox, options, busy, client.gone.signal)
+    joining.add(client);
+    const inbox = new Inbox(socket, startupLimit);
+    client.done = serveConnection(socket, inbox, options, connected, client.gone.signal)
       .then(() => flushed(socket))
       .catch(() => {})
-      .finally(() => clients.delete(client));
+      .finally(() => {
+        clients.delete(client);
+        joining.delete(client);
+      });
   });
   return {
     async listen(port, host) {

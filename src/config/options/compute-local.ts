@@ -71,6 +71,13 @@ const up = {
     group: 'options',
     doc: 'Choose other ports when these are in use.',
   },
+  listenAll: {
+    flag: '--listen-all',
+    kind: 'flag',
+    fallback: false,
+    group: 'options',
+    doc: 'Let Postgres and the HTTP API listen on all addresses of this machine; without it, on the loopback only.',
+  },
   replica: {
     flag: '--replica',
     kind: 'flag',

@@ -118,6 +118,15 @@ export const mainOptions = {
     group: 'http',
     doc: 'Port of the external HTTP server: for the control plane, requires tokens.',
   },
+  externalHttpHost: {
+    flag: '--external-http-host',
+    kind: 'name',
+    value: 'HOST',
+    env: 'COMPUTE_CTL_EXTERNAL_HTTP_HOST',
+    fallback: '::',
+    group: 'http',
+    doc: "The external server's address: `::` for all addresses, `localhost` for loopback on IPv4 and IPv6; on loopback it answers only loopback names in `Host`.",
+  },
   internalHttpPort: {
     flag: '--internal-http-port',
     kind: 'port',

@@ -43,6 +43,23 @@ export const moreOptions = {
     group: 'limits',
     doc: 'Time limit for a base backup to send no data.',
   },
+  basebackupLimitBytes: {
+    flag: '--basebackup-limit',
+    kind: 'size',
+    value: 'SIZE',
+    fallback: 1024 ** 4,
+    fallbackDoc: '1024GB',
+    group: 'limits',
+    doc: 'Largest size of the files in a base backup, unpacked.',
+  },
+  basebackupEntries: {
+    flag: '--basebackup-entries-limit',
+    kind: 'count',
+    value: 'NUMBER',
+    fallback: 2_000_000,
+    group: 'limits',
+    doc: 'Largest number of files, directories and links in a base backup.',
+  },
   controlPlaneTimeoutSeconds: {
     flag: '--control-plane-timeout',
     kind: 'seconds',

@@ -131,6 +131,7 @@ async function nodeFor({ dir, options }: NodeContext, name: string): Promise<Nod
     name,
     computeId: `compute-local-${name}`,
     mode,
+    listenAll: options.listenAll,
     ports: {
       ...ports,
       ...(options.port === null ? {} : { postgres: options.port }),

@@ -29,6 +29,8 @@ export interface UpOptions extends StorageOptions {
   readonly port: number | null;
   /** Port of the external HTTP server; null: the last one used, or a free one. */
   readonly httpPort: number | null;
+  /** Postgres and the HTTP API listen on all addresses. */
+  readonly listenAll: boolean;
   /** Choose another port for each one that is in use. */
   readonly newPorts: boolean;
 }
@@ -149,9 +151,10 @@ async function stateFor(dir: LocalDir, known: LocalState | null, options: UpOpti
     ...(options.port === null ? {} : { postgres: options.port }),
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
-  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked });
+  const { listenAll } = options;
+  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked }, listenAll);
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
-  const state = { ...known, ports: { ...kept, ...asked } };
+  const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   const { postgres } = state.ports;
   if (!(await isFree(postgres))) {
     throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {

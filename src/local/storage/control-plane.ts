@@ -65,6 +65,7 @@ export const controlPlane = ({
     routes: [spec, status],
     app,
     auth: fixedToken(token),
+    localOnly: true,
     limits,
     log,
   });

@@ -9,6 +9,7 @@ import {
   startupOptions,
 } from '../../wire/server.ts';
 import { gzipArchive, plainArchive } from './archive.ts';
+import { shown, wireLimits } from './limits.ts';
 import type { ServedTimeline } from './safekeeper.ts';
 
 export interface BasebackupCommand {
@@ -26,9 +27,9 @@ const flags = ['--gzip', '--replica'];
  *  @throws WireError with the pageserver's messages */
 export function parseBasebackup(text: string): BasebackupCommand {
   const [command = '', ...words] = text.trim().replace(/;$/, '').split(/\s+/);
-  if (words.length === 0) throw new WireError('XX000', `cannot parse query: ${text}`);
+  if (words.length === 0) throw new WireError('XX000', `cannot parse query: ${shown(text)}`);
   if (command.toLowerCase() !== 'basebackup') {
-    throw new WireError('XX000', `the storage of compute-local does not have the command ${command}`);
+    throw new WireError('XX000', `the storage of compute-local does not have the command ${shown(command)}`);
   }
   const [tenantId = '', timelineId = '', ...rest] = words;
   if (timelineId === '') throw new WireError('XX000', 'invalid number of params for basebackup command');
@@ -45,10 +46,15 @@ export function parseBasebackup(text: string): BasebackupCommand {
 }
 
 /** Serves base backups as a Neon pageserver does. */
-export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
-  serveWire({
-    password: async (token) =>
-      served.token.matches(token) ? null : new WireError('XX000', 'JWT authentication error'),
+export const pageserver = (served: ServedTimeline, log: Log): WireServer => {
+  const tokens = new WeakMap<WireSession, string>();
+  return serveWire({
+    limits: wireLimits,
+    async password(token, session) {
+      if (!served.access.mayRead(token)) return new WireError('XX000', 'JWT authentication error');
+      tokens.set(session, token);
+      return null;
+    },
     async onQuery(session, text) {
       if (/^set\s/i.test(text)) return session.complete('SET');
       const lease = leaseCommand.exec(text);
@@ -58,9 +64,10 @@ export const pageserver = (served: ServedTimeline, log: Log): WireServer =>
         command.tenantId.toLowerCase() === served.tenantId &&
         command.timelineId.toLowerCase() === served.timelineId;
       if (!known) throw new WireError('XX000', 'not found');
-      await send(session, served, command, log);
+      await send(session, served, { command, token: tokens.get(session) ?? '' }, log);
     },
   });
+};
 
 const leaseCommand = /^\s*lease\s+lsn\s+(\S+)\s+(\S+)\s+(\S+)\s*;?\s*$/i;
 
@@ -80,13 +87,15 @@ async function answerLease(
 
 async function send(
   session: WireSession,
-  { timeline }: ServedTimeline,
-  command: BasebackupCommand,
+  { timeline, access }: ServedTimeline,
+  { command, token }: { command: BasebackupCommand; token: string },
   log: Log,
 ): Promise<void> {
   // compute_ctl sends its mode in the start-up options; a copy for any other client may not write.
   const mode = startupOptions(session.parameters.get('options') ?? '').get('neon.compute_mode');
   const primary = mode === 'primary' && !command.replica;
+  if (primary && !access.mayStart(token))
+    throw new WireError('XX000', 'JWT authentication error: this token does not allow to start a primary');
   const { snapshot, release } = await timeline.snapshot(primary, command.lsn, session.signal);
   try {
     log.info(
@@ -94,6 +103,7 @@ async function send(
       'sending a base backup',
     );
     await session.copyOut(command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot), 'SELECT 1');
+    if (primary) access.started(token);
   } catch (error) {
     if (abortedBy(error, session.signal))
       log.info('the client disconnected before the end of its base backup');

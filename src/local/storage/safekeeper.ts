@@ -1,6 +1,7 @@
 import { formatLsn } from '../../core/lsn.ts';
-import type { Secret } from '../../core/secret.ts';
 import { WireError, type WireServer, serveWire, startupOptions } from '../../wire/server.ts';
+import type { Access } from './access.ts';
+import { shown, wireLimits } from './limits.ts';
 import type { Timeline } from './timeline.ts';
 import { answerReplication } from './wal-sender.ts';
 
@@ -8,8 +9,8 @@ export interface ServedTimeline {
   readonly tenantId: string;
   readonly timelineId: string;
   readonly timeline: Timeline;
-  /** The clients' password. */
-  readonly token: Secret;
+  /** Judges the clients' password. */
+  readonly access: Access;
 }
 
 const columns = ['flush_lsn', 'commit_lsn'] as const;
@@ -19,8 +20,9 @@ const hexId = /^[0-9a-f]{32}$/i;
  *  WAL that it has is committed. */
 export const safekeeper = (served: ServedTimeline): WireServer =>
   serveWire({
+    limits: wireLimits,
     password: async (token) =>
-      served.token.matches(token) ? null : new WireError('XX000', 'JWT authentication error'),
+      served.access.mayRead(token) ? null : new WireError('XX000', 'JWT authentication error'),
     columns: () => columns,
     async onQuery(session, text) {
       const options = startupOptions(session.parameters.get('options') ?? '');
@@ -32,7 +34,7 @@ export const safekeeper = (served: ServedTimeline): WireServer =>
       if (!text.startsWith('TIMELINE_STATUS')) {
         if (!known) throw new WireError('XX000', 'not found');
         if (await answerReplication(session, served.timeline, text)) return;
-        throw new WireError('XX000', `unsupported command ${text}`);
+        throw new WireError('XX000', `unsupported command ${shown(text)}`);
       }
       const end = known ? formatLsn(served.timeline.end()) : null;
       await session.rows(columns, end === null ? [] : [[end, end]], 'TIMELINE_STATUS');

@@ -4,6 +4,7 @@ import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { RunningServer } from '../../http/server.ts';
+import { Access } from './access.ts';
 import { keepCompact } from './compaction.ts';
 import { controlPlane } from './control-plane.ts';
 import { timelineDir } from './layout.ts';
@@ -20,8 +21,9 @@ export interface Computes {
   writer(): Socket;
   /** The computes that run as replicas. */
   replicas(): Candidate[];
-  /** The control plane's whole answer to a compute; null for an unknown compute. */
-  spec(computeId: string): unknown;
+  /** The control plane's whole answer to a compute; null for an unknown compute.
+   *  @param startToken called for the compute that is to be the primary: makes the storage token for this start */
+  spec(computeId: string, startToken: () => string): unknown;
   /** Stores which of them became the primary. */
   promoted(candidate: Candidate): void;
 }
@@ -67,7 +69,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const server = computes.writer();
   const keptForStandbys = (): number => (computes.replicas().length === 0 ? 0 : standbyBytes);
   const timeline = new Timeline({ dir: files, server, tools, log, keptForStandbys });
-  const served = { tenantId, timelineId, timeline, token: options.storageToken };
+  const access = new Access(options.storageToken);
+  const served = { tenantId, timelineId, timeline, access };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
   let http: RunningServer | null = null;
   const stopping = new AbortController();
@@ -92,7 +95,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
         host: loopback,
         port,
         token: options.controlPlaneToken,
-        spec: (computeId) => computes.spec(computeId),
+        spec: (computeId) => computes.spec(computeId, () => access.issueStart()),
         status: () => storageStatus(timeline, options.maxWalBytes),
         log,
       }),

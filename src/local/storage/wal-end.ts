@@ -1,6 +1,6 @@
 import { type Lsn } from '../../core/lsn.ts';
 import { crc32c } from './crc32c.ts';
-import { type Segment, firstTimeline, listSegments } from './segments.ts';
+import { firstTimeline, listSegments } from './segments.ts';
 import { WalPages, pageBytes } from './wal-pages.ts';
 
 const headerBytes = 24;
@@ -44,13 +44,13 @@ export class WalEnd {
   }
 
   #search(pages: WalPages): Position | null {
-    const newest = this.#newest();
-    if (newest === null) return this.#known;
     const first = Math.floor(this.#start / this.#segmentBytes);
     const from = this.#known === null ? -1 : Math.floor(this.#known.end / this.#segmentBytes);
-    if (this.#known !== null && newest.number - from <= 1) return follow(pages, this.#known);
+    const newest = this.#newest(Math.max(first, from));
+    if (newest === null) return this.#known;
+    if (this.#known !== null && newest - from <= 1) return follow(pages, this.#known);
     // Too far to read it all: begin at the last segment, or before it when no record begins and ends there.
-    for (let number = newest.number; number > Math.max(first, from); number--) {
+    for (let number = newest; number > Math.max(first, from); number--) {
       const begin = firstRecord(pages, number * this.#segmentBytes);
       const found = begin === null ? null : follow(pages, { end: begin, previous: null });
       if (found !== null && found.previous !== null) return found;
@@ -59,8 +59,14 @@ export class WalEnd {
     return found.previous === null ? null : found;
   }
 
-  #newest(): Segment | null {
-    return listSegments(this.#dir, this.#segmentBytes, this.#timeline).at(-1) ?? null;
+  /** The last segment in a row from `first` on; null when there is none at all. A file whose name is far ahead does not belong to
+   *  the WAL: no recovery would come to it. */
+  #newest(first: number): number | null {
+    const numbers = listSegments(this.#dir, this.#segmentBytes, this.#timeline).map(({ number }) => number);
+    if (numbers.length === 0) return null;
+    let newest = first;
+    for (const number of numbers) if (number === newest + 1) newest = number;
+    return newest;
   }
 }
 
@@ -95,14 +101,18 @@ function readRecord(pages: WalPages, from: Position): Position | null {
   const start = at + offset;
   const total = page.bytes.readUInt32LE(offset);
   if (total < headerBytes || total > maxRecordBytes) return null;
-  const parts: Buffer[] = [];
+  // Not kept: a record may have a gigabyte.
+  const header = Buffer.alloc(headerBytes);
+  let crc = 0;
   for (let got = 0; ;) {
     const part = page.bytes.subarray(offset, Math.min(pageBytes, offset + total - got));
-    parts.push(part);
+    const ofHeader = part.copy(header, Math.min(got, headerBytes));
+    crc = crc32c(part.subarray(ofHeader), crc);
+    const begins = got === 0;
     got += part.length;
     offset += part.length;
     // Check the header before using its length, which may be garbage.
-    if (parts.length === 1 && !plausible(part, from)) return null;
+    if (begins && !plausible(part, from)) return null;
     if (got === total) break;
     at += pageBytes;
     page = pages.page(at);
@@ -112,10 +122,9 @@ function readRecord(pages: WalPages, from: Position): Position | null {
     if (page.remaining !== total - got) return null;
     offset = page.headerBytes;
   }
-  const record = Buffer.concat(parts, total);
-  if (!plausible(record, from) || !intact(record)) return null;
+  if (!plausible(header, from) || !intact(header, crc)) return null;
   const end = at + align(offset);
-  return { end: isSwitch(record) ? nextSegment(end, pages.segmentBytes) : end, previous: start };
+  return { end: isSwitch(header) ? nextSegment(end, pages.segmentBytes) : end, previous: start };
 }
 
 /** The back link must point to the previous record. A header that crosses the page end is checked once it is complete. */
@@ -125,11 +134,11 @@ function plausible(record: Buffer, from: Position): boolean {
 }
 
 /** The checksum covers the data first, then the header up to the checksum itself. */
-const intact = (record: Buffer): boolean =>
-  crc32c(record.subarray(0, crcAt), crc32c(record.subarray(headerBytes))) === record.readUInt32LE(crcAt);
+const intact = (header: Buffer, crcOfData: number): boolean =>
+  crc32c(header.subarray(0, crcAt), crcOfData) === header.readUInt32LE(crcAt);
 
 /** XLOG_SWITCH of resource manager 0: the rest of its segment is empty. */
-const isSwitch = (record: Buffer): boolean => record[17] === 0 && ((record[16] as number) & 0xf0) === 0x40;
+const isSwitch = (header: Buffer): boolean => header[17] === 0 && ((header[16] as number) & 0xf0) === 0x40;
 
 const nextSegment = (end: number, segmentBytes: number): number =>
   Math.ceil(end / segmentBytes) * segmentBytes;

@@ -82,6 +82,18 @@ export function walkEveryRoute(): void {
       for (const route of internal) await walk(on, rows('internal', route));
     });
 
+    test('of the internal server refuses a page in a browser', async () => {
+      const evil = { headers: { origin: 'http://evil.example' } };
+      const rows = [...internalRoutes, ...testRoutes].map(({ method, path, tail }): Row => [
+        'internal',
+        `${method} ${path}${tail === undefined ? '' : 'anon'}` as Row[1],
+        403,
+        /^{"error":"this server is for programs on this machine: /,
+        evil,
+      ]);
+      await walk(on, rows);
+    });
+
     test('is unknown to the other server, and has no other methods', async () => {
       const { httpPort: external } = on.it;
       const { internalPort: internal } = on;

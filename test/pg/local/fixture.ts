@@ -210,9 +210,10 @@ export async function psqlBasebackup(
   state: LocalState,
   args: string,
   mode = 'primary',
-  token = state.storageToken,
+  given?: string,
   timeline = state.timelineId,
 ): Promise<{ out: Buffer; err: string; code: number }> {
+  const token = given ?? (mode === 'primary' ? await startToken(state) : state.storageToken);
   const url = `postgresql://no_user:${token}@127.0.0.1:${state.ports.pageserver}/x?options=-c%20neon.compute_mode%3D${mode}`;
   const command = `basebackup ${state.tenantId} ${timeline} ${args}`;
   const child = spawn('psql', [url, '-Xq', '-c', command], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -222,4 +223,12 @@ export async function psqlBasebackup(
   child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
   const [code] = (await once(child, 'close')) as [number];
   return { out: Buffer.concat(chunks), err, code };
+}
+
+/** The storage token that a primary gets with its spec. */
+export async function startToken({ ports, computeId, controlPlaneToken }: LocalState): Promise<string> {
+  const url = `http://127.0.0.1:${ports.controlPlane}/compute/api/v2/computes/${computeId}/spec`;
+  const response = await fetch(url, { headers: { authorization: `Bearer ${controlPlaneToken}` } });
+  const { spec } = (await response.json()) as { spec: { storage_auth_token: string } };
+  return spec.storage_auth_token;
 }

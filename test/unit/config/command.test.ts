@@ -35,6 +35,7 @@ describe('compute-local', () => {
         pgBinDir: null,
         osUser: 'postgres',
         json: false,
+        listenAll: false,
         port: null,
         httpPort: null,
         newPorts: false,

@@ -27,7 +27,9 @@ function add(name: string, mode: Node['mode']): string {
 }
 
 async function resolved(computeId: string): Promise<ResolvedSpec> {
-  const { value, notes } = await parseControlPlane(JSON.stringify(specFor(dir, state, computeId)));
+  const { value, notes } = await parseControlPlane(
+    JSON.stringify(specFor(dir, state, computeId, () => 'token.start')),
+  );
   expect(notes).toEqual([]);
   if (value.spec === null) throw new Error('no spec');
   return resolveSpec(value.spec);
