@@ -1,6 +1,7 @@
 import { parseArgs } from './args.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
@@ -34,7 +35,7 @@ function report(error: unknown): number {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
   }
-  process.stderr.write(`${lines.join('\n')}\n`);
+  for (const line of lines) writeLine(line);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 

@@ -1,7 +1,7 @@
 import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
-import { writeLine } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
   copyFormerSignal,

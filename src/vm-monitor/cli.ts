@@ -6,6 +6,7 @@ import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
@@ -42,11 +43,11 @@ async function run(): Promise<void> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    process.stderr.write(`${error.message}\n`);
+    writeLine(error.message);
     return errorCodes.usage.exit;
   }
   const hint = error instanceof ComputeError && error.hint !== undefined ? `\nHint: ${error.hint}` : '';
-  process.stderr.write(`Error: ${inline(error)}${hint}\n`);
+  writeLine(`Error: ${inline(error)}${hint}`);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 
