@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
 
 export interface Proxied {
   readonly status: number;
@@ -17,7 +17,7 @@ const maxPathBytes = 100;
 
 /** Sends a request to the metrics service that the neon extension runs inside Postgres.
  *  @param signal also ends the transfer of the body
- *  @throws ComputeError `internal` with the whole chain of causes */
+ *  @throws ComputeError `internal` with the reason, but no path: anybody may ask */
 export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
   const { path, release } = await reachable(join(resolve(pgdata), socketName));
   try {
@@ -42,7 +42,7 @@ function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> 
         const what = connected
           ? 'fetching metrics from Postgres metrics service'
           : 'connecting to communicator control socket';
-        reject(new ComputeError('internal', `${what}: ${inline(cause)}`, { cause }));
+        reject(new ComputeError('internal', `${what}: ${(cause as NodeJS.ErrnoException).code ?? 'failed'}`));
       }
     });
     outgoing.end();

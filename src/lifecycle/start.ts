@@ -13,7 +13,7 @@ import {
 import { lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
-import { basebackupRetries, openPageserver } from '../storage/basebackup.ts';
+import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
@@ -88,7 +88,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       },
       needsWal: true,
       log,
-      limits: { retries: basebackupRetries(settings.env), idleMs: settings.basebackupIdleMs },
+      limits: { retries: settings.basebackupRetries, idleMs: settings.basebackupIdleMs },
     },
     signal,
   );

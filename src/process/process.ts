@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
+import { environmentForPrograms } from './environment.ts';
 import { splitLines } from './lines.ts';
 import type { RunAs } from './os-user.ts';
 
@@ -19,7 +20,7 @@ export interface ProcessOptions {
   /** For messages, where the command is not what matters. */
   readonly name?: string;
   readonly args: readonly string[];
-  /** The whole environment; ours when left out. */
+  /** The whole environment; what `environmentForPrograms` leaves of ours when left out. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly runAs: RunAs;
@@ -104,7 +105,7 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
   const spawnOptions: SpawnOptions = {
     stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
     detached: options.detached ?? false,
-    ...(options.env === undefined ? {} : { env: options.env }),
+    env: options.env ?? environmentForPrograms(process.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...options.runAs,
   };

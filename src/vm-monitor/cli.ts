@@ -8,6 +8,7 @@ import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
 import { Metrics } from '../metrics/registry.ts';
+import { onSignals } from '../process/signals.ts';
 import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
 import { startMonitor } from './server.ts';
@@ -20,12 +21,10 @@ async function run(): Promise<void> {
   const given = readOptions(command, main.options, process.env).values;
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
   const stop = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
-      process.on(signal, () => {
-        log.info(`received ${signal}`);
-        resolve();
-      });
-    }
+    onSignals((signal, meaning) => {
+      log.info(`received ${signal}${meaning === 'stop' ? '' : ': ignored'}`);
+      if (meaning === 'stop') resolve();
+    });
   });
   const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
   const monitor = await startMonitor({

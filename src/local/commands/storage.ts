@@ -3,6 +3,7 @@ import { never } from '../../core/abort.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { findRunAs } from '../../process/os-user.ts';
+import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
@@ -60,7 +61,8 @@ function stopRequests(stop: AbortController): Promise<Reason> {
       stop.abort();
       resolve(reason);
     };
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, because('signal'));
+    const bySignal = because('signal');
+    onSignals((_, meaning) => void (meaning === 'ignore' || bySignal()));
     process.stdin.on('end', because('parent')).on('error', because('parent')).resume();
   });
 }

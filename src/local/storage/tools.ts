@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ComputeError, inline } from '../../core/errors.ts';
 import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
+import { environmentForPrograms } from '../../process/environment.ts';
 import type { RunAs } from '../../process/os-user.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
 
@@ -66,7 +67,7 @@ export async function findTools(
 
 /** Our environment, without variables that PostgreSQL's programs must not have. */
 function toolEnv(): NodeJS.ProcessEnv {
-  const { LANG: _, ...own } = withoutLibpq(process.env);
+  const { LANG: _, ...own } = withoutLibpq(environmentForPrograms(process.env));
   return { ...own, LC_ALL: 'C' };
 }
 
