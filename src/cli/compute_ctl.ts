@@ -26,7 +26,8 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   }
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
   // Others on this machine can read the command line: a spec and a connection string hold secrets.
-  if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? '')) process.title = 'compute_ctl';
+  if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
+    process.title = 'compute_ctl';
   const stops = watchStops(log);
   const { main } = await import('./main.ts');
   return main(parsed.options, { log, env, stops });

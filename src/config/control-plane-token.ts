@@ -42,6 +42,7 @@ export async function controlPlaneToken(
 }
 
 async function readAll(handle: FileHandle, signal: AbortSignal): Promise<string> {
+  const isFile = (await handle.stat()).isFile();
   const bytes = Buffer.alloc(maxBytes + 1);
   let length = 0;
   while (length <= maxBytes) {
@@ -53,8 +54,9 @@ async function readAll(handle: FileHandle, signal: AbortSignal): Promise<string>
         throw error;
       },
     );
-    if (count === 0) return tokenIn(bytes.toString('utf8', 0, length));
-    if (count === null) await sleep(pauseMs, signal);
+    // A named pipe that nobody has opened for writing yet looks like one that has ended.
+    if (count === 0 && (length > 0 || isFile)) return tokenIn(bytes.toString('utf8', 0, length));
+    if (count === null || count === 0) await sleep(pauseMs, signal);
     else length += count;
   }
   throw new Error(`it is longer than ${maxBytes} bytes`);

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, inline } from '../core/errors.ts';
 
 export interface Proxied {
   readonly status: number;
@@ -19,7 +19,9 @@ const maxPathBytes = 100;
  *  @param signal also ends the transfer of the body
  *  @throws ComputeError `internal` with the reason, but no path: anybody may ask */
 export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
-  const { path, release } = await reachable(join(resolve(pgdata), socketName));
+  const { path, release } = await reachable(join(resolve(pgdata), socketName)).catch((error: unknown) => {
+    throw new ComputeError('internal', `connecting to communicator control socket: ${withoutPath(error)}`);
+  });
   try {
     const body = await get(path, signal);
     return { status: body.statusCode ?? 502, contentType: body.headers['content-type'] ?? null, body };
@@ -42,11 +44,17 @@ function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> 
         const what = connected
           ? 'fetching metrics from Postgres metrics service'
           : 'connecting to communicator control socket';
-        reject(new ComputeError('internal', `${what}: ${(cause as NodeJS.ErrnoException).code ?? 'failed'}`));
+        reject(new ComputeError('internal', `${what}: ${withoutPath(cause)}`));
       }
     });
     outgoing.end();
   });
+}
+
+/** The message of a system call's error ends with the path. */
+function withoutPath(error: unknown): string {
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? inline(error) : `${syscall} ${code}`;
 }
 
 /** A path to the socket that is short enough for a connection. */

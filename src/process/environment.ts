@@ -19,7 +19,10 @@ export const inherited: readonly Allowed[] = [
   { name: 'LC_*', doc: 'The parts of the locale.' },
   { name: 'TZ', doc: 'The time zone.' },
   { name: 'TZDIR', doc: 'Directory of the time zones.' },
-  { name: 'LD_LIBRARY_PATH', doc: 'Where shared libraries are found, when Postgres is not in its usual place.' },
+  {
+    name: 'LD_LIBRARY_PATH',
+    doc: 'Where shared libraries are found, when Postgres is not in its usual place.',
+  },
   { name: 'LD_PRELOAD', doc: 'Another memory allocator.' },
   { name: 'MALLOC_*', doc: 'Settings of the memory allocators: glibc, jemalloc.' },
   { name: 'GLIBC_TUNABLES', doc: 'Settings of glibc.' },
@@ -34,7 +37,10 @@ export const inherited: readonly Allowed[] = [
   { name: 'POSTGIS_ENABLE_OUTDB_RASTERS', doc: 'Whether PostGIS may read files.' },
   { name: 'PGTZ', doc: 'The default time zone of sessions.' },
   { name: 'PGDATESTYLE', doc: 'The default style of dates.' },
-  { name: 'PG_OOM_ADJUST_FILE', doc: 'Where the postmaster says how willingly the kernel may end its children.' },
+  {
+    name: 'PG_OOM_ADJUST_FILE',
+    doc: 'Where the postmaster says how willingly the kernel may end its children.',
+  },
   { name: 'PG_OOM_ADJUST_VALUE', doc: 'The value for it.' },
   { name: 'AUTOSCALING', doc: 'Whether this is an autoscaled VM.' },
 ];

@@ -66,7 +66,12 @@ test.each(stopping)('signal %i ends Postgres first, in order', async (number) =>
 test('SIGHUP reads the configuration again', async () => {
   const program = it.start();
   await it.until('running');
-  const more = { cluster: { ...(it.spec()['cluster'] as object), roles: [{ name: 'by_hup', encrypted_password: null, options: null }] } };
+  const more = {
+    cluster: {
+      ...(it.spec()['cluster'] as object),
+      roles: [{ name: 'by_hup', encrypted_password: null, options: null }],
+    },
+  };
   writeFileSync(join(it.home, 'config.json'), JSON.stringify(it.config(it.spec(more))));
   program.kill('SIGHUP');
   await eventually('the refresh', () =>

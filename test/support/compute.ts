@@ -103,11 +103,16 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
     const common = ['-D', pgdata, ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
-    const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '1500', ...args], {
-      PATH: `${postgres.bindir}:${process.env['PATH']}`,
-      NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '0',
-      ...env,
-    }, stderr);
+    const program = startProgram(
+      'compute_ctl',
+      [...common, ...ports, '--exit-grace-ms', '1500', ...args],
+      {
+        PATH: `${postgres.bindir}:${process.env['PATH']}`,
+        NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '0',
+        ...env,
+      },
+      stderr,
+    );
     programs.push(program);
     return program;
   };
