@@ -4,13 +4,13 @@ import { ident, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 
-/** What the first superuser was called in the earliest clusters. */
+/** The first superuser's name in the earliest clusters. */
 const firstName = 'zenith_admin';
 /** Wrong password, or no such role. */
 const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
-/** Opens the main connection of a pass. On a cluster that was initialised with another superuser, and so does not know
- *  ours, that one makes it first.
+/** Opens a pass's main connection. If the cluster was initialised with another superuser and does not have ours, the
+ *  other one creates ours first.
  *  @throws ComputeError `sql` */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
   try {
@@ -18,21 +18,21 @@ export async function openMainSession(options: SessionOptions, log: Log): Promis
   } catch (error) {
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
     await makeSuperuser(options, error);
-    log.warn(`made the superuser ${options.target.user}: this cluster only had ${firstName}`);
+    log.warn(`created the superuser ${options.target.user}: this cluster only had ${firstName}`);
     return openSession(options);
   }
 }
 
 async function makeSuperuser(options: SessionOptions, refused: unknown): Promise<void> {
   const { target } = options;
-  // Without the options of the connection string, which name the role that is missing.
+  // Without the connection string's options, which name the missing role.
   const first = { ...options, target: { ...target, user: firstName, options: '' } };
   const client = await openSession(first).catch((error: unknown) => {
     options.signal.throwIfAborted();
-    // Where the other does not exist either, what counts is why ours was refused.
+    // If the other does not exist either, the reason why ours was refused is the one to report.
     throw new ComputeError('sql', `broken ${target.user} credential`, {
       cause: refusals.includes(sqlState(error)) ? refused : error,
-      hint: `neither ${target.user} nor ${firstName} can log in: look at pg_hba.conf and at the roles of the cluster`,
+      hint: `neither ${target.user} nor ${firstName} can log in; check pg_hba.conf and the cluster's roles`,
     });
   });
   try {

@@ -4,7 +4,7 @@ import { setting } from '../spec/resolve.ts';
 import type { CatalogInput } from './input.ts';
 import type { Bookkeeping, ObservedExtension, ObservedSchema } from './observed.ts';
 
-/** Extensions whose default version the plan needs to know. Asking costs the server a look at every control file. */
+/** Extensions whose default version the plan requires. The query makes the server read every control file. */
 export function wantedExtensions(
   { spec }: CatalogInput,
   preloaded: readonly string[],
@@ -19,7 +19,7 @@ export function wantedExtensions(
   return wanted;
 }
 
-/** Default versions of those of the extensions that the server could install. */
+/** Default versions of the given extensions, without those that the server cannot install. */
 export async function available(client: PgClient, names: readonly string[]): Promise<Map<string, string>> {
   if (names.length === 0) return new Map();
   const text =
@@ -30,7 +30,7 @@ export async function available(client: PgClient, names: readonly string[]): Pro
 
 const nothing = sql`null::pg_catalog.json`;
 
-/** Reads the bookkeeping tables that exist, as far as they can be trusted. */
+/** Reads the bookkeeping tables that exist and can be trusted. */
 export async function bookkeeping(
   client: PgClient,
   schemas: ReadonlyMap<string, ObservedSchema>,

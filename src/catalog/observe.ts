@@ -56,8 +56,8 @@ interface Row {
   readonly auditOfSystem: string | null;
 }
 
-/** Reads what the plan depends on: one query, and a second one where there is bookkeeping to read or an extension to
- *  look for. Databases are not looked into.
+/** Reads the state that the plan depends on: one query, and a second one for bookkeeping tables or an extension's
+ *  version, if required. Does not inspect the databases.
  *  @throws ComputeError `catalog` */
 export async function observe(client: PgClient, input: CatalogInput): Promise<Observed> {
   try {
@@ -71,7 +71,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const values = [rolesOfInterest(input), input.privilegedRole, dropped(input)];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
-  if (row === undefined) throw new Error('the catalogs gave no row');
+  if (row === undefined) throw new Error('the query of the catalogs returned no row');
   const databases = new Map((row.databases ?? []).map((one) => [one[0], database(one)]));
   const names = new Map([...databases].map(([name, { oid }]) => [oid, name]));
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
@@ -95,7 +95,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   };
 }
 
-/** Roles that are deleted, also under the names they have before. */
+/** Roles that the delta operations delete, also under their names before a rename. */
 const dropped = ({ spec }: CatalogInput): string[] =>
   (spec.delta_operations ?? []).filter((op) => op.action.endsWith('_role')).map((op) => op.name);
 
@@ -129,7 +129,7 @@ function role(row: RoleRow): ObservedRole {
     password,
     member,
   ] = row;
-  // Seen only by comparison: a time that cannot be read differs from every time a spec can ask for.
+  // Only used in comparisons: a time that cannot be parsed differs from every time that a spec can contain.
   const validUntil = until === null ? null : parseValidUntil(until);
   return {
     oid,

@@ -9,8 +9,8 @@ export interface Plan {
   readonly skips: readonly Skip[];
 }
 
-/** Decides every statement from the spec and what the server holds. No side effects.
- *  @throws ComputeError `catalog` with a line for each thing that is bound to fail */
+/** Decides every statement from the spec and the server's state. No side effects.
+ *  @throws ComputeError `catalog` with a line for each certain failure */
 export function planCatalog(input: CatalogInput, observed: Observed): Plan {
   const items: PlanItem[] = [];
   let now = observed;

@@ -7,10 +7,10 @@ import { option } from '../role-options.ts';
 
 const { unit, skip } = itemsOf('databases');
 
-/** Databases of the spec and their owners. Options count at creation only.
+/** The spec's databases and their owners. Options are used only at creation.
  *
- *  The privileged role gets its rights on a database once: when nobody has granted or revoked anything there yet.
- *  That also finds a database whose creation was the last thing an interrupted pass did. */
+ *  The privileged role gets its privileges on a database once: while the database's privileges are still the default.
+ *  This also covers a database that an interrupted pass created as its last step. */
 export const databases: Phase = {
   name: 'databases',
   plan(input, observed) {

@@ -5,7 +5,7 @@ import type { Phase } from '../phase.ts';
 
 const { unit, obstacle } = itemsOf('extensions');
 
-/** `pg_stat_statements` in the system database, where the settings of the spec load its library. */
+/** Creates `pg_stat_statements` in the system database, if the spec's settings load its library. */
 export const extensions: Phase = {
   name: 'extensions',
   plan({ spec }, observed) {

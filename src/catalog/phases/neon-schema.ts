@@ -6,9 +6,9 @@ import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('neon-schema');
 
-/** The schemas of the bookkeeping, and which roles compute_ctl made privileged: a member that lost its membership
- *  looks like a role that users made themselves, and only this record tells them apart. Roles are known by oid, so
- *  that a role which users create anew under the same name is not taken for ours. */
+/** Creates the bookkeeping schemas and records which roles compute_ctl made privileged. A member that lost its membership
+ *  looks like a role that users created themselves; only this record distinguishes them. Roles are recorded by oid, so
+ *  that a role which users create later under the same name is not taken for ours. */
 export const neonSchema: Phase = {
   name: 'neon-schema',
   plan(input, observed) {

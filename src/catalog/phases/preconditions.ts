@@ -4,7 +4,7 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { obstacle } = itemsOf('preconditions');
 
-/** No statement: what has to hold before any of them makes sense. */
+/** Sends no statement: checks the conditions that all later phases require. */
 export const preconditions: Phase = {
   name: 'preconditions',
   plan(input, observed) {

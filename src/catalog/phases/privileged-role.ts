@@ -10,7 +10,7 @@ const { unit } = itemsOf('privileged-role');
 
 const groups = ['pg_read_all_data', 'pg_write_all_data'] as const;
 
-/** Members act through it, so it must neither log in itself nor be more than they may become. */
+/** Its members get its privileges, so it must not be able to log in, nor have more than they may have. */
 const held: Wanted = {
   superuser: false,
   createdb: true,
@@ -20,7 +20,7 @@ const held: Wanted = {
   bypassrls: true,
 };
 
-/** The group that stands for "almost superuser". What it has lost is given back; what it has more is left alone. */
+/** The group role that is almost a superuser. Missing attributes and memberships are restored; extra ones are kept. */
 export const privilegedRole: Phase = {
   name: 'privileged-role',
   plan(input, observed) {

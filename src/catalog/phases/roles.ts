@@ -10,7 +10,7 @@ import { attributeList, otherOptions } from '../role-options.ts';
 
 const { unit, skip } = itemsOf('roles');
 
-/** What the server gives a role that asks for nothing. */
+/** The server's defaults for a new role. */
 const bare: RoleAttributes = {
   superuser: false,
   inherit: true,
@@ -23,11 +23,11 @@ const bare: RoleAttributes = {
   validUntil: null,
 };
 
-/** Roles of the spec, without their passwords: attributes, options, membership in the privileged role.
+/** The spec's roles, without their passwords: attributes, options, membership in the privileged role.
  *
- *  A role that users made themselves may be named in the spec too. Such a role gets LOGIN and what the spec's own
- *  options say, nothing else. Only a role known as ours, because it is a member of the privileged role or because
- *  the bookkeeping says that it was one, gets lost attributes and membership back. */
+ *  The spec may also name a role that users created themselves. Such a role gets LOGIN and the spec's own options,
+ *  nothing else. Lost attributes and membership are restored only for our own roles: members of the privileged role, and
+ *  roles that were members according to the bookkeeping. */
 export const roles: Phase = {
   name: 'roles',
   plan(input, observed) {
