@@ -2,6 +2,7 @@ import { parseArgs } from './args.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
@@ -27,6 +28,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return exitCode;
   }
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
+  // Others on this machine can read the command line: a spec and a connection string hold secrets.
+  if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
+    process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options.osUser, parsed.options.pgdata);
   const { main } = await import('./main.ts');
@@ -38,7 +42,7 @@ function report(error: unknown): number {
   for (let at = error; at instanceof Error; at = at.cause) {
     if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
   }
-  process.stderr.write(`${lines.join('\n')}\n`);
+  for (const line of lines) writeLine(line);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 

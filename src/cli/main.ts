@@ -7,6 +7,7 @@ import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import { statusText } from '../core/status.ts';
+import { droppedLines } from '../core/stderr.ts';
 import { ownDatabase } from '../database/api.ts';
 import { Writability } from '../database/writability.ts';
 import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
@@ -112,6 +113,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   }
   followStatus(metrics, state.lifecycle);
   followAttachment(parts, state);
+  metrics.observe('compute_ctl_log_lines_dropped_total', droppedLines);
   metrics.observe('pg_cctl_configure_statement_timeout_errors_total', statementsCancelled);
   state.lifecycle.changed.on('status', ({ from, to }) =>
     log.info(`Changing compute status from ${statusText(from)} to ${statusText(to)}`),
@@ -143,6 +145,10 @@ async function serveCompute(parts: Parts): Promise<number> {
     extensionGateway: options.remoteExtBaseUrl,
   });
   parts.stops.goTo(state.stop);
+  parts.stops.onReload(() => {
+    if (isReadOnce(loaded)) throw new ComputeError('not_allowed', 'there is no configuration to read again');
+    app.refresh();
+  });
   let code: number;
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
@@ -160,6 +166,10 @@ function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): voi
   assertServable(spec);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }
+
+/** A spec of the command line stays as it is, and a compute that started empty is configured by HTTP. */
+const isReadOnce = ({ source, spec }: LoadedConfig): boolean =>
+  source === 'legacy-spec' || source === 'none' || (source === 'file' && spec === null);
 
 /** Only lakebase mode has instance ids. */
 function followAttachment({ options, metrics, env }: Parts, state: ComputeState): void {

@@ -1,6 +1,7 @@
 import { alarm } from '../core/clock.ts';
-import { errorCodes, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { onSignals } from '../process/signals.ts';
 
 /** Receives signals from the operating system, and this program's own defects. */
 export interface StopListener {
@@ -11,9 +12,9 @@ export interface StopListener {
 export interface StopSource {
   /** Makes this one the receiver from now on. */
   goTo(listener: StopListener): void;
+  /** Calls this on SIGHUP from now on. What it throws is noted, and ignored. */
+  onReload(reload: () => void): void;
 }
-
-const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
 /** Milliseconds for a clean shutdown after a defect; then it is escalated, as by a second signal. Longer than the default
  *  limit for a stop of Postgres. */
@@ -30,13 +31,22 @@ export function watchStops(
   let listener: StopListener | null = null;
   let asked = false;
   let defects = 0;
-  for (const signal of signals) {
-    process.on(signal, () => {
-      log.info(`received ${signal}`);
+  let reload = (): void => {
+    throw new ComputeError('wrong_status', 'the compute has not started yet');
+  };
+  onSignals((signal, meaning) => {
+    if (meaning === 'ignore') return log.info(`received ${signal}: ignored`);
+    log.info(`received ${signal}`);
+    if (meaning === 'stop') {
       asked = true;
-      listener?.bySignal();
-    });
-  }
+      return listener?.bySignal();
+    }
+    try {
+      reload();
+    } catch (error) {
+      log.info(`${signal} has no effect: ${inline(error)}`);
+    }
+  });
   const defect = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack : undefined;
     log.fatal({ stack }, `defect: ${inline(error)}`);
@@ -60,5 +70,6 @@ export function watchStops(
       if (listener === null && asked) next.bySignal();
       listener = next;
     },
+    onReload: (next) => void (reload = next),
   };
 }

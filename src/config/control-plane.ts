@@ -1,6 +1,7 @@
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { retry } from '../core/retry.ts';
+import type { Secret } from '../core/secret.ts';
 import { type Parsed, parseControlPlane } from '../spec/parse.ts';
 import type { ControlPlaneResponse } from '../spec/schema.ts';
 import { httpGet } from './http-get.ts';
@@ -11,7 +12,9 @@ export interface PullRequest {
   /** Milliseconds for one attempt. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** With proxies. */
   readonly env: NodeJS.ProcessEnv;
+  readonly token: Secret;
   /** Called once for each attempt with `200 OK` or the like, `unknown` when there was no answer. */
   readonly onAttempt: (httpStatus: string) => void;
 }
@@ -54,7 +57,7 @@ async function pullOnce(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>
 
 async function ask(pull: PullRequest): Promise<{ status: number; statusLine: string; body: string }> {
   const url = specUrl(pull.baseUrl, pull.computeId);
-  const headers = { authorization: `Bearer ${pull.env['NEON_CONTROL_PLANE_TOKEN'] ?? ''}` };
+  const headers = { authorization: `Bearer ${pull.token.reveal()}` };
   let httpStatus = 'unknown';
   try {
     const answer = await withDeadline('the request', pull.timeoutMs, pull.signal, (signal) =>

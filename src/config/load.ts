@@ -5,6 +5,7 @@ import { type Parsed, parseConfig, parseJwks, parseLegacySpec } from '../spec/pa
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
 import type { ComputeCtlConfig, ComputeSpec, ConfigFile } from '../spec/schema.ts';
 import { pullConfig } from './control-plane.ts';
+import { controlPlaneToken } from './control-plane-token.ts';
 import type { Options } from './options.ts';
 
 export type ConfigSource = 'file' | 'control-plane' | 'legacy-spec' | 'legacy-path' | 'none';
@@ -78,12 +79,14 @@ async function read(source: ConfigSource, options: Options, deps: LoadDeps): Pro
   if (source === 'legacy-path')
     return bare(await fromText(name, await file(options.specPath), parseLegacySpec));
   if (source === 'legacy-spec') return bare(await fromText(name, options.spec ?? '', parseLegacySpec));
+  const env = deps.env ?? process.env;
   return pullConfig({
     baseUrl: options.controlPlaneUri ?? '',
     computeId: options.computeId ?? '',
     timeoutMs: options.controlPlaneTimeoutSeconds * 1000,
+    token: await controlPlaneToken(options.controlPlaneTokenFile, env, deps.signal),
     signal: deps.signal,
-    env: deps.env ?? process.env,
+    env,
     onAttempt: deps.onControlPlaneAttempt,
   });
 }

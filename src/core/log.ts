@@ -1,5 +1,5 @@
-import { writeSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
+import { formatDropped, writeLine } from './stderr.ts';
 
 export type Log = Logger;
 export type LogFormat = 'text' | 'json';
@@ -23,20 +23,6 @@ export function levelFromEnv(value: string | undefined): string {
     }
   }
   return 'info';
-}
-
-/** Writes one line to stderr in one call, so that it never mixes with another writer's line. Retries when the pipe is
- *  full. */
-export function writeLine(line: string): void {
-  const bytes = Buffer.from(`${line}\n`);
-  for (let at = 0, tries = 0; at < bytes.length && tries < 1000; tries++) {
-    try {
-      at += writeSync(2, bytes, at);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-    }
-  }
 }
 
 /** What pino gives a destination about each line, before it writes the line as JSON.
@@ -63,8 +49,25 @@ function field([key, given]: [string, unknown]): string {
   return shown === undefined ? '' : ` ${key}=${shown}`;
 }
 
-/** @param write gets each line without its end */
-export function createLog(options: { format: LogFormat; level: string }, write = writeLine): Log {
+/** @param write gets each line without its end; by default they go to stderr */
+export function createLog(options: LogOptions, write = writeLine): Log {
+  if (write === writeLine) formatDropped((count) => droppedLine(options, count));
+  return logTo(options, write);
+}
+
+interface LogOptions {
+  readonly format: LogFormat;
+  readonly level: string;
+}
+
+function droppedLine(options: LogOptions, count: number): string {
+  let said = '';
+  const log = logTo({ ...options, level: 'warn' }, (line) => (said = line));
+  log.warn({ dropped: count }, `${count} log lines were dropped: the reader of stderr was too slow`);
+  return said;
+}
+
+function logTo(options: LogOptions, write: (line: string) => void): Log {
   const json = { write: (line: string): void => write(line.trimEnd()) };
   const text = {
     [pino.symbols.needsMetadataGsym]: true,

@@ -17,9 +17,11 @@ const maxPathBytes = 100;
 
 /** Sends a request to the metrics service that the neon extension runs inside Postgres.
  *  @param signal also ends the transfer of the body
- *  @throws ComputeError `internal` with the whole chain of causes */
+ *  @throws ComputeError `internal` with the reason, but no path: anybody may ask */
 export async function communicatorMetrics(pgdata: string, signal: AbortSignal): Promise<Proxied> {
-  const { path, release } = await reachable(join(resolve(pgdata), socketName));
+  const { path, release } = await reachable(join(resolve(pgdata), socketName)).catch((error: unknown) => {
+    throw new ComputeError('internal', `connecting to communicator control socket: ${withoutPath(error)}`);
+  });
   try {
     const body = await get(path, signal);
     return { status: body.statusCode ?? 502, contentType: body.headers['content-type'] ?? null, body };
@@ -42,11 +44,17 @@ function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> 
         const what = connected
           ? 'fetching metrics from Postgres metrics service'
           : 'connecting to communicator control socket';
-        reject(new ComputeError('internal', `${what}: ${inline(cause)}`, { cause }));
+        reject(new ComputeError('internal', `${what}: ${withoutPath(cause)}`));
       }
     });
     outgoing.end();
   });
+}
+
+/** The message of a system call's error ends with the path. */
+function withoutPath(error: unknown): string {
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? inline(error) : `${syscall} ${code}`;
 }
 
 /** A path to the socket that is short enough for a connection. */

@@ -1,7 +1,7 @@
 import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
-import { writeLine } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
   copyFormerSignal,
@@ -13,7 +13,7 @@ import {
 import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { checkWipeable, emptyPgdata, markerFile, preparePgdata } from '../postgres/prepare.ts';
-import { basebackupRetries, openPageserver } from '../storage/basebackup.ts';
+import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
@@ -88,7 +88,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       },
       needsWal: true,
       log,
-      limits: { retries: basebackupRetries(settings.env), idleMs: settings.basebackupIdleMs },
+      limits: { retries: settings.basebackupRetries, idleMs: settings.basebackupIdleMs },
       unpackLimits: settings.unpackLimits,
     },
     signal,

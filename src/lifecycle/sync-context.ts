@@ -1,6 +1,6 @@
 import type { SyncContext } from '../storage/sync.ts';
 import { joinLines } from '../postgres/postmaster-log.ts';
-import { writeLine } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { type StartContext, pathOf } from './context.ts';
 
 /** The input of a safekeeper sync, at the start and at the end.

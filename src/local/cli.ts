@@ -9,6 +9,7 @@ import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { writeLine } from '../core/stderr.ts';
 import { createReport, failureText } from './report.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
 
@@ -84,7 +85,7 @@ async function run(): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
-    process.stderr.write(`${failureText(error)}\n`);
+    writeLine(failureText(error));
     return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
   }
 }

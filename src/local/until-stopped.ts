@@ -1,4 +1,6 @@
 import { abortedBy } from '../core/abort.ts';
+import { writeLine } from '../core/stderr.ts';
+import { onSignals } from '../process/signals.ts';
 import { type Report, failureText } from './report.ts';
 
 export interface Stopping {
@@ -16,13 +18,13 @@ export async function untilStopped(
 ): Promise<number> {
   const stop = new AbortController();
   const escalate = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) escalate.abort();
-      else report.event('stopping', { signal }, 'Stopping (press Ctrl-C again to stop at once) ...');
-      stop.abort();
-    });
-  }
+  // SIGHUP: the terminal is gone.
+  onSignals((signal, meaning) => {
+    if (meaning === 'ignore') return;
+    if (stop.signal.aborted) escalate.abort();
+    else report.event('stopping', { signal }, 'Stopping (press Ctrl-C again to stop at once) ...');
+    stop.abort();
+  });
   try {
     await work({ stop, escalate: escalate.signal });
     report.event('stopped', {}, goodbye);
@@ -31,7 +33,7 @@ export async function untilStopped(
     if (abortedBy(error, stop.signal)) return 0;
     const text = failureText(error);
     report.event('failed', { message: text }, null);
-    process.stderr.write(`${text}\n`);
+    writeLine(text);
     return 1;
   }
 }

@@ -20,6 +20,11 @@ export const metricDefinitions = {
     labels: ['http_status', 'rpc'],
     help: 'Requests to the control plane, by call and outcome; unknown: without an answer.',
   },
+  compute_ctl_log_lines_dropped_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Log lines that were dropped because the reader of stderr was too slow.',
+  },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { never } from '../core/abort.ts';
 import { monotonicMs, untilQuiet, within } from '../core/clock.ts';
-import { writeLine } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { maxLineChars, splitLines } from '../process/lines.ts';
 
 const quietMs = 100;

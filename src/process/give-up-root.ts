@@ -1,4 +1,5 @@
 import { ComputeError } from '../core/errors.ts';
+import { openStderr } from '../core/stderr.ts';
 import type { OsUser } from './os-user.ts';
 
 /** Missing in the types of Node. @see https://nodejs.org/api/process.html#processinitgroupsuser-extragroup */
@@ -14,6 +15,8 @@ export function giveUpRoot({ name, uid, gid, home }: OsUser): void {
   const { setgid, setuid, initgroups } = process as WithInitgroups;
   if (setgid === undefined || setuid === undefined || initgroups === undefined)
     throw new ComputeError('os_user', 'this system cannot change the user of a process');
+  // Afterwards stderr could not be opened anew where its pipe is root's.
+  openStderr();
   try {
     initgroups(name, gid);
     setgid(gid);

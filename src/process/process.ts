@@ -2,6 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { accessSync, constants, statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
+import { environmentForPrograms } from './environment.ts';
 import { splitLines } from './lines.ts';
 
 export interface Exit {
@@ -18,7 +19,7 @@ export interface ProcessOptions {
   /** Name for messages. Default: the command. */
   readonly name?: string;
   readonly args: readonly string[];
-  /** The whole environment; ours when left out. */
+  /** The whole environment; what `environmentForPrograms` leaves of ours when left out. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   /** Defaults: stdin `ignore`, stdout and stderr `pipe`. A number is a file descriptor. The caller must read the pipes. */
@@ -124,7 +125,7 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
   const spawnOptions: SpawnOptions = {
     stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
     detached: options.detached ?? false,
-    ...(options.env === undefined ? {} : { env: options.env }),
+    env: options.env ?? environmentForPrograms(process.env),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   };
   return new Promise((resolve, reject) => {

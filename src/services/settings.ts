@@ -1,5 +1,7 @@
 import type { OwnPostgres } from '../database/settings.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
+import { environmentForPrograms } from '../process/environment.ts';
+import { basebackupRetries } from '../storage/basebackup.ts';
 import type { RunOptions } from '../config/options.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
@@ -17,14 +19,9 @@ export interface Settings extends OwnPostgres {
   readonly syncTimeoutMs: number;
   readonly basebackupIdleMs: number;
   readonly unpackLimits: { readonly bytes: number; readonly entries: number };
+  readonly basebackupRetries: number;
   readonly exitGraceMs: number;
   readonly vm: VmSettings;
-}
-
-/** A superuser can read Postgres's environment by SQL. */
-export function environmentOfPostgres(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { NEON_CONTROL_PLANE_TOKEN: _token, PGBOUNCER_PASSWORD: _password, ...rest } = env;
-  return rest;
 }
 
 export interface Found {
@@ -39,7 +36,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   target: { ...found.target, major: found.bin.major },
   tls: found.tls === null ? null : { keyPath: found.tls.key_path, certPath: found.tls.cert_path },
   pgdata: options.pgdata,
-  env: environmentOfPostgres(env),
+  env: environmentForPrograms(env),
   privilegedRole: options.privilegedRoleName,
   internalHttpPort: options.internalHttpPort,
   wipeForeign: options.wipeForeignPgdata,
@@ -48,6 +45,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,
   basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
   unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
+  basebackupRetries: basebackupRetries(env),
   exitGraceMs: options.exitGraceMs,
   vm: vmSettings(options, env),
 });

@@ -6,7 +6,9 @@ import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
 import { Metrics } from '../metrics/registry.ts';
+import { onSignals } from '../process/signals.ts';
 import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
 import { startMonitor } from './server.ts';
@@ -19,12 +21,10 @@ async function run(): Promise<void> {
   const given = readOptions(command, main.options, process.env).values;
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
   const stop = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
-      process.on(signal, () => {
-        log.info(`received ${signal}`);
-        resolve();
-      });
-    }
+    onSignals((signal, meaning) => {
+      log.info(`received ${signal}${meaning === 'stop' ? '' : ': ignored'}`);
+      if (meaning === 'stop') resolve();
+    });
   });
   const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
   const monitor = await startMonitor({
@@ -42,11 +42,11 @@ async function run(): Promise<void> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    process.stderr.write(`${error.message}\n`);
+    writeLine(error.message);
     return errorCodes.usage.exit;
   }
   const hint = error instanceof ComputeError && error.hint !== undefined ? `\nHint: ${error.hint}` : '';
-  process.stderr.write(`Error: ${inline(error)}${hint}\n`);
+  writeLine(`Error: ${inline(error)}${hint}`);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 

@@ -48,9 +48,11 @@ export interface Rig {
     args?: readonly string[];
     env?: NodeJS.ProcessEnv;
     httpPort?: number;
+    /** A file descriptor for its stderr. */
+    stderr?: number;
   }): Program;
   /** Starts the program with just these arguments besides directory, port and grace time. */
-  run(args: readonly string[], env?: NodeJS.ProcessEnv, httpPort?: number): Program;
+  run(args: readonly string[], env?: NodeJS.ProcessEnv, httpPort?: number, stderr?: number): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Waits for a status; a program that has exited is the end of hope. */
   until(status: string, limitMs?: number): Promise<Record<string, unknown>>;
@@ -97,15 +99,20 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   });
   const config = (given: object | null): object => ({ spec: given, compute_ctl_config: { jwks: keys.jwks } });
 
-  const run: Rig['run'] = (args, env = {}, http = httpPort) => {
+  const run: Rig['run'] = (args, env = {}, http = httpPort, stderr) => {
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
     const common = [...(args.includes('-D') ? [] : ['-D', pgdata]), ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
-    const program = startProgram('compute_ctl', [...common, ...ports, '--exit-grace-ms', '1500', ...args], {
-      PATH: `${postgres.bindir}:${process.env['PATH']}`,
-      NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '0',
-      ...env,
-    });
+    const program = startProgram(
+      'compute_ctl',
+      [...common, ...ports, '--exit-grace-ms', '1500', ...args],
+      {
+        PATH: `${postgres.bindir}:${process.env['PATH']}`,
+        NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '0',
+        ...env,
+      },
+      stderr,
+    );
     programs.push(program);
     return program;
   };
@@ -133,10 +140,10 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
     safekeeper,
     spec,
     config,
-    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort } = {}) {
+    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort, stderr } = {}) {
       const file = join(home, 'config.json');
       writeFileSync(file, JSON.stringify(config(given)));
-      return run(['-c', file, '-i', 'compute-1', ...args], env, http);
+      return run(['-c', file, '-i', 'compute-1', ...args], env, http, stderr);
     },
     run,
     http,

@@ -22,17 +22,18 @@ export function startProgram(
   name: 'compute_ctl' | 'compute-local' | 'vm-monitor',
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  stderrTo: 'pipe' | number = 'pipe',
 ): Program {
   const file = join(dist, `${name}.js`);
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
   const child = spawn(process.execPath, [file, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', stderrTo],
     env: { ...process.env, ...env },
     cwd: '/',
   });
   let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const closed = new Promise((resolve) => child.once('close', resolve));
   const ended = new Promise<number | NodeJS.Signals>((resolve) =>
     child.once('exit', (code, signal) => {

@@ -22,6 +22,15 @@ export const mainOptions = {
     conflicts: ['config', 'spec', 'specPath'],
     doc: 'URL of the control plane that the config is fetched from; the token is in NEON_CONTROL_PLANE_TOKEN.',
   },
+  controlPlaneTokenFile: {
+    flag: '--control-plane-token-file',
+    kind: 'path',
+    value: 'FILE',
+    env: 'COMPUTE_CTL_CONTROL_PLANE_TOKEN_FILE',
+    fallback: null,
+    group: 'source',
+    doc: 'File with the token for the control plane, read at each request; a pipe such as /dev/fd/3 is read once. Used instead of NEON_CONTROL_PLANE_TOKEN, which the OS user of compute_ctl can read in /proc for as long as it runs.',
+  },
   computeId: {
     flag: '--compute-id',
     short: '-i',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
@@ -58,7 +59,8 @@ function stopRequests(stop: AbortController): Promise<Reason> {
       stop.abort();
       resolve(reason);
     };
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, because('signal'));
+    const bySignal = because('signal');
+    onSignals((_, meaning) => void (meaning === 'ignore' || bySignal()));
     process.stdin.on('end', because('parent')).on('error', because('parent')).resume();
   });
 }

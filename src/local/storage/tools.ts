@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ComputeError, inline } from '../../core/errors.ts';
 import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
+import { environmentForPrograms } from '../../process/environment.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
 
 /** A PostgreSQL installation with all programs that compute-local runs, and the user that runs them. */
@@ -63,7 +64,7 @@ export async function findTools(
 
 /** Our environment, without variables that PostgreSQL's programs must not have. */
 function toolEnv(): NodeJS.ProcessEnv {
-  const { LANG: _, ...own } = withoutLibpq(process.env);
+  const { LANG: _, ...own } = withoutLibpq(environmentForPrograms(process.env));
   return { ...own, LC_ALL: 'C' };
 }
 

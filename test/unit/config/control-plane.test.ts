@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { pullConfig, specUrl } from '../../../src/config/control-plane.ts';
 import { httpGet } from '../../../src/config/http-get.ts';
 import { causeChain, inline } from '../../../src/core/errors.ts';
+import { Secret } from '../../../src/core/secret.ts';
 import { fullConfig } from '../spec/example.ts';
 
 const servers: Server[] = [];
@@ -48,6 +49,7 @@ function pull(
     timeoutMs: 5000,
     signal: new AbortController().signal,
     env: {},
+    token: new Secret(more.env?.['NEON_CONTROL_PLANE_TOKEN'] ?? ''),
     onAttempt: (status) => statuses.push(status),
     ...more,
   });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type RequestListener, createServer as createHttp } from 'node:http';
 import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { Secret } from '../../../src/core/secret.ts';
 import { pullConfig } from '../../../src/config/control-plane.ts';
 import { causeChain } from '../../../src/core/errors.ts';
 
@@ -24,6 +25,7 @@ async function failure(port: number, timeoutMs = 20_000): Promise<Failure> {
       timeoutMs,
       signal: new AbortController().signal,
       env: {},
+      token: new Secret('t'),
       onAttempt: () => {},
     });
   } catch (error) {

@@ -20,7 +20,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 /** The failure of unpacking it. */
 async function failure(source: AsyncIterable<Buffer>, limits: Partial<UnpackLimits> = {}): Promise<Error> {
   try {
-    await unpack(source, { dir, runAs: null, gzip: true, limits }, signal);
+    await unpack(source, { dir, gzip: true, limits }, signal);
   } catch (error) {
     return error as Error;
   }
@@ -173,7 +173,7 @@ test('a file that does not fit into the file system is refused before it is writ
 
 test('an honest archive is unpacked within the default limits', async () => {
   const archive = await makeTarball([{ name: 'a/b', body: 'content' }]);
-  const { files } = await unpack(once(archive), { dir, runAs: null, gzip: true }, signal);
+  const { files } = await unpack(once(archive), { dir, gzip: true }, signal);
   expect(files).toBe(1);
   expect(statSync(join(dir, 'a/b')).size).toBe(7);
 });

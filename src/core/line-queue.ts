@@ -1,0 +1,72 @@
+/** Characters of one write. */
+const maxTakenChars = 64 * 1024;
+
+/** Lines that wait for a slow reader. When they are too many, the oldest are dropped and counted. */
+export class LineQueue {
+  readonly #maxChars: number;
+  #lines: string[] = [];
+  #first = 0;
+  #chars = 0;
+  #dropped = 0;
+  #reported = 0;
+
+  /** @param maxChars of all lines that wait, in UTF-16 units */
+  constructor(maxChars: number) {
+    this.#maxChars = maxChars;
+  }
+
+  /** Lines that were dropped so far. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Counts lines that were taken and then not written. */
+  drop(lines: number): void {
+    this.#dropped += lines;
+  }
+
+  add(line: string): void {
+    this.#lines.push(line);
+    this.#chars += line.length + 1;
+    this.keepNewest(this.#maxChars);
+  }
+
+  /** Drops the oldest lines until the others fit; the newest one always stays. */
+  keepNewest(maxChars: number): void {
+    while (this.#chars > maxChars && this.#first < this.#lines.length - 1) {
+      this.#shift();
+      this.#dropped++;
+    }
+  }
+
+  /** Takes the oldest lines, each with its end: one write's worth. Where lines are missing, `notice` says how many. */
+  take(notice: (dropped: number) => string): string {
+    let text = '';
+    if (this.#dropped > this.#reported) {
+      text = `${notice(this.#dropped - this.#reported)}\n`;
+      this.#reported = this.#dropped;
+    }
+    while (this.#first < this.#lines.length && text.length < maxTakenChars) text += `${this.#shift()}\n`;
+    return text;
+  }
+
+  /** Drops everything, and counts it. */
+  clear(): void {
+    this.#dropped += this.#lines.length - this.#first;
+    this.#reported = this.#dropped;
+    this.#lines = [];
+    this.#first = this.#chars = 0;
+  }
+
+  #shift(): string {
+    const line = this.#lines[this.#first] as string;
+    this.#lines[this.#first++] = '';
+    this.#chars -= line.length + 1;
+    // Moving the rest is worth it only once half of the array is empty.
+    if (this.#first > 1024 && this.#first * 2 > this.#lines.length) {
+      this.#lines = this.#lines.slice(this.#first);
+      this.#first = 0;
+    }
+    return line;
+  }
+}
