@@ -6,6 +6,7 @@ import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
+import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
@@ -21,6 +22,8 @@ export interface CatalogDeps {
   /** Databases that are worked on at a time, 1 or more; by default as the spec and the stage say. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
+  /** Major version of the server, if known: the first session pins more settings then. */
+  readonly serverMajor?: number;
   /** What is left to do on the session of a pass that went well, before it ends. */
   readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
@@ -35,12 +38,13 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
     const startMs = monotonicMs();
-    const main = await openMainSession({ target: deps.target, limits, signal }, deps.log);
+    const main = await openMainSession({ ...deps, limits, signal }, deps.log);
     try {
       await lock(main, input);
-      const observed = await inspectDatabases(await observe(main, input), input, { ...deps, limits, signal });
-      const plan = planCatalog(input, observed);
-      const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
+      const found = await observe(main, input);
+      const known = { ...deps, limits, signal, serverMajor: major(found) };
+      const plan = planCatalog(input, await inspectDatabases(found, input, known));
+      const result = await carryOut(plan, main, input, known, startMs);
       await deps.afterwards?.(main, signal);
       closeSession(main);
       return result;
@@ -64,12 +68,13 @@ async function carryOut(
   plan: Plan,
   main: PgClient,
   input: CatalogInput,
-  deps: CatalogDeps & { readonly limits: CatalogLimits },
+  deps: CatalogDeps & { readonly limits: CatalogLimits; readonly serverMajor: number },
   startMs: number,
 ): Promise<CatalogResult> {
   for (const { phase, object, reason, warn } of plan.skips) {
     deps.log[warn ? 'warn' : 'info']({ phase, object }, `left alone: ${reason}`);
   }
+  for (const { phase, object, text } of plan.notes) deps.log.info({ phase, object }, text);
   const done = new Set<Unit>();
   const failures: UnitFailure[] = [];
   const resultSoFar = (): CatalogResult => ({
@@ -82,6 +87,7 @@ async function carryOut(
       main,
       target: deps.target,
       limits: deps.limits,
+      serverMajor: deps.serverMajor,
       signal: deps.signal,
       concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,

@@ -35,6 +35,14 @@ export interface Skip {
   readonly warn: boolean;
 }
 
+/** Something that people should know about what is done, or deliberately not done. */
+export interface Note {
+  readonly kind: 'note';
+  readonly phase: string;
+  readonly object: string;
+  readonly text: string;
+}
+
 /** Something that would fail, known before the first statement. */
 export interface Obstacle {
   readonly kind: 'obstacle';
@@ -43,7 +51,7 @@ export interface Obstacle {
   readonly reason: string;
 }
 
-export type PlanItem = Unit | Skip | Obstacle;
+export type PlanItem = Unit | Skip | Note | Obstacle;
 
 export interface Phase {
   readonly name: string;

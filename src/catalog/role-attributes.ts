@@ -27,10 +27,10 @@ export const flags = [
   'bypassrls',
 ] as const;
 
-/** What roles of the spec get when compute_ctl creates them; the spec's options outrank it. */
+/** What roles of the spec get when compute_ctl creates them, and CREATEROLE where it is harmless; the spec's options
+ *  outrank it. */
 export const spoken = {
   inherit: true,
-  createrole: true,
   createdb: true,
   bypassrls: true,
   replication: true,

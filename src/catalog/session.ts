@@ -22,10 +22,16 @@ export const defaultLimits: CatalogLimits = {
 /** The server gives up first and says why; the driver only when the server does not answer at all. */
 const patienceMs = 5000;
 
+/** The only schemas in which a session looks for a name without one. `pg_temp` is last: where it is not listed, a
+ *  temporary table would come before a catalog of the same name. */
+export const searchPath = 'pg_catalog,pg_temp';
+
 /** What the start-up parameter `options` of every maintenance connection pins, because users may attach settings to
  *  databases and roles and only this outranks them. The operator's own options follow and may change them, except
- *  the last: with anything in `search_path`, names and operators could mean objects of a user. */
-export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly = false): string {
+ *  the last ones: with more in `search_path`, names and operators could mean objects of a user, and a trigger of a user
+ *  would run as superuser.
+ *  @param serverMajor major version of the server; settings that came with it are pinned only when it is known */
+export function sessionOptions({ target, limits, readOnly = false, serverMajor = 0 }: PinnedBy): string {
   const escaped = target.user.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
   return [
     `-c role=${escaped}`,
@@ -33,6 +39,11 @@ export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly
     `-c statement_timeout=${limits.statementMs}`,
     `-c lock_timeout=${limits.lockMs}`,
     '-c idle_in_transaction_session_timeout=0',
+    '-c idle_session_timeout=0',
+    '-c default_transaction_isolation=read\\ committed',
+    '-c default_transaction_deferrable=off',
+    // The owner of a database may name a library here that does not exist, and nobody could connect.
+    '-c local_preload_libraries=',
     '-c TimeZone=UTC',
     // A fresh cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
     '-c enable_seqscan=off',
@@ -43,24 +54,31 @@ export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly
     // A pass that was cancelled must not go on in the server and meet its successor.
     '-c client_connection_check_interval=500',
     target.options,
-    '-c search_path=',
+    `-c search_path=${searchPath}`,
+    // Switches off triggers, rules and event triggers, unless a superuser said ENABLE ALWAYS.
+    '-c session_replication_role=replica',
+    ...(serverMajor >= 17 ? ['-c event_triggers=off', '-c transaction_timeout=0'] : []),
   ]
     .filter((option) => option !== '')
     .join(' ');
 }
 
-export interface SessionOptions {
+interface PinnedBy {
   readonly target: PgTarget;
   readonly limits: CatalogLimits;
+  readonly readOnly?: boolean;
+  readonly serverMajor?: number;
+}
+
+export interface SessionOptions extends PinnedBy {
   readonly signal: AbortSignal;
   readonly database?: string | null;
-  readonly readOnly?: boolean;
 }
 
 /** Opens a maintenance connection to `database`, or to the system database. */
 export const openSession = (options: SessionOptions): Promise<PgClient> =>
   connectPg(
-    { ...options.target, options: sessionOptions(options.target, options.limits, options.readOnly) },
+    { ...options.target, options: sessionOptions(options) },
     {
       applicationName: 'compute_ctl:apply_config',
       connectMs: options.limits.connectMs,

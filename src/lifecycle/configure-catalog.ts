@@ -19,7 +19,7 @@ export async function configureCatalog(
 ): Promise<void> {
   if (!wantsCatalog(context)) return;
   const { settings, spec, state, log } = context;
-  const { target, privilegedRole } = settings;
+  const { target, privilegedRole, bin } = settings;
   const ask = (): void => void state.postgres?.reload();
   const afterwards = async (pg: PgClient, signal: AbortSignal): Promise<void> => {
     await removeOverride(context);
@@ -27,7 +27,7 @@ export async function configureCatalog(
   };
   try {
     const input = catalogInput(spec, { target, privilegedRole, stage });
-    await applyCatalog(input, { target, log, signal, afterwards });
+    await applyCatalog(input, { target, log, signal, serverMajor: bin.major, afterwards });
   } catch (error) {
     await removeOverride(context);
     ask();

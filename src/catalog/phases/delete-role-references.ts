@@ -7,7 +7,8 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip } = itemsOf('delete-role-references');
 
-/** Hands over what a role owns, then takes away its privileges, wherever `pg_shdepend` knows of any, also in
+/** Hands over what a role owns, to a role that is not a superuser: a function with SECURITY DEFINER, a view or the
+ *  expression of an index would do as superuser what a user wrote. Then takes away its privileges, wherever `pg_shdepend` knows of any, also in
  *  databases that the spec does not list. All in one transaction for each role and database: a `DROP OWNED` after a
  *  failed `REASSIGN OWNED` would drop tables of users. The system database comes first and takes shared objects
  *  along; one database after the other, because two at a time would trip over those. */
@@ -30,7 +31,7 @@ export const deleteRoleReferences: Phase = {
             true,
           );
         }
-        const heir = heirIn(input, observed, dropped, database);
+        const heir = heirOf(role, input, observed, dropped, database);
         return unit(
           'session-in-turn',
           `hand over to ${JSON.stringify(heir)}`,
@@ -43,16 +44,24 @@ export const deleteRoleReferences: Phase = {
   },
 };
 
-function heirIn(
+/** The database's owner, in the system database the superuser; in place of a superuser the privileged role, unless
+ *  the role that goes is a superuser itself. */
+function heirOf(
+  role: string,
   input: CatalogInput,
   observed: Observed,
   dropped: ReadonlySet<string>,
   database: string,
 ): string {
   const listed = input.spec.cluster.databases.find(({ name }) => name === database);
-  if (listed !== undefined) return listed.owner;
-  const owner = observed.databases.get(database)?.owner ?? '';
-  return database === input.systemDatabase || owner === '' || dropped.has(owner) ? input.adminRole : owner;
+  const existing = observed.databases.get(database);
+  const owner = listed?.owner ?? existing?.owner ?? '';
+  const nobodys =
+    listed === undefined && (database === input.systemDatabase || owner === '' || dropped.has(owner));
+  const heir = nobodys ? input.adminRole : owner;
+  const isSuperuser = (name: string): boolean =>
+    observed.roles.get(name)?.attributes.superuser ?? (name === existing?.owner && existing.ownerIsSuperuser);
+  return isSuperuser(heir) && !isSuperuser(role) ? input.privilegedRole : heir;
 }
 
 const statements = (input: CatalogInput, role: string, heir: string): Sql[] => [

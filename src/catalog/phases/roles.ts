@@ -2,13 +2,13 @@ import { type Sql, ident, sql } from '../../core/sql.ts';
 import type { Role } from '../../spec/schema.ts';
 import { type CatalogInput, proxyRoles } from '../input.ts';
 import { itemsOf, roleObject } from '../items.ts';
-import type { Observed, ObservedRole } from '../observed.ts';
+import { type Observed, type ObservedRole, createroleIsHarmless } from '../observed.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 import { type RoleAttributes, type Wanted, explicit, lacking, spoken } from '../role-attributes.ts';
 import { attributeList, otherOptions } from '../role-options.ts';
 
-const { unit, skip } = itemsOf('roles');
+const { unit, skip, note } = itemsOf('roles');
 
 /** What the server gives a role that asks for nothing. */
 const bare: RoleAttributes = {
@@ -25,19 +25,22 @@ const bare: RoleAttributes = {
 
 /** Roles of the spec, without their passwords: attributes, options, membership in the privileged role.
  *
- *  A role that users made themselves may be named in the spec too. Such a role gets LOGIN and what the spec's own
- *  options say, nothing else. Only a role known as ours, because it is a member of the privileged role or because
- *  the bookkeeping says that it was one, gets lost attributes and membership back. */
+ *  What every role gets, it gets in the statement that makes it, so that nothing is left to make up for. Afterwards only
+ *  what the spec's own options name is set: what a user took away from a role, or never gave to one of his own, is not
+ *  given by us. */
 export const roles: Phase = {
   name: 'roles',
   plan(input, observed) {
     const dropped = droppedRoles(input, observed);
-    return input.spec.cluster.roles.flatMap((role) => {
+    const items = input.spec.cluster.roles.flatMap((role): PlanItem[] => {
       if (dropped.has(role.name)) return [skip(roleObject(role.name), 'a delta operation deletes it', true)];
       const existing = observed.roles.get(role.name);
-      const item = existing === undefined ? create(input, role) : repair(input, observed, role, existing);
-      return item === null ? [] : [item];
+      return existing === undefined ? [create(input, observed, role)] : alter(role, existing);
     });
+    const made = input.spec.cluster.roles.some(
+      (role) => isPrivileged(input, role) && !dropped.has(role.name) && !observed.roles.has(role.name),
+    );
+    return made && !createroleIsHarmless(observed) ? [...items, note('roles', withoutCreaterole)] : items;
   },
   foresee(input, observed) {
     const dropped = droppedRoles(input, observed);
@@ -45,50 +48,41 @@ export const roles: Phase = {
     for (const role of input.spec.cluster.roles) {
       if (dropped.has(role.name)) continue;
       const now = after.get(role.name);
-      const member = now === undefined ? !isProxy(input, role) : isOurs(input, observed, role, now);
       after.set(role.name, {
         oid: now?.oid ?? 0,
-        attributes: { ...(now?.attributes ?? bare), ...wanted(role, member) },
+        attributes: {
+          ...(now?.attributes ?? { ...bare, ...atCreation(input, observed, role) }),
+          ...explicit(role.options),
+        },
         password: now?.password ?? null,
-        member: member || (now?.member ?? false),
       });
     }
     return { ...observed, roles: after };
   },
 };
 
-const isProxy = (input: CatalogInput, role: Role): boolean => proxyRoles(input.spec).has(role.name);
+const withoutCreaterole =
+  'made without CREATEROLE where their own options do not ask for it: before PostgreSQL 16 it leads to the operating system';
 
-const isOurs = (input: CatalogInput, observed: Observed, role: Role, existing: ObservedRole): boolean =>
-  !isProxy(input, role) && (existing.member || observed.bookkeeping.managedRoles.has(existing.oid));
+const isPrivileged = (input: CatalogInput, role: Role): boolean => !proxyRoles(input.spec).has(role.name);
 
-const wanted = (role: Role, privileged: boolean): Wanted => ({
-  ...(privileged ? spoken : {}),
+const atCreation = (input: CatalogInput, observed: Observed, role: Role): Wanted => ({
+  ...(isPrivileged(input, role) ? spoken : {}),
+  ...(isPrivileged(input, role) && createroleIsHarmless(observed) ? { createrole: true } : {}),
   ...explicit(role.options),
   login: true,
 });
 
-function create(input: CatalogInput, role: Role): PlanItem {
-  const privileged = !isProxy(input, role);
-  const pieces: Sql[] = [attributeList(wanted(role, privileged)), ...otherOptions(role.options)];
-  if (privileged) pieces.push(sql`in role ${ident(input.privilegedRole)}`);
+function create(input: CatalogInput, observed: Observed, role: Role): PlanItem {
+  const pieces: Sql[] = [attributeList(atCreation(input, observed, role)), ...otherOptions(role.options)];
+  if (isPrivileged(input, role)) pieces.push(sql`in role ${ident(input.privilegedRole)}`);
   const statement = pieces.reduce((all, piece) => sql`${all} ${piece}`, sql`create role ${ident(role.name)}`);
   return unit('batch', 'create', roleObject(role.name), [statement]);
 }
 
-function repair(
-  input: CatalogInput,
-  observed: Observed,
-  role: Role,
-  existing: ObservedRole,
-): PlanItem | null {
-  const ours = isOurs(input, observed, role, existing);
-  const attributes = lacking(wanted(role, ours), existing.attributes);
-  const statements: Sql[] = [];
-  if (Object.keys(attributes).length > 0) {
-    statements.push(sql`alter role ${ident(role.name)} ${attributeList(attributes)}`);
-  }
-  if (ours && !existing.member)
-    statements.push(sql`grant ${ident(input.privilegedRole)} to ${ident(role.name)}`);
-  return statements.length === 0 ? null : unit('batch', 'alter', roleObject(role.name), statements);
+function alter(role: Role, existing: ObservedRole): PlanItem[] {
+  const attributes = lacking(explicit(role.options), existing.attributes);
+  if (Object.keys(attributes).length === 0) return [];
+  const statement = sql`alter role ${ident(role.name)} ${attributeList(attributes)}`;
+  return [unit('batch', 'alter', roleObject(role.name), [statement])];
 }
