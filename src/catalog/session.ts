@@ -45,10 +45,13 @@ export function sessionOptions({ target, limits, readOnly = false, serverMajor =
     // The owner of a database may name a library here that does not exist, and nobody could connect.
     '-c local_preload_libraries=',
     '-c TimeZone=UTC',
+    '-c DateStyle=ISO',
     // A fresh cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
     '-c enable_seqscan=off',
     '-c jit=off',
     '-c pgaudit.log=none',
+    // The parse tree of a statement holds its passwords.
+    '-c debug_print_parse=off -c debug_print_rewritten=off -c debug_print_plan=off',
     // Keeps the neon extension from reporting our own changes to the control plane; a placeholder elsewhere.
     '-c neon.forward_ddl=false',
     // A pass that was cancelled must not go on in the server and meet its successor.
