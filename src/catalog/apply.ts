@@ -3,6 +3,7 @@ import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
+import { endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
@@ -12,7 +13,7 @@ import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
-import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
+import { type CatalogLimits, type SessionOptions, closeSession, defaultLimits, passLock } from './session.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -40,8 +41,9 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     const startMs = monotonicMs();
     const main = await openMainSession({ ...deps, limits, signal }, deps.log);
     try {
-      await lock(main, input);
-      const found = await observe(main, input);
+      const own = { ...deps, limits, signal };
+      await lock(main, input, own);
+      const found = await endingStrangers(main, own, () => observe(main, input));
       const known = { ...deps, limits, signal, serverMajor: major(found) };
       const plan = planCatalog(input, await inspectDatabases(found, input, known));
       const result = await carryOut(plan, main, input, known, startMs);
@@ -56,9 +58,13 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   });
 }
 
-async function lock(main: PgClient, input: CatalogInput): Promise<void> {
+async function lock(
+  main: PgClient,
+  input: CatalogInput,
+  options: SessionOptions & { readonly log: Log },
+): Promise<void> {
   try {
-    await main.query(passLock);
+    await endingStrangers(main, options, () => main.query(passLock));
   } catch (error) {
     throw readFailure('wait-for-other-pass', input.systemDatabase, error);
   }

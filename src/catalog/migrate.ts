@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts';
 import { fromFile, ident, integer, literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { endingStrangers } from './evict.ts';
 import { SendFailure, sendTransaction } from './send.ts';
 import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
 
@@ -48,10 +49,13 @@ const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 2)';
 export async function migrate(all: readonly Migration[], deps: MigrationDeps): Promise<MigrationResult> {
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('the migrations', limits.overallMs, deps.signal, async (signal) => {
-    const client = await openSession({ ...deps, limits, signal });
+    const own = { ...deps, limits, signal };
+    const client = await openSession(own);
     try {
-      await client.query(lockQuery);
-      const result = await runAll(client, all, { ...deps, signal });
+      const result = await endingStrangers(client, own, async () => {
+        await client.query(lockQuery);
+        return runAll(client, all, own);
+      });
       closeSession(client);
       return result;
     } catch (error) {

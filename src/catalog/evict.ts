@@ -1,0 +1,79 @@
+import { linked } from '../core/abort.ts';
+import { sleep } from '../core/clock.ts';
+import { inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { until } from '../core/poll.ts';
+import { literal, sql } from '../core/sql.ts';
+import { type PgClient, destroyPg } from '../pg/client.ts';
+import { type SessionOptions, openSession } from './session.ts';
+
+/** Milliseconds before somebody is looked for who holds us up; passes of ours are shorter, or worth the wait. */
+const patienceMs = 500;
+const everyMs = 200;
+
+/** Sessions that `$1` waits for. Those of superusers are ours, or somebody's who may. */
+const strangers = `
+from pg_catalog.pg_stat_activity a join pg_catalog.pg_roles r on r.oid = a.usesysid
+where not r.rolsuper and a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
+
+/** A prepared transaction outlives every restart, and its locks with it. */
+const prepared = `
+select distinct x.gid, x.owner as role
+from pg_catalog.pg_locks w
+join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = w.locktype
+  and h.database is not distinct from w.database and h.relation is not distinct from w.relation
+  and h.classid is not distinct from w.classid and h.objid is not distinct from w.objid
+join pg_catalog.pg_locks t on t.granted and t.pid is null and t.locktype = 'transactionid'
+  and t.virtualtransaction = h.virtualtransaction
+join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid and x.database = pg_catalog.current_database()
+join pg_catalog.pg_roles r on r.rolname = x.owner
+where not w.granted and w.pid = $1::pg_catalog.int4 and not r.rolsuper`;
+
+/** Does work that waits for nothing but locks of our own: the advisory ones and those on the bookkeeping. Everybody may
+ *  take the first, and members of `pg_write_all_data` the second, so whoever holds them without being a superuser is
+ *  ended. Where that is not possible, the wait ends at its limit.
+ *  @throws what `work` throws */
+export async function endingStrangers<T>(
+  client: PgClient,
+  options: SessionOptions & { readonly log: Log },
+  work: () => Promise<T>,
+): Promise<T> {
+  const waiting = linked(options.signal);
+  const sweeping = sweep(client, { ...options, signal: waiting.signal }).catch((error: unknown) => {
+    if (!waiting.signal.aborted)
+      options.log.warn(`cannot see who holds a lock of compute_ctl: ${inline(error)}`);
+  });
+  try {
+    return await work();
+  } finally {
+    waiting.abort();
+    waiting.release();
+    await sweeping;
+  }
+}
+
+async function sweep(client: PgClient, options: SessionOptions & { readonly log: Log }): Promise<void> {
+  const { processID } = client as unknown as { processID: number };
+  await sleep(patienceMs, options.signal);
+  const helper = await openSession(options);
+  try {
+    const values = [processID];
+    const once = async (): Promise<false> => {
+      const { rows: live } = await helper.query<{ role: string }>({
+        text: `select a.usename as role ${strangers}`,
+        values,
+      });
+      const { rows: left } = await helper.query<{ gid: string; role: string }>({ text: prepared, values });
+      // Said before it is done: this ends as soon as the wait is over.
+      for (const { role } of [...live, ...left])
+        options.log.warn({ role }, 'ending a transaction that holds a lock of compute_ctl');
+      if (live.length > 0)
+        await helper.query({ text: `select pg_catalog.pg_terminate_backend(a.pid) ${strangers}`, values });
+      for (const { gid } of left) await helper.query(sql`rollback prepared ${literal(gid)}`.reveal());
+      return false;
+    };
+    await until('the end of who holds a lock', once, { everyMs, limitMs: Infinity }, options.signal);
+  } finally {
+    destroyPg(helper);
+  }
+}
