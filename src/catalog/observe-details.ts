@@ -29,6 +29,21 @@ export async function available(client: PgClient, names: readonly string[]): Pro
   return new Map(rows.map(({ name, version }) => [name, version]));
 }
 
+/** @see Observed.statementsObstructed */
+export async function statementsObstructed(client: PgClient, names: readonly string[]): Promise<boolean> {
+  if (!names.includes('pg_stat_statements')) return false;
+  const { rows } = await client.query<{ obstructed: boolean }>(
+    `select not exists (select from pg_catalog.pg_namespace n where n.nspname = 'public') or exists (
+       select from (
+         select c.relname as name, c.relnamespace as schema from pg_catalog.pg_class c
+         union all select p.proname, p.pronamespace from pg_catalog.pg_proc p
+         union all select t.typname, t.typnamespace from pg_catalog.pg_type t) o
+       join pg_catalog.pg_namespace n on n.oid = o.schema
+       where n.nspname = 'public' and pg_catalog.starts_with(o.name::pg_catalog.text, 'pg_stat_statements')) as obstructed`,
+  );
+  return rows[0]?.obstructed === true;
+}
+
 const nothing = sql`null::pg_catalog.text`;
 
 /** Reads of the bookkeeping what the plan depends on. Members of `pg_write_all_data` may have written there, so only

@@ -1,7 +1,7 @@
 import { Secret } from '../core/secret.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { available, bookkeeping, wantedExtensions } from './observe-details.ts';
+import { available, bookkeeping, statementsObstructed, wantedExtensions } from './observe-details.ts';
 import { observeQuery } from './observe-query.ts';
 import type {
   Observed,
@@ -84,6 +84,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
   const schemas = new Map((row.schemas ?? []).map((one) => [one[0], schema(one)]));
   const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
+  const wanted = wantedExtensions(input, preloaded, extensions);
   return {
     version: row.version,
     superuser: row.superuser === true,
@@ -95,7 +96,8 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
     extensions,
     schemas,
     auditOfSystem: row.auditOfSystem,
-    available: await available(client, wantedExtensions(input, preloaded, extensions)),
+    available: await available(client, wanted),
+    statementsObstructed: await statementsObstructed(client, wanted),
     bookkeeping: await bookkeeping(client, input, schemas),
     states: new Map(),
   };

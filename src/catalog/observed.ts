@@ -69,6 +69,9 @@ export interface Observed {
   readonly extensions: ReadonlyMap<string, ObservedExtension>;
   /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */
   readonly available: ReadonlyMap<string, string>;
+  /** Schema `public` of the system database is not there, or holds something under a name that `pg_stat_statements`
+   *  gives to its own. False when the plan does not depend on it. */
+  readonly statementsObstructed: boolean;
   readonly schemas: ReadonlyMap<string, ObservedSchema>;
   /** `ALTER DATABASE … SET pgaudit.log` of the system database. */
   readonly auditOfSystem: string | null;

@@ -54,6 +54,7 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
   references: new Map(),
   extensions: new Map(),
   available: new Map(),
+  statementsObstructed: false,
   schemas: new Map(
     ['neon', 'neon_migration'].map((name) => [
       name,
