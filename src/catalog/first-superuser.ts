@@ -9,17 +9,42 @@ const firstName = 'zenith_admin';
 /** Wrong password, or no such role. */
 const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
-/** Opens the main connection of a pass. On a cluster that was initialised with another superuser, and so does not know
+/** The database does not accept connections. */
+const closed = '55000';
+/** Every cluster has it, and no spec gives it to a user. */
+const otherDatabase = 'template1';
+
+/** Opens the main connection of a pass. A system database that its owner closed is opened again. On a cluster that was initialised with another superuser, and so does not know
  *  ours, that one makes it first.
  *  @throws ComputeError `sql` */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
   try {
     return await openSession(options);
   } catch (error) {
+    if (sqlState(error) === closed) {
+      await acceptConnections(options, error);
+      log.warn(`database ${JSON.stringify(options.target.database)} did not accept connections; it does now`);
+      return openSession(options);
+    }
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
     await makeSuperuser(options, error);
     log.warn(`made the superuser ${options.target.user}: this cluster only had ${firstName}`);
     return openSession(options);
+  }
+}
+
+async function acceptConnections(options: SessionOptions, refused: unknown): Promise<void> {
+  const client = await openSession({ ...options, database: otherDatabase }).catch(() => {
+    options.signal.throwIfAborted();
+    throw refused;
+  });
+  try {
+    await client.query(sql`alter database ${ident(options.target.database)} allow_connections true`.reveal());
+    closeSession(client);
+  } catch (cause) {
+    destroyPg(client);
+    options.signal.throwIfAborted();
+    throw new ComputeError('sql', `could not open database ${options.target.database}`, { cause });
   }
 }
 

@@ -37,6 +37,17 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   });
   afterAll(() => cluster.stop());
 
+  test('a system database that its owner closed to everybody is opened again', async () => {
+    const parts = { roles: [{ name: 'owner' }], databases: [{ name: 'postgres', owner: 'owner' }] };
+    await apply(cluster, inputFor(cluster.target, parts));
+    const elsewhere = { ...cluster.target, user: 'owner', database: 'template1' };
+    await query(elsewhere, 'alter database postgres allow_connections false');
+    await expect(query(cluster.target, 'select')).rejects.toThrow();
+    expect((await apply(cluster, inputFor(cluster.target, parts))).statements).toBe(0);
+    expect(await value(cluster.target, 'select 1')).toBe(1);
+    await query(cluster.target, 'alter database postgres owner to cloud_admin');
+  });
+
   test('no setting that the owner of a database attaches to it ends a pass or changes what it does', async () => {
     const until = { name: 'VALID UNTIL', value: '2031-02-03 04:05:06+02', vartype: 'string' };
     const parts = {
