@@ -3,7 +3,7 @@ import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
-import { endingStrangers } from './evict.ts';
+import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
@@ -13,7 +13,7 @@ import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
-import { type CatalogLimits, type SessionOptions, closeSession, defaultLimits, passLock } from './session.ts';
+import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -58,11 +58,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   });
 }
 
-async function lock(
-  main: PgClient,
-  input: CatalogInput,
-  options: SessionOptions & { readonly log: Log },
-): Promise<void> {
+async function lock(main: PgClient, input: CatalogInput, options: EvictOptions): Promise<void> {
   try {
     await endingStrangers(main, options, () => main.query(passLock));
   } catch (error) {
@@ -97,6 +93,7 @@ async function carryOut(
       signal: deps.signal,
       concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,
+      log: deps.log,
       done: (unit) => {
         done.add(unit);
         deps.log.debug({ phase: unit.phase, database: unit.database, object: unit.object }, unit.action);

@@ -7,8 +7,9 @@ import { literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { type SessionOptions, openSession } from './session.ts';
 
-/** Milliseconds before somebody is looked for who holds us up; passes of ours are shorter, or worth the wait. */
-const patienceMs = 500;
+/** Milliseconds before somebody is looked for who holds us up: for our own locks, which nobody else needs, and for the
+ *  rows of roles and databases, which a user may be changing. Less than the limit for a lock. */
+const patienceMs = { own: 500, shared: 10_000 };
 const everyMs = 200;
 
 /** Sessions that `$1` waits for. Those of superusers are ours, or somebody's who may. */
@@ -29,13 +30,19 @@ join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid and x.dat
 join pg_catalog.pg_roles r on r.rolname = x.owner
 where not w.granted and w.pid = $1::pg_catalog.int4 and not r.rolsuper`;
 
-/** Does work that waits for nothing but locks of our own: the advisory ones and those on the bookkeeping. Everybody may
- *  take the first, and members of `pg_write_all_data` the second, so whoever holds them without being a superuser is
- *  ended. Where that is not possible, the wait ends at its limit.
+export interface EvictOptions extends SessionOptions {
+  readonly log: Log;
+  readonly patience?: keyof typeof patienceMs;
+}
+
+/** Does work in the system database that waits for locks of our own, the advisory ones and those on the bookkeeping, or
+ *  for the rows of roles and databases. Everybody may take the first, members of `pg_write_all_data` the second, and
+ *  with a prepared transaction for good. So whoever holds them without being a superuser is ended. Where that is not
+ *  possible, the wait ends at its limit.
  *  @throws what `work` throws */
 export async function endingStrangers<T>(
   client: PgClient,
-  options: SessionOptions & { readonly log: Log },
+  options: EvictOptions,
   work: () => Promise<T>,
 ): Promise<T> {
   const waiting = linked(options.signal);
@@ -52,9 +59,9 @@ export async function endingStrangers<T>(
   }
 }
 
-async function sweep(client: PgClient, options: SessionOptions & { readonly log: Log }): Promise<void> {
+async function sweep(client: PgClient, options: EvictOptions): Promise<void> {
   const { processID } = client as unknown as { processID: number };
-  await sleep(patienceMs, options.signal);
+  await sleep(patienceMs[options.patience ?? 'own'], options.signal);
   const helper = await openSession(options);
   try {
     const values = [processID];
@@ -66,7 +73,7 @@ async function sweep(client: PgClient, options: SessionOptions & { readonly log:
       const { rows: left } = await helper.query<{ gid: string; role: string }>({ text: prepared, values });
       // Said before it is done: this ends as soon as the wait is over.
       for (const { role } of [...live, ...left])
-        options.log.warn({ role }, 'ending a transaction that holds a lock of compute_ctl');
+        options.log.warn({ role }, 'ending a transaction that keeps compute_ctl waiting');
       if (live.length > 0)
         await helper.query({ text: `select pg_catalog.pg_terminate_backend(a.pid) ${strangers}`, values });
       for (const { gid } of left) await helper.query(sql`rollback prepared ${literal(gid)}`.reveal());

@@ -2,6 +2,7 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ident, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
+import { readFailure } from './result.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 
 /** What the first superuser was called in the earliest clusters. */
@@ -9,6 +10,8 @@ const firstName = 'zenith_admin';
 /** Wrong password, or no such role. */
 const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
+/** A setting that we pin is for superusers alone. */
+const notSuperuser = '42501';
 /** The database does not accept connections. */
 const closed = '55000';
 /** Every cluster has it, and no spec gives it to a user. */
@@ -16,11 +19,12 @@ const otherDatabase = 'template1';
 
 /** Opens the main connection of a pass. A system database that its owner closed is opened again. On a cluster that was initialised with another superuser, and so does not know
  *  ours, that one makes it first.
- *  @throws ComputeError `sql` */
+ *  @throws ComputeError `sql`, or `catalog` when our login is not a superuser */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
   try {
     return await openSession(options);
   } catch (error) {
+    if (sqlState(error) === notSuperuser) throw readFailure('observe', options.target.database, error);
     if (sqlState(error) === closed) {
       await acceptConnections(options, error);
       log.warn(`database ${JSON.stringify(options.target.database)} did not accept connections; it does now`);
