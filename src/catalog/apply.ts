@@ -20,19 +20,19 @@ export interface CatalogDeps {
   readonly target: PgTarget;
   readonly log: Log;
   readonly signal: AbortSignal;
-  /** Databases that are worked on at a time, 1 or more; by default as the spec and the stage say. */
+  /** Databases that are changed at the same time, 1 or more; the default depends on the spec and the stage. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
-  /** Major version of the server, if known: the first session pins more settings then. */
+  /** The server's major version, if known: then the first session sets more settings. */
   readonly serverMajor?: number;
-  /** What is left to do on the session of a pass that went well, before it ends. */
+  /** Work for the session of a successful pass, before the session ends. */
   readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
 
-/** Brings the server to what the spec asks for; sends no write when it is there already.
+/** Makes the server match the spec; sends no write when it already matches.
  *  @throws ComputeError `spec_invalid` before anything is sent, with every problem of the spec
- *  @throws ComputeError `catalog` for what is bound to fail, before the first write
- *  @throws CatalogFailure naming phase, database, object and SQLSTATE of everything that failed, with the result so far
+ *  @throws ComputeError `catalog` for statements that would certainly fail, before the first write
+ *  @throws CatalogFailure with phase, database, object and SQLSTATE of every failure, and the result so far
  *  @throws ComputeError `deadline` when the whole pass takes too long */
 export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Promise<CatalogResult> {
   assertValid(input);

@@ -3,11 +3,11 @@ import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
 import { type DatabaseState, type Observed, major } from './observed.ts';
 
-/** Conditions that hold where something is to be done in the schema `public` of the current database. */
+/** SQL conditions. Each is true when the current database's schema `public` requires a change. */
 export type DatabaseStateConditions = Readonly<Record<keyof DatabaseState, Sql>>;
 
 /** @param owner of the database, by the spec
- *  @param webAccess whether the server is one whose `web_access` needs a right of its own */
+ *  @param webAccess whether this server's role `web_access` requires its own privilege */
 export function insideConditions(
   input: CatalogInput,
   owner: string,
@@ -44,8 +44,8 @@ const lacksDefaults = (input: CatalogInput, kind: Sql, defaultKind: Sql): Sql =>
 export const wantsWebAccess = (observed: Observed): boolean =>
   major(observed) >= 15 && observed.roles.has('web_access');
 
-/** Whether what the shared catalogs show leaves open that something is to be done inside. A database without a
- *  schema `public` always does; the system database is never looked into. */
+/** Whether the database may require a change that the shared catalogs cannot rule out. Always true for a database
+ *  without a schema `public`, never for the system database. */
 export function needsInspection(input: CatalogInput, observed: Observed, name: string): boolean {
   const database = observed.databases.get(name);
   if (database === undefined || name === input.systemDatabase) return false;
@@ -54,7 +54,7 @@ export function needsInspection(input: CatalogInput, observed: Observed, name: s
   return wantsWebAccess(observed) && !database.webAccess;
 }
 
-/** Looks into the database that `client` is connected to. */
+/** Inspects the database that `client` is connected to. */
 export async function readDatabaseState(
   client: PgClient,
   input: CatalogInput,
@@ -70,11 +70,11 @@ export async function readDatabaseState(
   const statement = sql`select ${schema} as owner, ${webAccess} as "webAccess", ${tables} as tables, ${sequences} as sequences`;
   const { rows } = await client.query<DatabaseState>(statement.reveal());
   const [row] = rows;
-  if (row === undefined) throw new Error('the catalogs gave no row');
+  if (row === undefined) throw new Error('the query of the catalogs returned no row');
   return row;
 }
 
-/** Brings about that none of the conditions holds; writes nothing where none does. */
+/** Changes the schema so that all conditions become false; writes nothing when all are false already. */
 export function repair(input: CatalogInput, observed: Observed, owner: string): Sql {
   const {
     owner: schema,

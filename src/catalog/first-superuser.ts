@@ -5,20 +5,20 @@ import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { readFailure } from './result.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 
-/** What the first superuser was called in the earliest clusters. */
+/** The first superuser's name in the earliest clusters. */
 const firstName = 'zenith_admin';
 /** Wrong password, or no such role. */
 const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
-/** A setting that we pin is for superusers alone. */
+/** Only a superuser may set what our sessions set. */
 const notSuperuser = '42501';
 /** The database does not accept connections. */
 const closed = '55000';
-/** Every cluster has it, and no spec gives it to a user. */
+/** Exists in every cluster. */
 const otherDatabase = 'template1';
 
-/** Opens the main connection of a pass. A system database that its owner closed is opened again. On a cluster that was initialised with another superuser, and so does not know
- *  ours, that one makes it first.
+/** Opens a pass's main connection. If the owner of the system database made it refuse connections, it accepts them again.
+ *  If the cluster was initialised with another superuser and does not have ours, the other one creates ours first.
  *  @throws ComputeError `sql`, or `catalog` when our login is not a superuser */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
   try {
@@ -32,7 +32,7 @@ export async function openMainSession(options: SessionOptions, log: Log): Promis
     }
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
     await makeSuperuser(options, error);
-    log.warn(`made the superuser ${options.target.user}: this cluster only had ${firstName}`);
+    log.warn(`created the superuser ${options.target.user}: this cluster only had ${firstName}`);
     return openSession(options);
   }
 }
@@ -54,14 +54,14 @@ async function acceptConnections(options: SessionOptions, refused: unknown): Pro
 
 async function makeSuperuser(options: SessionOptions, refused: unknown): Promise<void> {
   const { target } = options;
-  // Without the options of the connection string, which name the role that is missing.
+  // Without the connection string's options, which name the missing role.
   const first = { ...options, target: { ...target, user: firstName, options: '' } };
   const client = await openSession(first).catch((error: unknown) => {
     options.signal.throwIfAborted();
-    // Where the other does not exist either, what counts is why ours was refused.
+    // If the other does not exist either, the reason why ours was refused is the one to report.
     throw new ComputeError('sql', `broken ${target.user} credential`, {
       cause: refusals.includes(sqlState(error)) ? refused : error,
-      hint: `neither ${target.user} nor ${firstName} can log in: look at pg_hba.conf and at the roles of the cluster`,
+      hint: `neither ${target.user} nor ${firstName} can log in; check pg_hba.conf and the cluster's roles`,
     });
   });
   try {

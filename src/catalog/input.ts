@@ -2,19 +2,19 @@ import type { PgTarget } from '../pg/target.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 
-/** Everything a catalog pass is decided from, apart from what the server holds. */
+/** The input of a catalog pass, except the server's own state. */
 export interface CatalogInput {
   readonly spec: ComputeSpec;
   /** 32 hex digits, lower case. */
   readonly timelineId: string;
-  /** The role whose members the spec's roles are. */
+  /** The role that the spec's roles are members of. */
   readonly privilegedRole: string;
   /** The superuser that compute_ctl logs in as. */
   readonly adminRole: string;
-  /** The database of the connection string, where the bookkeeping lives. */
+  /** The connection string's database, which has the bookkeeping tables. */
   readonly systemDatabase: string;
   readonly stage: 'start' | 'reconfigure';
-  /** Look into every database of the spec, also those whose shared traces say that their work is done. */
+  /** Inspect every database of the spec, also if the shared catalogs show that it requires no change. */
   readonly verify: boolean;
 }
 

@@ -10,11 +10,11 @@ import type { DatabaseState, Observed } from './observed.ts';
 import { readFailure, together } from './result.ts';
 import { type CatalogLimits, closeSession, openSession } from './session.ts';
 
-/** Connections to databases at a time. */
+/** Connections to databases at the same time. */
 const maxConcurrency = 4;
 
-/** Completes what was observed with a look into those databases of the spec where the shared catalogs leave it open
- *  whether something is to be done. */
+/** Adds to `observed` the state of those databases of the spec that may require a change: the shared catalogs alone
+ *  cannot rule it out. */
 export async function inspectDatabases(
   observed: Observed,
   input: CatalogInput,

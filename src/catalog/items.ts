@@ -4,7 +4,7 @@ import type { Mode, Note, Obstacle, Skip, Unit } from './phase.ts';
 export const roleObject = (name: string): string => `role ${JSON.stringify(name)}`;
 export const databaseObject = (name: string): string => `database ${JSON.stringify(name)}`;
 
-/** The pieces that a phase's plan is made of, with the phase's name filled in. */
+/** Creates the items of a phase's plan, with the phase's name set. */
 export const itemsOf = (phase: string) => ({
   unit: (
     mode: Mode,

@@ -24,7 +24,7 @@ export interface MigrationDeps {
 export interface MigrationResult {
   /** Ids that ran now, in order. */
   readonly ran: readonly number[];
-  /** Id of the last migration that this cluster has behind it. */
+  /** Id of the last migration that is done, or counts as done, in this cluster. */
   readonly current: number;
 }
 
@@ -40,11 +40,11 @@ export class MigrationFailure extends ComputeError {
   }
 }
 
-/** Only one runner at a time, whichever process it is in. */
+/** Allows only one runner at a time, across all processes. */
 const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 2)';
 
-/** Runs what this cluster has not behind it yet, each migration in a transaction with its bookkeeping. What needs a
- *  newer PostgreSQL is put off and made up for after an upgrade. Sends no write when there is nothing to run.
+/** Runs the migrations that this cluster has not had yet, each in a transaction with its bookkeeping. A migration that
+ *  requires a newer PostgreSQL is deferred and runs after an upgrade. Sends no write when there is nothing to run.
  *  @throws MigrationFailure   @throws ComputeError `catalog` when the bookkeeping cannot be trusted */
 export async function migrate(all: readonly Migration[], deps: MigrationDeps): Promise<MigrationResult> {
   const limits = { ...defaultLimits, ...deps.limits };
@@ -82,7 +82,7 @@ async function runAll(
   return { ran, current: Math.max(current, ...all.map(({ id }) => id)) };
 }
 
-/** False when it was skipped or put off. */
+/** False when it was skipped or deferred. */
 async function runOne(
   client: PgClient,
   migration: Migration,
@@ -94,7 +94,7 @@ async function runOne(
   const later = version < needs;
   if (skip) log.info(`Skipping migration id=${id}`);
   else if (later)
-    log.info({ migration: name }, `Putting off migration id=${id}, which needs a newer PostgreSQL`);
+    log.info({ migration: name }, `Deferring migration id=${id}, which requires a newer PostgreSQL`);
   else log.info({ migration: name }, `Running migration id=${id}`);
   const runs = !skip && !later;
   const forget = sql`delete from neon_migration.deferred where id = ${integer(id)}`;
@@ -145,15 +145,16 @@ async function prepare(client: PgClient, all: readonly Migration[], deps: Migrat
     });
   }
   const after = await read(client, all);
-  if (after === null) throw new ComputeError('catalog', 'the bookkeeping of the migrations is incomplete');
+  if (after === null)
+    throw new ComputeError('catalog', 'the schema neon_migration is incomplete after it was created');
   return after;
 }
 
-/** Larger than any migration's id. */
+/** More than any migration's id. */
 const maxId = 1_000_000;
 
-/** Null when something of the bookkeeping is missing. Members of `pg_write_all_data` may have written there, so only the
- *  rows that count are read, and only numbers that we could have written. */
+/** Null when a part of the bookkeeping is missing. Members of `pg_write_all_data` can write to these tables, so this reads
+ *  only the rows that it requires, and accepts only numbers that we could have written. */
 async function read(client: PgClient, all: readonly Migration[]): Promise<State | null> {
   const { rows: owners } = await client.query<{ version: number; tables: number; strangers: number }>(
     `select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as version,
@@ -186,13 +187,10 @@ async function read(client: PgClient, all: readonly Migration[]): Promise<State 
   if (found === null) return null;
   const current = Number(found);
   if (!(current >= 0 && current <= maxId)) {
-    throw new ComputeError(
-      'catalog',
-      `neon_migration.migration_id holds ${found}, which is not a migration`,
-      {
-        hint: 'Somebody changed it. Set it to the number of the last migration that ran, or to 0 to run all of them again.',
-      },
-    );
+    const message = `neon_migration.migration_id contains ${found}, which is not a migration's id`;
+    const hint =
+      'A user changed it. Set it to the id of the last migration, or to 0 to run all of them again.';
+    throw new ComputeError('catalog', message, { hint });
   }
   return { current, deferred: rows[0]?.deferred ?? [], version: row.version };
 }

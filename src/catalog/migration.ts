@@ -1,17 +1,17 @@
 import { migrations as files } from 'virtual:migrations';
 
-/** A one-time change of the system database. The list only ever grows at its end. */
+/** A one-time change of the system database. New ones are added only at the end of the list. */
 export interface Migration {
   readonly id: number;
   readonly name: string;
   readonly text: string;
   /** Counts as done without being run. */
   readonly skip: boolean;
-  /** Major version of PostgreSQL that it needs, 0 for any. */
+  /** Major version of PostgreSQL that it requires, 0 for any. */
   readonly needs: number;
 }
 
-/** Reads what the header of a file says about it. */
+/** Reads a migration from its file and the header in it. */
 export const parseMigration = ({
   id,
   name,

@@ -5,7 +5,7 @@ import type { CatalogInput } from './input.ts';
 import { operationsDigest } from './operations.ts';
 import type { Bookkeeping, ObservedExtension, ObservedSchema } from './observed.ts';
 
-/** Extensions whose default version the plan needs to know. Asking costs the server a look at every control file. */
+/** Extensions whose default version the plan requires. The query makes the server read every control file. */
 export function wantedExtensions(
   { spec }: CatalogInput,
   preloaded: readonly string[],
@@ -20,7 +20,7 @@ export function wantedExtensions(
   return wanted;
 }
 
-/** Default versions of those of the extensions that the server could install. */
+/** Default versions of the given extensions, without those that the server cannot install. */
 export async function available(client: PgClient, names: readonly string[]): Promise<Map<string, string>> {
   if (names.length === 0) return new Map();
   const text =
@@ -46,8 +46,8 @@ export async function statementsObstructed(client: PgClient, names: readonly str
 
 const nothing = sql`null::pg_catalog.text`;
 
-/** Reads of the bookkeeping what the plan depends on. Members of `pg_write_all_data` may have written there, so only
- *  the one row that counts is read, and only a value of the length that we write. */
+/** Reads the bookkeeping that the plan requires. Members of `pg_write_all_data` can write to these tables, so this reads
+ *  only one row of each, and only a value of the length that we write. */
 export async function bookkeeping(
   client: PgClient,
   input: CatalogInput,

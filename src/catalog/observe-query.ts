@@ -1,11 +1,11 @@
-/** Everything that the shared catalogs and the system database tell, in one statement and so at one moment.
- *  $1 names of roles, $2 privileged role, $3 roles to be deleted, $4 bytes of the longest password worth reading,
- *  $5 whether to look for the setting of pgaudit. What users can make long is not read beyond a bound.
+/** Reads the shared catalogs and the system database in one statement, and so in one snapshot.
+ *  $1 names of roles, $2 privileged role, $3 roles to be deleted, $4 longest password to read, in bytes, $5 whether to
+ *  read the setting of pgaudit. Values that users can make long are limited.
  *
- *  Two rows of `pg_shdepend` stand for the work inside a database: each entry of default privileges that grants
- *  something to the privileged role has a row there, readable from any database, and it goes away with the schema,
- *  the database or the grant. Entries for objects of other roles than the superuser are told apart by a second row,
- *  that of their owner; the superuser made by initdb has none, because it can never be dropped. */
+ *  Two rows of `pg_shdepend` show that the work inside a database is done: each entry of default privileges that grants
+ *  something to the privileged role has a row there. It can be read from any database, and disappears with the schema,
+ *  the database or the grant. Entries for objects of roles other than the superuser have a second row, their owner's;
+ *  the superuser from initdb has none, because it can never be dropped. */
 export const observeQuery = `
 with privileged as (
   select r.oid from pg_catalog.pg_authid r where r.rolname = $2::pg_catalog.name

@@ -56,8 +56,8 @@ interface Row {
   readonly auditOfSystem: string | null;
 }
 
-/** Reads what the plan depends on: one query, and a second one where there is bookkeeping to read or an extension to
- *  look for. Databases are not looked into.
+/** Reads the state that the plan depends on: one query, and a second one for bookkeeping tables or an extension's
+ *  version, if required. Does not inspect the databases.
  *  @throws ComputeError `catalog` */
 export async function observe(client: PgClient, input: CatalogInput): Promise<Observed> {
   try {
@@ -78,7 +78,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   ];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
-  if (row === undefined) throw new Error('the catalogs gave no row');
+  if (row === undefined) throw new Error('the query of the catalogs returned no row');
   const databases = new Map((row.databases ?? []).map((one) => [one[0], database(one)]));
   const names = new Map([...databases].map(([name, { oid }]) => [oid, name]));
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
@@ -103,7 +103,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   };
 }
 
-/** Bytes. A longer one differs from what the spec asks for, whatever it is. */
+/** Longest stored password that the spec contains, in bytes, 512 or more. A longer one differs from the spec anyway. */
 function longestPassword({ spec }: CatalogInput): number {
   const lengths = spec.cluster.roles.map(
     ({ encrypted_password: one }) => storedPassword(one)?.reveal().length ?? 0,
@@ -111,7 +111,7 @@ function longestPassword({ spec }: CatalogInput): number {
   return lengths.reduce((longest, one) => Math.max(longest, one), 512);
 }
 
-/** Roles that are deleted, also under the names they have before. */
+/** Roles that the delta operations delete, also under their names before a rename. */
 const dropped = ({ spec }: CatalogInput): string[] =>
   (spec.delta_operations ?? []).filter((op) => op.action.endsWith('_role')).map((op) => op.name);
 
@@ -144,7 +144,7 @@ function role(row: RoleRow): ObservedRole {
     until,
     password,
   ] = row;
-  // Seen only by comparison: a time that cannot be read differs from every time a spec can ask for.
+  // Only used in comparisons: a time that cannot be parsed differs from every time that a spec can contain.
   const validUntil = until === null ? null : parseValidUntil(until);
   return {
     oid,

@@ -15,16 +15,16 @@ export interface ObservedDatabase {
   readonly owner: string;
   readonly ownerIsSuperuser: boolean;
   readonly connectable: boolean;
-  /** Left behind by an interrupted `DROP DATABASE`; the server lets nobody in and nothing be altered. */
+  /** The rest of an interrupted `DROP DATABASE`; the server refuses connections to it and changes of it. */
   readonly invalid: boolean;
   readonly template: boolean;
-  /** Nobody has granted or revoked anything on the database yet. */
+  /** Its privileges are still the default: no GRANT or REVOKE on the database so far. */
   readonly untouchedAcl: boolean;
-  /** Comes with initdb. */
+  /** Created by initdb. */
   readonly builtIn: boolean;
   readonly subscriptions: number;
-  /** What the shared catalog shows of the default privileges inside: 2 when those on tables and on sequences
-   *  are both granted to the privileged role. */
+  /** Default privileges inside, as the shared catalog shows them: 2 when those on tables and on sequences are both
+   *  granted to the privileged role. */
   readonly defaultPrivileges: number;
   /** `web_access` holds a privilege on some schema inside. */
   readonly webAccess: boolean;
@@ -36,7 +36,7 @@ export interface ObservedExtension {
   readonly relocatable: boolean;
 }
 
-/** A bookkeeping schema: tables of a user in it would run the user's triggers as superuser. */
+/** A bookkeeping schema. A user's table in it would run the user's triggers as superuser. */
 export interface ObservedSchema {
   readonly name: string;
   readonly owner: string;
@@ -45,7 +45,7 @@ export interface ObservedSchema {
   readonly tables: readonly string[];
 }
 
-/** What only a look into a database tells; each is true when there is something to do. */
+/** State that can only be read inside a database; each member is true when a change is required. */
 export interface DatabaseState {
   readonly owner: boolean;
   readonly webAccess: boolean;
@@ -53,7 +53,7 @@ export interface DatabaseState {
   readonly sequences: boolean;
 }
 
-/** What the catalogs held at one moment. Roles are those that the spec speaks of, databases are all. */
+/** The catalogs' content at one moment: the roles that the spec names, and all databases. */
 export interface Observed {
   /** `server_version_num`, e.g. 150018. */
   readonly version: number;
@@ -62,10 +62,10 @@ export interface Observed {
   readonly preloaded: readonly string[];
   readonly roles: ReadonlyMap<string, ObservedRole>;
   readonly databases: ReadonlyMap<string, ObservedDatabase>;
-  /** For each role to be deleted: the databases whose objects or privileges refer to it; null stands
-   *  for shared objects. */
+  /** For each role to be deleted: the databases whose objects or privileges refer to it; null means shared
+   *  objects. */
   readonly references: ReadonlyMap<string, readonly (string | null)[]>;
-  /** Of the system database. */
+  /** In the system database. */
   readonly extensions: ReadonlyMap<string, ObservedExtension>;
   /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */
   readonly available: ReadonlyMap<string, string>;
@@ -76,14 +76,14 @@ export interface Observed {
   /** `ALTER DATABASE … SET pgaudit.log` of the system database. */
   readonly auditOfSystem: string | null;
   readonly bookkeeping: Bookkeeping;
-  /** Databases that were looked into. */
+  /** Databases that were inspected. */
   readonly states: ReadonlyMap<string, DatabaseState>;
 }
 
 export interface Bookkeeping {
-  /** Timeline whose subscriptions were dropped last. */
+  /** Neon timeline for which subscriptions were last dropped. */
   readonly subscriptionsDroppedOn: string | null;
-  /** Digest of the delta operations that were carried out last. */
+  /** Digest of the delta operations that were last applied. */
   readonly operationsDone: string | null;
 }
 

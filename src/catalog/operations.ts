@@ -3,22 +3,22 @@ import type { DeltaOp } from '../spec/schema.ts';
 import type { CatalogInput } from './input.ts';
 import type { Observed, ObservedDatabase } from './observed.ts';
 
-/** The delta operations that are still to be carried out: none when these very ones, under the same operation,
- *  went through before. A spec is applied again at every restart, and by then the name may be in use again. */
+/** The delta operations that must still be applied: none when the same ones, with the same operation id, were applied
+ *  before. A spec is applied again at every restart, and by then a name may be in use again. */
 export function pendingOps(input: CatalogInput, observed: Observed): readonly DeltaOp[] {
   const digest = operationsDigest(input);
   if (digest !== null && digest === observed.bookkeeping.operationsDone) return [];
   return input.spec.delta_operations ?? [];
 }
 
-/** Identifies the delta operations of a spec; null when there are none or the spec does not say whose they are. */
+/** Identifies a spec's delta operations; null when there are none or the spec has no operation id. */
 export function operationsDigest({ spec }: CatalogInput): string | null {
   if (spec.operation_uuid === null || (spec.delta_operations ?? []).length === 0) return null;
   const text = JSON.stringify([spec.operation_uuid, spec.delta_operations]);
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Roles that will be gone at the end. */
+/** Roles that the delta operations delete. */
 export const droppedRoles = (input: CatalogInput, observed: Observed): ReadonlySet<string> =>
   new Set(
     pendingOps(input, observed)
@@ -26,7 +26,7 @@ export const droppedRoles = (input: CatalogInput, observed: Observed): ReadonlyS
       .map((op) => op.name),
   );
 
-/** A delta operation on a database, with what it will meet when its turn comes. */
+/** A delta operation on a database, with the state of the names when it runs. */
 export interface DatabaseStep {
   readonly op: DeltaOp;
   readonly existing: ObservedDatabase | null;
@@ -38,7 +38,7 @@ export interface DatabaseStep {
   readonly taken: boolean;
 }
 
-/** Goes through the deletions and renames of databases in order, without a server. */
+/** Simulates the deletions and renames of databases in order, without a server. */
 export function walkDatabases(
   ops: readonly DeltaOp[],
   databases: ReadonlyMap<string, ObservedDatabase>,

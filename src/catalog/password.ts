@@ -3,14 +3,14 @@ import { Secret } from '../core/secret.ts';
 const scram =
   /^SCRAM-SHA-256\$([1-9]\d{0,9}):((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)\$([A-Za-z0-9+/]{43}=):([A-Za-z0-9+/]{43}=)$/;
 
-/** What `pg_authid.rolpassword` holds once the spec's `encrypted_password` is applied: a SCRAM verifier as it is,
- *  an md5 hash with the prefix that the spec leaves out. */
+/** The value of `pg_authid.rolpassword` after the spec's `encrypted_password` is applied: a SCRAM verifier unchanged, an
+ *  md5 hash with the prefix `md5`, which the spec omits. */
 export const storedPassword = (encrypted: Secret | null): Secret | null =>
   encrypted === null || isScram(encrypted) ? encrypted : new Secret(`md5${encrypted.reveal()}`);
 
 export const isScram = (password: Secret): boolean => password.reveal().startsWith('SCRAM-SHA-256');
 
-/** Why the server would not take `encrypted` for a hash, and would store the hash of that text instead. Null: it would. */
+/** Why the server would not accept `encrypted` as a hash (it would store the hash of that text); null when it would. */
 export function passwordFault(encrypted: Secret): string | null {
   if (isScram(encrypted)) {
     return scram.test(encrypted.reveal()) ? null : 'is not a well-formed SCRAM-SHA-256 verifier';

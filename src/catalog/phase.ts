@@ -2,16 +2,16 @@ import type { Sql } from '../core/sql.ts';
 import type { CatalogInput } from './input.ts';
 import type { Observed } from './observed.ts';
 
-/** How the statements of a unit reach the server.
+/** How a unit's statements are sent to the server.
  *  - `batch`: in the system database, in one transaction with its neighbours
- *  - `hash`: as `batch`, but the server works on each (a SCRAM verifier costs milliseconds): over several connections
+ *  - `hash`: as `batch`, but over several connections, since each is slow (milliseconds for a SCRAM verifier)
  *  - `bare`: in the system database, outside any transaction, one after the other
  *  - `create`: as `bare`, over several connections
- *  - `session`: in `database`, in a transaction of its own; databases in parallel
- *  - `session-in-turn`: as `session`, one after the other, because shared objects are touched */
+ *  - `session`: in `database`, in its own transaction; databases in parallel
+ *  - `session-in-turn`: as `session`, one after the other, because they change shared objects */
 export type Mode = 'batch' | 'hash' | 'bare' | 'create' | 'session' | 'session-in-turn';
 
-/** The statements that bring one object to what the spec asks for. */
+/** The statements that make one object match the spec. */
 export interface Unit {
   readonly kind: 'do';
   readonly phase: string;
@@ -25,17 +25,17 @@ export interface Unit {
   readonly statements: readonly Sql[];
 }
 
-/** Something the spec asks for that is left alone. */
+/** A request of the spec that is not applied. */
 export interface Skip {
   readonly kind: 'skip';
   readonly phase: string;
   readonly object: string;
   readonly reason: string;
-  /** Somebody should know. */
+  /** Log it as a warning. */
   readonly warn: boolean;
 }
 
-/** Something that people should know about what is done, or deliberately not done. */
+/** Information about a decision, for the log. */
 export interface Note {
   readonly kind: 'note';
   readonly phase: string;
@@ -43,7 +43,7 @@ export interface Note {
   readonly text: string;
 }
 
-/** Something that would fail, known before the first statement. */
+/** A failure that is known before the first statement. */
 export interface Obstacle {
   readonly kind: 'obstacle';
   readonly phase: string;
@@ -55,8 +55,8 @@ export type PlanItem = Unit | Skip | Note | Obstacle;
 
 export interface Phase {
   readonly name: string;
-  /** Pure: what there is to do, given what the server holds when the phases before are through. */
+  /** Pure: the work of this phase, given the server's state after the earlier phases. */
   plan(input: CatalogInput, observed: Observed): readonly PlanItem[];
-  /** What the server will hold after this phase, as far as later phases look at it. */
+  /** The server's state after this phase, as far as later phases read it. */
   foresee?(input: CatalogInput, observed: Observed): Observed;
 }

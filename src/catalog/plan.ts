@@ -10,8 +10,8 @@ export interface Plan {
   readonly notes: readonly Note[];
 }
 
-/** Decides every statement from the spec and what the server holds. No side effects.
- *  @throws ComputeError `catalog` with a line for each thing that is bound to fail */
+/** Decides every statement from the spec and the server's state. No side effects.
+ *  @throws ComputeError `catalog` with a line for each certain failure */
 export function planCatalog(input: CatalogInput, observed: Observed): Plan {
   const items: PlanItem[] = [];
   let now = observed;

@@ -16,7 +16,7 @@ export interface PlanOutcome {
   readonly text: string;
 }
 
-/** Says what `applyCatalog` would send to this server now, and sends nothing but questions.
+/** Returns what `applyCatalog` would send to this server now. Only reads from the server.
  *  @throws what `applyCatalog` throws before its first statement */
 export async function runPlan(
   input: CatalogInput,

@@ -2,14 +2,14 @@ import { ComputeError, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
 import type { Unit } from './phase.ts';
 
-/** What became of one object. */
+/** The result for one object. */
 export interface Outcome {
   readonly phase: string;
   /** Where the statements ran; null is the system database. */
   readonly database: string | null;
   readonly object: string;
   readonly action: string;
-  /** `not reached` also stands for a transaction that a failure beside it undid or cut off. */
+  /** `not reached` also means a transaction that was rolled back or ended because of another failure. */
   readonly result: 'done' | 'skipped' | 'failed' | 'not reached';
   /** Why it was skipped or failed. */
   readonly reason: string | null;
@@ -19,12 +19,12 @@ export interface Outcome {
 export interface CatalogResult {
   /** Objects in the order of the plan; those that needed nothing are not listed. */
   readonly outcomes: readonly Outcome[];
-  /** Statements sent, without the reading ones. */
+  /** Statements sent, except those that only read. */
   readonly statements: number;
   readonly durationMs: number;
 }
 
-/** A pass that ended early, with what it had done by then. */
+/** A pass that ended early, with its result so far. */
 export class CatalogFailure extends ComputeError {
   readonly result: CatalogResult;
 
@@ -39,8 +39,9 @@ export class CatalogFailure extends ComputeError {
 const hints: Readonly<Record<string, string>> = {
   '55006':
     'End the sessions, prepared transactions or logical replication slots that use it, then apply again.',
-  '55P03': 'Another session holds a lock on it; pg_locks tells which. End it, then apply again.',
-  '57014': 'The statement took longer than its limit; look for locks or a storage that does not acknowledge.',
+  '55P03': 'Another session holds a lock on it; find it in pg_locks. End it, then apply again.',
+  '57014':
+    'The statement took longer than its limit; check for locks, and whether the storage acknowledges commits.',
   '2BP01': 'Objects in another database still depend on it; apply again, or drop them by hand.',
 };
 
@@ -62,7 +63,7 @@ export class UnitFailure extends ComputeError {
   }
 }
 
-/** A question to the catalogs of a database that got no answer. */
+/** A failed query of a database's catalogs. */
 export function readFailure(phase: string, database: string, cause: unknown): ComputeError {
   const state = sqlState(cause);
   const how = state === null ? 'failed' : `failed with SQLSTATE ${state}`;
@@ -76,7 +77,7 @@ export function readFailure(phase: string, database: string, cause: unknown): Co
   );
 }
 
-/** Several failures as one, which lists them all. */
+/** Combines several failures into one error that lists them all. */
 export function together(failures: readonly ComputeError[]): ComputeError {
   const [first, ...others] = failures;
   if (first === undefined) return new ComputeError('catalog', 'the catalog pass failed');

@@ -1,6 +1,6 @@
 import type { GenericOption } from '../spec/schema.ts';
 
-/** What a role may do, as `pg_authid` holds it. */
+/** A role's attributes, as in `pg_authid`. */
 export interface RoleAttributes {
   readonly superuser: boolean;
   readonly inherit: boolean;
@@ -27,8 +27,7 @@ export const flags = [
   'bypassrls',
 ] as const;
 
-/** What roles of the spec get when compute_ctl creates them, and CREATEROLE where it is harmless; the spec's options
- *  outrank it. */
+/** Attributes of the spec's roles when compute_ctl creates them, besides CREATEROLE; the spec's options override them. */
 export const spoken = {
   inherit: true,
   createdb: true,
@@ -48,7 +47,7 @@ export function parseValidUntil(text: string): number | 'infinity' | null {
   return Number.isNaN(at) ? null : at;
 }
 
-/** The attribute that an option of the spec sets, null when it is none that `pg_authid` shows. */
+/** The attribute that an option of the spec sets; null when `pg_authid` does not show it. */
 export function attributeOf(option: GenericOption): Wanted | null {
   const name = option.name.trim().replaceAll(/\s+/g, ' ').toLowerCase();
   const flag = flags.find((one) => name === one || name === `no${one}`);
@@ -65,11 +64,11 @@ export function attributeOf(option: GenericOption): Wanted | null {
   return null;
 }
 
-/** What the options of the spec ask for explicitly. */
+/** The attributes that the spec's options set explicitly. */
 export const explicit = (options: readonly GenericOption[] | null): Wanted =>
   Object.assign({}, ...(options ?? []).map((option) => attributeOf(option) ?? {})) as Wanted;
 
-/** The part of `wanted` that `held` does not have. */
+/** The part of `wanted` that differs from `held`. */
 export function lacking(wanted: Wanted, held: RoleAttributes): Wanted {
   const entries = Object.entries(wanted).filter(
     ([key, value]) => held[key as keyof RoleAttributes] !== value,

@@ -8,26 +8,26 @@ import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
 import { closeSession, openHelper, openSession } from './session.ts';
 
-/** Statements a message holds at most. */
+/** The largest number of statements in one message. */
 const messageSize = 50;
-/** Connections on which the server hashes or copies at a time: more than it has cores bring nothing. */
+/** Connections on which the server hashes or copies at the same time; more than its cores would not be faster. */
 const hashConcurrency = 2;
 const createConcurrency = 2;
-/** Sessions are mostly the server's work for a new connection. */
+/** A session's cost is mostly the server's work for the new connection. */
 const sessionConcurrency = 4;
 
 export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> {
   readonly main: PgClient;
-  /** Connections to databases at a time, 1 or more; `main` is extra. */
+  /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
   readonly systemDatabase: string;
   readonly done: (unit: Unit) => void;
   readonly failed: (failure: UnitFailure) => void;
 }
 
-/** Carries out the units in order and stops at the first failure. Neighbours of the same mode share messages or run
- *  side by side, as their mode allows.
- *  @throws whatever ended it; failures of units were handed to `failed` before */
+/** Runs the units in order and stops at the first failure. Consecutive units of one mode share messages or run in
+ *  parallel, as their mode allows.
+ *  @throws the error that ended the run; failures of units were passed to `failed` before */
 export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
   const helpers: PgClient[] = [];
   try {
@@ -53,7 +53,7 @@ async function runGroup(group: readonly Unit[], helpers: PgClient[], options: Ru
   await byMode[group[0]?.mode ?? 'batch'](group, options, connection);
 }
 
-/** The connection of each worker. */
+/** Each worker's connection. */
 type Connection = (worker: number) => Promise<PgClient>;
 type RunMode = (group: readonly Unit[], options: RunOptions, connection: Connection) => Promise<void>;
 
@@ -150,7 +150,7 @@ async function inSession(
   }
 }
 
-/** A connection that cannot be opened is a failure of what it was meant for. */
+/** A connection that cannot be opened counts as a failure of the unit that requires it. */
 async function opened(
   session: Promise<PgClient>,
   units: readonly Unit[],
@@ -166,7 +166,7 @@ async function opened(
 
 let cancelled = 0;
 
-/** Statements of this process that the server cancelled, as it does at their timeout (SQLSTATE 57014). */
+/** This process's statements that the server canceled, for example at their timeout (SQLSTATE 57014). */
 export const statementsCancelled = (): number => cancelled;
 
 function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
@@ -176,7 +176,7 @@ function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
   return failure;
 }
 
-/** The statements of a message in a trace: by phase and number, never their text. */
+/** Traces a message: the phase and the number of statements, never their text. */
 function inSpan<T>(units: readonly Unit[], work: () => Promise<T>): Promise<T> {
   const phase = [...new Set(units.map((unit) => unit.phase))].join(', ');
   const statements = units.reduce((sum, unit) => sum + unit.statements.length, 0);

@@ -3,9 +3,9 @@ import { raceAbort } from '../core/clock.ts';
 import type { Sql } from '../core/sql.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 
-/** A statement of a message failed. The connection is spent. */
+/** A statement of a message failed. The connection must not be used again. */
 export class SendFailure extends Error {
-  /** Place of the statement in the list that was sent; its length when the commit failed. */
+  /** The statement's index in the list that was sent; the list's length when the commit failed. */
   readonly at: number;
 
   constructor(at: number, cause: unknown) {
@@ -14,13 +14,13 @@ export class SendFailure extends Error {
   }
 }
 
-/** The server's log and statistics keep statements as they come, passwords included, unless told not to. */
+/** By default the server's log and statistics may record statements unchanged, passwords included. */
 const quiet = `set log_statement = none; set log_min_duration_statement = -1; set log_min_duration_sample = -1;
   set log_min_error_statement = panic; set pg_stat_statements.track_utility = off; set auto_explain.log_min_duration = -1`;
 const loud = `reset log_statement; reset log_min_duration_statement; reset log_min_duration_sample;
   reset log_min_error_statement; reset pg_stat_statements.track_utility; reset auto_explain.log_min_duration`;
 
-/** Sends the statements in one message: all of them take effect, or none. The server stops at the first that fails.
+/** Sends the statements in one message: all of them take effect, or none. The server stops at the first failure.
  *  @throws SendFailure */
 export async function sendTransaction(
   client: PgClient,

@@ -4,11 +4,11 @@ import type { PgTarget } from '../pg/target.ts';
 /** Limits in milliseconds. */
 export interface CatalogLimits {
   readonly connectMs: number;
-  /** One statement. Commits may wait until the storage is attached. */
+  /** For one statement. Commits may wait until the storage is attached. */
   readonly statementMs: number;
-  /** Waiting for a lock that somebody else holds. */
+  /** For a lock that another session holds. */
   readonly lockMs: number;
-  /** The whole pass. */
+  /** For the whole pass. */
   readonly overallMs: number;
 }
 
@@ -19,18 +19,18 @@ export const defaultLimits: CatalogLimits = {
   overallMs: 600_000,
 };
 
-/** The server gives up first and says why; the driver only when the server does not answer at all. */
+/** The server's timeout comes first and gives a reason; the driver's is for a server that does not answer at all. */
 const patienceMs = 5000;
 
-/** The only schemas in which a session looks for a name without one. `pg_temp` is last: where it is not listed, a
- *  temporary table would come before a catalog of the same name. */
+/** Schemas for names without a schema. `pg_temp` is last: if it is not listed, a temporary table comes before a catalog of
+ *  the same name. */
 export const searchPath = 'pg_catalog,pg_temp';
 
-/** What the start-up parameter `options` of every maintenance connection pins, because users may attach settings to
- *  databases and roles and only this outranks them. The operator's own options follow and may change them, except
- *  the last ones: with more in `search_path`, names and operators could mean objects of a user, and a trigger of a user
+/** Settings that the start-up parameter `options` sets on every maintenance connection. Users may attach settings to
+ *  databases and roles; only `options` overrides them. The operator's own options follow and may change these, except
+ *  the last ones: with another `search_path`, names and operators could mean a user's objects, and a user's trigger
  *  would run as superuser.
- *  @param serverMajor major version of the server; settings that came with it are pinned only when it is known */
+ *  @param serverMajor the server's major version; settings that not every version has are set only if it is known */
 export function sessionOptions({ target, limits, readOnly = false, serverMajor = 0 }: PinnedBy): string {
   const escaped = target.user.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
   return [
@@ -46,15 +46,15 @@ export function sessionOptions({ target, limits, readOnly = false, serverMajor =
     '-c local_preload_libraries=',
     '-c TimeZone=UTC',
     '-c DateStyle=ISO',
-    // A fresh cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
+    // A new cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
     '-c enable_seqscan=off',
     '-c jit=off',
     '-c pgaudit.log=none',
-    // The parse tree of a statement holds its passwords.
+    // A statement's parse tree contains its passwords.
     '-c debug_print_parse=off -c debug_print_rewritten=off -c debug_print_plan=off',
-    // Keeps the neon extension from reporting our own changes to the control plane; a placeholder elsewhere.
+    // Stops the neon extension from reporting our own changes to the control plane; has no effect without it.
     '-c neon.forward_ddl=false',
-    // A pass that was cancelled must not go on in the server and meet its successor.
+    // A canceled pass must not continue in the server while the next one runs.
     '-c client_connection_check_interval=500',
     target.options,
     `-c search_path=${searchPath}`,
@@ -91,9 +91,9 @@ export const openSession = (options: SessionOptions): Promise<PgClient> =>
     },
   );
 
-/** Only one pass at a time, and not before the helpers of an earlier one are gone: a server notices only after a while
- *  that a client is, and a statement that is still under way would collide with the same one of the next pass. Session
- *  locks of the system database, given back by the end of the session; waiting for them is limited by `lock_timeout`. */
+/** Allows one pass at a time, after the earlier pass's helper connections have ended: a server notices a disconnected
+ *  client only after a while, and a statement that still runs would conflict with the same one of the next pass. These
+ *  are session locks in the system database, released at the session's end; `lock_timeout` limits the wait. */
 export const passLock =
   'select pg_catalog.pg_advisory_lock(1668246631, 1); ' +
   'select pg_catalog.pg_advisory_lock(1668246631, 3); select pg_catalog.pg_advisory_unlock(1668246631, 3)';
@@ -112,7 +112,7 @@ export async function openHelper(options: SessionOptions): Promise<PgClient> {
   }
 }
 
-/** Ends a connection that has done its work, without waiting for the server to wind it up. */
+/** Closes a connection whose work is done, without waiting for the server's session to end. */
 export function closeSession(client: PgClient): void {
   void client.end().catch(() => {});
 }

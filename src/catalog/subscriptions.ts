@@ -1,7 +1,7 @@
 import { body, sql } from '../core/sql.ts';
 
-/** Drops every subscription of the database it runs in, without a word to the publisher: its slot stays, because on
- *  a branch it belongs to the parent. The lock keeps two databases from waiting for each other half-way. */
+/** Drops every subscription of the current database without contacting the publisher: the slot there stays, because on a
+ *  branch it belongs to the parent. The lock prevents a deadlock between two databases. */
 export const dropSubscriptionsBlock = sql`do ${body(sql`
 declare
   subscription pg_catalog.name;

@@ -14,7 +14,7 @@ export interface Problem {
 
 type Report = (path: JsonPath, message: string) => void;
 
-/** Everything in the spec that the server would refuse or, worse, take for something else; empty when it is sound. */
+/** Finds the parts of the spec that the server would refuse or misunderstand; empty when there are none. */
 export function validateCatalog(input: CatalogInput): Problem[] {
   const problems: Problem[] = [];
   const report: Report = (path, message) => problems.push({ path: showPath(['spec', ...path]), message });

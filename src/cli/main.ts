@@ -3,7 +3,7 @@ import { statementsCancelled } from '../catalog/run.ts';
 import { assertValid } from '../catalog/validate.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { RunOptions } from '../config/options.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import { statusText } from '../core/status.ts';
@@ -145,15 +145,17 @@ async function serveCompute(parts: Parts): Promise<number> {
     extensionGateway: options.remoteExtBaseUrl,
   });
   parts.stops.goTo(state.stop);
+  let code: number;
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
     const { stopTimeoutMs, exitGraceMs } = settings;
     const ran = runCompute({ state, log, operations, stopTimeoutMs, exitGraceMs });
-    return await withHttp({ ...parts, app, auth, state }, ran);
+    code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
     await operations.end(state.stop.escalate);
   }
+  return state.stop.defect ? errorCodes.defect.exit : code;
 }
 
 function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {

@@ -15,9 +15,11 @@ export interface StopSource {
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const;
 
-/** Time limit for a clean shutdown after a defect; then the process exits anyway. Longer than the longest default stop
- *  of Postgres. */
+/** Milliseconds for a clean shutdown after a defect; then it is escalated, as by a second signal. Longer than the default
+ *  limit for a stop of Postgres. */
 const orderlyMs = 180_000;
+/** Milliseconds for the escalated shutdown, in which Postgres is stopped at once; then the process exits anyway. */
+const escalatedMs = 20_000;
 
 /** Catches signals and unhandled errors. An unhandled rejection or exception writes one fatal line, stops Postgres (fast
  *  mode) and ends the process with its own exit code. */
@@ -26,10 +28,12 @@ export function watchStops(
   exit: (code: number) => void = (code) => process.exit(code),
 ): StopSource {
   let listener: StopListener | null = null;
+  let asked = false;
   let defects = 0;
   for (const signal of signals) {
     process.on(signal, () => {
       log.info(`received ${signal}`);
+      asked = true;
       listener?.bySignal();
     });
   }
@@ -41,11 +45,20 @@ export function watchStops(
     const { exit: code } = errorCodes.defect;
     if (listener === null) exit(code);
     else {
-      alarm(orderlyMs, () => exit(code));
+      alarm(orderlyMs, () => {
+        listener?.bySignal();
+        alarm(escalatedMs, () => exit(code));
+      });
       listener.byDefect();
     }
   };
   process.on('uncaughtException', defect);
   process.on('unhandledRejection', defect);
-  return { goTo: (next) => void (listener = next) };
+  return {
+    goTo(next) {
+      // A signal that came before anybody could receive it.
+      if (listener === null && asked) next.bySignal();
+      listener = next;
+    },
+  };
 }

@@ -2,7 +2,7 @@ import createClient, { type Client } from 'openapi-fetch';
 import { type CallOptions, type ClientOptions, type How, type Send, sender } from './http.ts';
 import type { paths } from './types.ts';
 
-/** One of the servers, with paths, parameters and answers as its OpenAPI document has them. */
+/** One of the HTTP servers, with the paths, parameters and answers of its OpenAPI document. */
 export class Api {
   readonly http: Client<paths>;
   readonly #options: ClientOptions;
@@ -14,16 +14,16 @@ export class Api {
     this.http = createClient<paths>({ baseUrl: options.url.replace(/\/+$/, '') });
   }
 
-  /** What makes a request one of a call: its headers, its limit, its retries. */
+  /** The options for one call: its headers, its time limit, its retries. */
   call(call?: CallOptions, how?: How): { readonly fetch: Send } {
     return { fetch: sender(this.#options, this.#authorization, call, how) };
   }
 }
 
-/** The body of an answer, which is a good one: others were thrown. */
+/** The body of a successful answer; other answers were thrown before. */
 export async function bodyOf<T>(answer: Promise<{ readonly data?: T }>): Promise<Exclude<T, undefined>> {
   return (await answer).data as Exclude<T, undefined>;
 }
 
-/** Of an answer whose body says nothing. */
+/** For an answer whose body is not used. */
 export const done = { parseAs: 'text' } as const;

@@ -14,7 +14,7 @@ import type {
 } from './types.ts';
 
 export interface ExternalOptions extends ClientOptions {
-  /** A bearer token, or what gives a fresh one for each request; see `mintToken`. */
+  /** A bearer token, or a function that returns a new one for each request; see `mintToken`. */
   readonly token?: string | (() => string | Promise<string>);
 }
 
@@ -35,29 +35,30 @@ export class ComputeClient {
     return bodyOf(this.#api.http.GET('/status', this.#api.call(call)));
   }
 
-  /** What the phases of the start took. */
+  /** The durations of the phases of the start. */
   startFigures(call?: CallOptions): Promise<StartFigures> {
     return bodyOf(this.#api.http.GET('/metrics.json', this.#api.call(call)));
   }
 
-  /** All metrics in the text format of Prometheus. */
+  /** All metrics in Prometheus's text format. */
   metrics(call?: CallOptions): Promise<string> {
     return bodyOf(this.#api.http.GET('/metrics', { parseAs: 'text', ...this.#api.call(call) }));
   }
 
-  /** Metrics of the neon extension, in the same format. */
+  /** The neon extension's metrics, in the same format. */
   autoscalingMetrics(call?: CallOptions): Promise<string> {
     return bodyOf(this.#api.http.GET('/autoscaling_metrics', { parseAs: 'text', ...this.#api.call(call) }));
   }
 
-  /** Whether the process answers, Postgres serves, and the compute has been running once. */
+  /** `livez`: whether the process answers; `readyz`: whether Postgres accepts queries; `startupz`: whether the compute has
+   *  been running once. */
   async probe(which: 'livez' | 'readyz' | 'startupz', call?: CallOptions): Promise<boolean> {
     const sent = { ...done, ...this.#api.call(call, { alsoGood: [503] }) };
     const { response } = await this.#api.http.GET(`/${which}`, sent);
     return response.ok;
   }
 
-  /** The statements that take longest, each with all columns of `pg_stat_statements`. */
+  /** The slowest statements, each with all columns of `pg_stat_statements`. */
   async insights(call?: CallOptions): Promise<{ readonly pg_stat_statements: readonly object[] }> {
     const inner = await bodyOf(this.#api.http.GET('/insights', this.#api.call(call, { waits: true })));
     return JSON.parse(inner) as { pg_stat_statements: object[] };
@@ -72,7 +73,7 @@ export class ComputeClient {
     return bodyOf(this.#api.http.GET('/dbs_and_roles', this.#api.call(call, { waits: true })));
   }
 
-  /** The schema of a database as SQL, while it is being dumped. The stream fails when the dump does. */
+  /** A database's schema as SQL, while it is being dumped. The stream fails when the dump fails. */
   async databaseSchema(database: string, call?: CallOptions): Promise<ReadableStream<Uint8Array>> {
     const sent = { params: { query: { database } }, parseAs: 'stream' } as const;
     const waits = this.#api.call(call, { waits: true });
@@ -81,12 +82,12 @@ export class ComputeClient {
     return body;
   }
 
-  /** Resolves when Postgres took a write, or its disk is full. */
+  /** Resolves when Postgres could write a row, or its disk is full. */
   checkWritability(call?: CallOptions): Promise<true> {
     return bodyOf(this.#api.http.POST('/check_writability', this.#api.call(call, { waits: true })));
   }
 
-  /** Hands over a spec; resolves when the compute runs with it. The work goes on when nobody waits any more. */
+  /** Sends a new spec; resolves when the compute runs with it. The work continues when the caller stops waiting. */
   configure(body: ConfigureRequest, call?: CallOptions): Promise<ComputeStatus> {
     return bodyOf(this.#api.http.POST('/configure', { body, ...this.#api.call(call, { waits: true }) }));
   }
@@ -97,7 +98,7 @@ export class ComputeClient {
     return bodyOf(this.#api.http.POST('/terminate', sent));
   }
 
-  /** Makes a primary of a replica. A promotion that failed resolves, too: its state says so. */
+  /** Promotes a replica to primary. Also resolves when the promotion failed: then the state says so. */
   async promote(body: PromoteRequest, call?: CallOptions): Promise<PromoteState> {
     const sent = { body, ...this.#api.call(call, { waits: true, alsoGood: [500] }) };
     const { data, error } = await this.#api.http.POST('/promote', sent);
@@ -109,7 +110,7 @@ export class ComputeClient {
     return bodyOf(this.#api.http.GET('/lfc/prewarm', this.#api.call(call)));
   }
 
-  /** Starts to fill the file cache, from the state that another endpoint saved if one is given. */
+  /** Starts to fill the file cache, from the state that `fromEndpoint` or else this endpoint saved. */
   async prewarm(fromEndpoint?: string, call?: CallOptions): Promise<void> {
     const query = fromEndpoint === undefined ? {} : { from_endpoint: fromEndpoint };
     await this.#api.http.POST('/lfc/prewarm', { params: { query }, ...done, ...this.#api.call(call) });

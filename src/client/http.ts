@@ -1,13 +1,13 @@
-// The client stands alone: it takes nothing from the rest of the sources, not even its clock.
+// The client is independent: it imports nothing from the other folders, not even the clock.
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface ClientOptions {
   /** `http://host:port` of the server. */
   readonly url: string;
-  /** How often a request that has no effect is sent again after a broken connection or a 503; 2 when left out.
-   *  A request with an effect is sent again only when no connection came about. */
+  /** How many times a read-only request is sent again after a broken connection or a 503. Default 2. Other requests are
+   *  sent again only when no connection could be opened. */
   readonly retries?: number;
-  /** Milliseconds for one request that does not wait for the compute; 10000 when left out. */
+  /** Milliseconds for one request that does not wait for the compute. Default 10000. */
   readonly timeoutMs?: number;
   /** Another implementation of fetch. */
   readonly fetch?: typeof fetch;
@@ -15,9 +15,9 @@ export interface ClientOptions {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** Milliseconds; for calls that wait, 300000 when left out. */
+  /** Milliseconds. Default: that of the client; 300000 for calls that wait for the compute. */
   readonly timeoutMs?: number;
-  /** Sent as `X-Request-Id`, to find the request in the log of the compute. */
+  /** Sent as `X-Request-Id`, to find the request in the compute's log. */
   readonly requestId?: string;
   /** Sent as `traceparent`, to see the request in a trace. */
   readonly traceparent?: string;
@@ -27,9 +27,9 @@ export interface CallOptions {
 export class ComputeHttpError extends Error {
   /** The HTTP status. */
   readonly status: number;
-  /** What the compute calls the request in its log. */
+  /** The request's id in the compute's log. */
   readonly requestId: string | null;
-  /** The body as it came. */
+  /** The unchanged body. */
   readonly body: string;
 
   constructor(what: string, status: number, requestId: string | null, body: string) {
@@ -53,19 +53,19 @@ function reason(body: string): string {
 export interface How {
   /** Waits for the compute, which may take minutes. */
   readonly waits?: true;
-  /** Statuses besides 2xx that are answers and no failures. */
+  /** Statuses besides 2xx that are not errors. */
   readonly alsoGood?: readonly number[];
 }
 
-/** Sends a request; its answer is a good one.
+/** Sends a request and returns a successful answer.
  *  @throws ComputeHttpError; TypeError when there is no connection; AbortError, TimeoutError */
 export type Send = (request: Request) => Promise<Response>;
 
 const pauseMs = 100;
 const waitMs = 300_000;
 
-/** Sends the requests of one call, again where that is harmless, within its limit.
- *  @param authorization made anew for each attempt; null for none */
+/** Sends the requests of one call within its time limit, and retries if that is safe.
+ *  @param authorization called for each attempt; null for none */
 export function sender(
   options: ClientOptions,
   authorization: () => Promise<string | null>,

@@ -2,8 +2,8 @@ import { Api, bodyOf, done } from './api.ts';
 import type { CallOptions, ClientOptions } from './http.ts';
 import type { InstallExtension, InstalledExtension, SchemaGrant } from './types.ts';
 
-/** The internal server: for programs beside the compute. Every call rejects with `ComputeHttpError` when the answer is
- *  no success. */
+/** The internal server: for programs on the compute's machine. Every call rejects with `ComputeHttpError` when the answer
+ *  is not a success. */
 export class InternalClient {
   readonly #api: Api;
 
@@ -11,7 +11,7 @@ export class InternalClient {
     this.#api = new Api(options, () => Promise.resolve(null));
   }
 
-  /** Installs an extension, or brings it to a version. */
+  /** Installs an extension, or updates it to a version. */
   installExtension(body: InstallExtension, call?: CallOptions): Promise<InstalledExtension> {
     return bodyOf(this.#api.http.POST('/extensions', { body, ...this.#api.call(call, { waits: true }) }));
   }
@@ -21,7 +21,7 @@ export class InternalClient {
     return bodyOf(this.#api.http.POST('/grants', { body, ...this.#api.call(call, { waits: true }) }));
   }
 
-  /** Asks for the configuration to be fetched anew; does not wait for it. */
+  /** Requests that the config is fetched again; does not wait for it. */
   async refreshConfiguration(call?: CallOptions): Promise<void> {
     await this.#api.http.POST('/refresh_configuration', { ...done, ...this.#api.call(call) });
   }

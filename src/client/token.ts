@@ -1,6 +1,6 @@
 import { type JsonWebKey, KeyObject, createPrivateKey, sign } from 'node:crypto';
 
-/** A `KeyObject` of node:crypto, in words that do not need the types of Node. */
+/** A `KeyObject` of node:crypto, declared without Node's types. */
 export interface NodeKey {
   readonly type: string;
   readonly asymmetricKeyType?: string | undefined;
@@ -9,13 +9,13 @@ export interface NodeKey {
 export interface TokenOptions {
   /** The private half of a key in `compute_ctl_config.jwks`: Ed25519 or RSA; PEM, JWK or KeyObject. */
   readonly key: NodeKey | Readonly<Record<string, unknown>> | string;
-  /** The `kid` of that key, which saves the compute from trying all of them. */
+  /** That key's `kid`. Without it the compute tries all its keys. */
   readonly kid?: string;
-  /** For this compute alone; `admin` for every compute that has the key. */
+  /** The compute that the token is valid for; `admin`: every compute that has the key. */
   readonly for: { readonly computeId: string } | 'admin';
-  /** Seconds that it is good for; an hour when left out. */
+  /** Seconds until it expires. Default: an hour. */
   readonly expiresInSeconds?: number;
-  /** Milliseconds since 1970; now when left out. */
+  /** Milliseconds since 1970. Default: now. */
   readonly nowMs?: number;
 }
 

@@ -453,7 +453,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         readonly ErrorBody: {
-            /** @description What went wrong, for people. */
+            /** @description What failed, as a text for people. */
             readonly error: string;
         };
         readonly ComputeStatus: {
@@ -1085,7 +1085,7 @@ export interface components {
     parameters: never;
     requestBodies: never;
     headers: {
-        /** @description The id of the request: its own, or a new one. */
+        /** @description The request's own id, or a new one. */
         readonly RequestId: string;
     };
     pathItems: never;

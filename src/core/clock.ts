@@ -8,9 +8,12 @@ export const monotonicMs = (): number => performance.now();
 /** Milliseconds since `startMs` (of `monotonicMs`), whole, for metrics. */
 export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() - startMs);
 
-/** Resolves after `ms` milliseconds; rejects with AbortError as soon as `signal` aborts. */
+/** The longest time that a Node timer can wait, 24.8 days: beyond it a timer fires at once. */
+const longestMs = 2 ** 31 - 1;
+
+/** Resolves after `ms` milliseconds, 24.8 days at most; rejects with AbortError as soon as `signal` aborts. */
 export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
-  await timer(ms, undefined, { signal });
+  await timer(Math.min(ms, longestMs), undefined, { signal });
 };
 
 /** Runs `work` with a signal that also aborts after `ms`.
@@ -43,9 +46,6 @@ export async function withDeadline<T>(
 export const tookTooLong = (what: string, ms: number, cause?: unknown): ComputeError =>
   new ComputeError('deadline', `${what} took longer than ${ms} ms`, { cause });
 
-/** The longest time that a Node timer can wait. */
-const longestMs = 2 ** 31 - 1;
-
 /** Calls `late` in `ms` milliseconds, unless the function that it returns is called before.
  *  @param ms Infinity for never */
 export function alarm(ms: number, late: () => void): () => void {
@@ -54,10 +54,11 @@ export function alarm(ms: number, late: () => void): () => void {
   return () => clearTimeout(timeout);
 }
 
-/** A signal that aborts after `ms` milliseconds: for a command that has nothing else that could stop it. */
+/** A signal that aborts after `ms` milliseconds: for a command that nothing else could stop. */
 export const timeLimit = (ms: number): AbortSignal => AbortSignal.timeout(ms);
 
-/** What `promise` resolves with; null when `ms` milliseconds are over first, or `signal` aborts. Rejects as `promise` does. */
+/** Resolves with the value of `promise`; with null when `ms` milliseconds pass first, or `signal` aborts. Rejects as
+ *  `promise` does. */
 export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | null> {
   const over = linked(signal);
   const none = (): null => null;
@@ -70,7 +71,7 @@ export async function within<T>(promise: Promise<T>, ms: number, signal: AbortSi
 }
 
 /** Resolves when nothing has happened for `quietMs` milliseconds; rejects with AbortError when `signal` aborts.
- *  @param lastMs when it last did, of `monotonicMs`; asked again each time that might be the end */
+ *  @param lastMs returns the time of the last event, from `monotonicMs`; called again before each decision */
 export async function untilQuiet(lastMs: () => number, quietMs: number, signal: AbortSignal): Promise<void> {
   const leftMs = (): number => lastMs() + quietMs - monotonicMs();
   for (let left = leftMs(); left > 0; left = leftMs()) await sleep(Math.ceil(left), signal);

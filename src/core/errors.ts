@@ -94,7 +94,7 @@ export class ComputeError extends Error {
   }
 }
 
-/** A text for whatever was thrown, also for what is not an Error or has no message; never `[object Object]`. */
+/** A text for any thrown value, also one that is not an Error or has no message. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   if (error instanceof Error) return error.message === '' ? error.name : error.message;

@@ -6,7 +6,7 @@ interface Action {
   readonly task: string;
   readonly argument: string | null;
   readonly percent: number;
-  /** How often it still applies. */
+  /** How many more times it applies. */
   left: number;
 }
 
@@ -14,18 +14,18 @@ const shape = /^(?:(\d+(?:\.\d+)?)%)?(?:(\d+)\*)?(off|return|sleep|pause|panic|e
 const pauseMs = 50;
 
 /** Named places where tests make the program fail. Without a test, none of them is set.
- *  @see https://docs.rs/fail for the language of the actions, of which `off`, `return`, `sleep`, `pause`, `panic`,
- *  percentages and counts are known here, and besides `exit` */
+ *  @see https://docs.rs/fail for the syntax of the actions. Supported are `off`, `return`, `sleep`, `pause`, `panic`,
+ *  percentages and counts, and also `exit` */
 export class Failpoints {
   readonly #points = new Map<string, readonly Action[]>();
 
-  /** Sets what happens at a point from now on, e.g. `return(boom)`, `50%sleep(100)->return`.
-   *  @throws ComputeError `bad_request` for what is not an action */
+  /** Sets the actions of a point, e.g. `return(boom)`, `50%sleep(100)->return`.
+   *  @throws ComputeError `bad_request` for an unknown action */
   set(name: string, actions: string): void {
     this.#points.set(name, actions.split('->').map(parse));
   }
 
-  /** Sets several, as they stand in FAILPOINTS: `name=actions;name=actions`. @throws ComputeError `bad_request` */
+  /** Sets several points, in the form of FAILPOINTS: `name=actions;name=actions`. @throws ComputeError `bad_request` */
   setAll(text: string): void {
     for (const entry of text.split(';').filter((one) => one.trim() !== '')) {
       const [name = '', ...rest] = entry.split('=');
@@ -33,8 +33,8 @@ export class Failpoints {
     }
   }
 
-  /** To be awaited where the failure is to happen.
-   *  @returns the argument of `return`, '' when it has none; null: go on as if there were no such point
+  /** Call and await this where a test may want a failure.
+   *  @returns the argument of `return`, '' when it has none; null: continue as if the point did not exist
    *  @throws Error for `panic`; AbortError */
   async hit(name: string, signal: AbortSignal): Promise<string | null> {
     const action = this.#points.get(name)?.find(applies);

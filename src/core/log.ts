@@ -50,7 +50,7 @@ interface LastLine {
   readonly lastLogger: Logger;
 }
 
-/** `2025-08-08T12:00:00.123Z  INFO message key=value`: what the original's readers expect on stderr. */
+/** `2025-08-08T12:00:00.123Z  INFO message key=value`: the format that the original writes to stderr. */
 function asText({ lastLevel, lastTime, lastMsg = '', lastObj, lastLogger }: LastLine): string {
   const level = (levelNames[lastLevel] ?? String(lastLevel)).padStart(5);
   const fields = Object.entries({ ...lastLogger.bindings(), ...lastObj }).map(field);

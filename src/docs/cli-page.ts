@@ -38,7 +38,7 @@ function sections({ name, doc, main, commands }: ProgramEntry): string[] {
   ];
 }
 
-/** One table for each group; without a heading where there is one group only. */
+/** One table for each group; without a heading if there is only one group. */
 function optionsOf({ options, listed }: CommandEntry): string {
   const shown = Object.entries(options).filter(([name]) => listed?.includes(name) !== false);
   const tables = Object.entries(groups).flatMap(([group, title]) => {
@@ -68,13 +68,13 @@ function meaning(entry: OptionEntry, options: CommandEntry['options']): string {
   return facts.filter((fact) => fact !== '').join(' ');
 }
 
-/** Once each: programs that share a variable use it for the same option. */
+/** Each variable once: programs that share a variable use it for the same option. */
 function optionVariables(): string[][] {
   const entries = commandLines.flatMap(([, { options }]) => Object.values(options));
   const flags = new Map(entries.flatMap(({ env, flag }) => (env === undefined ? [] : [[env, flag]])));
   return [...flags].map(([env, flag]) => [
     code(env),
-    `Default of ${code(flag)}; an empty value counts as given.`,
+    `Default of ${code(flag)}; an empty value counts as set.`,
   ]);
 }
 

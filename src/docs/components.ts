@@ -18,11 +18,11 @@ import { PageserverConnectionInfo } from '../spec/schema/pageserver.ts';
 import { DatabricksSettings, LocalProxyConfig, RemoteExtensions } from '../spec/schema/services.ts';
 import { type JsonSchema, jsonSchema, withReferences } from './json-schema.ts';
 
-const failure = v.object({ error: v.pipe(v.string(), v.description('What went wrong, for people.')) });
+const failure = v.object({ error: v.pipe(v.string(), v.description('What failed, as a text for people.')) });
 
 const bodyOf = ({ body }: { readonly body?: Schema }): Schema => body ?? v.unknown();
 
-/** Schemas with a name of their own, in the document and in the client. */
+/** Schemas with their own name, in the document and in the client. */
 const schemas: Readonly<Record<string, Schema>> = {
   ErrorBody: failure,
   ComputeStatus: computeStatus,
@@ -61,5 +61,5 @@ export const components: Readonly<Record<string, JsonSchema>> = Object.fromEntri
   [...plain].map(([name, schema]) => [name, withReferences(schema, plain, name)]),
 );
 
-/** The JSON Schema of part of a route, with references where it has named parts. */
+/** The JSON Schema of a part of a route, with references for its named parts. */
 export const describe = (schema: Schema): JsonSchema => withReferences(jsonSchema(schema), plain);

@@ -10,20 +10,20 @@ import { failuresOf, pathOf } from './openapi.ts';
 export const httpPage = (): string =>
   page(
     'HTTP API',
-    'The same as [openapi.json](openapi.json), which the external server also answers at `/openapi.json`, in words. ' +
+    'This page has the same content as [openapi.json](openapi.json), which the external server also sends at `/openapi.json`. ' +
       'The typed client is `compute-ctl/client`.',
     'Every failure is `{"error": "…"}`. An unknown path is 404 and another method 405, both with an empty body and ' +
-      'without a token; `HEAD` works where `GET` does. `X-Request-Id` comes back, or is made. A body is JSON of at ' +
-      'most 2 MiB. Query keys and members that are not known are ignored. While compute_ctl shuts down, new requests get 503.',
-    'Where a route says "only in", every other status is 412 `{"error": "invalid compute status: …"}`.',
+      "without a token; `HEAD` works where `GET` does. An answer has the request's `X-Request-Id`, or a new one. A body is JSON of at " +
+      'most 2 MiB. Unknown query keys and members are ignored. While compute_ctl shuts down, new requests get 503.',
+    'If a route says "only in", it answers 412 `{"error": "invalid compute status: …"}` in every other status.',
     '# External server',
     'Port 3080, all addresses. Tokens are JWTs, signed with EdDSA, or with RS256 when the key set holds such a key. ' +
-      'With `scope` `compute_ctl:admin` the claim `aud` must hold `compute`; without it `compute_id` must be the id ' +
-      'of this compute. `exp` is required, `nbf` is kept, both with 60 s of leeway. Keys come with the config and are ' +
-      'replaced by those of an accepted `POST /configure`.',
+      'With `scope` `compute_ctl:admin` the claim `aud` must contain `compute`; without it `compute_id` must be this ' +
+      "compute's id. `exp` is required, `nbf` is checked, both with 60 s of leeway. Keys come with the config; an " +
+      'accepted `POST /configure` replaces them.',
     ...externalRoutes.map(section),
     '# Internal server',
-    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. No token is asked for.',
+    'Port 3081, on the loopback unless `--internal-http-host` says otherwise. It does not require a token.',
     ...[...internalRoutes, ...testRoutes].map(section),
   );
 
@@ -32,7 +32,7 @@ function section(route: Route): string {
   const facts = [
     auth === 'jwt' ? 'Needs a token.' : 'Needs no token.',
     allowedIn === undefined ? '' : `Only in ${allowedIn.map(statusText).map(code).join(', ')}.`,
-    goesOn === true ? 'The work goes on when the client leaves.' : '',
+    goesOn === true ? 'The work continues when the client disconnects.' : '',
   ];
   const parts = [
     `## ${method} ${pathOf(route)}`,

@@ -1,7 +1,7 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { Schema } from '../http/route.ts';
 
-/** The part of JSON Schema that our schemas make use of. */
+/** The part of JSON Schema that our schemas use. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly type?: string;
@@ -17,10 +17,10 @@ export interface JsonSchema {
   readonly additionalProperties?: boolean | JsonSchema;
 }
 
-/** Notes for our own messages that mean nothing to a reader of JSON Schema. */
+/** Notes for our own messages; JSON Schema does not have them. */
 const ours = new Set(['expected', 'integer', 'ignored', 'secret', '$schema']);
 
-/** What a valibot schema takes, as JSON Schema 2020-12. */
+/** The input of a valibot schema, as JSON Schema 2020-12. */
 export function jsonSchema(schema: Schema): JsonSchema {
   const made = toJsonSchema(schema, {
     typeMode: 'input',
@@ -36,27 +36,27 @@ function clean(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(clean);
   if (typeof value !== 'object' || value === null) return value;
   const { oneOf, ...node } = value as Record<string, unknown>;
-  // The parts of a variant exclude each other anyway, and one word for both is easier to read.
+  // The parts of a variant exclude each other, so `anyOf` means the same, and one keyword is easier to read.
   if (oneOf !== undefined) node['anyOf'] = oneOf;
   const isSchema = typeof node['properties'] !== 'string' && node['type'] === 'string';
   const kept = Object.entries(node).filter(([key]) => !(ours.has(key) && typeof node[key] !== 'object'));
   const entries = kept.filter(([key]) => key !== 'ignored').map(([key, part]) => [key, clean(part)]);
   const cleaned = Object.fromEntries(entries) as Record<string, unknown>;
   if (isSchema && node['secret'] === true) cleaned['format'] = 'password';
-  // Our patterns ignore the case, which JSON Schema has no flag for.
+  // Our patterns ignore case; JSON Schema has no flag for that.
   if (typeof cleaned['pattern'] === 'string') {
     cleaned['pattern'] = cleaned['pattern'].replaceAll('[0-9a-f]', '[0-9a-fA-F]');
   }
   return cleaned;
 }
 
-/** The same for schemas that differ only in their own description, wherever it stands among the members. */
+/** Equal for schemas that differ only in their own description, at any position among the members. */
 const textOf = (schema: JsonSchema): string =>
   JSON.stringify(Object.entries(schema).filter(([key]) => key !== 'description'));
 
-/** Puts a reference in the place of every part that says the same as a named schema, descriptions aside.
- *  @param named in the order in which they are looked for
- *  @param self the name of the schema itself, which must not become a reference to itself */
+/** Replaces every part that equals a named schema, apart from descriptions, by a reference.
+ *  @param named in the order in which they are compared
+ *  @param self the schema's own name, so that it does not become a reference to itself */
 export function withReferences(
   schema: JsonSchema,
   named: ReadonlyMap<string, JsonSchema>,

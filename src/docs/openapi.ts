@@ -6,7 +6,7 @@ import { components, describe } from './components.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Which errors a route can answer with besides its own: those of reading and authenticating a request. */
+/** A route's errors besides its own: those of reading and authenticating a request. */
 export function errorsOf(route: Route): readonly ErrorCode[] {
   const codes: ErrorCode[] = [...route.errors, 'internal'];
   if (route.auth === 'jwt') codes.push('no_token', 'bad_token', 'forbidden');
@@ -19,7 +19,7 @@ export function errorsOf(route: Route): readonly ErrorCode[] {
   return [...new Set(codes)];
 }
 
-/** The text of each status of a failure. */
+/** The description of each error status. */
 export function failuresOf(route: Route): Map<number, string> {
   const found = new Map<number, string[]>();
   for (const code of errorsOf(route)) {
@@ -30,7 +30,7 @@ export function failuresOf(route: Route): Map<number, string> {
   return new Map([...found].sort(([a], [b]) => a - b).map(([status, docs]) => [status, docs.join(' ')]));
 }
 
-/** The path as people and OpenAPI write it. */
+/** The path in the notation of OpenAPI. */
 export const pathOf = ({ path, tail }: Route): string =>
   tail === undefined ? path : `${path}{${tail.name}}`;
 
@@ -121,7 +121,7 @@ function paths(routes: readonly Route[], server: string, url: string): Json {
   return all;
 }
 
-/** The OpenAPI document of both servers, made from their routes. */
+/** The OpenAPI document of both servers, generated from their routes. */
 export const openApi = (): Json => ({
   openapi: '3.1.0',
   info: {
@@ -129,7 +129,7 @@ export const openApi = (): Json => ({
     version: '1.0.0',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     description:
-      'Two servers: the external one for control planes, scrapers and probes; the internal one for the programs beside it, on the loopback only. `HEAD` works where `GET` does. An unknown path is 404, another method 405, both with an empty body.',
+      'Two servers: the external one for control planes, scrapers and probes; the internal one for programs on the same machine, on the loopback only. `HEAD` works where `GET` does. An unknown path is 404, another method 405, both with an empty body.',
   },
   servers: [{ url: 'http://localhost:3080', description: 'external' }],
   tags: [{ name: 'external' }, { name: 'internal' }],
@@ -140,7 +140,7 @@ export const openApi = (): Json => ({
   components: {
     securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
     headers: {
-      RequestId: { description: 'The id of the request: its own, or a new one.', schema: { type: 'string' } },
+      RequestId: { description: "The request's own id, or a new one.", schema: { type: 'string' } },
     },
     schemas: components,
   },

@@ -6,13 +6,13 @@ import { errorsPage } from './errors-page.ts';
 import { specPage } from './spec-page.ts';
 
 export interface Page {
-  /** Path from the root of the repository. */
+  /** Path from the repository's root. */
   readonly file: string;
   readonly render: () => string;
 }
 
-/** Every page that is made from the sources. A new one is a line here. `npm run docs` makes the types of the client, too,
- *  from the OpenAPI document. */
+/** Every page that is generated from the sources. Add a line for a new one. `npm run docs` also generates the client's
+ *  types, from the OpenAPI document. */
 export const pages: readonly Page[] = [
   { file: 'docs/reference/cli.md', render: cliPage },
   { file: 'docs/reference/spec.md', render: specPage },

@@ -9,7 +9,7 @@ import { code, page, table } from './markdown.ts';
 
 const types: readonly (readonly [string, SchemaNode])[] = [
   ['Config file', configFileSchema],
-  ['Answer of the control plane', controlPlaneResponseSchema],
+  ["The control plane's answer", controlPlaneResponseSchema],
   ['ComputeCtlConfig', ComputeCtlConfig],
   ['Jwk', Jwk],
   ['ComputeSpec', computeSpecSchema],
@@ -64,7 +64,7 @@ function typeText(schema: SchemaNode): string {
   return nameOf(node) ?? (notesOf(node).secret === true ? `${plain}, secret` : plain);
 }
 
-/** Types with a section of their own; the others are listed inside the section that uses them. */
+/** Types with their own section; the others are listed inside the section that uses them. */
 function nameOf(node: SchemaNode): string | undefined {
   const found = types.find(([, schema]) => unwrap(schema).entries === node.entries && node.entries);
   return found === undefined ? undefined : `[${found[0]}](#${found[0].toLowerCase().replaceAll(' ', '-')})`;

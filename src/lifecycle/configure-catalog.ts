@@ -10,7 +10,7 @@ export const wantsCatalog = ({ spec }: Pick<StartContext, 'spec'>): boolean =>
   spec.mode.kind === 'primary' && !spec.spec.skip_pg_catalog_updates;
 
 /** Applies the spec to the running Postgres. Meanwhile a settings override lifts the size limit; it is removed again
- *  before this resolves.
+ *  before this resolves. After a failure the caller removes it, or stops Postgres.
  *  @throws what the catalog pass threw; ComputeError `deadline` when the settings do not take effect */
 export async function configureCatalog(
   context: StartContext,
@@ -25,17 +25,11 @@ export async function configureCatalog(
     await removeOverride(context);
     await reloadOn(pg, ask, signal);
   };
-  try {
-    const input = catalogInput(spec, { target, privilegedRole, stage });
-    await applyCatalog(input, { target, log, signal, serverMajor: bin.major, afterwards });
-  } catch (error) {
-    await removeOverride(context);
-    ask();
-    throw error;
-  }
+  const input = catalogInput(spec, { target, privilegedRole, stage });
+  await applyCatalog(input, { target, log, signal, serverMajor: bin.major, afterwards });
 }
 
-async function removeOverride(context: StartContext): Promise<void> {
+export async function removeOverride(context: StartContext): Promise<void> {
   const { settings, spec } = context;
   const pgdata = pathOf(context);
   await emptyOverride(pgdata, settings.runAs);

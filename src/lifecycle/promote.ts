@@ -12,7 +12,7 @@ import { type StartContext, pathOf } from './context.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import { withOwnPg } from '../database/own-sql.ts';
 import { reconfiguration, withSpec } from './reconfigure.ts';
-import { step } from './steps.ts';
+import { runSteps, step } from './steps.ts';
 
 /** The values that the steps of a promotion pass to each other, besides those of every operation. `spec` is the replica's. */
 export interface PromotionContext extends StartContext {
@@ -141,7 +141,7 @@ function takeSpec({ acceptSpec }: PromotionContext): Promise<void> {
 
 async function reconfigure(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const then = withSpec(context, context.next);
-  for (const part of reconfiguration) await part.run(then, signal);
+  await runSteps(reconfiguration, then, { log: context.log, signal, onStep: () => {} });
 }
 
 /** The answer's three figures, from the steps' times. */

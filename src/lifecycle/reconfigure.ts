@@ -4,14 +4,14 @@ import { reloadAndWait } from '../pg/reload.ts';
 import { writeOverride } from '../postgres/files.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
-import { configureCatalog, wantsCatalog } from './configure-catalog.ts';
+import { configureCatalog, removeOverride, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { step } from './steps.ts';
 
 /** Applies a new spec to a running Postgres, without an interruption for clients. */
 export const reconfiguration = [
   step('reconfigure-services', reconfigureServices),
-  step('write-config', writeConfig), // postgresql.conf
+  step('write-config', writeConfig, dropOverride), // postgresql.conf, and the override for the catalog pass
   step('reload', reload), // must take effect before the catalog changes
   step('apply-catalog', applyCatalog), // roles, databases
 ] as const;
@@ -25,6 +25,12 @@ async function writeConfig(context: StartContext, signal: AbortSignal): Promise<
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
   await writeConfigFiles(settings, spec, options, signal);
   if (wantsCatalog(context)) await writeOverride(options.pgdata, settings.runAs);
+}
+
+/** After a failure the size limit must hold again. The new `postgresql.conf` stays. */
+async function dropOverride(context: StartContext): Promise<void> {
+  await removeOverride(context);
+  context.state.postgres?.reload();
 }
 
 const cannotConnectNow = '57P03';

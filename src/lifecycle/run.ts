@@ -1,6 +1,6 @@
 import { never } from '../core/abort.ts';
 import { sleep } from '../core/clock.ts';
-import { errorCodes, inline, multiline } from '../core/errors.ts';
+import { inline, multiline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
 import type { Exit } from '../process/process.ts';
@@ -21,8 +21,7 @@ const replyMs = 300;
 const terminating: readonly Status[] = ['termination_pending_fast', 'termination_pending_immediate'];
 
 /** Runs a compute from its spec to its end.
- *  @returns the process's exit code: Postgres's, 0 after a requested stop, 1 after a failed start, the code of `defect`
- *  after a defect */
+ *  @returns the process's exit code: Postgres's, 0 after a requested stop, 1 after a failed start */
 export async function runCompute(options: RunOptions): Promise<number> {
   const { state, log, operations } = options;
   const { lifecycle, stop } = state;
@@ -35,7 +34,7 @@ export async function runCompute(options: RunOptions): Promise<number> {
   } catch (error) {
     if (stop.asked.aborted) {
       log.info(`the start was stopped before its end: ${inline(error)}`);
-      await operations.shutDown(false, stop.escalate);
+      await stopUnserved(options);
       return end(options, 0);
     }
     return failedStart(options, error);
@@ -55,13 +54,23 @@ async function failedStart(options: RunOptions, error: unknown): Promise<number>
   const { state, log, exitGraceMs } = options;
   log.error(`could not start the compute node: ${inline(error)}`);
   state.lifecycle.tryMove('failed', multiline(error));
-  await options.operations.shutDown(false, state.stop.escalate);
+  await stopUnserved(options);
   log.info(`giving the control plane ${exitGraceMs / 1000} s to collect the error before shutdown`);
   await linger(exitGraceMs, state.stop.asked);
   return end(options, 1);
 }
 
-/** Waits until Postgres ends, by itself or on request. */
+/** After a failed start: a failing step has stopped Postgres, but what follows the last step may fail, too. */
+async function stopUnserved({ state, operations }: RunOptions): Promise<void> {
+  try {
+    await state.postgres?.stop('immediate', { fastMs: 0 }, state.stop.escalate);
+  } finally {
+    await operations.shutDown(false, state.stop.escalate);
+  }
+}
+
+/** Waits until Postgres ends, by itself or on request.
+ *  @throws ComputeError `postgres_stuck`, with everything else shut down */
 async function serve(options: RunOptions): Promise<number> {
   const { state, log, stopTimeoutMs } = options;
   const { stop, lifecycle, postgres } = state;
@@ -74,7 +83,10 @@ async function serve(options: RunOptions): Promise<number> {
     log.info('stopping Postgres');
     return postgres.stop('fast', { fastMs: stopTimeoutMs, immediateMs: 4000 }, stop.escalate);
   });
-  const exit = await Promise.race([postgres.exited, stopped]);
+  const exit = await Promise.race([postgres.exited, stopped]).catch(async (error: unknown) => {
+    await options.operations.shutDown(false, stop.escalate);
+    throw error;
+  });
   state.postgres = null;
   log.info(`Postgres exited with ${describe(exit)}`);
   if (!stop.asked.aborted) lifecycle.tryMove('failed', `Postgres exited unexpectedly with ${describe(exit)}`);
@@ -92,7 +104,7 @@ async function end(options: RunOptions, code: number): Promise<number> {
   const { mode, withoutGrace } = state.stop;
   if (mode === 'fast') await linger(exitGraceMs, withoutGrace);
   else await linger(replyMs, withoutGrace);
-  return state.stop.defect ? errorCodes.defect.exit : code;
+  return code;
 }
 
 const linger = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, signal).catch(() => {});

@@ -1,38 +1,38 @@
 import { type Sql, join, literal, sql } from '../core/sql.ts';
 
-/** What one look at the server says about activity. Times are milliseconds since 1970 by the server's clock. */
+/** One reading of the server's activity. Times are milliseconds since 1970 by the server's clock. */
 export interface ActivityRow {
   readonly now_ms: number;
-  /** Sessions of users that are doing something, or sit in a transaction. */
+  /** User sessions that are active or in a transaction. */
   readonly busy: number;
-  /** The latest state change of the idle ones; null when there are none. */
+  /** The latest state change of an idle user session; null when there is none. */
   readonly idle_since_ms: number | null;
   readonly walsenders: number;
   readonly subscriptions: number;
   readonly autovacuum: number;
-  /** Sessions of compute_ctl and of the admin in databases of users. */
+  /** Sessions of compute_ctl and of the admin role in user databases. */
   readonly own_sessions: number;
-  /** Null unless the statistics were asked for: sessions ever begun, and milliseconds spent active, in databases of users. */
+  /** Null unless the statistics were requested: all sessions so far, and milliseconds spent active, in user databases. */
   readonly sessions: number | null;
   readonly active_ms: number | null;
 }
 
-/** Every connection of compute_ctl has a name that begins like this. */
+/** The application name of every connection of compute_ctl begins like this. */
 export const ownPrefix = 'compute_ctl:';
 
 /** WAL senders that serve the storage, as long as Postgres runs: Neon's and that of the embedded storage. */
 const storageWalSenders = ['walproposer', 'compute_local'];
 
-/** No user works in these databases. */
+/** Databases that users do not work in. */
 export const systemDatabases: readonly string[] = ['postgres', 'template0', 'template1'];
 
 const list = (names: readonly string[]): Sql => join(names.map(literal));
 
 const notOfUsers = sql`${list(systemDatabases)}, pg_catalog.current_database()`;
 
-/** One statement, one row. Parameters: the name of the admin role; whether to read the statistics.
- *  With track_activities off a session has the state `disabled` and no times: then it is busy as long as it is in a
- *  transaction, which its lock on its own transaction id tells, and otherwise idle since it began.
+/** One statement, one row. Parameters: the admin role's name; whether to read the statistics.
+ *  With track_activities off a session has the state `disabled` and no times. Then it counts as busy while it is in a
+ *  transaction (it holds a lock on its own transaction id), and otherwise as idle since its start.
  *  @see https://www.postgresql.org/docs/current/monitoring-stats.html */
 export const activityQuery = sql`
 select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscriptions, sessions, active_ms

@@ -8,18 +8,18 @@ export interface Activity {
   readonly kind: ActivityKind;
 }
 
-/** What else must be known to judge a row. */
+/** More input for the decision about a row. */
 export interface OwnWork {
-  /** Sessions that compute_ctl has ever opened in databases of users. */
+  /** Number of sessions that compute_ctl has opened in user databases so far. */
   readonly sessions: number;
-  /** Now, by a clock that never goes back. */
+  /** Now, by a monotonic clock. */
   readonly monotonicMs: number;
 }
 
-/** The server shows what a session did a moment after it has ended. */
+/** The server's statistics show a session's activity shortly after its end. */
 const lagMs = 2000;
 
-/** Decides from one row after the other when there was activity last. The answer never goes back. */
+/** Decides from each row when the last activity was. The answer never goes back. */
 export class ActivityTracker {
   #last: Activity | null = null;
   #idleSinceMs: number | null = null;
@@ -31,7 +31,7 @@ export class ActivityTracker {
 
   take(row: ActivityRow, own: OwnWork): void {
     const statistics = this.#statistics.changed(row, own);
-    // What is said to be idle since later than now was dated before the clock of the server was set back. It counts once.
+    // An idle time in the future was recorded before the server's clock was set back. It counts once.
     const newlyIdle = row.idle_since_ms !== null && row.idle_since_ms !== this.#idleSinceMs;
     this.#idleSinceMs = row.idle_since_ms;
     if (newlyIdle) this.#seen('session', Math.min(row.idle_since_ms ?? 0, row.now_ms));
@@ -47,12 +47,12 @@ export class ActivityTracker {
   }
 }
 
-/** Notices short sessions that come and go between two looks, by the figures that the server sums up; what
- *  compute_ctl did itself is left out of account. */
+/** Detects short sessions that begin and end between two checks, from the server's cumulative statistics, without
+ *  compute_ctl's own sessions. */
 class StatisticsTracker {
   #sessions: number | null = null;
   #activeMs = 0;
-  /** The most sessions seen so far that were not ours. */
+  /** The highest number of sessions so far that were not ours. */
   #foreign = 0;
   #ownSessions = 0;
   #ownUntilMs = Number.NEGATIVE_INFINITY;
@@ -62,19 +62,19 @@ class StatisticsTracker {
       this.#ownUntilMs = own.monotonicMs + lagMs;
     this.#ownSessions = own.sessions;
     if (row.sessions === null || row.active_ms === null) {
-      this.#sessions = null; // switched off: what comes next is a new baseline
+      this.#sessions = null; // switched off: the next value is a new baseline
       return false;
     }
     const foreign = row.sessions - own.sessions;
     const before = this.#sessions;
     const activeChanged = row.active_ms !== this.#activeMs;
     [this.#sessions, this.#activeMs] = [row.sessions, row.active_ms];
-    // A database was dropped, or the figures were reset; also the first look.
+    // A database was dropped, or the statistics were reset; also the first check.
     if (before === null || row.sessions < before) {
       this.#foreign = foreign;
       return before !== null;
     }
-    // Ours are counted here before the server shows them, so only a new height is somebody else's.
+    // Our sessions are counted here before the server shows them, so only a new maximum means a user's session.
     const more = foreign > this.#foreign;
     this.#foreign = Math.max(this.#foreign, foreign);
     return more || (activeChanged && own.monotonicMs > this.#ownUntilMs);

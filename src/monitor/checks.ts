@@ -6,17 +6,18 @@ import { type ProbePhase, probe } from './probe.ts';
 import { type FailedPhase, type Failure, classify } from './failure.ts';
 
 export interface CheckLimits {
-  /** For connecting and logging in, in milliseconds. */
+  /** Limit for connecting and logging in, in milliseconds. */
   readonly connectMs: number;
-  /** For each answer. */
+  /** Limit for each answer, in milliseconds. */
   readonly queryMs: number;
 }
 
-/** A check that did not succeed. */
+/** A check that failed. */
 export class CheckFailed extends Error {
   readonly failure: Failure;
   readonly phase: ProbePhase;
-  /** How many milliseconds over its limit a check was when it was given up; much of it means that this process stood still. */
+  /** By how many milliseconds the check had exceeded its limit when it ended; a large value means that this process was
+   *  stopped. */
   readonly lateMs: number;
 
   constructor(failed: FailedPhase, lateMs: number) {
@@ -55,7 +56,7 @@ const connect = (
   return phase('connect', connectMs, () => connectPg(target, options));
 };
 
-/** Connects anew and asks for an answer: what a client does that is not there yet. */
+/** Opens a new connection and sends a query, as a new client does. */
 export class FreshConnection {
   readonly #target: PgTarget;
   readonly #limits: CheckLimits;
@@ -91,19 +92,19 @@ export class FreshConnection {
   }
 }
 
-/** The kept connection: what a client does that is there already. */
+/** Sends a query on a kept connection, as a connected client does. */
 export class ActivityConnection {
   readonly #target: PgTarget;
   readonly #limits: CheckLimits;
   #client: PgClient | null = null;
-  /** Why the connection broke while nobody used it. */
+  /** Why the connection was lost while it was idle. */
   #broken: unknown = null;
 
   constructor(target: PgTarget, limits: CheckLimits) {
     [this.#target, this.#limits] = [target, limits];
   }
 
-  /** Connects if there is no connection, and looks. After any failure the connection is gone for good.
+  /** Connects if there is no connection, and reads the activity. Any failure closes the connection.
    *  @throws CheckFailed */
   async look(statistics: boolean, signal: AbortSignal): Promise<ActivityRow> {
     const client = this.#client ?? (await this.#connect(signal));

@@ -26,14 +26,14 @@ export const postgresExited: Failure = {
   message: 'Postgres has exited',
 };
 
-/** A check that failed: in which phase, and whether its limit was over by then. */
+/** A failed check: its phase, and whether its limit had passed. */
 export interface FailedPhase {
   readonly phase: 'connect' | 'query';
   readonly error: unknown;
   readonly timedOut: boolean;
 }
 
-/** Nobody listens there: no socket file is the same as no port. */
+/** Postgres does not listen there: a missing socket file counts like a closed port. */
 const refusedCodes: readonly unknown[] = ['ECONNREFUSED', 'ENOENT'];
 
 export function classify({ phase, error, timedOut }: FailedPhase): Failure {

@@ -1,12 +1,12 @@
 import type { DownReason, Failure } from './failure.ts';
 
-/** The two ways Postgres is asked whether it answers: on a kept connection, and by connecting anew. */
+/** The two checks of Postgres: on a kept connection, and on a new connection. */
 export type Check = 'activity' | 'connect';
 
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Milliseconds of a monotonic clock. */
   monotonicMs(): number;
-  /** Milliseconds since 1970; may be stepped at any time, so it only dates what `monotonicMs` has measured. */
+  /** Milliseconds since 1970. It may be changed at any time, so it only dates the times that `monotonicMs` measured. */
   wallMs(): number;
 }
 
@@ -14,14 +14,14 @@ export interface Clock {
 export interface Incident {
   /** RFC 3339, UTC: when Postgres was last seen up. */
   readonly started_at: string;
-  /** Null while it lasts. */
+  /** Null during the downtime. */
   readonly ended_at: string | null;
   readonly duration_ms: number;
   /** Why the first check failed. */
   readonly reason: DownReason;
   readonly sqlstate: string | null;
   readonly message: string;
-  /** Why the latest check failed, when that differs from the first. */
+  /** Why the latest check failed, if the reason differs from the first. */
   readonly last_reason: DownReason;
   readonly failed_checks: number;
 }
@@ -37,8 +37,8 @@ interface Downtime {
   failedChecks: number;
 }
 
-/** Keeps the books on downtime. Up means that both checks succeeded when they were last made; a downtime begins with
- *  the last success of the check that failed, and ends when no check fails any more. Nothing counts before `begin`. */
+/** Records downtimes. Up means that both checks succeeded the last time. A downtime begins at the last success of the
+ *  failed check, and ends when both checks succeed again. Nothing counts before `begin`. */
 export class DowntimeLedger {
   readonly #clock: Clock;
   readonly #downtimes: Downtime[] = [];
@@ -53,7 +53,7 @@ export class DowntimeLedger {
     this.#clock = clock;
   }
 
-  /** The compute runs: from here on it is up until a check says otherwise. */
+  /** The compute runs: from now on it counts as up until a check fails. */
   begin(): void {
     const now = this.#clock.monotonicMs();
     [this.#upSinceMs, this.#upSinceWallMs] = [now, this.#clock.wallMs()];
@@ -61,14 +61,14 @@ export class DowntimeLedger {
     this.#lastSuccessMs.connect = now;
   }
 
-  /** @returns how long the downtime took that ends with this success, in milliseconds; null when none ends */
+  /** @returns the length of the downtime that ends with this success, in milliseconds; null when none ends */
   succeeded(check: Check): number | null {
     this.#lastSuccessMs[check] = this.#clock.monotonicMs();
     this.#failing.delete(check);
     return this.#failing.size === 0 ? this.close() : null;
   }
 
-  /** @returns `opened` when a downtime begins, `changed` when the reason is another than before, else `same` */
+  /** @returns `opened` when a downtime begins, `changed` when the reason has changed, else `same` */
   failed(check: Check, failure: Failure): 'opened' | 'changed' | 'same' {
     const now = this.#clock.monotonicMs();
     this.#failing.add(check);
@@ -88,7 +88,7 @@ export class DowntimeLedger {
       return 'opened';
     }
     const open = this.#open;
-    // The other check may have hung for longer before it failed; the beginning only moves back, so the sum only grows.
+    // The other check may have hung longer before it failed. The begin only moves back, so the sum only grows.
     if (sinceMs < open.sinceMs) {
       open.startedWallMs -= open.sinceMs - sinceMs;
       open.sinceMs = sinceMs;
@@ -99,7 +99,7 @@ export class DowntimeLedger {
     return same ? 'same' : 'changed';
   }
 
-  /** Ends the downtime that lasts, if there is one.
+  /** Ends the current downtime, if there is one.
    *  @returns its length in milliseconds, null when there was none */
   close(): number | null {
     const open = this.#open;
@@ -117,7 +117,7 @@ export class DowntimeLedger {
     return this.#open === null;
   }
 
-  /** The latest failure of the downtime that lasts; null while Postgres is up. */
+  /** The latest failure of the current downtime; null while Postgres is up. */
   get failure(): Failure | null {
     return this.#open?.last ?? null;
   }
@@ -132,17 +132,17 @@ export class DowntimeLedger {
     return this.#open?.startedWallMs ?? this.#clock.wallMs();
   }
 
-  /** Whole milliseconds, now; 0 while Postgres is up. */
+  /** Length of the current downtime until now, in whole milliseconds; 0 while Postgres is up. */
   get currentMs(): number {
     return Math.floor(this.#currentMs());
   }
 
-  /** Whole milliseconds of all downtimes, the one that lasts included. Never falls. */
+  /** Whole milliseconds of all downtimes, including the current one. Never decreases. */
   get totalMs(): number {
     return Math.floor(this.#closedMs + this.#currentMs());
   }
 
-  /** The last hundred, the latest first. */
+  /** The last hundred downtimes, the latest first. */
   incidents(): Incident[] {
     return this.#downtimes.map((each) => this.#incident(each)).toReversed();
   }

@@ -12,7 +12,7 @@ import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
 
 export interface MonitorTimes extends CheckLimits {
-  /** From one look at activity to the next. */
+  /** From one check of the activity to the next. */
   readonly activityMs: number;
   /** From one new connection to the next. */
   readonly freshMs: number;
@@ -21,7 +21,7 @@ export interface MonitorTimes extends CheckLimits {
   readonly retryMaxMs: number;
 }
 
-/** A frozen server is seen within freshMs + connectMs; a thawed one within retryMaxMs. */
+/** A stopped (SIGSTOP) server is detected within freshMs + connectMs; a continued one within retryMaxMs. */
 export const monitorTimes: MonitorTimes = {
   activityMs: 500,
   freshMs: 1000,
@@ -37,19 +37,19 @@ export interface MonitorOptions {
   readonly metrics: Metrics;
   /** True while the postmaster has not exited. */
   readonly isRunning: () => boolean;
-  /** True while the spec wants activity to be seen in the statistics, too. */
+  /** True while the spec also wants activity to be detected from the statistics. */
   readonly useStatistics: () => boolean;
   readonly times?: Partial<MonitorTimes>;
   readonly clock?: Clock;
 }
 
 const realClock: Clock = { monotonicMs, wallMs: () => Date.now() };
-/** A postmaster that has just died is reaped a moment after its connections broke. */
+/** A postmaster that has just ended is reaped shortly after its connections were lost. */
 const reapMs = 50;
-/** A limit that was overrun by so much was overrun because this process was stopped, not Postgres. */
+/** If a check exceeds its limit by this much, this process was stopped, not Postgres. */
 const stoodStillMs = 500;
 
-/** Asks Postgres again and again whether it answers and whether anybody uses it, from `begin` until it exits or `stop`. */
+/** Checks periodically whether Postgres answers and whether it is used, from `begin` until its exit or `stop`. */
 export class Monitor {
   readonly #options: MonitorOptions;
   readonly #times: MonitorTimes;
@@ -81,7 +81,7 @@ export class Monitor {
     return this.#running !== null;
   }
 
-  /** Postgres is meant to end: from now on its silence is not downtime. Resolves when nothing of the monitor is left. */
+  /** Called when Postgres is to be stopped: from now on a missing answer is not downtime. Resolves when all checks ended. */
   async stop(): Promise<void> {
     if (!this.#stop.signal.aborted) {
       this.#stop.abort();
@@ -91,14 +91,14 @@ export class Monitor {
     await this.#running;
   }
 
-  /** Postgres has ended by itself. The downtime that this is lasts for as long as the process. */
+  /** Called when Postgres has ended by itself. This downtime lasts until this process ends. */
   postgresExited(): void {
     if (!this.begun || this.#stop.signal.aborted) return;
     this.#stop.abort();
     this.#failed('connect', postgresExited);
   }
 
-  /** Whether Postgres answered when it was last asked. */
+  /** Whether Postgres answered the last checks. */
   get up(): boolean {
     return this.#ledger.up;
   }
@@ -138,7 +138,7 @@ export class Monitor {
     }
   }
 
-  /** Makes a check on a steady period while it succeeds, and with growing pauses while it fails. */
+  /** Runs a check at a fixed interval while it succeeds, and with growing pauses while it fails. */
   async #repeat(check: Check, periodMs: number, make: () => Promise<void>): Promise<void> {
     const { signal } = this.#stop;
     const pauses: Pauses = { firstMs: this.#times.retryMs, maxMs: this.#times.retryMaxMs, jitter: [0.5, 1] };
@@ -160,8 +160,8 @@ export class Monitor {
     await repeat(once, signal);
   }
 
-  /** Both checks keep to one beat, so that an idle process wakes up less often. After a slow check a beat is left out: a
-   *  server in trouble is not asked without a pause. */
+  /** Both checks use the same ticks, so that an idle process wakes up less often. After a slow check a tick is skipped,
+   *  so that a slow server gets a pause between checks. */
   #untilNext(periodMs: number): number {
     const pauseMs = periodMs - ((monotonicMs() - this.#originMs) % periodMs);
     return pauseMs < periodMs / 5 ? pauseMs + periodMs : pauseMs;
@@ -208,7 +208,7 @@ export class Monitor {
       phase === 'connect'
         ? `could not connect to Postgres: ${failure.message}, retrying`
         : `could not check Postgres: ${failure.message}`;
-    // An outage is told once for each of its reasons, not twice a second.
+    // An outage is logged once for each reason, not at every check.
     log[news === 'same' ? 'debug' : 'error'](this.#info, text);
   }
 

@@ -9,16 +9,17 @@ export type ProbePhase = 'connect' | 'query';
 export interface ProbeOptions {
   readonly applicationName: string;
   readonly limitsMs: Readonly<Record<ProbePhase, number>>;
-  /** Hears of the second phase when the log-in is over. */
+  /** Called with the second phase after the login. */
   readonly onPhase: (phase: ProbePhase) => void;
   readonly signal: AbortSignal;
 }
 
 type Answer = 'answered' | 'password';
 
-/** Logs in anew, asks `SELECT 1` and hangs up; what is done every second must cost little, and the driver takes half as long again.
- *  @returns `password` when the server wants one, which is left to the driver; `answered` otherwise
- *  @throws ComputeError that names the server, cause: the error of the system, or that of the server with its SQLSTATE in `code` */
+/** Logs in on a new connection, sends `SELECT 1` and disconnects. It runs every second, so it must be cheap: the driver
+ *  would take 1.5 times as long.
+ *  @returns `password` when the server requires one, which only the driver supports; `answered` otherwise
+ *  @throws ComputeError that names the server; cause: the system's error, or the server's with its SQLSTATE in `code` */
 export async function probe(target: PgTarget, options: ProbeOptions): Promise<Answer> {
   const { limitsMs, onPhase, signal } = options;
   const ended = new AbortController();
@@ -67,7 +68,7 @@ async function ask(
         if (ready) return resolve('answered');
         ready = true;
         onReady();
-        // The query and the goodbye: the server answers the one, then takes the other.
+        // Query and Terminate in one write: the server answers the query, then reads Terminate.
         socket.write(Buffer.concat([serialize.query('SELECT 1'), serialize.end()]));
       });
       socket.on('error', reject).on('data', (chunk: Buffer) => {

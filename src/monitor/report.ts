@@ -5,14 +5,14 @@ import type { DowntimeLedger, Incident } from './ledger.ts';
 /** The object `postgres` of `GET /status`. */
 export interface PostgresReport {
   readonly up: boolean;
-  /** RFC 3339, UTC: since when it is up, or down. */
+  /** RFC 3339, UTC: since when Postgres is up, or down. */
   readonly since: string;
   readonly current_downtime_ms: number;
   readonly total_downtime_ms: number;
   /** Why the latest check failed; null while it is up. */
   readonly reason: DownReason | null;
   readonly sqlstate: string | null;
-  /** What `last_active` was. */
+  /** The kind of activity at `last_active`. */
   readonly last_activity: ActivityKind | null;
 }
 
@@ -20,7 +20,7 @@ export interface PostgresReport {
 export interface DowntimeReport {
   readonly current_downtime_ms: number;
   readonly total_downtime_ms: number;
-  /** The last hundred, the latest first. */
+  /** The last hundred downtimes, the latest first. */
   readonly incidents: readonly Incident[];
 }
 

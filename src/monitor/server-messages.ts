@@ -1,11 +1,11 @@
 import type { BackendMessage } from 'pg-protocol/dist/messages.js';
 import type { Parser } from 'pg-protocol/dist/parser.js';
 
-/** A server that sends a larger message in answer to a log-in and `SELECT 1` is not a PostgreSQL server. */
+/** A server that answers a login or `SELECT 1` with a larger message is not a PostgreSQL server. */
 const limitBytes = 65_536;
 
-/** Cuts what a server sends into messages and has `pg-protocol` read them. That is given whole messages only: on its own
- *  it would collect up to 4 GiB for one, and read for ever in an error that does not end. */
+/** Splits the server's data into messages and parses them with `pg-protocol`, which gets only whole messages: without
+ *  this it would buffer up to 4 GiB for one message, and never return for an error without an end. */
 export class ServerMessages {
   readonly #parser: Parser;
   readonly #take: (message: BackendMessage) => void;
@@ -16,7 +16,7 @@ export class ServerMessages {
     [this.#parser, this.#take] = [parser, take];
   }
 
-  /** @throws Error for what a PostgreSQL server does not send, and whatever `take` throws */
+  /** @throws Error for data that a PostgreSQL server does not send, and any error that `take` throws */
   push(chunk: Buffer): void {
     let bytes = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
     for (let length = frame(bytes); length !== null; length = frame(bytes)) {

@@ -1,4 +1,5 @@
 import type { Client as PgClient } from 'pg';
+import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
 import { type PgTarget, describeTarget } from './target.ts';
 import { tlsOptions } from './tls.ts';
@@ -16,7 +17,7 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
 }
 
-/** Loads the driver on first use. Without a navigator it would load all of fetch to look for a worker runtime. */
+/** Loads the driver on first use. Without a `navigator` the driver would load all of fetch to detect a worker runtime. */
 export async function loadClient(): Promise<typeof PgClient> {
   (globalThis as { navigator?: unknown }).navigator ??= { userAgent: `Node.js/${process.versions.node}` };
   const { default: loaded } = await import('pg');
@@ -41,7 +42,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     ssl,
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
-  // The driver throws from an idle connection that breaks unless somebody listens; the next query reports it.
+  // Without a listener the driver throws when an idle connection breaks; the next query reports the error anyway.
   client.on('error', () => {});
   const destroy = (): void => destroyPg(client);
   options.signal.addEventListener('abort', destroy, { once: true });
@@ -59,7 +60,7 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   }
 }
 
-/** How often this process has logged in, by server and database. */
+/** The number of log-ins by this process, by server and database. */
 const opened = new Map<string, Map<string, number>>();
 const serverOf = ({ host, port }: PgTarget): string => `${host}:${port}`;
 
@@ -68,24 +69,28 @@ function count(target: PgTarget, database: string): void {
   opened.set(serverOf(target), databases.set(database, (databases.get(database) ?? 0) + 1));
 }
 
-/** How many sessions this process has ever opened on that server, in all databases but those of `except`. */
+/** The number of sessions that this process has opened on the server so far, in all databases except those in `except`. */
 export function sessionsOpened(target: PgTarget, except: readonly string[]): number {
   const databases = [...(opened.get(serverOf(target)) ?? [])];
   return databases.reduce((sum, [name, times]) => sum + (except.includes(name) ? 0 : times), 0);
 }
 
-/** Cuts the connection without waiting for the server, which may not answer any more. */
+/** Closes the socket at once, without waiting for the server, which may not answer any more. */
 export function destroyPg(client: PgClient): void {
   (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }
 
-/** Says goodbye and hangs up, without waiting for the server to do the same: for who comes and goes all the time. */
+/** Sends Terminate and closes the socket, without waiting for the server: for callers that connect often. */
 export function hangUpPg(client: PgClient): void {
   void client.end().catch(() => {});
   destroyPg(client);
 }
 
-/** Connects, runs `work` and always gives the connection back: politely after success, by force after a failure. */
+/** Milliseconds for the server to close a connection after our goodbye. */
+const farewellMs = 1000;
+
+/** Connects, runs `work` and always closes the connection: politely after success (at most 1000 ms), by force after a
+ *  failure. */
 export async function withPg<T>(
   target: PgTarget,
   options: ConnectOptions,
@@ -94,7 +99,8 @@ export async function withPg<T>(
   const client = await connectPg(target, options);
   try {
     const result = await work(client);
-    await client.end();
+    const closed = client.end().then(() => true);
+    if ((await within(closed, farewellMs, options.signal)) === null) destroyPg(client);
     return result;
   } catch (error) {
     destroyPg(client);
@@ -107,7 +113,7 @@ export async function withPg<T>(
 export function sqlState(error: unknown): string | null {
   for (let current = error; current instanceof Error; current = current.cause) {
     const { code } = current as { code?: unknown };
-    // Some errors of the operating system (EPIPE) have five letters, too; no class of SQLSTATE begins with E.
+    // Some errors of the operating system (EPIPE) have five letters, too; SQLSTATE classes never begin with E.
     if (typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code)) return code;
   }
   return null;

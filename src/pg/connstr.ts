@@ -7,9 +7,9 @@ export { type LibpqTarget, parseLibpqUrl } from './libpq.ts';
 
 const defaultUser = 'cloud_admin';
 
-/** Reads `--connstr`, the way to the own Postgres: a URL, nothing else.
- *  The start-up options switch off what a setting of the cluster could otherwise do to the work of compute_ctl; options
- *  of the URL come after them, so they win.
+/** Parses `--connstr`, the address of this compute's Postgres. It must be a URL.
+ *  The start-up options override cluster settings that could disturb compute_ctl. The URL's own options come after them
+ *  and so take precedence.
  *  @throws ComputeError `connstr`; the message never holds the URL, which may carry a password */
 export function parseConnstr(text: string): PgTarget {
   const parameters = urlParameters(text);
@@ -22,7 +22,7 @@ export function parseConnstr(text: string): PgTarget {
 }
 
 function urlParameters(text: string): Parameters {
-  const hint = 'it looks like postgresql://cloud_admin@localhost:5432/postgres';
+  const hint = 'use a URL like postgresql://cloud_admin@localhost:5432/postgres';
   if (!/^postgres(?:ql)?:\/\//.test(text)) {
     const cause = new Error('it does not start with postgresql:// or postgres://');
     throw new ComputeError('connstr', 'cannot parse connstr as a URL', { cause, hint });
@@ -38,5 +38,5 @@ const ownOptions = (user: string): string =>
   `-c role=${escapeOption(user)} -c default_transaction_read_only=off -c search_path= ` +
   '-c statement_timeout=0 -c pgaudit.log=none';
 
-/** In start-up options a backslash takes the meaning from blanks and from itself. */
+/** In start-up options a backslash escapes blanks and itself. */
 const escapeOption = (text: string): string => text.replaceAll(/[\s\\]/g, String.raw`\$&`);

@@ -1,7 +1,7 @@
-/** Parameters by name; of a name given twice the last value counts. */
+/** Parameters by name; if a name is given twice, the last value counts. */
 export type Parameters = ReadonlyMap<string, string>;
 
-/** Takes a URL apart. The messages never quote it: it may hold a password.
+/** Parses a URL. The messages never quote it: it may contain a password.
  *  @throws Error */
 export function parseUrl(text: string): Parameters {
   let url: URL;
@@ -28,8 +28,8 @@ export function parseUrl(text: string): Parameters {
   return found;
 }
 
-/** What stands behind the first slash. Not as `URL` has it, which takes the names `.` and `..` for directories; what it
- *  leaves out everywhere, blanks at the end and line breaks, is left out here too. */
+/** The text after the first slash. `URL` cannot be used here: it treats the names `.` and `..` as directories. `URL` drops
+ *  line breaks and blanks at the end; so does this. */
 const pathOf = (text: string): string =>
   /^[^:]+:\/\/[^/?]*\/([^?]*)/.exec(text.replaceAll(/[\t\n\r]|[\0- ]+$/g, ''))?.[1] ?? '';
 
@@ -39,7 +39,7 @@ function decode(what: string, text: string): string {
     const decoded = decodeURIComponent(text);
     if (!decoded.includes('\0')) return decoded;
   } catch {
-    // falls through to the one message for both
+    // the same message as for a NUL
   }
   throw new Error(`${what} has a wrong percent encoding`);
 }
@@ -48,7 +48,7 @@ function decode(what: string, text: string): string {
 const pairPattern =
   /\s*(?<name>[^\s='\\]+)\s*=\s*(?:'(?<quoted>(?:[^'\\]|\\.)*)'|(?<plain>(?!')(?:[^\s\\]|\\.)*))(?=\s|$)\s*/sy;
 
-/** Takes `key=value` pairs apart. @throws Error */
+/** Parses `key=value` pairs. @throws Error */
 export function parseKeyValues(text: string): Parameters {
   const found = new Map<string, string>();
   pairPattern.lastIndex = 0;

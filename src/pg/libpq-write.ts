@@ -1,7 +1,7 @@
 import type { PgTarget } from './target.ts';
 import { tlsEnvironment } from './tls.ts';
 
-/** What needs no quotes in `key=value` pairs. */
+/** Values that need no quotes in `key=value` pairs. */
 const plain = /^[\w.:/@-]+$/;
 
 const quoted = (value: string): string =>
@@ -30,13 +30,14 @@ export function formatUrl({ user, password, host, port, database }: UrlParts): s
   return `postgresql://${login}@${where}:${port}${path}`;
 }
 
-/** An environment without what would point libpq's programs elsewhere: PGHOST, PGOPTIONS, PGDATA and so on. */
+/** The environment without libpq's variables (PGHOST, PGOPTIONS, PGDATA, …), which could send libpq's programs to another
+ *  server. */
 export const withoutLibpq = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('PG')));
 
-/** The variables that make one of libpq's programs log in as our own connections do, to `database`. The password travels
- *  here, where `ps` does not show it, and the name of the database, where nothing in it has a meaning. Host, port and user
- *  are arguments: `libpqArguments`. */
+/** Variables that make a libpq program log in to `database` like our own connections. They carry the password, since `ps`
+ *  would show it in an argument, and the database name, since in an argument it could be read as a connection string.
+ *  Host, port and user are arguments: `libpqArguments`. */
 export function libpqEnvironment(target: PgTarget, database: string): NodeJS.ProcessEnv {
   return {
     PGDATABASE: database,
@@ -46,7 +47,7 @@ export function libpqEnvironment(target: PgTarget, database: string): NodeJS.Pro
   };
 }
 
-/** With TLS the host is the name in the certificate, wherever it is: see `tlsEnvironment`. */
+/** With TLS the host is the name in the certificate; `tlsEnvironment` sets the address. */
 export const libpqArguments = ({ host, port, user, tls }: PgTarget): string[] => [
   '--host',
   tls?.serverName ?? host,

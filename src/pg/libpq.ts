@@ -5,7 +5,7 @@ import type { PgTarget } from './target.ts';
 import type { PgTls } from './tls.ts';
 import { type Parameters, parseKeyValues, parseUrl } from './libpq-syntax.ts';
 
-/** What a connection string says: `PgTarget` and the parts that only some callers use. */
+/** A parsed connection string: `PgTarget` and the parts that only some callers use. */
 export interface LibpqTarget extends PgTarget {
   readonly applicationName: string | null;
   /** Milliseconds; null when the string sets no limit. */
@@ -20,8 +20,8 @@ const known: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Reads a connection string of libpq, a URL or `key=value` pairs. Without a user it is the one of the process.
- *  @throws ComputeError `connstr`; the message never holds the string, which may carry a password
+/** Parses a connection string of libpq, a URL or `key=value` pairs. The default user is that of the process.
+ *  @throws ComputeError `connstr`; the message never contains the string, which may contain a password
  *  @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING */
 export function parseLibpqUrl(text: string): LibpqTarget {
   try {
@@ -32,7 +32,7 @@ export function parseLibpqUrl(text: string): LibpqTarget {
   }
 }
 
-/** Checks parameters and fills in what they leave open. @throws Error */
+/** Checks parameters and adds the defaults. @throws Error */
 export function toTarget(parameters: Parameters, defaultUser: () => string): LibpqTarget {
   const unknown = [...parameters.keys()].find((name) => !known.has(name));
   if (unknown !== undefined) throw new Error(`unknown parameter ${JSON.stringify(unknown)}`);
@@ -64,8 +64,8 @@ function oneHost(host: string | null): string {
 const plainModes: readonly string[] = ['disable', 'allow', 'prefer'];
 const tlsModes: readonly PgTls['mode'][] = ['require', 'verify-ca', 'verify-full'];
 
-/** Null means not encrypted: `allow` and `prefer` leave the choice to us. As with libpq, issuers to trust make
- *  `verify-ca` of `require`, and those of the system are of no use without the name. */
+/** Null means not encrypted; for `allow` and `prefer` we choose that. As in libpq, `sslrootcert` turns `require` into
+ *  `verify-ca`, and `sslrootcert=system` requires `verify-full`. */
 function tlsOf(sslMode: string | null, roots: string | null, serverName: string): PgTls | null {
   const text = sslMode ?? (roots === 'system' ? 'verify-full' : 'prefer');
   if (plainModes.includes(text) || serverName.startsWith('/')) return null;

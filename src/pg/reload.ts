@@ -2,22 +2,22 @@ import { until } from '../core/poll.ts';
 import { type PgClient, destroyPg, withPg } from './client.ts';
 import type { PgTarget } from './target.ts';
 
-/** Milliseconds for each reload to be in force. */
+/** Milliseconds until a reload must have taken effect. */
 const reloadMs = 10_000;
 const connectMs = 10_000;
 const queryMs = 12_000;
 const everyMs = 3;
 
-/** One reload, with a connection of its own. @throws as `reloadOn`; ComputeError `sql` when nobody answers */
+/** One reload, with its own connection. @throws as `reloadOn`; ComputeError `sql` when the server cannot be reached */
 export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
   const login = { ...target, options: `${target.options} -c search_path=` };
   return withPg(login, options, (pg) => reloadOn(pg, ask, signal));
 }
 
-/** Makes a server read its configuration files again, and waits until that holds: a session sees it by itself.
+/** Makes a server read its configuration files again, and waits until the session `pg` sees the new load time.
  *  @param ask sends SIGHUP
- *  @throws ComputeError `deadline`; the driver's error; the reason of `signal`, with the connection cut off
+ *  @throws ComputeError `deadline`; the driver's error; the reason of `signal`, then the connection is closed
  *  @see https://www.postgresql.org/docs/current/functions-info.html pg_conf_load_time */
 export async function reloadOn(pg: PgClient, ask: () => void, signal: AbortSignal): Promise<void> {
   const cut = (): void => destroyPg(pg);
@@ -27,7 +27,7 @@ export async function reloadOn(pg: PgClient, ask: () => void, signal: AbortSigna
     ask();
     const times = { everyMs, limitMs: reloadMs };
     await until(
-      'the reload of the settings of Postgres',
+      "the reload of Postgres's settings",
       async () => (await loadedAt(pg)) !== before,
       times,
       signal,

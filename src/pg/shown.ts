@@ -1,6 +1,6 @@
 import { type Parameters, parseKeyValues, parseUrl } from './libpq-syntax.ts';
 
-/** Parameters whose values are not secret. Left out are the password and whatever libpq does not know. */
+/** Parameters whose values are not secret. The password and unknown parameters are left out. */
 const shown: readonly string[] = [
   'user',
   'host',
@@ -13,7 +13,7 @@ const shown: readonly string[] = [
   'connect_timeout',
 ];
 
-/** What people may see of a connection string, as `key=value` pairs. */
+/** The part of a connection string that may be shown, as `key=value` pairs. */
 export function shownConnstr(text: string): string {
   const found = read(text);
   if (found === null) return 'not a connection string';

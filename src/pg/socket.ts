@@ -7,11 +7,11 @@ import { tlsOptions } from './tls.ts';
 /** The code 80877103 in a packet of eight bytes. @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL */
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
-/** Connects to the server of `target`, encrypted as the driver does it, without logging in. An abort destroys the
- *  socket with the signal's reason, then and later; the caller destroys it in any case.
+/** Connects to the server of `target`, with the driver's encryption, without logging in. An abort destroys the socket with
+ *  the signal's reason, also after this has resolved. The caller must destroy the socket.
  *  @throws Error of the system, of TLS, or the signal's reason */
 export async function openSocket(target: PgTarget, signal: AbortSignal): Promise<Socket> {
-  // Before the socket: nothing may wait between the server's answer and the handshake.
+  // Before the socket: nothing may be awaited between the server's answer and the handshake.
   const encrypt = target.tls === undefined ? null : await raceAbort(encryption(target, signal), signal);
   signal.throwIfAborted();
   const { host, port } = target;
@@ -38,7 +38,7 @@ async function encryption(
   return async (plain) => {
     plain.write(sslRequest);
     const [answer] = (await once(plain, 'data')) as [Buffer];
-    // One byte alone: what else came with it in the clear could be anybody's.
+    // Exactly one byte: more unencrypted bytes could come from an attacker.
     if (answer.equals(Buffer.from('N'))) throw new Error('The server does not support SSL connections');
     if (!answer.equals(Buffer.from('S')))
       throw new Error('There was an error establishing an SSL connection');
@@ -48,7 +48,7 @@ async function encryption(
   };
 }
 
-/** No event of the socket is left unheard, and whoever waits for one hears of its end. */
+/** Handles the socket's errors, and destroys the socket with an error when it ends, so that each waiter is rejected. */
 function watch(socket: Socket, signal: AbortSignal): Socket {
   const stop = (): void => void socket.destroy(signal.reason as Error);
   signal.addEventListener('abort', stop, { once: true });

@@ -1,7 +1,7 @@
 import type { Secret } from '../core/secret.ts';
 import type { PgTls } from './tls.ts';
 
-/** Where a Postgres listens and as whom to log in. A host that starts with `/` is a socket directory. */
+/** A Postgres server's address and the login for it. A host that starts with `/` is a socket directory. */
 export interface PgTarget {
   readonly host: string;
   readonly port: number;

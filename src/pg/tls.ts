@@ -7,15 +7,15 @@ import type { PgTarget } from './target.ts';
 /** How a connection is encrypted, in the terms of libpq.
  *  @see https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
 export interface PgTls {
-  /** `require` takes any certificate, `verify-ca` one of a trusted issuer, `verify-full` one that names the server too. */
+  /** `require`: any certificate; `verify-ca`: one from a trusted issuer; `verify-full`: one that also names the server. */
   readonly mode: 'require' | 'verify-ca' | 'verify-full';
-  /** Whom the certificate must name: not always the address that is connected to. */
+  /** The name that the certificate must contain; may differ from the address of the connection. */
   readonly serverName: string;
   /** A PEM file of trusted issuers; null: those that Node trusts, `NODE_EXTRA_CA_CERTS` included. */
   readonly rootCert: string | null;
 }
 
-/** The same in the terms of Node. @throws ComputeError `tls` when the file of issuers cannot be read */
+/** The same as options for Node. @throws ComputeError `tls` when the file of issuers cannot be read */
 export async function tlsOptions(
   { mode, serverName, rootCert }: PgTls,
   signal: AbortSignal,
@@ -23,7 +23,7 @@ export async function tlsOptions(
   const { checkServerIdentity } = await import('node:tls');
   return {
     rejectUnauthorized: mode !== 'require',
-    // Left to itself Node compares with `localhost` when it is given an address in place of a name.
+    // Node's default check compares with `localhost` when the server is given by address.
     checkServerIdentity: (_, certificate) =>
       mode === 'verify-full' ? checkServerIdentity(serverName, certificate) : undefined,
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
@@ -31,12 +31,12 @@ export async function tlsOptions(
   };
 }
 
-/** The same in the variables of libpq. They say where the server is when that is not the name in its certificate, which
- *  libpq takes from the host. */
+/** The same as variables for libpq. libpq compares the certificate with the host, so PGHOSTADDR holds the address when it
+ *  differs from the name in the certificate. */
 export function tlsEnvironment({ tls, host }: PgTarget): NodeJS.ProcessEnv {
   if (tls === undefined) return { PGSSLMODE: 'disable' };
   const { mode, serverName, rootCert } = tls;
-  // libpq takes the issuers of the system, since 16, only with the name.
+  // Since version 16 libpq accepts the system's issuers, but only with verify-full.
   const roots = rootCert ?? (mode === 'verify-full' ? 'system' : null);
   return {
     PGSSLMODE: mode,
@@ -51,7 +51,7 @@ async function readRoots(path: string, signal: AbortSignal): Promise<Buffer> {
   } catch (cause) {
     signal.throwIfAborted();
     const hint =
-      'sslrootcert names a PEM file with the issuers to trust; sslrootcert=system trusts those of Node';
+      "sslrootcert must name a readable PEM file with the trusted issuers; sslrootcert=system trusts Node's issuers";
     throw new ComputeError('tls', `cannot read the trusted issuers in ${path}`, { cause, hint });
   }
 }

@@ -27,10 +27,10 @@ const base: Level = {
 
 const extended = compliance('off', 'all, -misc');
 
-/** Into the log of Postgres itself. */
+/** Levels that write to Postgres's own log. */
 const baseLevels: Partial<Record<AuditLogLevel, Level>> = { Log: base, Base: base };
 
-/** Into files beside it, which somebody has to read and to remove. */
+/** Levels that write to separate files, which a service must read and remove. */
 const complianceLevels: Partial<Record<AuditLogLevel, Level>> = {
   Hipaa: extended,
   Extended: extended,
@@ -39,8 +39,8 @@ const complianceLevels: Partial<Record<AuditLogLevel, Level>> = {
 
 export const isCompliance = (level: AuditLogLevel): boolean => complianceLevels[level] !== undefined;
 
-/** What an audit level adds that needs nobody but Postgres. It stands after the settings of the spec and so beats them,
- *  but keeps their libraries. */
+/** The lines for an audit level that needs only Postgres. They come after the spec's settings and so override them, but
+ *  keep their libraries. */
 export const auditSection = (spec: ComputeSpec): string[] => section(spec, baseLevels[spec.audit_log_level]);
 
 /** The same for the levels that need a service. */

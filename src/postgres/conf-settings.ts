@@ -1,9 +1,9 @@
 import type { GenericOption } from '../spec/schema.ts';
 import { oneLine, quoteConf, settingName } from './conf-syntax.ts';
 
-/** The settings of the spec between their two markers, in order. One without a value is left out: its bare name would make
- *  Postgres refuse the whole file.
- *  @param note told what was left out */
+/** The spec's settings between their two markers, in order. A setting without a value is left out, since Postgres would
+ *  refuse the whole file.
+ *  @param note called for each setting that is left out */
 export function settingsSection(settings: readonly GenericOption[], note: (text: string) => void): string[] {
   const lines = settings.flatMap(({ name, value, vartype }, at) => {
     const path = `spec.cluster.settings[${at}]`;

@@ -3,8 +3,8 @@ import { shardKey } from '../spec/pageserver.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { quoteConf } from './conf-syntax.ts';
 
-/** Where the storage is and whose data it holds: what the spec has as a field. What it has in `cluster.settings` only
- *  is written there. */
+/** The storage's addresses and ids, from the fields of the spec. Those that are only in `cluster.settings` are written
+ *  with the settings. */
 export function storageSection(resolved: ResolvedSpec): string[] {
   return ['# Neon storage settings', '', ...pageserver(resolved), ...safekeepers(resolved), ...ids(resolved)];
 }
@@ -32,7 +32,7 @@ function pageserver({ spec, pageserver }: ResolvedSpec): string[] {
   return lines;
 }
 
-/** One for each shard, by number; null when a first pageserver has none. */
+/** The libpq URL of each shard's first pageserver, by shard number; null when one of them has none. */
 function libpqUrls({ shardCount, shards }: ResolvedSpec['pageserver']): string[] | null {
   const urls: string[] = [];
   for (let number = 0; number < Math.max(shardCount, 1); number++) {

@@ -1,20 +1,20 @@
 import { ComputeError } from '../core/errors.ts';
 
-// Everything that knows how `postgresql.conf` is written, and how PostgreSQL reads it.
+// The syntax of `postgresql.conf`: writing it, and reading it as PostgreSQL does.
 // See src/backend/utils/misc/guc-file.l of PostgreSQL.
 
-/** Text that could end a line early: in a quoted value it breaks the whole file, elsewhere it smuggles in further lines. */
+/** Characters that could end a line early: in a quoted value they break the whole file, elsewhere they inject lines. */
 const lineBreak = /[\n\r\0]/;
 
 /** A value of `postgresql.conf` in single quotes: `'` and `\` doubled.
- *  @param path where the value stands in the spec, for the error
- *  @throws ComputeError `spec_invalid` when it holds a line break
+ *  @param path the value's position in the spec, for the error
+ *  @throws ComputeError `spec_invalid` when it contains a line break
  *  @see https://www.postgresql.org/docs/current/config-setting.html */
 export function quoteConf(value: string, path: string): string {
   return `'${oneLine(value, path).replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
-/** The text itself, checked not to hold a line break. */
+/** Returns the text unchanged. @throws ComputeError `spec_invalid` when it contains a line break */
 export function oneLine(value: string, path: string): string {
   if (lineBreak.test(value)) {
     throw new ComputeError('spec_invalid', `${path}: a line break cannot be written to postgresql.conf`, {
@@ -26,20 +26,20 @@ export function oneLine(value: string, path: string): string {
 
 const setting = /^[a-z_\u0080-\uffff][\w\u0080-\uffff]*(\.[a-z_\u0080-\uffff][\w\u0080-\uffff]*)?$/i;
 
-/** A name that Postgres can read as a setting. One that it cannot makes it refuse the whole file: also one with a `$`, which
- *  SET would take. */
+/** Returns a setting's name unchanged. @throws ComputeError `spec_invalid` when Postgres cannot read it, since it would
+ *  refuse the whole file. This includes names with a `$`, although SET accepts them. */
 export function settingName(name: string, path: string): string {
   if (!setting.test(name)) {
     throw new ComputeError('spec_invalid', `${path}: ${JSON.stringify(name)} is not the name of a setting`, {
-      hint: 'letters, digits and _, with at most one dot',
+      hint: 'a setting name has letters, digits and _, with at most one dot',
     });
   }
   return name;
 }
 
-/** The value that a setting has in a text of the form of `postgresql.conf`, as PostgreSQL reads it: the last line counts,
- *  case does not matter in the name, the equals sign may be missing. Included files are not read; a line that PostgreSQL
- *  does not understand, for which it refuses the whole file, is passed over.
+/** A setting's value in a text in the format of `postgresql.conf`, as PostgreSQL reads it: the last line counts, the name
+ *  is case-insensitive, the equals sign is optional. Included files are not read. Lines with a syntax error are skipped
+ *  (PostgreSQL would refuse the whole file).
  *  @returns null when the text does not set it */
 export function confValue(text: string, name: string): string | null {
   let found: string | null = null;
@@ -52,11 +52,11 @@ export function confValue(text: string, name: string): string | null {
   return found;
 }
 
-/** Only ASCII letters are the same in both cases. */
+/** Only ASCII letters are case-insensitive. */
 export const isSameSetting = (one: string, other: string): boolean => lower(one) === lower(other);
 const lower = (name: string): string => name.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
-// The scanner of PostgreSQL works on bytes, of which 0x80 and above are letters. So do these: one character is one byte.
+// PostgreSQL's scanner works on bytes; bytes from 0x80 are letters. These patterns do the same: one character is one byte.
 const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 const utf8 = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
 

@@ -8,9 +8,9 @@ import { settingsSection } from './conf-settings.ts';
 import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';
 
-/** What `postgresql.conf` depends on besides the spec. */
+/** Inputs to `postgresql.conf` besides the spec. */
 export interface ConfContext {
-  /** Where the extension of the storage asks for files. */
+  /** The port where the neon extension requests files of remote extensions. */
   readonly internalHttpPort: number;
   readonly privilegedRole: string;
   /** True when the config has a TLS key and certificate; used if the spec has the feature, too. */
@@ -19,7 +19,7 @@ export interface ConfContext {
   readonly strictOvercommit: boolean;
   /** True once subscriptions were dropped for this timeline: a later conf file must not disable subscribers again. */
   readonly subscriptionsDropped: boolean;
-  /** What the services that run beside Postgres add. */
+  /** Lines from the services that run beside Postgres. */
   readonly serviceLines: readonly string[];
   /** Default: of this machine. */
   readonly platform?: NodeJS.Platform;
@@ -27,12 +27,12 @@ export interface ConfContext {
 
 export interface RenderedConf {
   readonly text: string;
-  /** What was left out and why, for the log. */
+  /** Which settings were left out and why, for the log. */
   readonly notes: readonly string[];
 }
 
-/** The whole `postgresql.conf`. Later lines win in Postgres, so the order of the sections matters.
- *  @throws ComputeError `spec_invalid` when something of the spec cannot be written */
+/** The whole `postgresql.conf`. In Postgres later lines take precedence, so the order of the sections matters.
+ *  @throws ComputeError `spec_invalid` when a value of the spec cannot be written */
 export function renderConf(resolved: ResolvedSpec, context: ConfContext): RenderedConf {
   const { spec } = resolved;
   const { postgresql_conf: head, settings } = spec.cluster;
@@ -52,11 +52,11 @@ export function renderConf(resolved: ResolvedSpec, context: ConfContext): Render
   return { text: `${lines.join('\n')}\n`, notes };
 }
 
-/** TLS needs a key pair in the config and the consent of the spec. */
+/** TLS needs a key and certificate in the config, and the feature in the spec. */
 export const usesTls = (spec: ComputeSpec, configured: boolean): boolean =>
   configured && spec.features.includes('tls_experimental');
 
-/** With strict overcommit, shared memory must be backed by files. False where the kernel does not say. */
+/** With strict overcommit, shared memory must be backed by files. False where the kernel has no such setting. */
 export async function readStrictOvercommit(): Promise<boolean> {
   if (process.platform !== 'linux') return false;
   const text = await readFile('/proc/sys/vm/overcommit_memory', 'utf8').catch(() => '');

@@ -16,7 +16,7 @@ const debuggers = [
   },
 ];
 
-/** Logs a backtrace of every core dump in PGDATA, five at most and 30 s for each; what goes wrong is logged too.
+/** Logs a backtrace of every core dump in PGDATA, five at most and 30 s for each; errors are only logged.
  *  Call it after Postgres has ended.
  *  @returns the number of dumps found */
 export async function reportCoreDumps(
@@ -31,7 +31,7 @@ export async function reportCoreDumps(
     for (const name of dumps.slice(0, mostDumps)) {
       const core = join(pgdata, name);
       const { stdout, stderr } = await backtrace(bin, core, signal);
-      log.error({ core, backtrace: stdout, debugger: stderr }, 'Postgres has left a core dump');
+      log.error({ core, backtrace: stdout, debugger: stderr }, 'Postgres crashed and left a core dump');
     }
     return dumps.length;
   } catch (error) {
@@ -40,7 +40,7 @@ export async function reportCoreDumps(
   }
 }
 
-/** What the kernel names `core`, or `core.` and the pid. */
+/** The kernel names core dumps `core`, or `core.` and the pid. */
 export const isCoreDump = (name: string): boolean => name === 'core' || name.startsWith('core.');
 
 async function backtrace(bin: string, core: string, signal: AbortSignal): Promise<RunResult> {
@@ -54,7 +54,7 @@ async function backtrace(bin: string, core: string, signal: AbortSignal): Promis
       missing = error;
     }
   }
-  throw new ComputeError('not_found', `core dump ${core} found, but no debugger to read it`, {
+  throw new ComputeError('not_found', `cannot read core dump ${core}: there is no debugger`, {
     cause: missing,
     hint: 'install gdb',
   });

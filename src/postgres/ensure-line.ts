@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { type WriteOptions, writeAtomically } from '../process/files.ts';
 
-/** Makes sure that a text has a line: whole lines are compared, without their ends. If absent it is appended, without a
- *  line end of its own; a text that ends in one so gets an empty line in between.
- *  @param isIt what counts as that line; the very same text when left out
- *  @returns null when there is nothing to do */
+/** Makes sure that a text has a line: whole lines are compared, without their line ends. If absent it is appended after a
+ *  line break and without one of its own; so a text that already ends in a line break gets an empty line in between.
+ *  @param isIt whether another line counts as this one. Default: the same text
+ *  @returns the new text; null when the line is already there */
 export function withLine(
   text: string | null,
   line: string,
@@ -15,7 +15,7 @@ export function withLine(
   return `${text}\n${line}`;
 }
 
-/** `withLine` for a file, which is replaced atomically. A missing file is made.
+/** `withLine` for a file, which is replaced atomically. A missing file is created.
  *  @returns whether the file was changed */
 export async function ensureLine(
   path: string,

@@ -8,8 +8,8 @@ import { ensureLine } from './ensure-line.ts';
 
 const hbaLine = 'host\tall\t\tall\t\tall\t\tmd5';
 
-/** Lets everybody log in with a password, from everywhere; the lines of the base backup come first and trust loopback.
- *  `md5` covers SCRAM verifiers too. A line that differs in blanks only counts as there.
+/** Allows every user to log in with a password, from every address. The base backup's lines come first and trust loopback.
+ *  `md5` covers SCRAM verifiers too. An existing line counts even if its blanks differ.
  *  @returns whether the file was changed */
 export const ensureHbaLine = (pgdata: string, runAs: RunAs): Promise<boolean> =>
   ensureLine(
@@ -23,13 +23,13 @@ const words = (line: string): string => line.trim().split(/\s+/).join(' ');
 
 const subscribersLine = 'neon.disable_logical_replication_subscribers=false';
 
-/** Sets logical replication free again, once subscriptions were dropped; beats the line further up.
+/** Enables logical replication subscribers again, once subscriptions were dropped. Overrides the earlier line.
  *  @returns whether the file was changed */
 export const ensureSubscribersEnabled = (pgdata: string, runAs: RunAs): Promise<boolean> =>
   ensureLine(join(pgdata, 'postgresql.conf'), subscribersLine, { runAs });
 
-/** Replaces the directory `pg_dynshmem` of the base backup by a link to shared memory. A link is left as it is.
- *  @throws ComputeError `basebackup` when the base backup brought none */
+/** Replaces the base backup's directory `pg_dynshmem` by a link to shared memory. An existing link stays as it is.
+ *  @throws ComputeError `basebackup` when the base backup has no such directory */
 export async function linkDynamicSharedMemory(pgdata: string, runAs: RunAs): Promise<void> {
   const path = join(pgdata, 'pg_dynshmem');
   const stat = await lstat(path).catch((cause: unknown) => {
@@ -41,7 +41,7 @@ export async function linkDynamicSharedMemory(pgdata: string, runAs: RunAs): Pro
   if (runAs !== null) await lchown(path, runAs.uid, runAs.gid);
 }
 
-/** Older pageservers send the signal file under its former name only.
+/** Copies `zenith.signal` to `neon.signal`: older pageservers send only the former name.
  *  @returns whether it was copied */
 export async function copyFormerSignal(pgdata: string, runAs: RunAs): Promise<boolean> {
   const signalFile = join(pgdata, 'neon.signal');
@@ -55,7 +55,7 @@ export async function copyFormerSignal(pgdata: string, runAs: RunAs): Promise<bo
   return true;
 }
 
-/** Makes Postgres come up as a standby; an existing file is left as it is. */
+/** Makes Postgres start as a standby; an existing file stays as it is. */
 export async function createStandbySignal(pgdata: string, runAs: RunAs): Promise<void> {
   const file = await open(join(pgdata, 'standby.signal'), 'a');
   try {
@@ -67,10 +67,10 @@ export async function createStandbySignal(pgdata: string, runAs: RunAs): Promise
 
 export const overrideFile = 'compute_ctl_temp_override.conf';
 
-/** Lifts the size limit while roles, databases and extensions are changed; in force after a reload. */
+/** Removes the size limit while roles, databases and extensions are changed; takes effect after a reload. */
 export const writeOverride = async (pgdata: string, runAs: RunAs): Promise<void> =>
   writeAtomically(join(pgdata, overrideFile), 'neon.max_cluster_size=-1', { runAs });
 
-/** Takes the override back, also after a failure; in force after a reload. */
+/** Removes the override, also after a failure; takes effect after a reload. */
 export const emptyOverride = async (pgdata: string, runAs: RunAs): Promise<void> =>
   writeAtomically(join(pgdata, overrideFile), '', { runAs });

@@ -26,12 +26,12 @@ export interface LeftoverLimits {
 
 export const leftoverLimits: LeftoverLimits = { fastMs: 20_000, immediateMs: 5000, killMs: 5000 };
 
-/** Makes sure that no Postgres of an earlier run works on PGDATA any more: what is identified by its program and its
- *  working directory is stopped (fast, immediate, SIGKILL) and awaited. A pid file that names somebody else's process is
- *  stale and passed over.
+/** Makes sure that no Postgres of an earlier run uses PGDATA any more. Its processes are identified by program and working
+ *  directory, stopped (fast, immediate, SIGKILL) and awaited. A pid file that names an unrelated process is stale and
+ *  ignored.
  *  @param pgdata absolute, no symbolic links; need not exist
  *  @returns how many processes were found and stopped
- *  @throws ComputeError `pgdata_refused` when something uses PGDATA, or may, and cannot be identified or stopped */
+ *  @throws ComputeError `pgdata_refused` when a process uses PGDATA, or may use it, and cannot be identified or stopped */
 export async function stopLeftover(
   pgdata: string,
   limits: LeftoverLimits,
@@ -46,8 +46,8 @@ export async function stopLeftover(
   const find = (): Found => findPostgresOf(pgdata);
   const { processes, unreadable } = find();
   if (unreadable.length > 0) {
-    const who = `process ${unreadable.join(', ')} may be a Postgres of it, but cannot be examined`;
-    throw refused(pgdata, who, `look at it (ps -fp ${unreadable[0]}), stop it by hand, then start again`);
+    const who = `process ${unreadable.join(', ')} may be its Postgres, but cannot be examined`;
+    throw refused(pgdata, who, `inspect it (ps -fp ${unreadable[0]}), stop it by hand, then start again`);
   }
   if (!processes.some(({ pid }) => pid === file?.pid)) judgePidFile(pgdata, file, log);
   if (processes.length > 0) await stopAll(pgdata, () => find().processes, limits, log, signal);
@@ -55,7 +55,7 @@ export async function stopLeftover(
   return processes.length;
 }
 
-/** The three ways of stopping, in order, and how the log calls them. */
+/** The three steps to stop Postgres, in order, with their names for the log. */
 function stopSteps({ fastMs, immediateMs, killMs }: LeftoverLimits): (EndStep & { readonly how: string })[] {
   return [
     { signal: 'SIGINT', graceMs: fastMs, how: `fast stop, at most ${fastMs} ms` },
@@ -73,7 +73,7 @@ async function stopAll(
 ): Promise<void> {
   const first = find();
   const [fast, ...harder] = stopSteps(limits);
-  // A fast stop is the postmaster's to carry out.
+  // Only a postmaster can run a fast shutdown.
   const steps = fast !== undefined && first.some(({ isBackend }) => !isBackend) ? [fast, ...harder] : harder;
   const signalFor = ({ isBackend }: PostgresProcess, step: EndStep): NodeJS.Signals | null =>
     isBackend && step === fast ? null : step.signal;
@@ -85,7 +85,7 @@ async function stopAll(
   try {
     const left = await endAll(find, steps, signal, { signalFor, onStep });
     if (left.length === 0) return log.info(`Postgres of an earlier run of ${pgdata} has ended`);
-    const who = `Postgres process ${pidsOf(left).join(', ')} of an earlier run survives SIGKILL`;
+    const who = `Postgres process ${pidsOf(left).join(', ')} of an earlier run still runs after SIGKILL`;
     throw refused(
       pgdata,
       who,
@@ -100,31 +100,32 @@ async function stopAll(
 
 const pidsOf = (processes: Found['processes']): number[] => processes.map(({ pid }) => pid);
 
-/** Nobody at the pid of the file was found to be Postgres of this directory. Passes when that is certain. */
+/** Checks a pid file whose pid was not found among this directory's Postgres processes. Returns when the file is certainly
+ *  stale. */
 function judgePidFile(pgdata: string, file: PostmasterPid | null, log: Log): void {
   const stat = file?.pid === null || file?.pid === undefined ? null : readStat(file.pid);
   if (file === null || stat === null) return;
   const stale = (why: string): void =>
     log.info(`postmaster.pid in ${pgdata} is stale: process ${stat.pid} ${why}`);
   const started = startedAtSeconds(stat);
-  // A postmaster notes its start time right after it has started. A minute allows for a clock that was set meanwhile.
+  // A postmaster writes its start time right after it has started. A minute allows for a clock that was set meanwhile.
   const otherTime =
     started !== null && file.startSeconds !== null && Math.abs(started - file.startSeconds) > 60;
   const exe = readProcLink(stat.pid, 'exe');
   if (exe.kind === 'gone') return stale('has ended');
   if (exe.kind === 'path' && isPostgresProgram(exe.path))
-    return stale('is a Postgres of another data directory');
+    return stale('is the Postgres of another data directory');
   if (otherTime) return stale('started at another time');
   if (exe.kind === 'path') {
     const cwd = readProcLink(stat.pid, 'cwd');
     if (cwd.kind !== 'path' || cwd.path !== pgdata) return stale(`is ${exe.path}`);
   } else if (uidOf(stat.pid) !== statSync(pgdata).uid) {
-    return stale('belongs to another user than the directory'); // which Postgres would refuse
+    return stale('belongs to another user than the directory'); // Postgres refuses to start in such a directory
   }
   const what = exe.kind === 'path' ? `is ${exe.path}, not a known Postgres program` : 'cannot be examined';
   throw refused(
     pgdata,
-    `postmaster.pid names process ${stat.pid}, which lives and ${what}`,
+    `postmaster.pid names process ${stat.pid}, which is running and ${what}`,
     `stop it if it is a Postgres (ps -fp ${stat.pid}), else remove ${pgdata}/postmaster.pid; then start again`,
   );
 }
@@ -142,7 +143,7 @@ function refuseAttached(pgdata: string, file: PostmasterPid | null): void {
   );
 }
 
-/** Without /proc nobody can be identified: only a pid that does not live is safe. */
+/** Without /proc no process can be identified: only a pid without a running process is safe. */
 function refuseLivingPid(pgdata: string, file: PostmasterPid | null): void {
   if (file === null || file.pid === null) return;
   try {
@@ -150,7 +151,7 @@ function refuseLivingPid(pgdata: string, file: PostmasterPid | null): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return;
   }
-  const who = `postmaster.pid names process ${file.pid}, which lives and cannot be identified on this system`;
+  const who = `postmaster.pid names process ${file.pid}, which is running and cannot be identified on this system`;
   throw refused(
     pgdata,
     who,

@@ -17,10 +17,10 @@ interface Holder {
   readonly since: string;
 }
 
-/** Takes the lock that keeps a second compute_ctl off a data directory, whether that exists or not. The lock is a
- *  listening socket, so the kernel gives it back however its holder ends; the file `<pgdata>.lock` only says who holds it.
- *  On Linux the socket has no file (abstract name), and its scope is the network namespace: containers that share a
- *  volume but not a network are not kept apart.
+/** Takes the lock that prevents a second compute_ctl from using a data directory; the directory need not exist. The lock
+ *  is a listening socket, so the kernel releases it when its holder ends, in any way. The file `<pgdata>.lock` only names
+ *  the holder. On Linux the socket has an abstract name (no file) and belongs to the network namespace: the lock does not
+ *  work between containers that share a volume but not a network.
  *  @throws ComputeError `pgdata_locked` naming the holder's pid */
 export async function lockPgdata(pgdata: string): Promise<PgdataLock> {
   const path = await canonicalPath(pgdata);
@@ -34,7 +34,7 @@ export async function lockPgdata(pgdata: string): Promise<PgdataLock> {
   server.unref();
   server.on('connection', (socket) => socket.destroy());
   const holder: Holder = { pid: process.pid, since: new Date().toISOString() };
-  // Without the note the lock holds all the same: the directory above a mounted volume is often not ours to write.
+  // The lock works without this file too: often we may not write to the directory above a mounted volume.
   await writeFile(note, `${JSON.stringify(holder)}\n`).catch(() => {});
   let released = false;
   return {
@@ -48,7 +48,7 @@ export async function lockPgdata(pgdata: string): Promise<PgdataLock> {
   };
 }
 
-/** Null when somebody listens there already. */
+/** Null when another process already listens there. */
 async function listen(address: string): Promise<Server | null> {
   const server = createServer();
   try {
@@ -61,7 +61,7 @@ async function listen(address: string): Promise<Server | null> {
   }
 }
 
-/** A socket file survives its holder: when nobody answers there, it is removed. */
+/** A socket file remains after its holder has ended: when no process answers there, it is removed. */
 async function listenOnFile(path: string): Promise<Server | null> {
   const server = await listen(path);
   if (server !== null || (await answers(path))) return server;

@@ -6,21 +6,21 @@ import { runProcess } from '../process/run-process.ts';
 
 const testMs = 5000;
 
-/** Makes sure that Postgres, running as another user than we, can reach its data directory.
+/** Makes sure that Postgres, which runs as another user, can reach its data directory.
  *  @param path absolute, no symbolic links
- *  @throws ComputeError `pgdata_refused` naming the directory that bars the way */
+ *  @throws ComputeError `pgdata_refused` naming the directory that it cannot enter */
 export async function checkReachable(path: string, runAs: RunAs, signal: AbortSignal): Promise<void> {
   if (runAs === null) return;
   for (const dir of ancestors(path)) {
     const { mode, uid, gid } = await stat(dir);
     if (mayEnter({ mode, uid, gid }, runAs) || (await entersInFact(dir, runAs, signal))) continue;
-    throw new ComputeError('pgdata_refused', `the user of Postgres (uid ${runAs.uid}) cannot enter ${dir}`, {
+    throw new ComputeError('pgdata_refused', `the Postgres user (uid ${runAs.uid}) cannot enter ${dir}`, {
       hint: `allow it (chmod a+x ${dir}), or use a data directory elsewhere, e.g. below /var/lib/postgresql`,
     });
   }
 }
 
-/** What the mode bits say: only one of the three applies, the owner's first. */
+/** Checks the mode bits. Only one class applies: owner, then group, then others. */
 export function mayEnter(
   dir: { readonly mode: number; readonly uid: number; readonly gid: number },
   runAs: { readonly uid: number; readonly gid: number },
@@ -29,7 +29,7 @@ export function mayEnter(
   return (dir.mode & bit) !== 0;
 }
 
-/** Access lists can allow what the mode bits deny. */
+/** Tries it: access lists can allow what the mode bits deny. */
 async function entersInFact(dir: string, runAs: RunAs, signal: AbortSignal): Promise<boolean> {
   const options = { command: 'test', args: ['-x', dir], cwd: '/', runAs, limitMs: testMs };
   return (await runProcess(options, signal)).code === 0;

@@ -4,7 +4,7 @@ import { ComputeError } from '../core/errors.ts';
 
 const mostLinks = 40;
 
-/** The one name of a data directory, whether it exists or not: absolute, symbolic links followed (also the last one).
+/** A data directory's canonical path: absolute, symbolic links followed (also the last one). It need not exist.
  *  @throws ComputeError `pgdata_refused` when its parent directory does not exist */
 export async function canonicalPath(pgdata: string): Promise<string> {
   let path = resolve(pgdata);
@@ -17,7 +17,7 @@ export async function canonicalPath(pgdata: string): Promise<string> {
   }
   throw new ComputeError(
     'pgdata_refused',
-    `the data directory ${pgdata} is a symbolic link that leads in a circle`,
+    `the data directory ${pgdata} is a symbolic link in a loop of symbolic links`,
   );
 }
 
@@ -41,7 +41,7 @@ async function linkTarget(path: string): Promise<string | null> {
   try {
     return await readlink(path);
   } catch (error) {
-    // EINVAL: there, but not a link.
+    // EINVAL: it exists, but is not a link.
     if (['EINVAL', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return null;
     throw error;
   }

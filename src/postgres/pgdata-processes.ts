@@ -12,12 +12,12 @@ export interface PostgresProcess extends ProcessIdentity {
 
 export interface Found {
   readonly processes: readonly PostgresProcess[];
-  /** Pids that may be Postgres of this directory's owner, but whose program and directory are not ours to see. */
+  /** Pids that may be Postgres of this directory's owner, but whose program and directory we may not read. */
   readonly unreadable: readonly number[];
 }
 
-/** Every living Postgres process whose working directory is PGDATA: each changes to it when it starts. Also found are
- *  those whose PGDATA was deleted, or moved aside by an earlier run. Linux only: without /proc nothing is found.
+/** Every running Postgres process whose working directory is PGDATA: each changes to it when it starts. Includes
+ *  processes whose PGDATA was deleted, or renamed by an earlier run. Linux only: without /proc nothing is found.
  *  @param pgdata absolute, no symbolic links */
 export function findPostgresOf(pgdata: string): Found {
   const home = statSync(pgdata, { throwIfNoEntry: false });
@@ -61,7 +61,7 @@ export const isPostgresProgram = (exe: string): boolean =>
 
 const titled = (pid: number): boolean => /^(\S*\/)?(postgres|postmaster)\b/.test(commandLine(pid));
 
-/** How the kernel calls the directory of a process after PGDATA was deleted or moved aside. */
+/** The working directory that the kernel shows after PGDATA was deleted or renamed. */
 function formerNames(pgdata: string): RegExp {
   const literal = pgdata.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);
   return new RegExp(
@@ -74,8 +74,9 @@ const orphanSteps: readonly EndStep[] = [
   { signal: 'SIGKILL', graceMs: 5000 },
 ];
 
-/** Ends what is left of a Postgres whose postmaster is gone; nothing of it can do useful work any more. Never throws:
- *  @returns the pids that even SIGKILL does not end within 5000 ms */
+/** Ends the remaining processes of a Postgres whose postmaster has ended; they cannot do useful work any more. Never
+ *  throws.
+ *  @returns the pids that still run 5000 ms after SIGKILL */
 export async function endOrphans(pgdata: string): Promise<readonly number[]> {
   const find = (): readonly PostgresProcess[] => findPostgresOf(pgdata).processes;
   const pids = (left: readonly PostgresProcess[]): number[] => left.map(({ pid }) => pid);

@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
-import { basename, delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import type { RunAs } from '../process/os-user.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -10,9 +10,9 @@ export interface PostgresBin {
   readonly path: string;
   readonly dir: string;
   readonly major: number;
-  /** The words of `postgres --version` after the name, e.g. `15.18 (Debian 15.18-0+deb12u1)`. */
+  /** The output of `postgres --version` after the name, e.g. `15.18 (Debian 15.18-0+deb12u1)`. */
   readonly version: string;
-  /** Where another program of the same installation would be; not checked. */
+  /** The path of another program of the same installation; not checked. */
   sibling(name: string): string;
 }
 
@@ -21,9 +21,9 @@ const newest = 18;
 const probeMs = 10_000;
 const probed = new Map<string, Promise<string>>();
 
-/** Finds the `postgres` program: a name without a slash in the PATH of `env`, a path as it is. Its version comes from
- *  `postgres --version`, remembered as long as the file stays the same.
- *  @throws ComputeError `postgres_missing`; `postgres_version` for anything but PostgreSQL 14 to 18 */
+/** Finds the `postgres` program: a name without a slash is searched for in the PATH of `env`. The version comes from
+ *  `postgres --version`, and is cached while the file does not change.
+ *  @throws ComputeError `postgres_missing`; `postgres_version` unless it is PostgreSQL 14 to 18 */
 export async function locatePostgres(
   pgbin: string,
   env: NodeJS.ProcessEnv,
@@ -52,7 +52,7 @@ async function inPath(name: string, env: NodeJS.ProcessEnv): Promise<string | nu
   return null;
 }
 
-/** The path itself, when an executable file is there. */
+/** The path itself if it is an executable file, else null. */
 async function usable(path: string): Promise<string | null> {
   try {
     await access(path, constants.X_OK);
@@ -89,7 +89,7 @@ async function versionOf(
 
 const identity = (path: string, { mtimeMs, size }: Stats): string => `${path}\0${mtimeMs}\0${size}`;
 
-/** What cannot be started is `postgres` itself. */
+/** Changes the code `program_missing` to `postgres_missing`. */
 function ofPostgres(error: unknown): unknown {
   if (!(error instanceof ComputeError) || error.code !== 'program_missing') return error;
   const hint = error.hint === undefined ? {} : { hint: error.hint };
@@ -112,7 +112,7 @@ async function askVersion(
   const said = (result.stdout + result.stderr).trim().slice(0, 500);
   throw new ComputeError(
     'postgres_version',
-    `${path} --version did not answer like a PostgreSQL server (exit code ${result.code ?? result.signal}): ${said}`,
-    { hint: `--pgbin must name the server program "postgres", not ${basename(path)} of something else` },
+    `${path} is not a PostgreSQL server: --version printed ${JSON.stringify(said)} (exit code ${result.code ?? result.signal})`,
+    { hint: 'set --pgbin to the PostgreSQL server program "postgres"' },
   );
 }

@@ -24,23 +24,23 @@ export interface PostgresOptions {
   /** Memory control group to start it in, by `cgexec`; null for none. */
   readonly cgroup: string | null;
   readonly log: Log;
-  /** Where its log lines go, `PG:` in front; stderr when left out. */
+  /** Gets its log lines, with the prefix `PG:`. Default: stderr. */
   readonly writeLog?: (line: string) => void;
 }
 
 export type StopMode = 'fast' | 'immediate';
 
 export interface StopLimits {
-  /** How long a fast shutdown may take before an immediate one follows. */
+  /** Milliseconds for a fast shutdown before an immediate one follows. */
   readonly fastMs: number;
-  /** How long an immediate shutdown may take before SIGKILL. Default 5000. */
+  /** Milliseconds for an immediate shutdown before SIGKILL. Default 5000. */
   readonly immediateMs?: number;
 }
 
 const drainMs = 1000;
 const killMs = 5000;
 
-/** Starts the postmaster and returns at once; `waitReady` waits. It gets a process group of its own. */
+/** Starts the postmaster in its own process group and returns at once; `waitReady` waits. */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { bin, pgdata, runAs, authToken, cgroup } = options;
   const watching = watchPgdata(pgdata);
@@ -48,7 +48,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     const child = await startProcess({
       ...inCgroup(bin.path, ['-D', pgdata], cgroup),
       env: authToken === null ? options.env : { ...options.env, NEON_AUTH_TOKEN: authToken.reveal() },
-      cwd: pgdata, // where it goes anyway; so it is known for what it is from its first moment
+      cwd: pgdata, // Postgres changes to it anyway; this way `findPostgresOf` finds it from the first moment
       runAs,
       stdout: 'inherit',
       detached: true,
@@ -60,7 +60,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   }
 }
 
-/** One running server. It is over when `exited` resolves: postmaster reaped, its children gone, its log written. */
+/** One server. It has ended when `exited` resolves: the postmaster is reaped, its children have ended, its log is written. */
 export class Postgres {
   readonly pid: number;
   /** Never rejects. */
@@ -91,8 +91,8 @@ export class Postgres {
     return this.#child.exit;
   }
 
-  /** Resolves when `postmaster.pid` says ready. On a failure or after `limitMs` Postgres has been ended and awaited; when
-   *  `signal` aborts, it still runs and the caller stops it.
+  /** Resolves when `postmaster.pid` says `ready`. On a failure, or after `limitMs`, Postgres is stopped and awaited first.
+   *  When `signal` aborts, Postgres still runs and the caller must stop it.
    *  @throws ComputeError `postgres_start` */
   async waitReady(limitMs: number, signal: AbortSignal): Promise<void> {
     try {
@@ -105,21 +105,21 @@ export class Postgres {
       if (!(error instanceof ComputeError) || error.code !== 'deadline') throw error;
       throw new ComputeError('postgres_start', 'timed out while waiting for Postgres to start', {
         cause: error,
-        hint: 'its last log lines (PG:) say what it was doing',
+        hint: "read the last log lines with PG: they show Postgres's last steps",
       });
     } finally {
       this.#watching.close();
     }
   }
 
-  /** Makes Postgres read its configuration files again; it does so a little later. False when it has ended. */
+  /** Makes Postgres read its configuration files again, and does not wait for it. False when Postgres has ended. */
   reload(): boolean {
     return this.#child.kill('SIGHUP');
   }
 
-  /** Stops Postgres and resolves with its exit once nothing of it is left. Fast goes over to immediate after
-   *  `limits.fastMs`, at once when `signal` aborts or somebody else calls with `immediate`; the last resort is SIGKILL.
-   *  @throws ComputeError `postgres_stuck` when not even that ends it within 5000 ms */
+  /** Stops Postgres and resolves with its exit when all its processes have ended. A fast shutdown escalates to an immediate
+   *  one after `limits.fastMs`, or at once when `signal` aborts or another caller asks for `immediate`; then to SIGKILL.
+   *  @throws ComputeError `postgres_stuck` when it still runs 5000 ms after SIGKILL */
   async stop(mode: StopMode, limits: StopLimits, signal: AbortSignal): Promise<Exit> {
     if (mode === 'immediate' || signal.aborted) this.#escalate.abort();
     const escalate = (): void => this.#escalate.abort();
@@ -147,9 +147,9 @@ export class Postgres {
     const { log, pgdata } = this.#options;
     const exit = await this.#child.exited;
     this.#watching.close();
-    // Each child of the postmaster has a group of its own and may outlive it, busy or stopped.
+    // Each child of the postmaster has its own process group and may still run after the postmaster has ended.
     const stuck = hasProc() ? await endOrphans(pgdata) : [];
-    if (stuck.length > 0) log.error({ pids: stuck }, 'processes of Postgres survive SIGKILL');
+    if (stuck.length > 0) log.error({ pids: stuck }, 'Postgres processes still run after SIGKILL');
     await this.#log.drain(drainMs);
     return exit;
   }

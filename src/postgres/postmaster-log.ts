@@ -5,18 +5,18 @@ import { writeLine } from '../core/log.ts';
 import { maxLineChars, splitLines } from '../process/lines.ts';
 
 const quietMs = 100;
-/** Zero width space: shows nothing, and whoever wants the lines back can split at it. */
+/** Zero width space: it is invisible, and a reader of the log can split the message into its lines there. */
 const joint = '\u200B';
 const newMessage = /^\d+-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/;
 
 export interface LineJoiner {
   add(line: string): void;
-  /** Writes out what is held back. */
+  /** Writes the message collected so far. */
   flush(): void;
 }
 
-/** Joins the lines of one message, so that a stack trace stays together. A message ends where a line starts with a
- *  timestamp (as `log_line_prefix` puts it) or when its text exceeds 64 Ki characters; silence is the caller's business. */
+/** Joins the lines of one message, so that a stack trace stays together. A message ends before a line that starts with a
+ *  timestamp (from `log_line_prefix`), or when it would exceed 64 Ki characters. The caller flushes when no line follows. */
 export function joinLines(write: (message: string) => void): LineJoiner {
   let lines: string[] = [];
   let chars = 0;
@@ -38,13 +38,13 @@ export function joinLines(write: (message: string) => void): LineJoiner {
 }
 
 export interface PostmasterLog {
-  /** Resolves when the stream has ended and everything is written, after `limitMs` at the latest: a process that
-   *  outlived Postgres and keeps the pipe open must not hold up the end. */
+  /** Resolves when the stream has ended and everything is written, after `limitMs` at the latest: another process may keep
+   *  the pipe open after Postgres has ended. */
   drain(limitMs: number): Promise<void>;
 }
 
-/** Reads the stderr of Postgres for as long as it lasts and writes each message as one line, `PG:` in front. Always
- *  reads on, whatever the bytes are: a full pipe would block Postgres. */
+/** Reads Postgres's stderr to its end and writes each message as one line with the prefix `PG:`. It never stops reading:
+ *  a full pipe would block Postgres. */
 export function followPostmasterLog(
   stderr: Readable,
   write: (line: string) => void = writeLine,
@@ -59,7 +59,7 @@ export function followPostmasterLog(
       await untilQuiet(() => lastLineMs, quietMs, ended.signal);
       joiner.flush();
     } catch {
-      // The stream has ended; whoever said so flushes.
+      // The stream has ended; `finish` flushes.
     } finally {
       waiting = false;
     }

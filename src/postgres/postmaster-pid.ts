@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What `postmaster.pid` says; parts that are missing or damaged are null.
+/** The content of `postmaster.pid`; parts that are missing or damaged are null.
  *  @see https://www.postgresql.org/docs/current/storage-file-layout.html */
 export interface PostmasterPid {
-  /** Negative (standalone backend) is given as positive. */
+  /** Always positive, although the file has a negative number for a standalone backend. */
   readonly pid: number | null;
   /** Seconds since 1970. */
   readonly startSeconds: number | null;
   readonly sharedMemory: { readonly key: number; readonly id: number } | null;
-  /** Blanks trimmed: `starting`, `ready`, `standby` or `stopping`; empty while the file is incomplete. */
+  /** `starting`, `ready`, `standby` or `stopping`, without blanks; empty while the file is incomplete. */
   readonly status: string;
 }
 

@@ -4,11 +4,11 @@ import { serverSetting } from './server-setting.ts';
 const name = 'shared_preload_libraries';
 const withoutSetting = 'neon';
 
-/** The value of `shared_preload_libraries` that the spec asks for: of its settings, else of the head of the conf file,
- *  else the one library that the storage needs. */
+/** The spec's value of `shared_preload_libraries`: from its settings, else from its `postgresql_conf`, else the one library
+ *  that the storage needs. */
 export const preloadLibraries = (spec: ComputeSpec): string => serverSetting(spec, name) ?? withoutSetting;
 
-/** Appends the libraries that the list does not hold yet.
+/** Appends the libraries that are not yet in the list.
  *  @param list comma-separated, blanks around and double quotes allowed, as Postgres reads it */
 export function addLibraries(list: string, libraries: readonly string[]): string {
   const known = splitList(list).map(libraryName);

@@ -9,20 +9,20 @@ import { canonicalPath } from './path.ts';
 import { emptyInPlace, isVolumeOwn, removeTree } from '../process/remove-tree.ts';
 
 export interface PreparedPgdata {
-  /** Absolute, no symbolic links: the name for everything that follows. */
+  /** Absolute, no symbolic links: use this path from here on. */
   readonly path: string;
-  /** Removes what was moved aside, by this start and by earlier ones that did not get so far. Meant for the background
-   *  once the compute runs; rejects when something cannot be removed. */
+  /** Removes the renamed directories, of this start and of earlier starts that did not remove theirs. Runs in the
+   *  background once the compute runs; rejects when an entry cannot be removed. */
   readonly cleanUp: (signal: AbortSignal) => Promise<void>;
 }
 
-/** Only directories that hold one of these may be wiped. */
+/** Only directories that contain one of these may be wiped. */
 const marks = ['PG_VERSION', 'global', 'pg_wal', 'postmaster.pid', 'base', 'neon.signal', 'zenith.signal'];
 
-/** Gives an empty data directory: mode 0700, owned by `runAs`. What was there is moved aside to `<pgdata>.old-<random>`,
- *  which takes no time, or removed in place where it cannot be moved (a mounted volume). A symbolic link is followed and
- *  kept. The caller holds the lock and has made sure that no Postgres uses it.
- *  @throws ComputeError `pgdata_refused` when it holds something else than a Postgres cluster, or cannot be made */
+/** Prepares an empty data directory: mode 0700, owned by `runAs`. An old directory is renamed to `<pgdata>.old-<random>`,
+ *  which is quick, or emptied in place if it cannot be renamed (a mounted volume). A symbolic link is followed and kept.
+ *  The caller holds the lock and has made sure that no Postgres uses the directory.
+ *  @throws ComputeError `pgdata_refused` when it contains anything but a Postgres cluster, or cannot be created */
 export async function preparePgdata(
   pgdata: string,
   runAs: RunAs,
@@ -43,8 +43,8 @@ export async function preparePgdata(
   return { path, cleanUp: (signal) => removeMovedAside(path, signal) };
 }
 
-/** Empties the data directory between two tries of a base backup; the directory itself stays.
- *  @param path as `preparePgdata` gave it */
+/** Empties the data directory between two attempts to fetch a base backup; the directory itself stays.
+ *  @param path as returned by `preparePgdata` */
 export async function emptyPgdata(path: string, signal: AbortSignal): Promise<void> {
   try {
     await emptyInPlace(path, signal);
@@ -63,7 +63,7 @@ async function entriesOf(path: string): Promise<Dirent[] | null> {
     if (code === 'ENOENT') return null;
     if (code !== 'ENOTDIR') throw error;
     throw new ComputeError('pgdata_refused', `the data directory ${path} is a file`, {
-      hint: 'name a directory',
+      hint: 'give the path of a directory, which may not exist yet',
     });
   }
 }
@@ -75,8 +75,8 @@ async function clear(path: string, entries: readonly Dirent[], signal: AbortSign
     const some = own.slice(0, 5).map(({ name }) => name);
     throw new ComputeError(
       'pgdata_refused',
-      `${path} is not empty and does not look like a Postgres data directory: it holds ${some.join(', ')}${own.length > 5 ? ', …' : ''}`,
-      { hint: 'every start wipes the data directory: name an empty or a new one, or empty it by hand' },
+      `${path} is not empty and does not look like a Postgres data directory: it contains ${some.join(', ')}${own.length > 5 ? ', …' : ''}`,
+      { hint: 'every start wipes the data directory: use an empty or a new directory, or empty it by hand' },
     );
   }
   if (!(await holdsMounts(path, own)) && (await moveAside(path))) await mkdir(path, { mode: 0o700 });
@@ -91,7 +91,7 @@ async function holdsMounts(path: string, entries: readonly Dirent[]): Promise<bo
   return stats.some((stat) => stat.dev !== dev);
 }
 
-/** False when the directory is a mount point or its parent is not ours to write. */
+/** False when the directory is a mount point, or we may not write to its parent. */
 async function moveAside(path: string): Promise<boolean> {
   try {
     await rename(path, `${path}.old-${randomBytes(8).toString('hex')}`);
@@ -119,7 +119,7 @@ function cannotPrepare(path: string, cause: NodeJS.ErrnoException): ComputeError
     `cannot prepare the data directory ${path} (${cause.code})${at}`,
     {
       cause,
-      hint: 'compute_ctl must be allowed to write it and the directory above it',
+      hint: 'compute_ctl needs write permission on it and on the directory above it',
     },
   );
 }

@@ -8,12 +8,12 @@ import type { RunningProcess } from '../process/process.ts';
 const pollMs = 100;
 
 export interface PidFileWatch {
-  /** Resolves at the next change of PGDATA, or after 100 ms: some file systems notify nobody. */
+  /** Resolves at the next change of PGDATA, or after 100 ms: some file systems send no notifications. */
   changed(signal: AbortSignal): Promise<void>;
   close(): void;
 }
 
-/** Watches PGDATA. Begin before Postgres is started, so that no change is missed. */
+/** Watches PGDATA. Call this before Postgres is started, so that no change is missed. */
 export function watchPgdata(pgdata: string): PidFileWatch {
   let wake = new AbortController();
   const notify = (): void => {
@@ -37,11 +37,11 @@ function tryWatch(pgdata: string, onChange: (name: string | null) => void): FSWa
     const watcher = watch(pgdata, { persistent: false }, (_event, name) => onChange(name));
     return watcher.on('error', () => watcher.close());
   } catch {
-    return null; // out of inotify watches, or none on this file system: the poll does it
+    return null; // no inotify watch is left, or this file system has none: the poll is enough
   }
 }
 
-/** Waits until `postmaster.pid` says `ready` and is our child's, not one that an earlier run has left there.
+/** Waits until `postmaster.pid` says `ready` and is our child's, not one from an earlier run.
  *  @throws ComputeError `postgres_start` when the child ends meanwhile */
 export async function untilReady(
   postmaster: RunningProcess,
@@ -63,5 +63,5 @@ export async function untilReady(
 
 const exitedUnexpectedly = (code: number | null): ComputeError =>
   new ComputeError('postgres_start', `Postgres exited unexpectedly with code ${code ?? -1}`, {
-    hint: 'its last log lines (PG:) say why',
+    hint: 'read the last log lines with PG: they say why',
   });

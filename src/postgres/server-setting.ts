@@ -1,8 +1,8 @@
 import type { ComputeSpec, GenericOption } from '../spec/schema.ts';
 import { confValue, isSameSetting } from './conf-syntax.ts';
 
-/** The value that a setting of the server has by its spec: of `cluster.settings`, else of the head of the conf file. As in
- *  the server, case does not matter in the name and the last one counts.
+/** A server setting's value in the spec: from `cluster.settings`, else from `postgresql_conf`. As in the server, the name
+ *  is case-insensitive and the last one counts.
  *  @returns null when the spec does not set it */
 export function serverSetting({ cluster }: ComputeSpec, name: string): string | null {
   const own = cluster.settings?.findLast((one) => one.value !== null && isSameSetting(one.name, name));
@@ -11,7 +11,7 @@ export function serverSetting({ cluster }: ComputeSpec, name: string): string | 
   );
 }
 
-/** Only strings are written in quotes; of the rest the server sees what a line of the file makes of it. */
+/** Only strings are written in quotes; other values are parsed as a line of the file, as the server does. */
 function readValue({ value, vartype }: GenericOption): string | null {
   if (value === null || vartype === 'string') return value;
   return confValue(`x = ${value}`, 'x') ?? value;

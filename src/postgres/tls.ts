@@ -15,9 +15,9 @@ export interface TlsFiles {
 
 const retryMs = 250;
 
-/** Copies key and certificate to `server.key` and `server.crt` (mode 0600), once they match. While they do not (missing, or
- *  being renewed one after the other) it looks again, for `limitMs` at most.
- *  @throws ComputeError `tls` saying what is wrong with which file */
+/** Copies key and certificate to `server.key` and `server.crt` (mode 0600), once they match. Until then (a file is missing,
+ *  or only one of them is new) it reads them again, for `limitMs` at most.
+ *  @throws ComputeError `tls` that names the file and the fault */
 export async function copyTlsPair(
   files: TlsFiles,
   pgdata: string,
@@ -45,17 +45,18 @@ const matchingPair = (
   retry(
     () => readPair(files),
     {
-      what: 'the TLS pair',
+      what: 'reading the TLS key and certificate',
       pauseMs: () => retryMs,
       totalMs: limitMs,
       onRetry({ attempt, error }) {
-        if (attempt === 1) log.warn(`waiting at most ${limitMs} ms for a usable TLS pair: ${inline(error)}`);
+        if (attempt === 1)
+          log.warn(`waiting at most ${limitMs} ms for a usable TLS key and certificate: ${inline(error)}`);
       },
     },
     signal,
   );
 
-/** Reads both files and checks that they belong together, whatever the kind of key.
+/** Reads both files and checks that they belong together, for any type of key.
  *  @throws ComputeError `tls` */
 export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: string; cert: string }> {
   const key = await readPem(keyPath, 'key');
@@ -64,7 +65,7 @@ export async function readPair({ keyPath, certPath }: TlsFiles): Promise<{ key: 
   const certificate = parse(certPath, 'certificate', () => new X509Certificate(cert));
   if (!certificate.checkPrivateKey(privateKey)) {
     throw new ComputeError('tls', `the TLS key ${keyPath} does not belong to the certificate ${certPath}`, {
-      hint: 'the first certificate of the file must be the one of the server',
+      hint: "the first certificate in the file must be the server's",
     });
   }
   return { key, cert };

@@ -1,11 +1,11 @@
 import type { ProcessOptions } from './process.ts';
 
-/** A core dump may be as large as the system's hard limit allows: without one a crash of the program says nothing. */
+/** Raises the limit for core dumps to the system's hard limit: without a core dump a crash cannot be analyzed. */
 const unlimitedCores = 'ulimit -S -c unlimited 2>/dev/null; exec "$0" "$@"';
 
-/** How a program is started in a memory control group, by `cgexec`, and with core dumps. The shell in front of it exits with
- *  126 or 127 when the program is not there or may not be run.
- *  @param cgroup null: stay in ours */
+/** The command that starts a program in a memory control group, by `cgexec`, and with core dumps. The shell that starts
+ *  it exits with 126 or 127 when the program is missing or not executable.
+ *  @param cgroup null: stay in our own group */
 export function inCgroup(
   program: string,
   args: readonly string[],

@@ -12,24 +12,25 @@ export interface EndStep {
   readonly patient?: boolean;
 }
 
-/** Asks first, then kills: the steps for an ordinary process. Both limits in milliseconds. */
+/** SIGTERM first, then SIGKILL: the steps for an ordinary process. Both limits in milliseconds. */
 export const termThenKill = (graceMs: number, killMs = 5000): EndStep[] => [
   { signal: 'SIGTERM', graceMs, patient: true },
   { signal: 'SIGKILL', graceMs: killMs },
 ];
 
-/** What can be ended, however its end is noticed. */
+/** One or more processes to end. */
 interface Endable {
-  /** Sends a signal, and SIGCONT, so that a stopped process can obey. At each look anew: once to each process. */
+  /** Sends the step's signal, and SIGCONT, since a stopped process must run to handle it. Called at each check; each
+   *  process gets the signal once per step. */
   send(step: EndStep): void;
   gone(): boolean;
-  /** Resolves after `ms` milliseconds, earlier when there is reason to look again. */
+  /** Resolves after `ms` milliseconds, or earlier if a new check is useful. */
   pause(ms: number, step: EndStep): Promise<unknown>;
-  /** True when the rest of this step is not worth waiting for. */
+  /** True: the next step follows at once. */
   cutShort(step: EndStep): boolean;
 }
 
-/** Takes one step after the other, each until its deadline. True when nothing is left. */
+/** Runs the steps in order, each until its deadline. True when no process is left. */
 async function endBySteps(what: Endable, steps: readonly EndStep[]): Promise<boolean> {
   for (const step of steps) {
     const untilMs = monotonicMs() + step.graceMs;
@@ -44,17 +45,18 @@ async function endBySteps(what: Endable, steps: readonly EndStep[]): Promise<boo
   return what.gone();
 }
 
-const hint = 'it is probably waiting for a disk or network file system that does not answer';
+const hint =
+  'the process probably waits for a disk or network file system, or belongs to another user: look at it with ps -fp';
 
 export interface EndChildOptions {
   /** Sends the last step to the whole process group. Default false. */
   readonly group?: boolean;
-  /** Code of the error when it does not end. Default `process_stuck`. */
+  /** Error code for a child that does not end. Default `process_stuck`. */
   readonly stuck?: ErrorCode;
 }
 
-/** Ends a child and resolves with its exit. An abort of `signal` does not give up on the child: it cuts patient steps short.
- *  @throws ComputeError `process_stuck` when the child outlives all steps (a process in uninterruptible sleep) */
+/** Ends a child and resolves with its exit. An abort of `signal` does not stop this: it only shortens patient steps.
+ *  @throws ComputeError `process_stuck` when the child still runs after all steps (uninterruptible sleep) */
 export async function endChild(
   child: RunningProcess,
   steps: readonly EndStep[],
@@ -85,16 +87,16 @@ export async function endChild(
 const pollMs = 10;
 
 export interface EndAllOptions<T extends ProcessIdentity> {
-  /** Which signal a process gets in a step; null: none in this step. Default: that of the step. */
+  /** The signal that a process gets in a step; null: none in this step. Default: the step's signal. */
   readonly signalFor?: (process: T, step: EndStep) => NodeJS.Signals | null;
-  /** Hears of each step before its signals are sent, with the processes that are left. */
+  /** Called in each step before its signals are sent, with the processes that are left. */
   readonly onStep?: (step: EndStep, left: readonly T[]) => void;
 }
 
-/** Ends processes that are not our children, those included that appear meanwhile.
- *  @param find asked again whenever the known ones are gone
- *  @returns those that outlive all steps
- *  @throws the system's error when a signal is not allowed; AbortError: nothing more is sent then */
+/** Ends processes that are not our children, including those that appear meanwhile.
+ *  @param find called again whenever the known ones have ended
+ *  @returns those that still run after all steps
+ *  @throws the system's error when a signal is not allowed; AbortError: then no more signals are sent */
 export async function endAll<T extends ProcessIdentity>(
   find: () => readonly T[],
   steps: readonly EndStep[],
@@ -135,7 +137,7 @@ export async function endAll<T extends ProcessIdentity>(
 
 /** Ends one process that is not our child. Resolves when it is gone.
  *  @param what names it in the error
- *  @throws ComputeError `process_stuck` when it outlives all steps; AbortError */
+ *  @throws ComputeError `process_stuck` when it still runs after all steps; AbortError */
 export async function endProcess(
   one: ProcessIdentity,
   what: string,

@@ -14,21 +14,21 @@ import {
 import { dirname } from 'node:path';
 import type { RunAs } from './os-user.ts';
 
-// Synchronous, since what is written here is short, and where nothing is awaited nothing can come in between.
+// Synchronous, since these files are small, and since no other code can run in the middle of a synchronous write.
 
 export interface WriteOptions {
   /** Default: we own it. */
   readonly runAs?: RunAs;
   /** Default 0666 less umask. */
   readonly mode?: number;
-  /** Survive a power failure. PGDATA itself need not: every start makes it anew. Default false. */
+  /** True: the file survives a power failure. PGDATA does not need this: every start creates it again. Default false. */
   readonly durable?: boolean;
 }
 
 export interface PendingFile {
-  /** Puts the new content in place. */
+  /** Replaces the old content by the new one. */
   commit(): void;
-  /** Gives it up. */
+  /** Removes the new file; the old content stays. */
   discard(): void;
 }
 
@@ -37,7 +37,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
   writeBeside(path, content, options).commit();
 }
 
-/** `writeAtomically` for what must survive: after a crash of the machine, too, either the old or the new content is there.
+/** Like `writeAtomically`, but also safe when the machine crashes: afterwards the file has the old or the new content.
  *  Without a mode only its owner may read it. */
 export const writeDurable = (
   path: string,
@@ -45,8 +45,8 @@ export const writeDurable = (
   options: Omit<WriteOptions, 'durable'> = {},
 ): void => writeAtomically(path, content, { mode: 0o600, ...options, durable: true });
 
-/** The first half of `writeAtomically`, for several files that belong together. The new file is `<path>.new`; what an
- *  earlier run has left there is removed. */
+/** The first half of `writeAtomically`, for several files that belong together. The new file is `<path>.new`; such a file
+ *  from an earlier run is removed. */
 export function writeBeside(
   path: string,
   content: string | Uint8Array,
@@ -85,7 +85,7 @@ export function renameDurable(from: string, to: string): void {
   fsyncPath(dirname(to));
 }
 
-/** Points the symbolic link `path` at `target` in one step. */
+/** Points the symbolic link `path` at `target`, atomically. */
 export function linkDurable(path: string, target: string): void {
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });
@@ -103,7 +103,7 @@ export function fsyncPath(path: string): void {
   }
 }
 
-/** A directory of `owner`, made if missing. */
+/** Makes sure that a directory exists and belongs to `owner`. */
 export function ownDir(path: string, mode: number, owner: RunAs): void {
   mkdirSync(path, { recursive: true, mode });
   if (owner !== null) chownSync(path, owner.uid, owner.gid);

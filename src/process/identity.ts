@@ -6,7 +6,8 @@ import { sendSignal } from './process.ts';
  *  child. */
 export interface ProcessIdentity {
   readonly pid: number;
-  /** Start in clock ticks, and the boot they count from: files outlive a reboot, pids and ticks begin anew. */
+  /** The start time in clock ticks, and the boot that they count from: pid files survive a reboot, but pids and ticks
+   *  start again. */
   readonly started: string;
 }
 
@@ -18,8 +19,8 @@ export function identify(pid: number): ProcessIdentity | null {
 
 export const isAlive = (one: ProcessIdentity): boolean => identify(one.pid)?.started === one.started;
 
-/** Sends a signal, once it is sure who gets it. False when the process is gone.
- *  @throws the system's error when it is not allowed */
+/** Sends a signal, if the pid is still that of the same process. False when the process has ended.
+ *  @throws the system's error when the signal is not allowed */
 export const signalProcess = (one: ProcessIdentity, signal: NodeJS.Signals): boolean =>
   isAlive(one) && sendSignal(one.pid, signal);
 
@@ -33,7 +34,7 @@ export function findProcesses(matches: (commandLine: string) => boolean): Proces
 
 let boot: string | null = null;
 
-/** The same text until the next reboot; `unknown` where the kernel does not tell, as in some sandboxes. */
+/** The same text until the next reboot; `unknown` where the kernel has no such file, as in some sandboxes. */
 function bootId(): string {
   try {
     boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

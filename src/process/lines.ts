@@ -4,12 +4,12 @@ export const maxLineChars = 64 * 1024;
 
 export interface LineSplitter {
   push(chunk: Buffer): void;
-  /** Hands out an unfinished last line. */
+  /** Emits an unfinished last line. */
   end(): void;
 }
 
-/** Cuts a byte stream into lines. Invalid UTF-8 becomes U+FFFD; a line longer than 64 Ki characters is handed out in pieces,
- *  so that no input can make the buffer grow without limit. */
+/** Splits a byte stream into lines. Invalid UTF-8 becomes U+FFFD. A line longer than 64 Ki characters is emitted in pieces,
+ *  so that the buffer never grows without limit. */
 export function splitLines(onLine: (line: string) => void): LineSplitter {
   const decoder = new StringDecoder('utf8');
   let rest = '';

@@ -3,7 +3,7 @@ import { endProcess, termThenKill } from './end.ts';
 import { writeDurable } from './files.ts';
 import { type ProcessIdentity, identify, isAlive } from './identity.ts';
 
-/** Remembers a process in a file, so that a later run can find and end it. False when it is gone already. */
+/** Writes a process's identity to a file, so that a later run can find and end it. False when it has already ended. */
 export function writePidFile(path: string, pid: number): boolean {
   const identity = identify(pid);
   if (identity === null) return false;
@@ -11,7 +11,7 @@ export function writePidFile(path: string, pid: number): boolean {
   return true;
 }
 
-/** The process of a pid file, null when it does not run any more or the file is missing or damaged. */
+/** The process of a pid file; null when it has ended, or the file is missing or damaged. */
 export function readPidFile(path: string): ProcessIdentity | null {
   try {
     const { pid, started } = JSON.parse(readFileSync(path, 'utf8')) as Partial<ProcessIdentity>;

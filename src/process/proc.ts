@@ -8,7 +8,7 @@ export interface ProcessStat {
   readonly startTicks: number;
 }
 
-/** Unit of /proc/PID/stat, the same on every Linux whatever the kernel's own tick is. */
+/** Unit of /proc/PID/stat. It is the same on every Linux and does not depend on the kernel's own tick. */
 const ticksPerSecond = 100;
 
 export const hasProc = (): boolean => existsSync('/proc/self/stat');
@@ -23,7 +23,7 @@ export const processIds = (): number[] =>
 export function readStat(pid: number): ProcessStat | null {
   const text = readText(`/proc/${pid}/stat`);
   if (text === null) return null;
-  // The name in parentheses may itself hold blanks and parentheses.
+  // The name in parentheses may itself contain blanks and parentheses.
   const [state = '', ppid, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return null;
   return { pid, state, ppid: Number(ppid), startTicks: Number(rest[17]) };
@@ -33,7 +33,7 @@ export type Link =
   | { readonly kind: 'path'; readonly path: string }
   | { readonly kind: 'gone' | 'unreadable' };
 
-/** Where `exe`, `cwd` or `ns/mnt` of a process points to. `unreadable`: not ours to see. */
+/** The target of `exe`, `cwd` or `ns/mnt` of a process. `unreadable`: we lack the permission. */
 export function readProcLink(pid: number, name: 'exe' | 'cwd' | 'ns/mnt'): Link {
   try {
     return { kind: 'path', path: readlinkSync(`/proc/${pid}/${name}`) };
@@ -43,17 +43,17 @@ export function readProcLink(pid: number, name: 'exe' | 'cwd' | 'ns/mnt'): Link 
   }
 }
 
-/** The effective user id; null when the process is gone. */
+/** The effective user id; null when the process has ended. */
 export function uidOf(pid: number): number | null {
   const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
   return uid === undefined ? null : Number(uid);
 }
 
-/** The command line, blanks between the words; the title where the process has set one. */
+/** The command line, with blanks between the words; the title if the process has set one. */
 export const commandLine = (pid: number): string =>
   (readText(`/proc/${pid}/cmdline`) ?? '').replaceAll('\0', ' ').trim();
 
-/** When the process started, seconds since 1970; exact to a second or two, as long as the clock was not set since. */
+/** When the process started, in seconds since 1970; exact to a second or two, unless the clock was set since then. */
 export function startedAtSeconds({ startTicks }: ProcessStat): number | null {
   const boot = /^btime (\d+)$/m.exec(readText('/proc/stat') ?? '')?.[1];
   return boot === undefined ? null : Number(boot) + startTicks / ticksPerSecond;

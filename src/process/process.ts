@@ -16,20 +16,20 @@ type Stdio = 'ignore' | 'inherit' | 'pipe' | number;
 export interface ProcessOptions {
   /** A path, or a name that is searched for in the PATH of `env`. */
   readonly command: string;
-  /** For messages, where the command is not what matters. */
+  /** Name for messages. Default: the command. */
   readonly name?: string;
   readonly args: readonly string[];
   /** The whole environment; ours when left out. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly runAs: RunAs;
-  /** Defaults: stdin `ignore`, stdout and stderr `pipe`. A number is a file descriptor. What is piped must be read. */
+  /** Defaults: stdin `ignore`, stdout and stderr `pipe`. A number is a file descriptor. The caller must read the pipes. */
   readonly stdin?: Stdio;
   readonly stdout?: Stdio;
   readonly stderr?: Stdio;
-  /** Reads stderr line by line; the handle's `stderr` is then taken. */
+  /** Gets stderr line by line; then the caller must not read `stderr` itself. */
   readonly onStderrLine?: (line: string) => void;
-  /** True: a session and process group of its own, so that a Ctrl-C in the terminal does not reach it. */
+  /** True: the process gets its own session and process group, so that a Ctrl-C in the terminal does not reach it. */
   readonly detached?: boolean;
 }
 
@@ -46,7 +46,8 @@ export interface RunningProcess {
   readonly exited: Promise<Exit>;
   /** Like `exited`, but once all pipes have ended too. A grandchild that keeps a pipe open delays it. */
   readonly closed: Promise<Exit>;
-  /** Sends a signal, to the whole group if asked (needs `detached`). False when the process is gone. */
+  /** Sends a signal, with `group` to the whole process group (needs `detached`). False when the process has ended, or
+   *  runs as another user now (sudo). */
   kill(signal: NodeJS.Signals, options?: { readonly group?: boolean }): boolean;
 }
 
@@ -64,7 +65,7 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
   const closed = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
   });
-  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on('error', () => {}); // the end of a pipe is seen by `closed`
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on('error', () => {}); // `closed` reports the end of a pipe
   const { onStderrLine } = options;
   if (onStderrLine !== undefined && child.stderr !== null) {
     const lines = splitLines(onStderrLine);
@@ -83,19 +84,29 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
     exited,
     closed,
     kill(signal, { group = false } = {}) {
-      if (exit !== null) return false; // reaped: the pid may be another's by now
-      return sendSignal(group ? -pid : pid, signal);
+      if (exit !== null) return false; // reaped: another process may have this pid now
+      return signalChild(group ? -pid : pid, signal);
     },
   };
 }
 
-/** Sends a signal to a pid, or to a group by its negative number. False when there is nobody.
- *  @throws the system's error when it is not allowed */
+/** Sends a signal to a pid, or to a group by its negative number. False when there is no such process.
+ *  @throws the system's error when the signal is not allowed */
 export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
+/** `sendSignal` for our own child or its group. A child that became another user's (sudo) is left alone: false. */
+export function signalChild(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return sendSignal(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') return false;
     throw error;
   }
 }
@@ -114,7 +125,7 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
       const child = spawn(options.command, options.args, spawnOptions);
       child.once('spawn', () => {
         child.off('error', fail);
-        child.on('error', () => {}); // a failed kill or send later; both report by themselves
+        child.on('error', () => {}); // a later kill or send failed; both report their errors themselves
         resolve(child);
       });
       child.once('error', fail);
@@ -125,7 +136,7 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
 }
 
 function cannotStart({ command, cwd, runAs }: ProcessOptions, cause: NodeJS.ErrnoException): ComputeError {
-  // The system says ENOENT for both, and a wrong program is what one would look for in vain.
+  // ENOENT means a missing program or a missing working directory. The message must name the right one.
   const noDirectory = cwd !== undefined && statSync(cwd, { throwIfNoEntry: false }) === undefined;
   const why = noDirectory ? `its working directory ${cwd} does not exist` : (cause.code ?? cause.message);
   const who = runAs === null ? '' : ` as uid ${runAs.uid}`;
@@ -137,6 +148,6 @@ function cannotStart({ command, cwd, runAs }: ProcessOptions, cause: NodeJS.Errn
 }
 
 const hints: Record<string, string> = {
-  ENOENT: 'install the program, or say where it is',
+  ENOENT: 'install the program, or give its path',
   EACCES: 'the program and all directories above it must be readable and executable for that user',
 };

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 const isGone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** Removes a directory with all it holds; links are removed, not followed. Stops between two entries when `signal` aborts.
- *  @throws the system's error for the first thing that cannot be removed */
+/** Removes a directory and its contents; links are removed, not followed. Stops between two entries when `signal` aborts.
+ *  @throws the system's error for the first entry that cannot be removed */
 export async function removeTree(dir: string, signal: AbortSignal): Promise<void> {
   for (const entry of await entriesOf(dir)) {
     signal.throwIfAborted();
@@ -16,7 +16,7 @@ export async function removeTree(dir: string, signal: AbortSignal): Promise<void
   });
 }
 
-/** Removes what a directory holds, but keeps the directory, and keeps (emptied) what is mounted inside it. */
+/** Removes a directory's contents, but keeps the directory itself; volumes mounted inside it are emptied and stay. */
 export async function emptyInPlace(dir: string, signal: AbortSignal): Promise<void> {
   const { dev } = await lstat(dir);
   for (const entry of await entriesOf(dir)) {
@@ -27,7 +27,7 @@ export async function emptyInPlace(dir: string, signal: AbortSignal): Promise<vo
   }
 }
 
-/** `lost+found` belongs to the file system, not to Postgres, and only root could make it again. */
+/** `lost+found` belongs to the file system, not to Postgres, and only root could create it again. */
 export const isVolumeOwn = (entry: Dirent): boolean => entry.name === 'lost+found' && entry.isDirectory();
 
 async function removeEntry(path: string, entry: Dirent, signal: AbortSignal): Promise<void> {

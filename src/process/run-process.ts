@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import { type Exit, type ProcessOptions, sendSignal, startProcess } from './process.ts';
+import { type Exit, type ProcessOptions, type RunningProcess, signalChild, startProcess } from './process.ts';
 import { endChild } from './end.ts';
 
 export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd' | 'runAs'> {
   /** Milliseconds after which the command is killed. */
   readonly limitMs: number;
-  /** Of stdout and of stderr each; what exceeds it is dropped. Default 1 MiB. */
+  /** Limit for stdout and for stderr, each; the rest is dropped. Default 1 MiB. */
   readonly maxBytes?: number;
   readonly onStderrLine?: (line: string) => void;
 }
@@ -17,9 +17,10 @@ export interface RunResult extends Exit {
   readonly stderr: string;
 }
 
-/** Runs a short command to its end, whatever its exit code, and gives its output. It is killed and awaited, with its
- *  process group, when the time is up or `signal` aborts.
- *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started */
+/** Runs a short command to its end and returns its output and exit code. When the time is up or `signal` aborts, the
+ *  command's process group is killed and the command is awaited.
+ *  @throws ComputeError `deadline` naming the command; `program_missing` when it cannot be started; `process_stuck` when
+ *  it cannot be killed (it waits for a disk, or became another user's) */
 export async function runProcess(options: RunOptions, signal: AbortSignal): Promise<RunResult> {
   signal.throwIfAborted();
   const child = await startProcess({ ...options, detached: true });
@@ -32,13 +33,26 @@ export async function runProcess(options: RunOptions, signal: AbortSignal): Prom
     );
     return { ...exit, stdout: stdout(), stderr: stderr() };
   } catch (error) {
-    // Also when the command itself has ended: what still holds its pipes belongs to its group.
-    sendSignal(-child.pid, 'SIGKILL');
+    // Also when the command itself has ended: a process of its group may still hold the pipes.
+    signalChild(-child.pid, 'SIGKILL');
+    await kill(child, signal, error);
     throw error;
   } finally {
-    await endChild(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
     child.stdout?.destroy();
     child.stderr?.destroy();
+  }
+}
+
+/** @throws ComputeError `process_stuck` with the reason for the kill as its cause: somebody must look after that process */
+async function kill(child: RunningProcess, signal: AbortSignal, why: unknown): Promise<void> {
+  try {
+    await endChild(child, [{ signal: 'SIGKILL', graceMs: 5000 }], signal);
+  } catch (error) {
+    if (!(error instanceof ComputeError)) throw error;
+    throw new ComputeError(error.code, error.message, {
+      cause: why,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
   }
 }
 

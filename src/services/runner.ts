@@ -1,4 +1,5 @@
-import { withDeadline } from '../core/clock.ts';
+import { linked, never } from '../core/abort.ts';
+import { alarm, raceAbort, tookTooLong, withDeadline, within } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import {
@@ -13,6 +14,8 @@ import {
 const defaultStartMs = 10_000;
 /** Limit for the stop of one service, and for its reconfiguration. */
 const limitMs = 5000;
+/** How long a stop is still awaited when its limit is over or the shutdown was escalated. */
+const lastMs = 3000;
 
 type AnyService = Service<unknown>;
 
@@ -24,6 +27,8 @@ export class ServiceRunner {
   readonly #running = new Map<AnyService, RunningService<unknown>>();
   /** The services that are wanted but not running, and why. */
   readonly #failed = new Map<AnyService, Health>();
+  /** Stops under way, so that nobody stops a service twice. */
+  readonly #stopping = new Map<AnyService, Promise<void>>();
 
   constructor(services: readonly AnyService[], deps: ServiceDeps) {
     this.#services = services;
@@ -47,7 +52,7 @@ export class ServiceRunner {
   }
 
   /** Stops the services of one stage, the last one first. Never rejects.
-   *  @param escalate aborts their waits */
+   *  @param escalate cuts the wait for each of them short, to 3000 ms */
   async stop(stage: Stage, escalate: AbortSignal): Promise<void> {
     const of = [...this.#running.keys()].filter(({ when }) => when === stage);
     for (const service of of.toReversed()) await this.#stop(service, escalate);
@@ -92,13 +97,18 @@ export class ServiceRunner {
       this.#failed.set(service, healthNow('failed', 'not built yet'));
       return;
     }
+    signal.throwIfAborted();
+    let starting: Promise<RunningService<unknown>> | undefined;
     try {
-      const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) =>
-        service.start!(wanted, this.#deps, limited),
-      );
+      const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) => {
+        starting = service.start!(wanted, this.#deps, limited);
+        return starting;
+      });
       this.#running.set(service, running);
       this.#failed.delete(service);
     } catch (error) {
+      // A start that comes to its end too late is stopped again.
+      void starting?.then((late) => this.#end(service, late, signal)).catch(() => {});
       if (required === true || signal.aborted) throw error;
       this.#failed.set(service, healthNow('failed', inline(error)));
       log.error(`could not start ${name}: ${inline(error)}`);
@@ -122,14 +132,36 @@ export class ServiceRunner {
 
   async #stop(service: AnyService, escalate: AbortSignal): Promise<void> {
     const running = this.#running.get(service);
-    this.#running.delete(service);
+    if (running === undefined) return;
+    const under = this.#stopping.get(service);
+    if (under !== undefined) return under;
+    const stopping = this.#end(service, running, escalate).finally(() => {
+      this.#stopping.delete(service);
+      this.#running.delete(service);
+    });
+    this.#stopping.set(service, stopping);
+    return stopping;
+  }
+
+  /** Never rejects. */
+  async #end(
+    { name, stopLimitMs = limitMs }: AnyService,
+    running: RunningService<unknown>,
+    escalate: AbortSignal,
+  ): Promise<void> {
+    const hurry = linked(escalate);
+    const late = tookTooLong(`the stop of ${name}`, stopLimitMs);
+    const cancel = alarm(stopLimitMs, () => hurry.abort(late));
     try {
-      const { stopLimitMs = limitMs } = service;
-      await withDeadline(`the stop of ${service.name}`, stopLimitMs, escalate, async (limited) =>
-        running?.stop(limited),
-      );
+      const stopped = running.stop(hurry.signal).then(() => true);
+      await raceAbort(stopped, hurry.signal).catch(async (error: unknown) => {
+        if (!hurry.signal.aborted || (await within(stopped, lastMs, never)) === null) throw error;
+      });
     } catch (error) {
-      this.#deps.log.warn(`could not stop ${service.name}: ${inline(error)}`);
+      this.#deps.log.warn(`could not stop ${name}: ${inline(error)}`);
+    } finally {
+      cancel();
+      hurry.release();
     }
   }
 }

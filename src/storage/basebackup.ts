@@ -13,12 +13,12 @@ import { type PageserverConnection, type PageserverContext, connectPageserver } 
 import { type UnpackResult, unpack } from '../tar/unpack.ts';
 
 export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> {
-  /** Exists and holds nothing that the archive may not replace. */
+  /** An existing directory; the archive may replace all files in it except `keep`. */
   readonly pgdata: string;
   readonly runAs: RunAs;
   /** Files of ours in `pgdata` that an archive must not replace. */
   readonly keep: ReadonlySet<string>;
-  /** Puts `pgdata` back to what it was before; called after every attempt that may have written into it. */
+  /** Restores `pgdata` to its earlier state; called after each failed attempt that may have written to it. */
   readonly emptied: () => Promise<void>;
   /** True: an archive without a WAL segment is incomplete. */
   readonly needsWal: boolean;
@@ -47,34 +47,34 @@ export const defaultBasebackupLimits: BasebackupLimits = {
 /** Figures of the attempt that succeeded. */
 export interface BasebackupFigures {
   readonly connectMicros: number;
-  /** From the start of the attempt until everything is in place, in milliseconds. */
+  /** From the start of the attempt until all files are written, in milliseconds. */
   readonly ms: number;
   /** Compressed, as received. */
   readonly bytes: number;
   readonly unpacked: UnpackResult;
 }
 
-/** A pageserver that is being connected to, while the caller still finds out the LSN. */
+/** A connection to a pageserver that opens while the caller still determines the LSN. */
 export interface OpenPageserver {
   /** Fills `pgdata` from the base backup at `lsn`, `0/0` for the latest.
    *  @throws ComputeError `basebackup`: `failed to get basebackup@{lsn}`, the reason in its causes */
   fetch(lsn: Lsn, signal: AbortSignal): Promise<BasebackupFigures>;
-  /** Cuts the connection. Safe at any time, needed when `fetch` is never called. */
+  /** Closes the connection. Safe at any time; required when `fetch` is never called. */
   close(): void;
 }
 
 const pauses: Pauses = { firstMs: 500, factor: 1.5, jitter: [1, 1.2] };
 
-/** A connection opened ahead and older than this is replaced: whatever lies between may have forgotten it. */
+/** Milliseconds. A connection that was opened earlier is replaced: a proxy or firewall in between may have dropped it. */
 const freshMs = 10_000;
 
-/** Retries as the environment of a test wishes, else the default. Numbers out of range are ignored. */
+/** The number of retries from a test's environment variable, else the default. Numbers out of range are ignored. */
 export function basebackupRetries(env: NodeJS.ProcessEnv): number {
   const text = env['NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES'] ?? '';
   return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : defaultBasebackupLimits.retries;
 }
 
-/** Begins to connect and returns at once; a failure to connect shows up in the first attempt of `fetch`. */
+/** Begins to connect and returns at once; the first attempt of `fetch` reports a failed connection. */
 export function openPageserver(context: BasebackupContext, signal: AbortSignal): OpenPageserver {
   const limits = { ...defaultBasebackupLimits, ...context.limits };
   const closed = linked(signal);
@@ -82,7 +82,7 @@ export function openPageserver(context: BasebackupContext, signal: AbortSignal):
     connectPageserver({ ...context, connectMs: limits.connectMs }, signal);
   let ahead: Promise<PageserverConnection> | null = connect(closed.signal);
   ahead.catch(() => {});
-  /** The connection opened ahead, once, if it is still good. */
+  /** The first time the connection opened ahead, if it still works; else a new one. */
   const take = async (signal: AbortSignal): Promise<PageserverConnection> => {
     const opening = ahead;
     ahead = null;
@@ -121,7 +121,10 @@ async function attempts(
         totalMs: limits.totalMs,
         retryable: isRetryable,
         onRetry: ({ attempt, pauseMs, error }) =>
-          context.log.warn({ attempt, pauseMs, error: inline(error) }, 'base backup failed, trying again'),
+          context.log.warn(
+            { attempt, pauseMs, error: inline(error) },
+            'the base backup failed and is retried',
+          ),
       },
       signal,
     );
@@ -151,7 +154,7 @@ async function fetchOnce(
       const { connectMicros } = connection;
       return { connectMicros, ms: elapsedMs(startMs), bytes: copy.bytes(), unpacked };
     } catch (error) {
-      // What the server or the clock said explains the broken archive, and not the other way round.
+      // A server error or a timeout is the cause of a broken archive, so it is reported first.
       const cause = copy.failure() ?? error;
       await context.emptied();
       throw cause;
@@ -171,11 +174,11 @@ function checkComplete({ names }: UnpackResult, needsWal: boolean): void {
   const what =
     missing ?? (needsWal && ![...names].some((name) => walSegment.test(name)) ? 'a WAL segment' : null);
   if (what !== null) {
-    throw new ComputeError('archive_invalid', `the archive ended well, but ${what} is not in it`);
+    throw new ComputeError('archive_invalid', `the base backup is incomplete: ${what} is missing`);
   }
 }
 
-/** Old pageservers send the file under its old name only. */
+/** Copies `zenith.signal` to `neon.signal`: old pageservers send only the old name. */
 async function fixSignalFile(pgdata: string, runAs: RunAs): Promise<void> {
   const [now, old] = [join(pgdata, 'neon.signal'), join(pgdata, 'zenith.signal')];
   const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;

@@ -1,8 +1,8 @@
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { type ArchiveStream, watchStream } from '../tar/archive-stream.ts';
 
-/** Sends a command that is answered with a copy, in the simple protocol. Must be read to the end; the connection is of
- *  no use afterwards if that fails. When nothing arrives for `idleMs` or `signal` aborts, it is cut. */
+/** Sends a command whose answer is a copy, in the simple protocol. The caller must read it to the end; if that fails, the
+ *  connection cannot be used again. The connection is closed when nothing arrives for `idleMs` or `signal` aborts. */
 export async function receiveCopy(
   client: PgClient,
   command: string,

@@ -1,6 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
 
-/** What a pageserver answered over gRPC in place of what it was asked for. */
+/** An error status that a pageserver returned over gRPC. */
 export class GrpcError extends ComputeError {
   /** Name of the status, e.g. `NOT_FOUND`. */
   readonly status: string;
@@ -11,7 +11,7 @@ export class GrpcError extends ComputeError {
   }
 }
 
-/** Statuses that the same question will meet again: the rest is trouble that passes.
+/** Statuses that the same request would get again; all others are retryable.
  *  @see https://grpc.io/docs/guides/status-codes/ */
 export const notRetryableStatuses: ReadonlySet<string> = new Set([
   'INVALID_ARGUMENT',

@@ -16,16 +16,16 @@ export interface GrpcConnection {
   /** @throws GrpcError */
   unary(path: string, message: Buffer, metadata: GrpcMetadata, signal: AbortSignal): Promise<Buffer>;
   serverStream(path: string, message: Buffer, metadata: GrpcMetadata): GrpcStream;
-  /** Ends what is under way, too. */
+  /** Also cancels the running calls. */
   close(): void;
 }
 
-/** Messages as they come. `onEnd` and `cut` are those of an archive. */
+/** Messages in the order of their arrival. `onEnd` and `cut` work as in `StreamSource`. */
 export interface GrpcStream extends Pick<StreamSource, 'onEnd' | 'cut'> {
   readonly messages: AsyncIterable<Buffer>;
 }
 
-/** Says whose data a call is about, and who asks. */
+/** Identifies the data that a call is about, and the caller. */
 export interface GrpcMetadata {
   readonly tenantId: string;
   readonly timelineId: string;
@@ -40,7 +40,7 @@ export interface GrpcAddress {
   readonly tls: boolean;
 }
 
-/** Reads `grpc://host:port`, without a port 80, or the same with `grpcs://` and 443. A user is ignored, as is a path.
+/** Parses `grpc://host:port` (default port 80) or `grpcs://host:port` (default 443). A user or path is ignored.
  *  @throws ComputeError `connstr` */
 export function parseGrpcUrl(text: string): GrpcAddress {
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -52,17 +52,17 @@ export function parseGrpcUrl(text: string): GrpcAddress {
 }
 
 const options = {
-  // Anything smaller leaves the sender waiting: archives are large.
+  // Archives are large; with a smaller window the sender would have to wait.
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
   // Retries are ours: the caller knows what is retryable.
   'grpc.enable_retries': 0,
-  // No backoff of an earlier channel to the same server, no look-ups besides the address, no proxy.
+  // No backoff from an earlier channel to the same server, no look-ups except for the address, no proxy.
   'grpc.use_local_subchannel_pool': 1,
   'grpc.service_config_disable_resolution': 1,
   'grpc.enable_http_proxy': 0,
 };
 
-/** Connects, which for gRPC means HTTP/2 without any log-in.
+/** Opens an HTTP/2 connection; gRPC has no log-in.
  *  @throws ComputeError `pageserver` naming the address */
 export async function connectGrpc(
   url: string,
@@ -125,7 +125,7 @@ type GrpcModule = typeof grpcModule;
 
 const same = (bytes: Buffer): Buffer => bytes;
 
-/** Resolves when the channel can be used; rejects at the first failure, which gRPC itself would go on trying. */
+/** Resolves when the channel can be used; rejects at the first failure (gRPC itself would retry). */
 function ready(grpc: GrpcModule, client: Client): Promise<void> {
   const channel = client.getChannel();
   const { READY, TRANSIENT_FAILURE, SHUTDOWN } = grpc.connectivityState;
@@ -140,8 +140,8 @@ function ready(grpc: GrpcModule, client: Client): Promise<void> {
   });
 }
 
-/** Only a call is told why there is no connection. Should it get through after all, a server refuses it for the lack
- *  of metadata. */
+/** The reason why there is no connection; gRPC reports it only to a call. If the call succeeds in connecting, the server
+ *  refuses it, since it has no metadata. */
 const whyNot = (grpc: GrpcModule, client: Client): Promise<unknown> =>
   new Promise((resolve) => {
     client.makeUnaryRequest(method.leaseLsn, same, same, Buffer.alloc(0), (error) =>
@@ -155,9 +155,9 @@ function metadataOf(grpc: GrpcModule, { tenantId, timelineId, shard, token }: Gr
   metadata.set('neon-timeline-id', timelineId);
   metadata.set('neon-shard-id', shard);
   if (token === null) return metadata;
-  // The library would say the whole token in its complaint.
+  // The library's own error would contain the whole token.
   if (!/^[\x21-\x7e]+$/.test(token.reveal())) {
-    throw new GrpcError('UNAUTHENTICATED', 'the storage token has characters that no token has');
+    throw new GrpcError('UNAUTHENTICATED', 'the storage token contains invalid characters');
   }
   metadata.set('authorization', `Bearer ${token.reveal()}`);
   return metadata;

@@ -1,11 +1,11 @@
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 
-/** What one safekeeper said within its time. */
+/** One safekeeper's answer within its time limit. */
 export type Answer =
   | { readonly kind: 'known'; readonly flush: Lsn; readonly commit: Lsn }
-  /** It works, but has no such timeline. */
+  /** It works, but does not have this timeline. */
   | { readonly kind: 'unknown' }
-  /** Refused, timed out, malformed address, error response. */
+  /** Connection refused, timeout, malformed address, error response. */
   | { readonly kind: 'failed'; readonly reason: string };
 
 export type Verdict = { readonly synced: Lsn } | { readonly unknown: string };
@@ -17,11 +17,12 @@ export const quorum = (members: number): number => Math.floor(members / 2) + 1;
 const isKnown = (answer: Answer): answer is Known => answer.kind === 'known';
 const agrees = (known: Known): boolean => known.flush === known.commit;
 
-/** Decides from all answers at hand, in any order, whether `members` safekeepers are in sync, and where.
+/** Decides from the answers so far, in any order, whether `members` safekeepers are in sync, and at which LSN.
  *
- *  They are when a quorum has flushed and committed exactly the same LSN and nobody has more: a member that lags or
- *  does not know the timeline yet is brought up by Postgres. More WAL anywhere, or a member with all of it that
- *  believes in another commit, needs a vote: don't know. Then the sync by Postgres decides, which is always right. */
+ *  They are in sync when a quorum has flushed and committed exactly the same LSN and no member has more WAL. A member that
+ *  lags, or does not know the timeline yet, gets the WAL from Postgres later. If a member has more WAL than the quorum, or
+ *  reports another commit LSN at the end of the WAL, the verdict is unknown. Then `--sync-safekeepers` decides: it holds a
+ *  vote, so its result is always right. */
 export function judge(answers: readonly Answer[], members: number): Verdict {
   const needed = quorum(members);
   const known = answers.filter(isKnown);
@@ -43,13 +44,13 @@ export function judge(answers: readonly Answer[], members: number): Verdict {
   return { unknown: `flush differs: ${flushed}; ${agreeing} of ${members} have ${formatLsn(end)}` };
 }
 
-/** True when no further answer can change the verdict: all are in, or no answers of the missing ones can make it
- *  "synced". A verdict "synced" is never settled early, because one more member may have more WAL. */
+/** True when no further answer can change the verdict: all have answered, or the missing answers cannot make it "synced".
+ *  A verdict "synced" is never settled early, because a missing member may have more WAL. */
 export function settled(answers: readonly Answer[], members: number): boolean {
   const missing = members - answers.length;
   if (missing <= 0) return true;
   const known = answers.filter(isKnown);
-  // The missing ones may all agree on an LSN beyond everything seen, or join the furthest one seen.
+  // The missing members may all report an LSN higher than all others, or the highest one so far.
   const most = known.reduce((most, { flush }) => (flush > most ? flush : most), 0n as Lsn);
   const joinable = known.filter((answer) => answer.flush === most);
   const best = joinable.every(agrees) ? joinable.length + missing : missing;

@@ -12,11 +12,11 @@ export interface LeaseContext {
   readonly tenantId: string;
   readonly timelineId: string;
   readonly lsn: Lsn;
-  /** Where to ask; read anew before each attempt. */
+  /** The pageservers and the token; read again before each attempt. */
   readonly addresses: () => Addresses;
   /** Resolves when `addresses` may have changed. */
   readonly changed: (signal: AbortSignal) => Promise<void>;
-  /** Hears of every outcome; `untilMs` are milliseconds since 1970, `error` is for people. */
+  /** Called with each outcome. `untilMs`: milliseconds since 1970; `error`: a text for people. */
   readonly onOutcome: (outcome: LeaseOutcome) => void;
   readonly log: Log;
 }
@@ -29,19 +29,21 @@ export type LeaseOutcome =
 const requestMs = 10_000;
 const leastPauseMs = 1000;
 const longestPauseMs = 60_000;
+/** Longer than the leases that pageservers grant (10 minutes by default). */
+const longestLeaseMs = 3_600_000;
 
-/** Milliseconds from a success to the next request: a minute before the end, or half way for short leases. Never so
- *  short that a clock that is wrong makes us ask without pause. */
+/** Milliseconds from a success to the next request: a minute before the end, or half way for short leases. The bounds
+ *  are for a clock that is wrong: it must not make us ask without pause, nor too late. */
 export const renewalPauseMs = (remainingMs: number): number =>
-  Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2);
+  Math.min(longestLeaseMs, Math.max(leastPauseMs, remainingMs - 60_000, remainingMs / 2));
 
 /** Pauses after failures. */
 export const retryPauses: Pauses = { firstMs: 500, factor: 1.5, maxMs: longestPauseMs, jitter: [1, 1.2] };
 
 const refusal = 'lease could not be obtained, LSN is behind the GC cutoff';
 
-/** Keeps the LSN of a static compute from being collected, until `signal` aborts. Pageservers also refuse for reasons
- *  that pass, so a refusal is reported and does not end the asking. Never rejects but with the abort. */
+/** Renews the lease on a static compute's LSN, so that garbage collection keeps its data, until `signal` aborts. A refusal
+ *  may be temporary, so it is reported and the requests continue. Rejects only with the abort. */
 export async function keepLease(context: LeaseContext, signal: AbortSignal): Promise<never> {
   const { tenantId, timelineId, lsn, addresses, onOutcome } = context;
   const log = context.log.child({ task: 'lsn_lease_bg_task' });
@@ -54,7 +56,7 @@ export async function keepLease(context: LeaseContext, signal: AbortSignal): Pro
       if (answer === 'refused') {
         pauseMs = longestPauseMs;
         onOutcome({ kind: 'refused', error: `Permanent error: ${refusal}` });
-        log.warn(`${where}: Permanent error: ${refusal}; asking again in ${pauseMs / 1000} seconds`);
+        log.warn(`${where}: Permanent error: ${refusal}; next request in ${pauseMs / 1000} seconds`);
       } else {
         failures = 0;
         pauseMs = renewalPauseMs(answer - Date.now());
@@ -71,7 +73,7 @@ export async function keepLease(context: LeaseContext, signal: AbortSignal): Pro
   }
 }
 
-/** Ends early when there is somebody else to ask. */
+/** Ends early when the addresses may have changed. */
 async function pause({ changed }: LeaseContext, ms: number, signal: AbortSignal): Promise<void> {
   const over = linked(signal);
   const waits = [sleep(ms, over.signal), changed(over.signal)];

@@ -12,21 +12,21 @@ import { decodeLease, encodeLeaseRequest, method } from './page-api.ts';
 
 export interface LeaseRequest {
   readonly pageserver: PageserverInfo;
-  /** Overrides a password of the URL. */
+  /** Overrides the URL's password. */
   readonly token: Secret | null;
   readonly tenantId: string;
   readonly timelineId: string;
   readonly lsn: Lsn;
-  /** Milliseconds for one pageserver, all in all. */
+  /** Milliseconds for one pageserver, connect and request together. */
   readonly limitMs: number;
 }
 
-/** Milliseconds since 1970, or that a pageserver said no. */
+/** The end of the lease in milliseconds since 1970, or that a pageserver refused it. */
 export type LeaseAnswer = number | 'refused';
 
-/** Asks every pageserver of every shard to keep what is needed to read at an LSN.
- *  @returns the earliest end of all leases; `refused` as soon as one is, and when there is nobody to ask
- *  @throws ComputeError for the first that cannot be asked */
+/** Requests a lease from every pageserver of every shard: they then keep the data that reads at this LSN need.
+ *  @returns the earliest end of all leases; `refused` when one pageserver refuses, or when there is no pageserver
+ *  @throws ComputeError for the first pageserver that fails */
 export async function leaseLsn(request: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
   const { shards, shardCount, preferProtocol } = request.pageserver;
   let earliest = Infinity;
@@ -74,10 +74,12 @@ async function askLibpq(
     const until = rows[0]?.valid_until;
     if (until === null) return 'refused';
     if (until !== undefined && /^\d{1,16}$/.test(until)) return Number(until);
-    throw new Error(`the answer to ${command} is not a time`);
+    throw new Error(`the answer to "${command}" is not a time in milliseconds`);
   } catch (cause) {
     signal.throwIfAborted();
-    throw new ComputeError('pageserver', `pageserver ${where} did not lease the LSN`, { cause });
+    throw new ComputeError('pageserver', `pageserver ${where} did not lease LSN ${formatLsn(lsn)}`, {
+      cause,
+    });
   } finally {
     destroyPg(client);
   }
@@ -99,7 +101,13 @@ async function askGrpc(
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof GrpcError && cause.status === 'FAILED_PRECONDITION') return 'refused';
-    throw new ComputeError('pageserver', `pageserver ${connection.where} did not lease the LSN`, { cause });
+    throw new ComputeError(
+      'pageserver',
+      `pageserver ${connection.where} did not lease LSN ${formatLsn(lsn)}`,
+      {
+        cause,
+      },
+    );
   } finally {
     connection.close();
   }

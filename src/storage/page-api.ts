@@ -1,13 +1,13 @@
 import type { Lsn } from '../core/lsn.ts';
 
-/** The few messages of the pageserver's gRPC service that a compute needs, in the binary form of proto3.
+/** The messages of the pageserver's gRPC service that a compute needs, in proto3's binary encoding.
  *  @see https://protobuf.dev/programming-guides/encoding/ */
 export const method = {
   getBaseBackup: '/page_api.PageService/GetBaseBackup',
   leaseLsn: '/page_api.PageService/LeaseLsn',
 } as const;
 
-/** The default 0 is refused by the server, 1 means none. */
+/** The server refuses 0, the default; 1 means no compression. */
 const gzip = 2;
 
 /** @param lsn `0/0` for the latest */
@@ -22,11 +22,11 @@ export const encodeLeaseRequest = (lsn: Lsn): Buffer => Buffer.from([0x08, ...va
 export function decodeChunk(message: Buffer): Buffer {
   const chunks = [...fields(message)].filter(({ number }) => number === 1).map(({ value }) => value);
   const last = chunks.at(-1) ?? Buffer.alloc(0);
-  if (typeof last === 'bigint') throw new Error('the chunk of a base backup is not made of bytes');
+  if (typeof last === 'bigint') throw new Error('a chunk of the base backup does not contain bytes');
   return last;
 }
 
-/** When a lease ends, in milliseconds since 1970; null when the message does not say. @throws Error */
+/** When a lease ends, in milliseconds since 1970; null when the message has no such field. @throws Error */
 export function decodeLease(message: Buffer): number | null {
   let expires: Map<number, bigint> | null = null;
   for (const { number, value } of fields(message)) {
@@ -49,7 +49,7 @@ function varint(value: bigint): number[] {
   return [...bytes, Number(rest)];
 }
 
-/** Every field, also those that a later version added. Numbers come as bigint, everything else as its bytes. */
+/** All fields, also unknown ones from later versions. Numbers are returned as bigint, all other values as bytes. */
 function* fields(message: Buffer): Generator<{ number: number; value: bigint | Buffer }> {
   const reader = { message, at: 0 };
   while (reader.at < message.length) {

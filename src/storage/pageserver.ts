@@ -17,7 +17,7 @@ export interface PageserverContext {
   readonly pageserver: PageserverInfo;
   readonly tenantId: string;
   readonly timelineId: string;
-  /** Overrides a password of the URL. */
+  /** Overrides the URL's password. */
   readonly token: Secret | null;
   readonly mode: 'primary' | 'replica' | 'static';
   /** Milliseconds for connect and authentication, per pageserver, when the URL sets no limit. */
@@ -33,7 +33,7 @@ export interface PageserverConnection {
   readonly openedMs: number;
   /** False when the server has closed it. */
   alive(): boolean;
-  /** Asks for a base backup at `lsn`, `0/0` for the latest. */
+  /** Requests a base backup at `lsn`, `0/0` for the latest. */
   basebackup(lsn: Lsn, idleMs: number, signal: AbortSignal): Promise<ArchiveStream>;
   close(): void;
 }
@@ -41,9 +41,9 @@ export interface PageserverConnection {
 type Open = Omit<PageserverConnection, 'connectMicros' | 'openedMs'>;
 type Protocol = PageserverInfo['preferProtocol'];
 
-/** Connects to the first pageserver of shard 0 that can be reached: over the preferred protocol, and when none can be,
- *  over the other one.
- *  @throws ComputeError; it says what went wrong with the last one tried */
+/** Connects to the first pageserver of shard 0 that can be reached over the preferred protocol; if there is none, over the
+ *  other protocol.
+ *  @throws ComputeError; the cause is the failure of the last attempt, the message names the earlier ones */
 export async function connectPageserver(
   context: PageserverContext,
   signal: AbortSignal,
@@ -63,7 +63,10 @@ export async function connectPageserver(
   }
   if (failures.length < 2) throw failures[0] ?? new NotRetryable('basebackup', 'shard 0 has no pageserver');
   const last = failures.pop();
-  throw new ComputeError('pageserver', `before that: ${failures.map(inline).join('; ')}`, { cause: last });
+  const earlier = failures.map(inline).join('; ');
+  throw new ComputeError('pageserver', `no pageserver could be reached (earlier attempts: ${earlier})`, {
+    cause: last,
+  });
 }
 
 function candidates({ shards, preferProtocol }: PageserverInfo): { protocol: Protocol; url: string }[] {
@@ -84,7 +87,7 @@ async function openLibpq(url: string, context: PageserverContext, signal: AbortS
     {
       ...target,
       password: context.token ?? target.password,
-      // The pageserver reads it for its traces only.
+      // The pageserver uses it only for its traces.
       options: `-c neon.compute_mode=${context.mode}`,
     },
     { applicationName: 'compute_ctl', connectMs, signal },
@@ -118,7 +121,7 @@ async function openGrpc(url: string, context: PageserverContext, signal: AbortSi
   };
 }
 
-/** What the pageserver is asked over libpq, e.g. `basebackup T L 0/169B1D8 --gzip`. */
+/** The command for the pageserver over libpq, e.g. `basebackup T L 0/169B1D8 --gzip`. */
 export function basebackupCommand(
   { tenantId, timelineId, mode }: Pick<PageserverContext, 'tenantId' | 'timelineId' | 'mode'>,
   lsn: Lsn,

@@ -2,35 +2,37 @@ import { ComputeError } from '../core/errors.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
 import { GrpcError, notRetryableStatuses } from './grpc-error.ts';
 
-/** What a pageserver says when the same question would get the same answer. Everywhere else SQLSTATEs decide; a pageserver
- *  has one, XX000, for nearly everything, so its fixed words have to do: of the simple protocol, and of the extended one. */
+/** Pageserver errors that are not retryable, since the same request would fail again. Elsewhere SQLSTATEs decide, but a
+ *  pageserver uses XX000 for nearly all errors, so its message texts must be matched: of the simple and of the extended
+ *  protocol. */
 const notRetryableWords: readonly RegExp[] = [
-  // Tenant, timeline or shard is not there, or the timeline is archived.
+  // The tenant, timeline or shard does not exist, or the timeline is archived.
   /^not found$/,
   /^Not found: /,
   /^JWT authentication error/,
   /^Unauthorized: /,
   /^must connect with TLS$/,
-  // The LSN is below what garbage collection has kept.
+  // The LSN is below the GC cutoff.
   /^invalid basebackup lsn/,
   /^(?:invalid|duplicate) parameter for basebackup command/,
 ];
 
-/** Malformed connection strings, trusted issuers that cannot be read, and a disk that is full or not writable. */
+/** A malformed connection string, an unreadable file of trusted issuers, a disk that is full or not writable. */
 const notRetryableCodes: ReadonlySet<string> = new Set(['connstr', 'pgdata_refused', 'tls']);
 
-/** What Node says of a certificate that it does not trust, and the driver of a server that has none. */
+/** Node's error codes for a certificate that it does not trust. */
 const untrusted = /^(?:ERR_TLS_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT$|SELF_SIGNED_CERT_IN_CHAIN$|UNABLE_TO_)/;
-/** The same over gRPC, which passes on no more than the words of OpenSSL and Node. */
+/** The same over gRPC, which passes on only the messages of OpenSSL and Node. */
 const untrustedByGrpc =
   /Last error: .*(?:self-signed certificate|certificate has expired|certificate is not yet valid|issuer certificate|verify the first certificate|does not match certificate's altnames)/;
+/** The driver's message for a server without TLS. */
 const noTls = 'The server does not support SSL connections';
 
 const isNotRetryable = ({ status, message }: GrpcError): boolean =>
   notRetryableStatuses.has(status) || untrustedByGrpc.test(message);
 
 /** False when a retry would only fail again: wrong address, credentials or names, a hostile archive, a full disk.
- *  SQLSTATE class 28 is a failed log-in wherever it comes from. */
+ *  SQLSTATE class 28 is a failed log-in, from any server. */
 export function isRetryable(error: unknown): boolean {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (current instanceof NotRetryable) return false;

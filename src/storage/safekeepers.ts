@@ -21,9 +21,9 @@ export interface SafekeeperContext {
 
 const defaultAnswerMs = 100;
 
-/** Asks all safekeepers at once where the timeline stands, and judges what they say within the limit. It is a few
- *  milliseconds where everybody answers. Never rejects but by an abort: trouble is a verdict.
- *  @returns `checkMs`: how long it took, in whole milliseconds */
+/** Asks all safekeepers at once for the timeline's LSNs, and judges the answers that arrive within the limit. Takes a few
+ *  milliseconds if all answer. Rejects only with an abort: failures are part of the verdict.
+ *  @returns `checkMs`: the duration in whole milliseconds */
 export async function checkSafekeepers(
   context: SafekeeperContext,
   signal: AbortSignal,
@@ -68,7 +68,7 @@ async function timelineStatus(target: PgTarget, answerMs: number, signal: AbortS
     if (row === undefined) return { kind: 'unknown' };
     return { kind: 'known', flush: column(row, 'flush_lsn'), commit: column(row, 'commit_lsn') };
   } finally {
-    // Without a farewell: a safekeeper that is slow to close must not delay the start.
+    // Without Terminate: a safekeeper that is slow to close must not delay the start.
     destroyPg(client);
   }
 }

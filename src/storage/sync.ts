@@ -13,20 +13,20 @@ export interface SyncContext extends SafekeeperContext {
   readonly pgbin: string;
   /** Memory control group to run it in; null for none. */
   readonly cgroup: string | null;
-  /** Holds `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
+  /** Contains `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
   readonly pgdata: string;
   readonly runAs: RunAs;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
-  /** Gets what Postgres says while it syncs, line by line. */
+  /** Called with each line of Postgres's stderr during a sync. */
   readonly onStderrLine: (line: string) => void;
-  /** What a run of Postgres waits for, while the safekeepers are asked already: its `postgresql.conf`. */
+  /** A run of Postgres waits for this (the writing of `postgresql.conf`); the safekeepers are asked before. */
   readonly beforeRun?: Promise<void>;
   readonly limits?: Partial<SyncLimits>;
 }
 
 export interface SyncLimits {
-  /** Milliseconds for one run; Postgres itself waits for a quorum forever. */
+  /** Milliseconds for one run; Postgres itself would wait for a quorum for ever. */
   readonly runMs: number;
   /** Milliseconds for all runs, checks and pauses of one start together. */
   readonly totalMs: number;
@@ -48,24 +48,27 @@ export interface SyncResult {
   readonly syncMs: number | null;
 }
 
-/** Finds the LSN at which a primary may start: by asking the safekeepers, or by letting Postgres bring them in sync.
- *  Only a primary may call it: it puts an end to any other writer of the timeline.
+/** Finds the LSN at which a primary may start: asks the safekeepers, and if they are not in sync, runs
+ *  `postgres --sync-safekeepers`. Only for a primary: the safekeepers then refuse any other writer of the timeline.
  *  Each retry asks first, since the safekeepers may have recovered meanwhile.
  *  @throws ComputeError `safekeepers`: `failed to sync safekeepers` after six runs or when the time is up;
- *  `postgres_missing` or `program_missing` (cgexec) at once when there is no program to run */
+ *  `postgres_missing` or `program_missing` (cgexec) at once when the program is missing */
 export async function syncSafekeepers(context: SyncContext, signal: AbortSignal): Promise<SyncResult> {
   const { runMs, totalMs } = { ...defaultSyncLimits, ...context.limits };
   const { log } = context;
   const once = async (inTime: AbortSignal, run: number): Promise<SyncResult> => {
     const { verdict, checkMs } = await checkSafekeepers(context, inTime);
     if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
-    log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
+    log.info(
+      { reason: verdict.unknown },
+      'the safekeepers may be out of sync: running postgres --sync-safekeepers',
+    );
     try {
       await context.beforeRun;
       return { ...(await runSync(context, runMs, inTime)), checkMs };
     } catch (error) {
       signal.throwIfAborted();
-      if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'sync of the safekeepers failed');
+      if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'postgres --sync-safekeepers failed');
       throw error;
     }
   };
@@ -81,8 +84,8 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
 const isMissing = (error: unknown): boolean =>
   error instanceof ComputeError && missingCodes.includes(error.code);
 
-/** The same at the end, after a clean stop of Postgres: one question, and one run when that settles nothing.
- *  @returns the LSN, or the error, which is for the status and no reason to fail the shutdown */
+/** The same at shutdown, after a clean stop of Postgres: asks once, and if necessary runs Postgres once.
+ *  @returns the LSN, or the error for the status; the shutdown continues in any case */
 export async function syncAtShutdown(
   context: SyncContext,
   signal: AbortSignal,
@@ -91,7 +94,10 @@ export async function syncAtShutdown(
   try {
     const { verdict, checkMs } = await checkSafekeepers(context, signal);
     if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
-    context.log.info({ reason: verdict.unknown }, 'safekeepers are not known to be in sync');
+    context.log.info(
+      { reason: verdict.unknown },
+      'the safekeepers may be out of sync: running postgres --sync-safekeepers',
+    );
     return { ...(await runSync(context, shutdownMs, signal)), checkMs };
   } catch (error) {
     return { error: failed(error) };
@@ -127,7 +133,7 @@ async function runSync(
     },
     signal,
   );
-  // What the shell in front of it says of a program that is not there, or may not be run.
+  // The exit codes of the shell that starts it, for a program that is missing or not executable.
   if (result.code === 126 || result.code === 127) {
     throw new ComputeError('postgres_missing', `cannot start ${context.pgbin}`, {
       cause: new Error(result.stderr.trim().slice(-1000)),
@@ -136,13 +142,17 @@ async function runSync(
   if (result.code !== 0) {
     const how = result.code === null ? `signal ${result.signal}` : `exit code ${result.code}`;
     throw new ComputeError('safekeepers', `postgres --sync-safekeepers exited with non-zero status: ${how}`, {
-      cause: new Error(`stderr ends with: ${result.stderr.trim().slice(-1000) || 'nothing'}`),
+      cause: new Error(
+        result.stderr.trim() === ''
+          ? 'its stderr is empty'
+          : `its stderr ends with: ${result.stderr.trim().slice(-1000)}`,
+      ),
     });
   }
   const lsn = parseLsn(result.stdout);
   if (lsn === null) {
     const said = JSON.stringify(result.stdout.slice(0, 200));
-    throw new ComputeError('safekeepers', `postgres --sync-safekeepers printed ${said} in place of an LSN`);
+    throw new ComputeError('safekeepers', `postgres --sync-safekeepers printed ${said} instead of an LSN`);
   }
   context.log.info({ lsn: formatLsn(lsn) }, 'safekeepers synced');
   return { lsn, syncMs: elapsedMs(startMs) };

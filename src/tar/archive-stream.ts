@@ -2,27 +2,27 @@ import { linked } from '../core/abort.ts';
 import { monotonicMs, untilQuiet } from '../core/clock.ts';
 import { ComputeError, isAbort } from '../core/errors.ts';
 
-/** An archive on its way here, whatever carries it. */
+/** An archive that is being received, over any protocol. */
 export interface ArchiveStream {
-  /** Its bytes, in pieces as they come. Ends where the sender says that it is complete. */
+  /** Its bytes, in pieces as they arrive. Ends where the sender says that the archive is complete. */
   readonly chunks: AsyncIterable<Buffer>;
-  /** Settles when the sender confirms the end; rejects with what it reported instead, however late. */
+  /** Resolves when the sender confirms the end; rejects with the error that it reports instead, even if it comes late. */
   readonly finished: Promise<void>;
-  /** Received so far. */
+  /** Bytes received so far. */
   bytes(): number;
-  /** What made it fail, null while nothing has. */
+  /** The first error; null without one. */
   failure(): unknown;
 }
 
 export interface StreamSource {
   readonly chunks: AsyncIterable<Buffer>;
-  /** Tells once how it ended: null when the sender confirmed the end, else what it reported instead. */
+  /** Calls `listener` once at the end: with null when the sender confirmed the end, else with the error. */
   onEnd(listener: (failure: unknown) => void): void;
   /** Ends the stream at once. */
   cut(): void;
 }
 
-/** Counts what comes, and cuts the stream when nothing comes for `idleMs` or `signal` aborts. */
+/** Counts the bytes, and cuts the stream when nothing arrives for `idleMs` or `signal` aborts. */
 export function watchStream(source: StreamSource, idleMs: number, signal: AbortSignal): ArchiveStream {
   const done = linked(signal);
   let failure: unknown = null;
@@ -34,7 +34,7 @@ export function watchStream(source: StreamSource, idleMs: number, signal: AbortS
       signal.removeEventListener('abort', cut);
       done.abort();
       if (error === null) return resolve();
-      // An abort, of whatever signal, only says that our side stopped reading; why is known there.
+      // An abort of any signal only says that our side stopped reading; our side knows the reason.
       if (!isAbort(error)) failure ??= error;
       reject(error);
     });

@@ -19,7 +19,7 @@ import type { RunAs } from '../process/os-user.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
 import type { TarEntry, TarSink } from './read.ts';
 
-/** An entry that no honest base backup holds. It will not be better next time. */
+/** An entry that never occurs in a valid base backup. Not retryable: the next attempt would get the same entry. */
 export class HostileArchive extends NotRetryable {
   constructor(entry: string, why: string, cause?: unknown) {
     super('archive_invalid', `archive entry ${JSON.stringify(entry)} is refused: ${why}`, { cause });
@@ -27,21 +27,21 @@ export class HostileArchive extends NotRetryable {
 }
 
 export interface ExtractOptions {
-  /** An existing directory, made for this. */
+  /** An existing directory that only this extractor writes to. */
   readonly dir: string;
-  /** Who everything is to belong to. */
+  /** The owner of all files and directories. */
   readonly runAs: RunAs;
-  /** Names, relative to `dir`, that are left out even when the archive has them. */
+  /** Names, relative to `dir`, that are skipped even if the archive contains them. */
   readonly keep?: ReadonlySet<string>;
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const freshFile = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 
-/** Only tablespaces are links, and their names are numbers. */
+/** Only tablespaces may be links, and their names are numbers. */
 const tablespace = /^pg_tblspc\/\d+$/;
 
-/** What the file system says about an archive that contradicts itself; everything else is the disk's trouble. */
+/** File system errors that mean that the archive contradicts itself; all other errors are problems of the disk. */
 const contradictions = new Set([
   'EEXIST',
   'EISDIR',
@@ -52,16 +52,16 @@ const contradictions = new Set([
   'EINVAL',
 ]);
 
-/** Writes entries below one directory, synchronously: for many small files that is several times quicker than
- *  streams, and a stall of the event loop is one file long. Nothing is fsynced: a data directory that did not get
- *  as far as Postgres starting in it is thrown away. */
+/** Writes entries below one directory, synchronously: for many small files that is several times faster than streams, and
+ *  it blocks the event loop for one file at most. Nothing is fsynced: if the machine crashes before Postgres has started,
+ *  the next start creates the data directory again. */
 export class Extractor implements TarSink {
   readonly names = new Set<string>();
   bytes = 0;
   files = 0;
   readonly #options: ExtractOptions;
   readonly #umask = process.umask();
-  /** Directories known to be real ones. */
+  /** Paths that are known to be directories and not links. */
   readonly #real = new Set<string>(['']);
   readonly #directories: { path: string; mode: number; mtime: number }[] = [];
   #open: { fd: number; entry: TarEntry } | null = null;
@@ -100,7 +100,8 @@ export class Extractor implements TarSink {
     }
   }
 
-  /** Modes and times of directories, which writing into them would change or forbid. */
+  /** Sets the modes and times of directories. Done last, since writing to a directory changes its time and its mode may
+   *  forbid writing. */
   finish(): void {
     for (const { path, mode, mtime } of this.#directories.toReversed()) {
       chmodSync(path, mode);
@@ -108,7 +109,7 @@ export class Extractor implements TarSink {
     }
   }
 
-  /** Closes what a failure left open. */
+  /** Closes the file that is still open after a failure. */
   abandon(): void {
     if (this.#open !== null) closeSync(this.#open.fd);
     this.#open = null;
@@ -116,7 +117,7 @@ export class Extractor implements TarSink {
 
   #create(name: string, entry: TarEntry): void {
     if (entry.type === 'directory') {
-      // The directory itself keeps the mode it was made with.
+      // The target directory itself keeps its mode.
       if (name === '') return;
       this.#directory(name);
       this.#directories.push({ path: this.#path(name), mode: entry.mode, mtime: entry.mtime });
@@ -152,7 +153,7 @@ export class Extractor implements TarSink {
     if (runAs !== null) lchownSync(path, runAs.uid, runAs.gid);
   }
 
-  /** Makes `name` and what is above it, and makes sure that none of it is a link. */
+  /** Creates the directory `name` and its parents, and makes sure that none of them is a link. */
   #directory(name: string): void {
     if (this.#real.has(name)) return;
     this.#directory(name.slice(0, Math.max(name.lastIndexOf('/'), 0)));
@@ -181,12 +182,12 @@ export class Extractor implements TarSink {
   }
 }
 
-/** Drops a leading `/` and `.` components.
- *  @throws HostileArchive for names that lead out of the directory or that no file system has */
+/** Removes a leading `/` and `.` components.
+ *  @throws HostileArchive for names that lead out of the directory or contain a NUL */
 function cleanName(name: string): string {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..')) throw new HostileArchive(name, 'its path leads out of the data directory');
-  if (name.includes('\0')) throw new HostileArchive(name, 'its name holds a NUL');
+  if (name.includes('\0')) throw new HostileArchive(name, 'its name contains a NUL character');
   return parts.join('/');
 }
 

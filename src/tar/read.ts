@@ -1,4 +1,4 @@
-/** The archive is damaged or no archive. */
+/** The archive is damaged, or is not a tar archive. */
 export class TarError extends Error {
   override readonly name = 'TarError';
 }
@@ -15,7 +15,7 @@ export interface TarEntry {
   readonly linkName: string;
 }
 
-/** Gets the entries in order: `begin`, the content in pieces, `end`. Pieces are valid during the call only. */
+/** Gets the entries in order: `begin`, the content in pieces, `end`. Pieces are only valid during the call. */
 export interface TarSink {
   begin(entry: TarEntry): void;
   data(piece: Buffer): void;
@@ -23,7 +23,7 @@ export interface TarSink {
 }
 
 const block = 512;
-/** Largest extended header in bytes; those hold names only. */
+/** Largest extended header in bytes; these headers contain only names. */
 const metaLimit = 1 << 20;
 
 const types: Record<string, TarEntry['type']> = {
@@ -35,13 +35,13 @@ const types: Record<string, TarEntry['type']> = {
   '5': 'directory',
 };
 
-/** Reads ustar, GNU long names and pax headers (path, linkpath, size), handing everything on at once and keeping
- *  nothing but one block. Zero blocks do not end the reading: old pageservers write them in front of an error.
+/** Reads ustar, GNU long names and pax headers (path, linkpath, size). Passes content on at once and buffers only one
+ *  block or extended header. Zero blocks do not end the archive: old pageservers send them before an error.
  *  @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13 */
 export class TarReader {
   readonly #sink: TarSink;
   #partial: Buffer = Buffer.alloc(0);
-  /** Bytes of content still to come, and of padding behind it. */
+  /** Remaining bytes of content, and of the padding after it. */
   #content = 0;
   #padding = 0;
   /** Collects an extended header; null while a real entry is read. */
@@ -108,7 +108,8 @@ export class TarReader {
     const size = (meta ? undefined : this.#next.size) ?? number(header, 124, 12);
     this.#inEntry = true;
     if (meta) {
-      if (size > metaLimit) throw new TarError(`extended header of ${size} bytes`);
+      if (size > metaLimit)
+        throw new TarError(`an extended header has ${size} bytes, more than ${metaLimit}`);
       this.#meta = { type: letter, pieces: [] };
       this.#content = size;
     } else {
@@ -128,7 +129,7 @@ export class TarReader {
       name,
       type: type === 'file' && name.endsWith('/') ? 'directory' : type,
       mode: number(header, 100, 8) & 0o777,
-      // Links carry no content, whatever size they state.
+      // Links have no content, even if their header has a size.
       size: type === 'symlink' || type === 'hardlink' ? 0 : size,
       mtime: number(header, 136, 12),
       linkName: this.#next.linkpath ?? text(header, 157, 100),
@@ -160,17 +161,17 @@ function checkSum(header: Buffer): void {
   if (sum !== stated) throw new TarError('a header has a bad checksum');
 }
 
-/** Octal digits, or base 256 when the first bit is set (GNU, for what does not fit). */
+/** Octal digits, or base 256 when the first bit is set (GNU, for large numbers). */
 function number(header: Buffer, at: number, length: number): number {
   const first = header[at] as number;
   if (first >= 0x80) {
     let value = first & 0x7f;
     for (let next = at + 1; next < at + length; next++) value = value * 256 + (header[next] as number);
-    if (!Number.isSafeInteger(value)) throw new TarError('a header holds a number that is too large');
+    if (!Number.isSafeInteger(value)) throw new TarError('a header contains a number that is too large');
     return value;
   }
   const digits = text(header, at, length).trim();
-  if (!/^[0-7]*$/.test(digits)) throw new TarError('a header holds something in place of a number');
+  if (!/^[0-7]*$/.test(digits)) throw new TarError('a header field is not a number');
   return digits === '' ? 0 : Number.parseInt(digits, 8);
 }
 
@@ -181,7 +182,7 @@ function text(bytes: Buffer, at: number, length: number): string {
 
 function headerName(header: Buffer): string {
   const name = text(header, 0, 100);
-  // Only POSIX archives have a prefix there; GNU's keep other things in its place.
+  // Only POSIX archives have a prefix there; GNU archives use these bytes for other data.
   const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? text(header, 345, 155) : '';
   return prefix === '' ? name : `${prefix}/${name}`;
 }
@@ -201,7 +202,7 @@ function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: 
     if (key === 'path') next.path = value;
     else if (key === 'linkpath') next.linkpath = value;
     else if (key === 'size') {
-      if (!/^\d{1,15}$/.test(value)) throw new TarError('a pax header states a size that is not a number');
+      if (!/^\d{1,15}$/.test(value)) throw new TarError('the size in a pax header is not a number');
       next.size = Number(value);
     }
     at = end;

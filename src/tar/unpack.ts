@@ -18,18 +18,18 @@ export interface UnpackResult {
   readonly names: ReadonlySet<string>;
 }
 
-/** zlib's default of 16 KiB makes node's inflate two to three times slower. Pieces of less than a megabyte stay with the
- *  allocator of the C library when they are free again, 20 MB after a start. */
+/** zlib's default of 16 KiB makes Node's inflate two to three times slower. With pieces of less than a megabyte, the C
+ *  library's allocator keeps the freed memory: 20 MB after a start. */
 const inflateBytes = 1024 * 1024;
 
-/** Compressed bytes that may lie ready for zlib, so that its thread never waits for the next message. */
+/** Compressed bytes that may be buffered for zlib, so that its thread never waits for the next message. */
 const waitingBytes = 1024 * 1024;
 
-/** Unpacks an archive while it arrives, holding no more than a few pieces of it. Reads `source` to its very end,
- *  past the end mark of the archive, and so sees errors that are reported there. What was written before a failure
- *  stays: the caller empties the directory.
- *  @throws ComputeError `archive_invalid`: damaged, cut off, or hostile (then a `HostileArchive`);
- *  `pgdata_refused`: the disk is full or the like; what `source` throws passes through */
+/** Unpacks an archive while it arrives, and buffers only a few pieces of it. Reads `source` to its end, also after the
+ *  archive's end mark, since errors may be reported there. After a failure the files written so far stay: the caller must
+ *  empty the directory.
+ *  @throws ComputeError `archive_invalid`: damaged, cut off, or hostile (then a `HostileArchive`); `pgdata_refused`: the
+ *  files cannot be written, e.g. the disk is full; and what `source` throws */
 export async function unpack(
   source: AsyncIterable<Buffer>,
   options: UnpackOptions,
@@ -51,7 +51,7 @@ export async function unpack(
   return { files: extractor.files, bytes: extractor.bytes, names: extractor.names };
 }
 
-/** Not `pipeline`: that would report the abort of a stream in place of what made it stop. The first failure of any
+/** Does not use `pipeline`, which would report the abort of a stream instead of the cause. The first failure of either
  *  side, or the abort, ends all waiting at once. */
 async function inflate(
   source: AsyncIterable<Buffer>,
@@ -79,7 +79,7 @@ async function inflate(
     }
   };
   gunzip.on('error', (error) => broken.abort(error));
-  // A tick later, because zlib's thread goes on with the next piece only when this handler has returned.
+  // A tick later, because zlib's thread continues with the next piece only after this handler has returned.
   gunzip.on('data', (piece: Buffer) => process.nextTick(take, piece));
   const chunks = source[Symbol.asyncIterator]();
   const feed = async (): Promise<void> => {
@@ -93,16 +93,15 @@ async function inflate(
     }
     if (!over) gunzip.end();
     await ended;
-    // zlib stops without a word at a zero byte behind its last member.
-    if (gunzip.bytesWritten < fed)
-      throw new TarError('there is something behind the end of the compressed data');
+    // zlib stops without an error at a zero byte after the last member.
+    if (gunzip.bytesWritten < fed) throw new TarError('there are bytes after the end of the compressed data');
   };
   try {
     await raceAbort(feed(), broken.signal);
   } finally {
     broken.release();
     gunzip.destroy();
-    // Not awaited: it waits for the piece that is under way, which may never come.
+    // Not awaited: it waits for the next piece, which may never arrive.
     chunks.return?.().catch(() => {});
   }
 }

@@ -11,7 +11,7 @@ export interface TarEntry {
 /** The end of an archive: two blocks of zeros. */
 export const tarEndBytes = 1024;
 
-/** Writes entries as a tar archive, one at a time, no faster than it is read. */
+/** Writes entries as a tar archive, one at a time, and only as fast as its reader. */
 export async function* writeTar(
   entries: AsyncIterable<TarEntry> | Iterable<TarEntry>,
 ): AsyncGenerator<Buffer> {
@@ -20,7 +20,7 @@ export async function* writeTar(
   const write = (entry: TarEntry): Promise<void> =>
     new Promise((resolve, reject) => {
       const sink = tar.entry(header(entry), (error) => (error instanceof Error ? reject(error) : resolve()));
-      // Told by the callback; without a listener the same error would end the process.
+      // The callback gets the error too; without a listener it would end the process.
       sink.on('error', () => {});
       if (entry.content === null) return;
       if (Buffer.isBuffer(entry.content)) sink.end(entry.content);
@@ -44,7 +44,7 @@ function header({ name, mode, mtime, content }: TarEntry): Parameters<Pack['entr
   return { name, mode, mtime, type: 'file', size: Buffer.isBuffer(content) ? content.length : content.bytes };
 }
 
-/** Node's `pipeline` would not settle over an entry that was destroyed before it began. */
+/** Node's `pipeline` would never settle for an entry that was destroyed before it began. */
 async function copy(chunks: AsyncIterable<Buffer>, sink: NodeJS.WritableStream): Promise<void> {
   for await (const chunk of chunks) {
     if (!sink.write(chunk)) await new Promise<void>((resolve) => sink.once('drain', () => resolve()));

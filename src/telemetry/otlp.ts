@@ -21,18 +21,18 @@ import type { Attributes, Span, TraceHeaders, Tracer } from './trace.ts';
 
 export interface Tracing {
   readonly tracer: Tracer;
-  /** Sends what is left, for `limitMs` milliseconds at most, and ends. Never throws. */
+  /** Sends the remaining spans, for `limitMs` milliseconds at most, and ends tracing. Never throws. */
   end(limitMs: number): Promise<void>;
 }
 
 const service = 'compute_ctl';
 
-/** Sends spans by OTLP over HTTP. Where to, with which headers, the resource, sampling and batches come from the standard
- *  variables, which the packages read by themselves from the environment of the process.
+/** Sends spans by OTLP over HTTP. Endpoint, headers, resource, sampling and batches come from the standard variables, which
+ *  the packages read from the process's environment.
  *  @see https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
 export function startTracing(log: Log): Tracing {
   followExport(log);
-  // The name of the service is fixed, as the original's is; OTEL_SERVICE_NAME has no effect.
+  // The service name is fixed, as in the original; OTEL_SERVICE_NAME has no effect.
   const named = resourceFromAttributes({ 'service.name': service });
   const provider = new BasicTracerProvider({
     resource: detectResources({ detectors: [envDetector] }).merge(named),
@@ -51,7 +51,7 @@ export function startTracing(log: Log): Tracing {
   };
 }
 
-/** The first failure to send is worth a line; a collector that is gone would fill the log with the others. */
+/** Logs the first failure as a warning, later ones at debug level: a missing collector must not fill the log. */
 function followExport(log: Log): void {
   let told = false;
   const note = (message: string): void => {
@@ -93,7 +93,7 @@ const tracerOf = (tracer: OtelTracer): Tracer => ({
 
 const propagator = new W3CTraceContextPropagator();
 
-/** The span that a new one lies below: one of ours, or that of a caller; what is not a valid header counts as none. */
+/** The context with a new span's parent: our own span, or a caller's from its headers. An invalid header is ignored. */
 export const contextOf = (parent: Span | TraceHeaders | null): Context =>
   parent instanceof OpenSpan
     ? trace.setSpan(ROOT_CONTEXT, parent.span)

@@ -4,8 +4,8 @@ import { type TraceHeaders, useTracer } from './trace.ts';
 
 const flushMs = 2000;
 
-/** Starts tracing where the environment names a collector; nothing of it is loaded otherwise.
- *  @returns what ends it, after the last spans were sent or 2 s are over */
+/** Starts tracing if the environment names a collector; otherwise none of the tracing packages is loaded.
+ *  @returns a function that ends tracing, after the last spans were sent or after 2 s */
 export async function startTracingIfAsked(env: NodeJS.ProcessEnv, log: Log): Promise<() => Promise<void>> {
   const endpoint = env['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'] ?? env['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? '';
   if (endpoint === '' || env['OTEL_SDK_DISABLED']?.toLowerCase() === 'true') return async () => {};
@@ -23,7 +23,7 @@ export async function startTracingIfAsked(env: NodeJS.ProcessEnv, log: Log): Pro
   }
 }
 
-/** The caller of the process, when its environment names one. */
+/** The trace headers of the process's caller, from the environment. */
 export const headersFromEnv = (env: NodeJS.ProcessEnv): TraceHeaders => ({
   traceparent: env['TRACEPARENT'],
   tracestate: env['TRACESTATE'],

@@ -2,14 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
-/** A piece of work in a trace, from when it was opened until `end`. */
+/** A unit of work in a trace, from its opening to `end`. */
 export interface Span {
   set(attributes: Attributes): void;
   /** @param error what the work threw; left out: it succeeded */
   end(error?: unknown): void;
 }
 
-/** The W3C headers that name the span of a caller.
+/** The W3C headers that name a caller's span.
  *  @see https://www.w3.org/TR/trace-context/ */
 export interface TraceHeaders {
   readonly traceparent?: string | undefined;
@@ -17,7 +17,7 @@ export interface TraceHeaders {
 }
 
 export interface Tracer {
-  /** Opens a span below `parent`: one of ours, or that of a caller; null for the top of a trace. */
+  /** Opens a span below `parent`: our own span or a caller's; null: a new trace. */
   open(
     name: string,
     kind: 'server' | 'internal',
@@ -29,18 +29,18 @@ export interface Tracer {
 const current = new AsyncLocalStorage<Span>();
 let active: Tracer | null = null;
 
-/** Makes a tracer that of the process; null switches tracing off, which is how a process begins. */
+/** Sets the process's tracer; null, as at the start of the process, turns tracing off. */
 export function useTracer(tracer: Tracer | null): void {
   active = tracer;
 }
 
-/** Whether anybody looks at spans. */
+/** Whether tracing is on. */
 export const isTracing = (): boolean => active !== null;
 
-/** The span that the caller works for; null without one. */
+/** The span of the current work; null without one. */
 export const currentSpan = (): Span | null => current.getStore() ?? null;
 
-/** Opens a span for somebody who ends it; null while nothing is traced. */
+/** Opens a span; the caller must end it. Null while tracing is off. */
 export const openSpan = (
   name: string,
   kind: 'server' | 'internal',
@@ -48,12 +48,11 @@ export const openSpan = (
   parent: Span | TraceHeaders | null,
 ): Span | null => active?.open(name, kind, attributes, parent) ?? null;
 
-/** Runs work as part of a span, so that spans opened by it lie below. */
+/** Runs work as part of a span: the spans that it opens become children of this span. */
 export const within = <T>(span: Span | null, work: () => T): T =>
   span === null ? work() : current.run(span, work);
 
-/** Runs work in a span of its own, below the current one unless another parent is given. Without a tracer it costs a
- *  comparison. */
+/** Runs work in a new span, below the current one or below `parent`. Without a tracer it only runs the work. */
 export async function traced<T>(
   name: string,
   attributes: Attributes,

@@ -6,13 +6,13 @@ import type { Log } from '../core/log.ts';
 import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
 
 const closeMs = 500;
-/** More messages than any agent sends before it is served. */
+/** Limit of messages that are kept before the agent is served; a correct agent sends fewer. */
 const maxEarly = 16;
 const maxUnsentBytes = 1024 * 1024;
 
-/** The WebSocket of one agent: first its hello, then, once somebody listens, its messages in order. */
+/** One agent's WebSocket: first its hello, then, once there is a listener, its messages in order. */
 export class AgentLink {
-  /** Resolves when the connection is gone, for whatever reason. */
+  /** Resolves when the connection is closed, for any reason. */
   readonly closed: Promise<void>;
   readonly #socket: WebSocket;
   readonly #log: Log;
@@ -31,9 +31,9 @@ export class AgentLink {
       this.#greet = resolve;
       this.#refuse = reject;
     });
-    socket.on('error', (error) => log.info(`connection of the agent: ${inline(error)}`));
+    socket.on('error', (error) => log.info(`the agent's connection failed: ${inline(error)}`));
     socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
-    this.#hello.catch(() => {}); // whoever asks for it later hears of it
+    this.#hello.catch(() => {}); // a later caller of hello() gets the error
   }
 
   /** The first message. @throws ComputeError `bad_request` when it is not text */
@@ -41,7 +41,7 @@ export class AgentLink {
     return this.#hello;
   }
 
-  /** From now on hands out the messages after the first, those that have come already at once. */
+  /** From now on delivers the messages after the first; those that have already arrived come immediately. */
   listen(onText: (text: string) => void): void {
     this.#onText = onText;
     for (const text of this.#early.splice(0)) onText(text);
@@ -51,15 +51,15 @@ export class AgentLink {
     this.#socket.send(JSON.stringify(answer));
   }
 
-  /** Drops the connection when the agent reads nothing any more. */
+  /** Closes the connection if the agent no longer reads. */
   send(message: MonitorMessage): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     if (this.#socket.bufferedAmount > maxUnsentBytes) this.#socket.terminate();
     else this.#socket.send(formatMessage(message));
   }
 
-  /** Says goodbye and resolves when the connection is gone; the agent has 500 ms to agree.
-   *  @param reason cut to what a close frame has room for */
+  /** Sends a close frame and resolves when the connection is closed; the agent has 500 ms to answer.
+   *  @param reason truncated to the size of a close frame */
   async close(code: number, reason: string): Promise<void> {
     const short = Buffer.from(reason)
       .subarray(0, 120)
@@ -72,8 +72,11 @@ export class AgentLink {
   }
 
   #take(data: Buffer, isBinary: boolean): void {
-    if (isBinary && this.#greeted) return this.#log.info('a binary message of the agent is passed over');
-    if (isBinary) return this.#refuse(new ComputeError('bad_request', 'the hand-shake is not text'));
+    if (isBinary && this.#greeted) return this.#log.info('ignored a binary message from the agent');
+    if (isBinary)
+      return this.#refuse(
+        new ComputeError('bad_request', "the agent's first message (handshake) must be text, but is binary"),
+      );
     const text = data.toString('utf8');
     if (!this.#greeted) {
       this.#greeted = true;

@@ -5,20 +5,20 @@ const whole = (what: string, most = Number.MAX_SAFE_INTEGER) => {
   return v.pipe(v.number(why), v.safeInteger(why), v.minValue(0, why), v.maxValue(most, why));
 };
 
-/** For valibot a list is an object, too. */
+/** Valibot also accepts a list as an object. */
 const notAList = v.custom<object>((value) => !Array.isArray(value), 'must be an object');
 const content = <E extends v.ObjectEntries>(entries: E) =>
   v.pipe(notAList, v.object(entries, 'must be an object'));
 
 const id = whole('a whole number');
-/** `mem` is the memory of the VM as seen from outside. */
+/** `mem` is the VM's memory as seen from outside. */
 const size = v.object(
   { cpu: v.number('must be a number'), mem: whole('a whole number of bytes') },
   'must be an object',
 );
 const complaint = content({ error: v.string('must be a string') });
 
-/** What the agent says after the hand-shake. Keys may come in any order, and unknown ones are passed over. */
+/** The agent's messages after the handshake. Keys may come in any order; unknown keys are ignored. */
 export const agentMessage = v.variant(
   'type',
   [

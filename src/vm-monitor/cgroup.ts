@@ -10,9 +10,9 @@ import { Samples, UseLog } from './samples.ts';
 
 /** A control group of version 2. */
 export interface Cgroup {
-  /** Where the hierarchy is mounted, `/sys/fs/cgroup` as a rule. */
+  /** Where the hierarchy is mounted, usually `/sys/fs/cgroup`. */
   readonly root: string;
-  /** Name of the group, a path below the root. */
+  /** The group's name, a path below the root. */
   readonly name: string;
 }
 
@@ -20,23 +20,23 @@ const sampleMs = 100;
 
 const statFile = ({ root, name }: Cgroup): string => join(root, name, 'memory.stat');
 
-/** Bytes of memory that the guest has, or the container it is.
+/** The guest's memory in bytes, or the container's limit.
  *  @throws ComputeError `vm` */
 export async function totalMemory({ root }: Cgroup, meminfo = '/proc/meminfo'): Promise<number> {
   const maybe = (path: string): Promise<string | null> => readFile(path, 'utf8').catch(() => null);
   const current = await maybe(join(root, 'memory.current'));
   const limit = containerLimitBytes(current, await maybe(join(root, 'memory.max')));
   const total = limit ?? memTotalBytes((await maybe(meminfo)) ?? '');
-  if (total === null) throw new ComputeError('vm', `${meminfo} does not tell the total memory`);
+  if (total === null) throw new ComputeError('vm', `${meminfo} does not contain the total memory`);
   return total;
 }
 
 /** Bytes of memory that the group uses now.
- *  @throws ComputeError `vm`, also when the file does not hold what it should: nothing is ever taken for zero */
+ *  @throws ComputeError `vm`, also when the file does not contain the value: a missing value never counts as zero */
 async function memoryUse(cgroup: Cgroup): Promise<number> {
   const path = statFile(cgroup);
   const bytes = anonymousBytes(await readOrFail(path));
-  if (bytes === null) throw new ComputeError('vm', `${path} does not tell the anonymous memory`);
+  if (bytes === null) throw new ComputeError('vm', `${path} does not contain the anonymous memory`);
   return bytes;
 }
 
@@ -49,19 +49,22 @@ async function readOrFail(path: string, hint?: string): Promise<string> {
   }
 }
 
-/** Says clearly what is missing before the memory of a group can be watched.
+/** Checks that the group's memory can be monitored; the error says what is missing.
  *  @throws ComputeError `vm` */
 export async function checkCgroup(cgroup: Cgroup): Promise<void> {
   const controllers = join(cgroup.root, 'cgroup.controllers');
-  const listed = await readOrFail(controllers, 'cgroups v2 are not mounted there; name another root');
+  const listed = await readOrFail(
+    controllers,
+    'cgroups v2 are not mounted there; set another root with --cgroup-root',
+  );
   if (!listed.split(/\s+/).includes('memory')) {
-    throw new ComputeError('vm', `${controllers} does not list the controller memory`);
+    throw new ComputeError('vm', `${controllers} does not list the memory controller`);
   }
-  const hint = `the machine's image makes the group ${cgroup.name} at boot`;
+  const hint = `the machine's image must create the group ${cgroup.name} at boot`;
   await readOrFail(statFile(cgroup), hint);
 }
 
-/** Samples the memory use of a group ten times a second. */
+/** Samples a group's memory use ten times a second. */
 export class MemoryWatch {
   readonly #cgroup: Cgroup;
   readonly #log: Log;
@@ -80,13 +83,13 @@ export class MemoryWatch {
     return { count, averageBytes, ageMs: monotonicMs() - this.#lastMs };
   }
 
-  /** Why the last try to take a sample failed; null when it did not. */
+  /** Why the last sample failed; null when it did not. */
   get failing(): string | null {
     return this.#failing;
   }
 
-  /** Takes samples until `signal` aborts, the first one at once; ticks that were missed are not made up for.
-   *  @param onTick called after each try; `failed` when it gave no sample */
+  /** Takes samples until `signal` aborts, the first one immediately; missed ticks are skipped.
+   *  @param onTick called after each attempt; `failed` when there was no sample */
   async run(onTick: (outcome: 'sampled' | 'failed') => void, signal: AbortSignal): Promise<void> {
     let dueMs = monotonicMs();
     const tick = async (): Promise<number> => {
@@ -104,11 +107,11 @@ export class MemoryWatch {
       this.#samples.add(await memoryUse(this.#cgroup));
     } catch (error) {
       const why = messageOf(error);
-      if (this.#failing !== why) this.#log.warn(`the memory use is not known: ${why}`);
+      if (this.#failing !== why) this.#log.warn(`could not sample the memory use: ${why}`);
       this.#failing = why;
       return false;
     }
-    if (this.#failing !== null) this.#log.info('the memory use is known again');
+    if (this.#failing !== null) this.#log.info('sampling the memory use works again');
     this.#failing = null;
     this.#lastMs = monotonicMs();
     const { averageBytes } = this.#samples;

@@ -11,7 +11,7 @@ import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
 import { startMonitor } from './server.ts';
 
-/** argv, environment, signals and the exit code of `vm-monitor`, the monitor as a program of its own. */
+/** argv, environment, signals and the exit code of `vm-monitor`, the monitor as a separate program. */
 async function run(): Promise<void> {
   const { name, main } = vmMonitor;
   const command = withVersion(buildCommand(name, main), buildVersion);
@@ -50,7 +50,7 @@ function report(error: unknown): number {
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 
-// Nothing is left to be done then; a forgotten handle must not keep the process.
+// All work is done by then; an open handle must not keep the process running.
 void run()
   .then(() => 0, report)
   .then((code) => process.exit(code));

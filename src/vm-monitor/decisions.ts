@@ -1,27 +1,27 @@
 /** Bytes in a MiB, the unit of the file cache setting. */
 export const mib = 1_048_576;
 
-/** What the guest's kernel and the programs beside Postgres take of the memory that the agent counts. */
+/** The part of the agent's memory figure that the guest's kernel and the programs beside Postgres use. */
 const systemBuffer = 100 * mib;
-/** A downscale must leave this much between the use and the new threshold. */
+/** After a downscale, the new threshold must be at least this much above the use. */
 const downscaleBuffer = 100 * mib;
-/** Memory that always stays beside the file cache. */
+/** Memory that the file cache never uses. */
 const besideFileCache = 256 * mib;
-/** Older samples say nothing about now. */
+/** Older samples do not count. */
 const staleMs = 5000;
 /** Below this number of samples an average is not a statistic. */
 const enoughSamples = 2;
 /** Shortest time between two requests for memory. */
 const requestPauseMs = 1000;
 
-/** Bytes that are there for Postgres when the VM has `memBytes` as seen from outside. */
+/** Bytes that Postgres can use when the VM has `memBytes` as seen from outside. */
 export const usableBytes = (memBytes: number): number => Math.max(0, memBytes - systemBuffer);
 
-/** Bytes of use from which on memory is asked for: 85 % of `totalBytes`. */
+/** The use, in bytes, at which more memory is requested: 85 % of `totalBytes`. */
 export const thresholdBytes = (totalBytes: number): number => Math.trunc(totalBytes * 0.85);
 
-/** Bytes, whole MiB, that the file cache is to have of `totalBytes`: three quarters, but in a small VM less, so that
- *  256 MiB and a tenth of its size stay beside it. */
+/** The file cache's size for `totalBytes`, in bytes (whole MiB): three quarters, but less in a small VM, so that 256 MiB
+ *  and a tenth of the cache's size stay free. */
 export function fileCacheBytes(totalBytes: number): number {
   if (totalBytes <= besideFileCache) return 0;
   const bySpread = Math.trunc((totalBytes - besideFileCache) / 1.1);
@@ -31,13 +31,13 @@ export function fileCacheBytes(totalBytes: number): number {
 
 export const floorToMib = (bytes: number): number => Math.floor(bytes / mib) * mib;
 
-/** What is known of the memory use when a question arrives. */
+/** The memory use when the agent's request arrives. */
 export interface Usage {
   /** Samples in the average. */
   readonly count: number;
   /** Bytes. */
   readonly averageBytes: number;
-  /** Milliseconds since the last sample, or since the connection was set up when there was none. */
+  /** Milliseconds since the last sample, or since the connection was set up if there was none. */
   readonly ageMs: number;
 }
 
@@ -46,13 +46,13 @@ export type DownscaleVerdict =
   | { readonly verdict: 'refused'; readonly reason: 'few_samples' | 'in_use'; readonly text: string }
   | { readonly verdict: 'impossible'; readonly reason: 'stale_samples'; readonly text: string };
 
-/** May the VM shrink to `memBytes` as seen from outside? Never below the use plus a buffer, and never without fresh
- *  samples. */
+/** Decides whether the VM may shrink to `memBytes` as seen from outside: never below the use plus a buffer, and never
+ *  without recent samples. */
 export function judgeDownscale(memBytes: number, usage: Usage): DownscaleVerdict {
   const usable = usableBytes(memBytes);
   const threshold = thresholdBytes(usable);
   if (!(usage.ageMs <= staleMs)) {
-    const text = `the last sample of the memory use is ${Math.round(usage.ageMs)} ms old, ${staleMs} ms at most are good`;
+    const text = `the last sample of the memory use is ${Math.round(usage.ageMs)} ms old; the limit is ${staleMs} ms`;
     return { verdict: 'impossible', reason: 'stale_samples', text };
   }
   if (usage.count < enoughSamples) {
@@ -68,7 +68,7 @@ export function judgeDownscale(memBytes: number, usage: Usage): DownscaleVerdict
   return { verdict: 'approved', usableBytes: usable, thresholdBytes: threshold };
 }
 
-/** Is it time to ask for more memory?
+/** Whether to request more memory now.
  *  @param sinceRequestMs milliseconds since the last request of this connection; Infinity when there was none */
 export const mustAskForMemory = (averageBytes: number, threshold: number, sinceRequestMs: number): boolean =>
   averageBytes >= threshold && sinceRequestMs >= requestPauseMs;

@@ -9,19 +9,19 @@ import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
 
-/** Milliseconds for one change of the size, connecting and a second try included: the agent waits for 5000. */
+/** Milliseconds for one resize, including the connection and a second attempt; the agent waits for 5000. */
 const resizeMs = 4000;
 const connectMs = 2000;
 const queryMs = 2000;
 
-/** SQLSTATE of a setting that the server does not know. */
+/** SQLSTATE of an unknown setting. */
 const undefinedObject = '42704';
 
 const readSizes =
   "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
   "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::text AS most";
 
-/** The local file cache of Postgres, resized over one connection that is kept and opened anew when it was lost. */
+/** Resizes Postgres's local file cache, over one connection that is kept, and opened again after a loss. */
 export class FileCache {
   readonly #target: PgTarget;
   readonly #log: Log;
@@ -34,8 +34,8 @@ export class FileCache {
     this.#log = log;
   }
 
-  /** Makes the file cache as large as `wantedBytes`, or as large as the server allows. Calls wait for each other.
-   *  @returns its new size in bytes; null when this Postgres has no file cache, which is logged once
+  /** Sets the file cache's size to `wantedBytes`, or to the server's limit if that is lower. Calls run one at a time.
+   *  @returns the new size in bytes; null when this Postgres has no file cache, which is logged once
    *  @throws ComputeError `sql`; `deadline` after 4000 ms */
   resize(wantedBytes: number, signal: AbortSignal): Promise<number | null> {
     return this.#queue.add(async () => {
@@ -63,7 +63,7 @@ export class FileCache {
       pauseMs: () => 0,
       retryable: (error: unknown) => !absent(error),
       onRetry: ({ error }: Retry) => {
-        this.#log.info(`resizing the file cache is tried again on a new connection: ${inline(error)}`);
+        this.#log.info(`resizing the file cache failed, retrying on a new connection: ${inline(error)}`);
         this.#drop();
       },
     };
@@ -93,12 +93,12 @@ export class FileCache {
   #tell(before: number, now: number, wanted: number): void {
     this.#absent = false;
     const capped =
-      now < floorToMib(wanted) ? `; ${inMib(wanted)} were wanted, the server allows no more` : '';
+      now < floorToMib(wanted) ? `; requested were ${inMib(wanted)}, but this is the server's limit` : '';
     this.#log.info(`file cache resized from ${inMib(before)} to ${inMib(now)}${capped}`);
   }
 
   #isAbsent(): null {
-    if (!this.#absent) this.#log.info('this Postgres has no file cache; the vm-monitor goes on without it');
+    if (!this.#absent) this.#log.info('this Postgres has no file cache; the vm-monitor continues without it');
     this.#absent = true;
     return null;
   }

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { ComputeError } from '../core/errors.ts';
 import { agentMessage, versionRange } from './agent-message.ts';
 
-/** The only version of the protocol that is spoken here. */
+/** The only supported version of the protocol. */
 export const protocolVersion = 1;
 
 export type AgentMessage = v.InferOutput<typeof agentMessage>;
@@ -15,10 +15,10 @@ export type MonitorMessage =
 export type Negotiation =
   | { readonly version: number }
   | { readonly error: string }
-  /** What came is not a range of versions; it gets no answer. */
+  /** The message is not a range of versions; it is not answered. */
   | { readonly unreadable: string };
 
-/** The answer to the agent's first message, the range of versions it speaks. */
+/** The answer to the agent's first message, the range of versions that it supports. */
 export function negotiate(text: string): Negotiation {
   const range = v.safeParse(versionRange, parseJson(text));
   if (!range.success) return { unreadable: 'min and max must be integers from 0 to 255' };
@@ -27,15 +27,15 @@ export function negotiate(text: string): Negotiation {
   if (min <= protocolVersion && max >= protocolVersion) return { version: protocolVersion };
   const ours = `v${protocolVersion}.0`;
   return {
-    error: `no common version: the agent speaks v${min}.0 to v${max}.0, the monitor ${ours} to ${ours}`,
+    error: `no common version: the agent supports v${min}.0 to v${max}.0, the monitor ${ours} to ${ours}`,
   };
 }
 
-/** A message that cannot be understood. */
+/** A message that cannot be parsed. */
 export class InvalidMessage extends ComputeError {
-  /** The id it carries, or 0, which is nobody's, when there is none to be read. */
+  /** Its id; 0, which is never a message's id, if none can be read. */
   readonly id: number;
-  /** The type it claims, if it has one. */
+  /** Its type, if it has one. */
   readonly type: string | null;
 
   constructor(why: string, { id, type }: { readonly id: number; readonly type: string | null }) {
@@ -45,7 +45,7 @@ export class InvalidMessage extends ComputeError {
   }
 }
 
-/** What can be read of a message that is not valid, for the answer to it. */
+/** Reads parts of an invalid message, for the answer to it. */
 const claims = v.fallback(
   v.object({
     id: v.fallback(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 0),
@@ -72,7 +72,7 @@ function reason({ type, input, message, path }: v.BaseIssue<unknown>): string {
   return `${where} ${input === undefined ? 'is missing' : message}`;
 }
 
-/** Longest `Status` or `error` in characters: the agent breaks off above 32768 bytes a message. */
+/** Longest `Status` or `error` in characters: the agent closes the connection above 32768 bytes a message. */
 const maxText = 4000;
 
 export function formatMessage(message: MonitorMessage): string {
@@ -81,7 +81,7 @@ export function formatMessage(message: MonitorMessage): string {
   return JSON.stringify(message);
 }
 
-/** Ids of the monitor's own messages: odd, so that they never meet an id of the agent's. The first is 3. */
+/** Ids of the monitor's own messages: odd, so that they never equal one of the agent's ids. The first is 3. */
 export class OwnIds {
   #last = 1;
 

@@ -22,13 +22,13 @@ export class Samples {
   }
 }
 
-/** Logs the use now and then: when it has changed much since the last line, or after a while. */
+/** Limits log lines about the use: one when it has changed much since the last line, or after a while. */
 export class UseLog {
   #samples = 0;
   #lastBytes: number | null = null;
   #lastMs = 0;
 
-  /** True when a line is due at this sample. @param nowMs milliseconds that never go back */
+  /** True when a line is due at this sample. @param nowMs milliseconds of a monotonic clock */
   due(bytes: number, nowMs: number): boolean {
     this.#samples++;
     if (this.#samples % 20 !== 0) return false;
@@ -40,7 +40,7 @@ export class UseLog {
   }
 }
 
-/** Less than an eighth of the smaller one apart, and less than 128 MiB. */
+/** The difference is less than an eighth of the smaller one, and less than 128 MiB. */
 export function similar(a: number, b: number): boolean {
   const apart = Math.abs(a - b);
   return apart < Math.min(a, b) / 8 && apart < 128 * mib;

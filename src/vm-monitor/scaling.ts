@@ -8,7 +8,7 @@ import type { AgentMessage, MonitorMessage } from './protocol.ts';
 
 export interface ScalingOptions {
   readonly cgroup: Cgroup;
-  /** Asked at each change of size; null: the file cache is to be left alone. */
+  /** Called at each change of size; null: the file cache must not be resized. */
   readonly fileCache: () => FileCache | null;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -16,7 +16,7 @@ export interface ScalingOptions {
 
 export type ScalingMessage = Extract<AgentMessage, { memBytes: number }>;
 
-/** Brings the sizes inside the VM in line with its memory: the file cache, and the threshold for asking for more. */
+/** Adjusts the sizes inside the VM to its memory: the file cache, and the threshold for requesting more memory. */
 export class Scaling {
   readonly #options: ScalingOptions;
   readonly #watch: MemoryWatch;
@@ -27,29 +27,29 @@ export class Scaling {
     this.#watch = watch;
   }
 
-  /** Bytes of use from which on memory is to be asked for. */
+  /** The use, in bytes, at which more memory is requested. */
   get thresholdBytes(): number {
     return this.#threshold;
   }
 
-  /** The sizes for the memory that the guest has at the start of a connection.
+  /** Sets the sizes for the guest's memory at the start of a connection.
    *  @throws ComputeError */
   async begin(signal: AbortSignal): Promise<void> {
     const { cgroup, log } = this.#options;
     const total = await totalMemory(cgroup);
     const cache = await this.#resizeFileCache(total, signal);
     this.#setThreshold(thresholdBytes(total));
-    log.info(`agent connected; of ${inMib(total)} ${this.#sizes(cache)}`);
+    log.info(`agent connected; the memory is ${inMib(total)}, ${this.#sizes(cache)}`);
   }
 
-  /** Does what the message asks for, or refuses it, and gives the answer. Never rejects. */
+  /** Does what the message requests, or refuses it, and returns the answer. Never rejects. */
   answer(message: ScalingMessage, signal: AbortSignal): Promise<MonitorMessage> {
     return message.type === 'DownscaleRequest'
       ? this.#downscale(message, signal)
       : this.#upscale(message, signal);
   }
 
-  /** The memory is there already, so the threshold rises whatever becomes of the file cache. */
+  /** The memory has already been added, so the threshold rises even if resizing the file cache fails. */
   async #upscale({ id, memBytes }: ScalingMessage, signal: AbortSignal): Promise<MonitorMessage> {
     const usable = usableBytes(memBytes);
     this.#setThreshold(thresholdBytes(usable));

@@ -16,16 +16,16 @@ export interface MonitorOptions extends ScalingOptions {
 
 export interface Monitor {
   readonly port: number;
-  /** Ends the agent's connection, and resolves when nothing is left of it. */
+  /** Closes the agent's connection and the server; resolves when both have ended. */
   close(): Promise<void>;
 }
 
 const path = '/monitor';
-/** An answer closes its connection, so that the few sockets are there for the agent. */
+/** Every HTTP answer closes its connection, so that the few sockets stay free for the agent. */
 const limits = { headersMs: 5000, requestMs: 5000, connections: 32, requestsPerConnection: 1 };
-/** For the message that is being worked on, and for the agent to agree that it is over. */
+/** Time limit for the current message, and for the agent's answer to the close frame. */
 const closeMs = 10_000;
-/** The agent breaks off above this size; so does the monitor. */
+/** The largest message; above it the agent closes the connection, and so does the monitor. */
 const maxMessageBytes = 32_768;
 
 const expectUpgrade: Route<null> = {
@@ -33,7 +33,7 @@ const expectUpgrade: Route<null> = {
   path,
   auth: 'none',
   quiet: true,
-  summary: 'Tells whoever does not ask for a WebSocket that one is expected.',
+  summary: 'Answers a request without a WebSocket upgrade with 426.',
   reply: nothing,
   errors: [],
   handler: () =>
@@ -43,7 +43,7 @@ const expectUpgrade: Route<null> = {
     }),
 };
 
-/** Listens for the agent of the node. One agent is served at a time: a new connection ends the one before it.
+/** Listens for the node's agent. One agent is served at a time: a new connection ends the earlier one.
  *  @throws ComputeError `port` when the address cannot be bound */
 export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   const { metrics, log, listening } = options;
@@ -81,7 +81,7 @@ export async function startMonitor(options: MonitorOptions): Promise<Monitor> {
   };
 }
 
-/** The connections of agents. All but the last are about to end. */
+/** The agents' connections. All except the last are ending. */
 class Agents {
   readonly #options: MonitorOptions;
   readonly #refusals: Refusals;
@@ -106,15 +106,15 @@ class Agents {
     this.#sessions.add(served);
   }
 
-  /** Resolves when nothing is left of any session. */
+  /** Resolves when all sessions have ended. */
   async end(reason: string): Promise<void> {
     this.#current?.end(reason);
     await Promise.all(this.#sessions);
   }
 }
 
-/** Runs the monitor until `signal` aborts. A port that cannot be bound is logged and tried again every `againMs`
- *  milliseconds: without the monitor the compute still serves, it only is not scaled. */
+/** Runs the monitor until `signal` aborts. If the port cannot be bound, this is logged and retried every `againMs`
+ *  milliseconds: without the monitor the compute still works, but it is not scaled. */
 export async function runMonitor(
   options: MonitorOptions,
   signal: AbortSignal,
@@ -138,7 +138,7 @@ export async function runMonitor(
   await repeat(serve, signal, again);
 }
 
-/** Reports a failure once, not each time it comes again: the agent comes back every five seconds. */
+/** Logs a failure once, not at every repetition: the agent reconnects every five seconds. */
 class Refusals {
   readonly #log: Log;
   #last: string | null = null;

@@ -10,12 +10,12 @@ import { type AgentMessage, InvalidMessage, OwnIds, negotiate, parseAgentMessage
 import { Scaling, type ScalingMessage, type ScalingOptions } from './scaling.ts';
 
 const setUpMs = 4000;
-/** The agent's worker fails when it is asked before it has finished its part of the hand-shake. */
+/** The agent's worker fails if it gets a request before it has finished its part of the handshake. */
 const holdBackMs = 1000;
-/** More than any agent has under way at once. */
+/** Limit of requests at the same time; a correct agent sends fewer. */
 const maxWaiting = 16;
 
-/** One connection of the agent. Thresholds, samples and ids begin anew with each. */
+/** One connection of the agent. Each has its own thresholds, samples and ids. */
 export class Session {
   readonly #options: ScalingOptions;
   readonly #link: AgentLink;
@@ -35,13 +35,13 @@ export class Session {
     void this.#link.closed.then(() => this.#over.abort(over('the agent closed the connection')));
   }
 
-  /** Serves the agent until the connection is over.
-   *  @throws ComputeError when it could not be set up */
+  /** Serves the agent until the connection ends.
+   *  @throws ComputeError when the connection could not be set up */
   async run(): Promise<void> {
     const { signal } = this.#over;
     let watching: Promise<void> = Promise.resolve();
     try {
-      await withDeadline('setting up the connection of the agent', setUpMs, signal, async (limited) => {
+      await withDeadline("setting up the agent's connection", setUpMs, signal, async (limited) => {
         this.#shakeHands(await this.#link.hello());
         await checkCgroup(this.#options.cgroup);
         await this.#scaling.begin(limited);
@@ -59,7 +59,7 @@ export class Session {
     }
   }
 
-  /** Ends the connection: after the message that is being worked on, at once when there is none. */
+  /** Ends the connection: after the current message, or immediately when there is none. */
   end(reason: string): void {
     const end = (): void => this.#over.abort(over(reason));
     if (this.#work.size === 0) end();
@@ -68,9 +68,10 @@ export class Session {
 
   #shakeHands(text: string): void {
     const answer = negotiate(text);
-    if ('unreadable' in answer) throw new ComputeError('bad_request', `hand-shake: ${answer.unreadable}`);
+    if ('unreadable' in answer)
+      throw new ComputeError('bad_request', `handshake with the agent: ${answer.unreadable}`);
     this.#link.answerHello(answer);
-    if ('error' in answer) throw new ComputeError('bad_request', `hand-shake: ${answer.error}`);
+    if ('error' in answer) throw new ComputeError('bad_request', `handshake with the agent: ${answer.error}`);
     this.#mayAskMs = monotonicMs() + holdBackMs;
   }
 
@@ -99,17 +100,17 @@ export class Session {
   }
 
   #onInvalid({ type, id, message }: InvalidMessage): void {
-    this.#options.log.warn(`a message of the agent cannot be understood: ${message}`);
+    this.#options.log.warn(`the agent sent an invalid message: ${message}`);
     this.#count('unknown', 'invalid');
-    // A complaint is not answered with a complaint: two sides could go on like that for ever.
+    // An error message is not answered with an error message: this could continue for ever.
     if (type === 'InvalidMessage' || type === 'InternalError') return;
     this.#link.send({ type: 'InvalidMessage', error: message, id });
   }
 
-  /** Changes of size follow one another; health checks are answered meanwhile. */
+  /** Changes of size run one after the other; health checks are answered meanwhile. */
   #enqueue(message: ScalingMessage): void {
     if (this.#work.size >= maxWaiting) {
-      const error = 'too many changes of size are under way';
+      const error = 'too many changes of size are waiting';
       return this.#link.send({ type: 'InternalError', error, id: message.id });
     }
     const { signal } = this.#over;
@@ -129,7 +130,7 @@ export class Session {
     if (nowMs < this.#mayAskMs) return;
     if (!mustAskForMemory(averageBytes, threshold, nowMs - this.#lastRequestMs)) return;
     this.#lastRequestMs = nowMs;
-    log.info(`asking for memory: ${inMib(averageBytes)} in use, the threshold is ${inMib(threshold)}`);
+    log.info(`requesting memory: ${inMib(averageBytes)} in use, the threshold is ${inMib(threshold)}`);
     metrics.inc('compute_ctl_vm_monitor_upscale_requests_total');
     this.#link.send({ type: 'UpscaleRequest', id: this.#ids.next() });
   }

@@ -37,7 +37,8 @@ const gssEncRequest = 80877104;
 const cancelRequest = 80877102;
 const protocolMajor = 3;
 
-/** Talks to one client until it leaves or breaks the protocol; the caller closes the socket. `signal` aborts when the socket closes. */
+/** Serves one client until it disconnects or breaks the protocol; then the caller closes the socket.
+ *  @param signal aborts when the socket closes */
 export async function serveConnection(
   socket: Socket,
   inbox: Inbox,
@@ -68,7 +69,7 @@ export async function serveConnection(
     }
   } catch (error) {
     if (error instanceof wire.ProtocolError) socket.write(wire.errorResponse('08P01', error.message));
-    // Everything else is a client that left, stalled or was idle too long: nobody listens any more.
+    // All other errors: the client disconnected, stalled or was idle too long, and reads no answer any more.
   } finally {
     busy(false);
   }
@@ -100,7 +101,7 @@ async function logIn(
   return session;
 }
 
-/** Answers the requests that may come before the start-up packet. Null: the client wants nothing more. */
+/** Answers the requests that may come before the start-up packet. Null: the connection ends here. */
 async function startup(
   socket: Socket,
   inbox: Inbox,
@@ -116,7 +117,7 @@ async function startup(
     else if (code >>> 16 === protocolMajor) return wire.readStartup(frame.body);
     else throw new wire.ProtocolError(`protocol version ${code >>> 16}.${code & 0xffff}`);
   }
-  throw new wire.ProtocolError('start of a connection: encryption was refused already');
+  throw new wire.ProtocolError('start of a connection: encryption was already refused');
 }
 
 async function askPassword(
@@ -130,6 +131,6 @@ async function askPassword(
   socket.write(wire.authenticationCleartextPassword());
   const frame = await inbox.next(false, signal);
   if (frame === null) return 'left';
-  if (frame.type !== 'p') throw new wire.ProtocolError(`message ${frame.type} in place of a password`);
+  if (frame.type !== 'p') throw new wire.ProtocolError(`message ${frame.type} instead of a password`);
   return options.password(wire.readCString(frame.body, 0)[0], session);
 }

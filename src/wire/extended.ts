@@ -3,15 +3,15 @@ import { type WireHandlers, runStatement } from './handlers.ts';
 import * as wire from './messages.ts';
 import type { WireSession } from './session.ts';
 
-/** Parse, Bind, Describe, Execute, Close and Sync: enough for drivers that send every statement this way. Statements
- *  take no parameters and run as a whole, whatever row limit Execute names.
+/** Parse, Bind, Describe, Execute, Close and Sync: enough for drivers that use the extended protocol for all statements.
+ *  Statements have no parameters. Execute returns all rows; its row limit is ignored.
  *  @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY */
 export class ExtendedProtocol {
   readonly #session: WireSession;
   readonly #handlers: WireHandlers;
   readonly #statements = new Map<string, string>();
   readonly #portals = new Map<string, string>();
-  /** After an error everything up to the next Sync is ignored. */
+  /** After an error all messages up to the next Sync are ignored. */
   #skipping = false;
 
   constructor(session: WireSession, handlers: WireHandlers) {
@@ -19,7 +19,7 @@ export class ExtendedProtocol {
     this.#handlers = handlers;
   }
 
-  /** @throws ProtocolError for messages that have no place outside a copy */
+  /** @throws ProtocolError for a message that is not allowed here */
   async handle(frame: Frame): Promise<void> {
     if (frame.type === 'S') {
       this.#skipping = false;
@@ -57,7 +57,7 @@ export class ExtendedProtocol {
       case 'd':
       case 'c':
       case 'f':
-        // Flush: everything is sent at once anyway. Left-over copy messages are ignored, as in PostgreSQL.
+        // Flush: all answers are sent at once anyway. Late copy messages are ignored, as in PostgreSQL.
         return;
       default:
         throw new wire.ProtocolError(`message ${type} here`);
@@ -67,7 +67,7 @@ export class ExtendedProtocol {
   async #parse(body: Buffer): Promise<void> {
     const [name, at] = wire.readCString(body, 0);
     const [text] = wire.readCString(body, at);
-    // One client cannot fill the memory with statements it never closes.
+    // A client must not fill the memory with statements that it never closes.
     if (this.#statements.size >= 1000 && !this.#statements.has(name)) {
       throw new wire.WireError('54000', 'too many prepared statements');
     }

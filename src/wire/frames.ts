@@ -1,6 +1,6 @@
 import { ProtocolError } from './messages.ts';
 
-/** One message of the client. `type` is its letter, empty for the packets before the log-in, which have none. */
+/** One message from the client. `type` is its letter; empty for the packets before the log-in, which have no letter. */
 export interface Frame {
   readonly type: string;
   /** The bytes after the length. */
@@ -12,7 +12,7 @@ const startupLimit = 10_000;
 
 const known = 'QPDBESCXHdcfpF';
 
-/** Cuts a byte stream, chunked as it may be, into messages. Copies bytes only when a message spans chunks. */
+/** Splits a byte stream, in chunks of any size, into messages. Copies bytes only when a message spans chunks. */
 export class FrameReader {
   #chunks: Buffer[] = [];
   #held = 0;
@@ -23,7 +23,7 @@ export class FrameReader {
     this.#limit = limit;
   }
 
-  /** Bytes that arrived and are not yet given out. */
+  /** Bytes that arrived and were not yet returned. */
   get held(): number {
     return this.#held;
   }
@@ -34,9 +34,9 @@ export class FrameReader {
     this.#held += chunk.length;
   }
 
-  /** The next complete message, null while it is incomplete. The body is valid as long as the caller keeps it.
+  /** The next message; null while it is incomplete. The body stays valid.
    *  @param untyped true until the start-up packet has been read
-   *  @throws ProtocolError on a length or type that no client sends */
+   *  @throws ProtocolError on an invalid length or type */
   next(untyped: boolean): Frame | null {
     const header = untyped ? 4 : 5;
     if (this.#held < header) {

@@ -3,17 +3,17 @@ import * as wire from './messages.ts';
 import type { WireSession } from './session.ts';
 
 export interface WireHandlers {
-  /** Judges the start-up parameters, before any password is asked for. Null lets the client in. */
+  /** Checks the start-up parameters, before a password is requested. Null accepts the client. */
   readonly onStartup?: (session: WireSession) => Promise<wire.WireError | null>;
-  /** When given, a clear-text password is asked for and judged here. */
+  /** Checks the password. If set, the server requests a clear-text password. */
   readonly password?: (token: string, session: WireSession) => Promise<wire.WireError | null>;
-  /** Answers one statement through `session`. Throwing answers with an error: a `WireError` as it is, others as XX000. */
+  /** Answers one statement through `session`. A thrown error is sent to the client: a `WireError` unchanged, others as XX000. */
   readonly onQuery: (session: WireSession, text: string) => Promise<void>;
-  /** Result columns of a statement, for clients that describe it first. Null or left out: not known in advance. */
+  /** A statement's result columns, for clients that send Describe first. Null or left out: not known in advance. */
   readonly columns?: (text: string) => readonly string[] | null;
 }
 
-/** Runs the handler and turns whatever it throws into an ErrorResponse. */
+/** Runs the handler and sends any error that it throws as an ErrorResponse. */
 export async function runStatement(session: WireSession, options: WireHandlers, text: string): Promise<void> {
   try {
     if (/^[\s;]*$/.test(text)) {

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import { raceAbort } from '../core/clock.ts';
 import { type Frame, FrameReader } from './frames.ts';
 
-/** The messages of one client, one at a time. It always reads a little ahead, which is how a client that leaves in
- *  the middle of a long answer is noticed; beyond one largest message it lets the client wait. */
+/** One client's messages, one at a time. It reads ahead, to notice that a client disconnects in the middle of a long
+ *  answer. When more than one largest message is buffered, it stops reading. */
 export class Inbox {
   readonly #socket: Socket;
   readonly #reader: FrameReader;
@@ -27,7 +27,7 @@ export class Inbox {
     socket.once('end', end).once('close', end);
   }
 
-  /** The next message, null when the client has left.
+  /** The next message; null when the client has disconnected.
    *  @param untyped true until the start-up packet has been read
    *  @throws ProtocolError; AbortError of `signal` */
   async next(untyped: boolean, signal: AbortSignal): Promise<Frame | null> {

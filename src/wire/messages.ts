@@ -1,4 +1,4 @@
-/** The client broke the protocol: there is no way to go on with this connection. */
+/** The client broke the protocol: the connection cannot continue. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
 
@@ -30,7 +30,7 @@ export function message(type: string, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([head, ...parts], size + 1);
 }
 
-/** PostgreSQL texts end at a NUL, so none may be inside. */
+/** In the protocol a text ends at a NUL, so NULs inside it are removed. */
 export const cstring = (text: string): Buffer => Buffer.from(`${text.replaceAll('\0', '')}\0`);
 
 function numbers(...values: readonly (readonly [bytes: 2 | 4, value: number])[]): Buffer {
@@ -50,14 +50,14 @@ export const bindComplete = (): Buffer => message('2');
 export const closeComplete = (): Buffer => message('3');
 export const noData = (): Buffer => message('n');
 export const emptyQueryResponse = (): Buffer => message('I');
-/** No parameters: none of the commands served takes any. */
+/** No parameters: none of the served commands has any. */
 export const parameterDescription = (): Buffer => message('t', numbers([2, 0]));
 export const commandComplete = (tag: string): Buffer => message('C', cstring(tag));
-/** Binary as a whole, no columns: the payload is an archive, not rows. */
+/** Binary format, no columns: the payload is an archive, not rows. */
 export const copyOutResponse = (): Buffer => message('H', Buffer.from([0]), numbers([2, 0]));
 export const copyDone = (): Buffer => message('c');
 
-/** The header only: the payload follows as it is, without a copy. */
+/** Only the header: the payload is sent after it, without a copy. */
 export const copyDataHeader = (bytes: number): Buffer =>
   Buffer.concat([Buffer.from('d'), numbers([4, bytes + 4])]);
 
@@ -85,8 +85,8 @@ export const dataRow = (values: readonly (string | null)[]): Buffer =>
 export const errorResponse = (sqlstate: string, text: string): Buffer =>
   message('E', ...[`SERROR`, `C${sqlstate}`, `M${text}`].map(cstring), Buffer.from([0]));
 
-/** The text up to the next NUL, and where it goes on.
- *  @throws ProtocolError when there is none */
+/** The text up to the next NUL, and the position after the NUL.
+ *  @throws ProtocolError when there is no NUL */
 export function readCString(body: Buffer, at: number): [text: string, next: number] {
   const end = body.indexOf(0, at);
   if (at > body.length || end === -1) throw new ProtocolError('text without an end');

@@ -13,8 +13,8 @@ export type { WireSession } from './session.ts';
 export interface WireServer {
   /** Opens the port. Rejects with the system's error, e.g. EADDRINUSE. @param port 0 for any free one */
   listen(port: number, host: string): Promise<AddressInfo>;
-  /** Stops accepting, cuts the clients that are between statements at once and the others when they are done or
-   *  `signal` aborts. Resolves when every socket is closed and every handler has ended. */
+  /** Stops accepting connections. Disconnects idle clients at once, the others when their statement ends or `signal` aborts.
+   *  Resolves when all sockets are closed and all handlers have ended. */
   close(signal: AbortSignal): Promise<void>;
 }
 
@@ -25,13 +25,13 @@ interface Client {
   done: Promise<void>;
 }
 
-/** How long the last bytes may take to leave, in milliseconds. */
+/** Milliseconds for sending the last bytes. */
 const flushMs = 2000;
 
-/** How long a handler may go on after its client was cut, in milliseconds. It has its signal to notice. */
+/** Milliseconds that a handler may run after its client was disconnected, which its signal reports. */
 const handlerGraceMs = 5000;
 
-/** Lets the last answer reach the client, but does not wait for one that never reads it. */
+/** Waits until the last answer is sent, but only for `flushMs`, since the client may never read it. */
 async function flushed(socket: Socket): Promise<void> {
   if (socket.closed) return;
   socket.destroySoon();
@@ -42,7 +42,7 @@ async function flushed(socket: Socket): Promise<void> {
   }
 }
 
-/** A server for PostgreSQL's wire protocol (version 3, no TLS) whose statements are answered by `options.onQuery`.
+/** A server for PostgreSQL's wire protocol (version 3, no TLS); `options.onQuery` answers the statements.
  *  @see https://www.postgresql.org/docs/current/protocol.html */
 export function serveWire(options: WireOptions): WireServer {
   const clients = new Set<Client>();

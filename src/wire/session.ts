@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import { withDeadline } from '../core/clock.ts';
 import * as wire from './messages.ts';
 
-/** One logged-in client: what a query handler answers with. Answers are awaited, so a slow client slows the handler. */
+/** One logged-in client, through which a query handler answers. Answers are awaited, so a slow client slows the handler. */
 export class WireSession {
   /** The start-up parameters, e.g. `user`, `database`, `options`. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Aborts when the client has gone or the server closes. */
+  /** Aborts when the client has disconnected or the server closes. */
   readonly signal: AbortSignal;
   readonly #socket: Socket;
   readonly #stallMs: number;
@@ -29,14 +29,14 @@ export class WireSession {
     tag: string,
   ): Promise<void> {
     this.#answered = true;
-    // In the extended protocol the columns are the answer to Describe and not repeated here.
+    // In the extended protocol the columns are the answer to Describe; they are not repeated here.
     if (!this.#extended) await this.send(wire.rowDescription(columns));
     for (const row of rows) await this.send(wire.dataRow(row));
     await this.send(wire.commandComplete(tag));
   }
 
-  /** Streams `source` to the client as it can take it. Whatever `source` throws reaches the client as an error in
-   *  the middle of the copy, which is how the real servers report it. */
+  /** Streams `source` to the client, only as fast as the client reads. An error from `source` is sent to the client in the
+   *  middle of the copy, as pageservers do. */
   async copyOut(source: AsyncIterable<Buffer>, tag: string): Promise<void> {
     this.#answered = true;
     await this.send(wire.copyOutResponse());
@@ -56,14 +56,14 @@ export class WireSession {
     await this.send(wire.commandComplete(tag));
   }
 
-  /** Same as throwing a `WireError`, for handlers that go on afterwards. */
+  /** Same as throwing a `WireError`, for handlers that continue afterwards. */
   async error(sqlstate: string, text: string): Promise<void> {
     this.#failed = true;
     await this.send(wire.errorResponse(sqlstate, text));
   }
 
-  /** Bytes as they are; resolves when the socket can take more.
-   *  @throws AbortError when the client has gone, ComputeError `deadline` when it does not read */
+  /** Sends bytes unchanged; resolves when the socket can take more.
+   *  @throws AbortError when the client has disconnected, ComputeError `deadline` when it does not read */
   async send(bytes: Buffer): Promise<void> {
     this.signal.throwIfAborted();
     this.#answered = true;
@@ -78,29 +78,29 @@ export class WireSession {
     }
   }
 
-  /** Ends our direction only; the client can go on sending. */
+  /** Ends only our direction; the client can still send. */
   halfClose(): void {
     this.#socket.end();
   }
 
-  /** Cuts the connection without a word. */
+  /** Closes the socket at once, without a message. */
   cut(): void {
     this.#socket.destroy();
   }
 
-  /** For the connection: a new statement begins. */
+  /** Called by the connection at the beginning of each statement. */
   begin(extended: boolean): void {
     this.#answered = false;
     this.#failed = false;
     this.#extended = extended;
   }
 
-  /** Something was sent since `begin`. */
+  /** True when something was sent since `begin`. */
   get answered(): boolean {
     return this.#answered;
   }
 
-  /** An ErrorResponse was sent since `begin`. */
+  /** True when an ErrorResponse was sent since `begin`. */
   get failed(): boolean {
     return this.#failed;
   }

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { overrideFile } from '../../src/postgres/files.ts';
 import { type Rig, baseBackup, processesIn, rig } from '../support/compute.ts';
 import {
   type PageserverScript,
@@ -9,6 +10,7 @@ import {
   minimalEntries,
   truncated,
 } from '../support/fake-storage.ts';
+import { eventually } from '../support/program.ts';
 
 let it: Rig;
 beforeEach(async () => {
@@ -130,4 +132,21 @@ test('an unhandled rejection is one fatal line, stops Postgres in order and has 
   expect(program.stderr().match(/FATAL.*boom/g)).toHaveLength(1);
   expect(program.stderr()).toContain('database system is shut down');
   expect(processesIn(it.pgdata)).toEqual([]);
+});
+
+test('a reload that fails does not leave the size limit lifted', async () => {
+  const program = it.start();
+  await it.until('running');
+  const override = join(it.pgdata, overrideFile);
+  expect(readFileSync(override, 'utf8')).toBe('');
+  // Nobody can log in any more, so whether the settings are in force cannot be seen.
+  writeFileSync(join(it.pgdata, 'pg_hba.conf'), 'host all all all reject\n');
+  process.kill(Number.parseInt(readFileSync(join(it.pgdata, 'postmaster.pid'), 'utf8'), 10), 'SIGHUP');
+  await eventually(
+    'a refusal',
+    () => program.stderr().includes('pg_hba.conf rejects connection') || undefined,
+  );
+  const answer = await it.http('POST', '/configure', it.config(it.spec()));
+  expect(answer.status).toBe(500);
+  expect(readFileSync(override, 'utf8')).toBe('');
 });

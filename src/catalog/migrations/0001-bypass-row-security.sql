@@ -1,4 +1,4 @@
--- Why: members act for the owner of all data, whom row security must not stop.   Re-run: safe   Locks: no user table
+-- Why: members act for the data's owner, whom row security must not stop.   Re-run: safe   Locks: no user table
 do $$
 begin
   execute pg_catalog.format('alter role %I bypassrls', pg_catalog.current_setting('compute_ctl.privileged_role'));

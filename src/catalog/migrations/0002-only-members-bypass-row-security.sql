@@ -1,5 +1,5 @@
--- Why: there was a time when every role was given BYPASSRLS. Members of the privileged role inherit what they need
--- from it; nobody else has it.   Re-run: safe, but takes away what was granted on purpose since   Locks: no user table
+-- Why: older versions gave BYPASSRLS to every role. Members of the privileged role inherit it; other roles must not
+-- have it.   Re-run: safe, but also revokes later grants   Locks: no user table
 do $$
 declare
   privileged constant pg_catalog.name := pg_catalog.current_setting('compute_ctl.privileged_role');

@@ -1,4 +1,4 @@
--- Why: the owner of a project may subscribe to publications elsewhere.
+-- Why: a project's owner may subscribe to publications on other servers.
 -- Needs: PostgreSQL 16   Re-run: safe   Locks: no user table
 do $$
 begin

@@ -1,4 +1,4 @@
--- Why: the owner of a project may watch the server, and let others do so.   Re-run: safe   Locks: no user table
+-- Why: a project's owner may monitor the server, and let others do so.   Re-run: safe   Locks: no user table
 do $$
 begin
   execute pg_catalog.format(

@@ -1,1 +1,1 @@
--- SKIP   Superseded: every catalog pass sees to the default privileges of each database.
+-- SKIP   Superseded: every catalog pass sets each database's default privileges.

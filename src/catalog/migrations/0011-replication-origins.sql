@@ -1,4 +1,4 @@
--- Why: whoever may subscribe wants to see how far it got.   Re-run: safe   Locks: no user table
+-- Why: roles that may subscribe must be able to see the progress.   Re-run: safe   Locks: no user table
 do $$
 begin
   execute pg_catalog.format(

@@ -13,8 +13,8 @@ const extensionsOf = {
   Full: ['pgaudit', 'pgauditlogtofile'],
 } as const;
 
-/** The audit extensions, last, so that this very pass is audited; the system database, where only compute_ctl works,
- *  is then silenced. A missing extension fails the pass: not to audit in silence would be worse. */
+/** Creates the audit extensions. Runs last, so that this pass is audited too; after it, auditing is off in the system
+ *  database, where only compute_ctl works. A missing extension fails the pass, because a missing audit must be noticed. */
 export const audit: Phase = {
   name: 'audit',
   plan({ spec, systemDatabase }, observed) {

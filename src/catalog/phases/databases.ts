@@ -8,11 +8,11 @@ import { option } from '../role-options.ts';
 
 const { unit, skip } = itemsOf('databases');
 
-/** Databases of the spec and their owners. Options count at creation only.
+/** The spec's databases and their owners. Options are used only at creation.
  *
- *  The privileged role gets its rights on a database that we make, together with the owner and after the creation. Until
- *  then the database is the superuser's and nobody has granted anything on it: so the next pass finds what an interrupted
- *  one left, and never takes a database that a user made for one of ours. */
+ *  The privileged role gets its privileges only on a database that we create, in the same transaction as the owner gets the
+ *  database. Before that, the superuser owns the database and its privileges are the default: this identifies a database
+ *  that an interrupted pass created, and excludes those that users created. */
 export const databases: Phase = {
   name: 'databases',
   plan(input, observed) {

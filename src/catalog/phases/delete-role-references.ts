@@ -7,11 +7,13 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip } = itemsOf('delete-role-references');
 
-/** Hands over what a role owns, to a role that is not a superuser: a function with SECURITY DEFINER, a view or the
- *  expression of an index would do as superuser what a user wrote. Then takes away its privileges, wherever `pg_shdepend` knows of any, also in
- *  databases that the spec does not list. All in one transaction for each role and database: a `DROP OWNED` after a
- *  failed `REASSIGN OWNED` would drop tables of users. The system database comes first and takes shared objects
- *  along; one database after the other, because two at a time would trip over those. */
+/** Reassigns the objects of a role, then revokes its privileges, in every database that `pg_shdepend` lists for it, also
+ *  in databases that are not in the spec. One transaction for each role and database: a `DROP OWNED` after a failed
+ *  `REASSIGN OWNED` would drop users' tables. The system database comes first and includes shared objects. Databases
+ *  follow one after the other, because two at the same time would conflict on shared objects.
+ *
+ *  The new owner is not a superuser: a function with SECURITY DEFINER, a view or an index expression would run a user's
+ *  code as superuser. */
 export const deleteRoleReferences: Phase = {
   name: 'delete-role-references',
   plan(input, observed) {
@@ -70,7 +72,7 @@ const statements = (input: CatalogInput, role: string, heir: string): Sql[] => [
   sql`drop owned by ${ident(role)}`,
 ];
 
-/** `DROP OWNED` leaves what a third role granted through its grant option, and then `DROP ROLE` fails. */
+/** `DROP OWNED` does not revoke what a third role granted with its grant option, and then `DROP ROLE` fails. */
 const revokeBlock = (role: string, admin: string): Sql => sql`
 declare
   dropped constant pg_catalog.oid := (select r.oid from pg_catalog.pg_authid r where r.rolname = ${literal(role)});

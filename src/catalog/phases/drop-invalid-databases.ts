@@ -4,8 +4,8 @@ import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('drop-invalid-databases');
 
-/** What an interrupted `DROP DATABASE` left: nobody can use it, and it blocks its name. One that the spec lists is
- *  made again, empty. */
+/** Drops invalid databases, the rest of an interrupted `DROP DATABASE`: they cannot be used and block their names. One
+ *  that is in the spec is created again, empty. */
 export const dropInvalidDatabases: Phase = {
   name: 'drop-invalid-databases',
   plan: (_, { databases }) =>

@@ -5,7 +5,7 @@ import { dropSubscriptionsBlock } from '../subscriptions.ts';
 
 const { unit, skip } = itemsOf('drop-subscriptions-of-deleted');
 
-/** Postgres refuses to drop a database that a subscription uses, so those go first. */
+/** Postgres refuses to drop a database that a subscription uses, so subscriptions are dropped first. */
 export const dropSubscriptionsOfDeleted: Phase = {
   name: 'drop-subscriptions-of-deleted',
   plan(input, observed) {

@@ -7,8 +7,8 @@ import { dropSubscriptionsBlock } from '../subscriptions.ts';
 
 const { unit, skip } = itemsOf('drop-subscriptions');
 
-/** On a new branch the inherited subscriptions would compete with the parent's. They are dropped once per timeline,
- *  and that is recorded at once: subscriptions made later must survive a restart with the same spec. */
+/** On a new branch the inherited subscriptions would compete with the parent's. They are dropped once per Neon timeline,
+ *  and that is recorded immediately: subscriptions that are created later must survive a restart with the same spec. */
 export const dropSubscriptions: Phase = {
   name: 'drop-subscriptions',
   plan(input, observed) {

@@ -8,7 +8,7 @@ const { unit, skip, obstacle } = itemsOf('extensions');
 const obstructed =
   'schema public of the system database is missing, or holds objects whose names begin with "pg_stat_statements"';
 
-/** `pg_stat_statements` in the system database, where the settings of the spec load its library. */
+/** Creates `pg_stat_statements` in the system database, if the spec's settings load its library. */
 export const extensions: Phase = {
   name: 'extensions',
   plan({ spec }, observed) {

@@ -5,10 +5,10 @@ import type { Phase } from '../phase.ts';
 const { unit, skip } = itemsOf('neon-extension');
 const object = 'extension "neon"';
 
-/** Old clusters created it where it cannot be moved from. */
+/** Old clusters created it in a schema that it cannot be moved from. */
 const relocatable = sql`update pg_catalog.pg_extension set extrelocatable = true where extname = 'neon' and not extrelocatable`;
 
-/** The `neon` extension in its schema and in its newest version. A stock PostgreSQL has no library for it. */
+/** Creates or updates the `neon` extension, in its own schema. A stock PostgreSQL does not have its library. */
 export const neonExtension: Phase = {
   name: 'neon-extension',
   plan(_, observed) {
@@ -26,8 +26,8 @@ export const neonExtension: Phase = {
     const statements: Sql[] = [];
     if (!installed.relocatable) statements.push(relocatable);
     if (installed.schema !== 'neon') statements.push(sql`alter extension neon set schema neon`);
-    // The update takes the mark from the control file again.
+    // The update resets this flag to the control file's value.
     if (installed.version !== newest) statements.push(sql`alter extension neon update`, relocatable);
-    return statements.length === 0 ? [] : [unit('batch', 'bring up to date', object, statements)];
+    return statements.length === 0 ? [] : [unit('batch', 'update', object, statements)];
   },
 };

@@ -6,8 +6,8 @@ const { unit } = itemsOf('neon-schema');
 
 const names = ['neon', 'neon_migration'] as const;
 
-/** The schemas of the bookkeeping and of the `neon` extension. Both exist after the first pass: whoever owns the system
- *  database later could otherwise be the first to create the second one. */
+/** Creates the schemas of the bookkeeping and of the `neon` extension. Both exist after the first pass: otherwise a later
+ *  owner of the system database could create the second one. */
 export const neonSchema: Phase = {
   name: 'neon-schema',
   plan: (_, observed) =>

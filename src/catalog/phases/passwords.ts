@@ -6,11 +6,11 @@ import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('passwords');
 
-/** Sets the passwords that differ from what the server holds. A role that is not in the spec keeps its own; a role
- *  that is in the spec without a password loses it.
+/** Sets the passwords that differ from the server's. A role that is not in the spec keeps its password; a role that is in
+ *  the spec without a password loses it.
  *
- *  Apart from the creation of roles, because the server works for milliseconds on every SCRAM verifier: this can go
- *  over several connections, while members of one role can only be added one transaction after the other. */
+ *  Separate from the creation of roles, because the server takes milliseconds for every SCRAM verifier: this can use
+ *  several connections, while members can only be added to one role in one transaction after the other. */
 export const passwords: Phase = {
   name: 'passwords',
   plan(input, observed) {
@@ -27,7 +27,7 @@ export const passwords: Phase = {
         unit(mode, wanted === null ? 'remove password' : 'set password', roleObject(role.name), [statement]),
       ];
     });
-    // Side by side, so that each kind reaches the server in as few messages as possible.
+    // Sorted by mode, so that each kind is sent in as few messages as possible.
     return [...units.filter(({ mode }) => mode === 'batch'), ...units.filter(({ mode }) => mode === 'hash')];
   },
 };

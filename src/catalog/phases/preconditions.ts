@@ -5,7 +5,7 @@ import { searchPath } from '../session.ts';
 
 const { obstacle } = itemsOf('preconditions');
 
-/** No statement: what has to hold before any of them makes sense. */
+/** Sends no statement: checks the conditions that all later phases require. */
 export const preconditions: Phase = {
   name: 'preconditions',
   plan(input, observed) {

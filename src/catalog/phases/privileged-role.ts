@@ -10,7 +10,7 @@ const { unit } = itemsOf('privileged-role');
 
 const groups = 'pg_read_all_data, pg_write_all_data';
 
-/** What it is made with. Members act through it, so it has nothing that they must not have. */
+/** Its members get its privileges, so it must not have more than they may have. */
 const atCreation = (observed: Observed): Wanted => ({
   createdb: true,
   createrole: createroleIsHarmless(observed),
@@ -19,14 +19,14 @@ const atCreation = (observed: Observed): Wanted => ({
   bypassrls: true,
 });
 
-/** What it must not be, whoever made it so. */
+/** It must never have these, whoever granted them. */
 const never = (observed: Observed): Wanted => ({
   superuser: false,
   login: false,
   ...(createroleIsHarmless(observed) ? {} : { createrole: false }),
 });
 
-/** The group that stands for "almost superuser". What it has too much is taken away; what it has lost is not given back. */
+/** The group role that is almost a superuser. Forbidden attributes are removed; missing ones are not restored. */
 export const privilegedRole: Phase = {
   name: 'privileged-role',
   plan(input, observed) {

@@ -5,8 +5,8 @@ import type { Phase } from '../phase.ts';
 
 const { unit } = itemsOf('record-operation');
 
-/** Remembers that the delta operations of this spec are through. The same spec comes again at the next restart, and
- *  by then a deleted database may have been made anew, with data. */
+/** Records that this spec's delta operations were applied. The same spec is applied again at the next restart, and by
+ *  then a deleted database may have been created again, with data. */
 export const recordOperation: Phase = {
   name: 'record-operation',
   plan(input, observed) {

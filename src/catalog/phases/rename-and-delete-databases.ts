@@ -5,7 +5,7 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip, obstacle } = itemsOf('rename-and-delete-databases');
 
-/** The delta operations on databases, in the order of the spec. */
+/** Applies the delta operations on databases, in the spec's order. */
 export const renameAndDeleteDatabases: Phase = {
   name: 'rename-and-delete-databases',
   plan(input, observed) {
@@ -16,7 +16,7 @@ export const renameAndDeleteDatabases: Phase = {
         ? [
             skip(
               databaseObject(step.op.name),
-              'it is deleted and also listed: it will be made again, empty',
+              'a delta operation deletes it and the spec lists it: it will be created again, empty',
               true,
             ),
           ]

@@ -7,8 +7,8 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip, obstacle } = itemsOf('rename-roles');
 
-/** Renames roles while the old name exists. An md5 password is lost with the name that it was made with, and set
- *  again by a later phase. */
+/** Renames roles if the old name exists. An md5 password depends on the name, so the rename removes it; a later phase
+ *  sets it again. */
 export const renameRoles: Phase = {
   name: 'rename-roles',
   plan: (input, observed) => walk(input, observed).items,

@@ -10,7 +10,7 @@ import { attributeList, otherOptions } from '../role-options.ts';
 
 const { unit, skip, note } = itemsOf('roles');
 
-/** What the server gives a role that asks for nothing. */
+/** The server's defaults for a new role. */
 const bare: RoleAttributes = {
   superuser: false,
   inherit: true,
@@ -23,11 +23,11 @@ const bare: RoleAttributes = {
   validUntil: null,
 };
 
-/** Roles of the spec, without their passwords: attributes, options, membership in the privileged role.
+/** The spec's roles, without their passwords: attributes, options, membership in the privileged role.
  *
- *  What every role gets, it gets in the statement that makes it, so that nothing is left to make up for. Afterwards only
- *  what the spec's own options name is set: what a user took away from a role, or never gave to one of his own, is not
- *  given by us. */
+ *  A role gets its default attributes and its membership in the statement that creates it, so an interrupted pass leaves
+ *  nothing to complete. Later only the spec's own options are set: attributes that a user removed, or did not give to his
+ *  own role, stay as they are. */
 export const roles: Phase = {
   name: 'roles',
   plan(input, observed) {

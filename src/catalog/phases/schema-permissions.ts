@@ -5,13 +5,12 @@ import type { Phase, PlanItem } from '../phase.ts';
 
 const { unit, skip, note } = itemsOf('schema-permissions');
 
-const onlyItsOwner =
-  'it is the system database: its owner follows the spec, privileges inside it are left as they are';
+const onlyItsOwner = 'it is the system database: only its owner follows the spec, nothing inside it changes';
 
-/** Inside each database of the spec, other than the system database, where compute_ctl itself works: `public` belongs to the database's owner where it belonged to the superuser
- *  (PostgreSQL 14), and what extensions create there as superuser stays usable for the privileged role.
+/** In each database of the spec except the system database: gives `public` to the database's owner if the superuser owns
+ *  it (PostgreSQL 14), and lets the privileged role use objects that extensions create there as superuser.
  *
- *  A session is only opened when the database it is new or when the shared catalogs do not show that this was done. */
+ *  A session is opened only if the database is new or the shared catalogs do not show that this is done. */
 export const schemaPermissions: Phase = {
   name: 'schema-permissions',
   plan: (input, observed) =>

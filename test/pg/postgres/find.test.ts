@@ -75,7 +75,7 @@ test('program_missing: a debugger that is not there is not taken for a missing P
     process.env['PATH'] = dir;
     const log = pino({}, { write: (line: string) => void lines.push(line) });
     expect(await reportCoreDumps(dir, '/bin/true', log, never)).toBe(0);
-    expect(lines.join('')).toContain('no debugger to read it: cannot start lldb: ENOENT');
+    expect(lines.join('')).toContain('there is no debugger: cannot start lldb: ENOENT');
   } finally {
     process.env['PATH'] = path;
     rmSync(dir, { recursive: true });

@@ -170,7 +170,7 @@ test.runIf(osUser !== null)('a parent that the user of Postgres cannot enter is 
   mkdirSync(join(home, 'closed'), { mode: 0o700 }); // root's
   await expect(prepare(join(home, 'closed', 'pgdata'))).rejects.toMatchObject({
     code: 'pgdata_refused',
-    message: `the user of Postgres (uid ${uid}) cannot enter ${home}/closed`,
+    message: `the Postgres user (uid ${uid}) cannot enter ${home}/closed`,
   });
 });
 

@@ -56,8 +56,8 @@ describe('every fault ends in a clear error and a clean PGDATA:', () => {
       async () => Buffer.concat([await makeTarball(complete), noise]),
       'damaged',
     ],
-    ['no pg_control', () => makeTarball(without('global/pg_control')), 'global/pg_control is not in it'],
-    ['no WAL', () => makeTarball(without('pg_wal/000000010000000000000001')), 'a WAL segment is not in it'],
+    ['no pg_control', () => makeTarball(without('global/pg_control')), 'global/pg_control is missing'],
+    ['no WAL', () => makeTarball(without('pg_wal/000000010000000000000001')), 'a WAL segment is missing'],
     ['leads out', () => makeTarball([{ name: '../evil', body: 'x' }, ...complete]), '"../evil" is refused'],
     ['leads out in the middle', () => makeTarball([{ name: 'a/../../evil' }, ...complete]), 'leads out'],
     [

@@ -174,9 +174,9 @@ describe('postgres --sync-safekeepers', () => {
     ['exit 1', 'exited with non-zero status: exit code 1'],
     ['echo 0/1; exit 1', 'exited with non-zero status'],
     ['kill -9 $$', 'exited with non-zero status: signal SIGKILL'],
-    ['echo 0/1; echo 0/1', 'printed "0/1\\n0/1\\n" in place of an LSN'],
-    ['true', 'printed "" in place of an LSN'],
-    [`printf '\\377'`, 'in place of an LSN'],
+    ['echo 0/1; echo 0/1', 'printed "0/1\\n0/1\\n" instead of an LSN'],
+    ['true', 'printed "" instead of an LSN'],
+    [`printf '\\377'`, 'instead of an LSN'],
     ['trap "" TERM; sleep 60 & wait', 'took longer than 300 ms'],
   ])('the run at shutdown reports a program that does %j', async (script, reason) => {
     const result = await syncAtShutdown(context(script, ['bad:x'], { limits: { shutdownMs: 300 } }), never);

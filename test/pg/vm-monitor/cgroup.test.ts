@@ -48,7 +48,7 @@ test('without a limit of a container the total is that of the machine', async ()
   writeFileSync(meminfo, 'MemTotal:        1009168 kB\n');
   expect(await totalMemory(cgroup(), meminfo)).toBe(1_033_388_032);
   expect(await totalMemory(cgroup())).toBeGreaterThan(64 * mib);
-  await expect(totalMemory(cgroup(), '/no/such/file')).rejects.toThrow('does not tell the total memory');
+  await expect(totalMemory(cgroup(), '/no/such/file')).rejects.toThrow('does not contain the total memory');
 });
 
 test('a hierarchy of version 1, or none, is named as what is missing', async () => {

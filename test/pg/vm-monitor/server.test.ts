@@ -135,7 +135,7 @@ test('a group that is missing refuses the connection and says what is missing', 
   expect(missing.reason).toContain('neon-postgres/memory.stat: ENOENT');
   writeFileSync(join(hierarchy.root, 'cgroup.controllers'), 'cpu io\n');
   const refused = await (await Agent.connect(monitor.port)).closed;
-  expect(refused.reason).toContain('does not list the controller memory');
+  expect(refused.reason).toContain('does not list the memory controller');
 });
 
 test('pressure brings one request a second, with odd ids, and none before the agent is ready', async () => {
@@ -183,7 +183,7 @@ test('an unreadable memory.stat never counts as zero: downscales stay judged by 
       (error: unknown) => error,
     ),
   );
-  expect(String(failure)).toMatch(/failed to downscale: .*ms old.*does not tell the anonymous memory/);
+  expect(String(failure)).toMatch(/failed to downscale: .*ms old.*does not contain the anonymous memory/);
   hierarchy.use(gib);
   await eventually('samples again', async () => (await agent.mayDownscale(4 * gib)).Ok || undefined);
   expect(agent.complaints).toEqual([]);

@@ -137,7 +137,7 @@ test('deletions, renames and creations follow each other as the phases say', () 
   expect(plan.skips).toContainEqual(
     expect.objectContaining({
       object: 'database "gone"',
-      reason: expect.stringContaining('made again, empty'),
+      reason: expect.stringContaining('created again, empty'),
       warn: true,
     }),
   );

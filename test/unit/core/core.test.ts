@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { withDeadline } from '../../../src/core/clock.ts';
+import { sleep, withDeadline } from '../../../src/core/clock.ts';
 import { ComputeError, inline, multiline } from '../../../src/core/errors.ts';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
 import { levelFromEnv } from '../../../src/core/log.ts';
@@ -140,3 +140,14 @@ test.each([
   ['off', 'silent'],
   ['nonsense', 'info'],
 ])('log level %j means %s', (value, level) => expect(levelFromEnv(value)).toBe(level));
+
+test('a pause that is longer than a timer can be does not end at once', async () => {
+  const abort = new AbortController();
+  const pauses = [2 ** 31, Infinity].map((ms) => sleep(ms, abort.signal));
+  const first = Promise.race(pauses).then(
+    () => 'over',
+    () => 'aborted',
+  );
+  setTimeout(() => abort.abort(), 50);
+  expect(await first).toBe('aborted');
+});

@@ -1,6 +1,8 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { ComputeError } from '../../../src/core/errors.ts';
 import { type RunOptions, runCompute } from '../../../src/lifecycle/run.ts';
+import type { Postgres } from '../../../src/postgres/postgres.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
 
@@ -41,11 +43,34 @@ test('core dumps are looked for after a failed start, too', async () => {
   expect(shutDowns).toEqual([false]);
 });
 
-test('a defect stops the compute in order and has an exit code of its own', async () => {
+test('a defect stops the compute in order', async () => {
   const { state, statuses, ran } = prepared(someSpec, forever);
   state.stop.byDefect();
-  expect(await ran).toBe(70);
+  await ran;
+  expect(state.stop.defect).toBe(true);
   expect(statuses).toEqual(['init', 'termination_pending_fast', 'terminated']);
+});
+
+test('a start that fails with Postgres up stops it', async () => {
+  const stops: string[] = [];
+  const { state, ran } = prepared(someSpec, async () => {
+    await Promise.resolve(); // `state` is there by then
+    state.postgres = { stop: async (mode: string) => void stops.push(mode) } as unknown as Postgres;
+    throw new Error('a service failed');
+  });
+  expect(await ran).toBe(1);
+  expect(stops).toEqual(['immediate']);
+});
+
+test('a Postgres that cannot be stopped does not keep the rest from shutting down', async () => {
+  const { state, shutDowns, ran } = prepared(someSpec, async () => {
+    await Promise.resolve();
+    const stuck = (): Promise<never> => Promise.reject(new ComputeError('postgres_stuck', 'still there'));
+    state.postgres = { exited: new Promise(() => {}), stop: stuck } as unknown as Postgres;
+  });
+  state.stop.bySignal();
+  await expect(ran).rejects.toMatchObject({ code: 'postgres_stuck' });
+  expect(shutDowns).toEqual([false]);
 });
 
 test('a signal in the middle of a start ends it with code 0', async () => {

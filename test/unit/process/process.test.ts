@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ComputeError } from '../../../src/core/errors.ts';
-import { readStat } from '../../../src/process/proc.ts';
+import { readStat, uidOf } from '../../../src/process/proc.ts';
 import { startProcess } from '../../../src/process/process.ts';
 import { runOk, runProcess } from '../../../src/process/run-process.ts';
 import { endChild, termThenKill } from '../../../src/process/end.ts';
@@ -71,3 +71,21 @@ test('escalate cuts a patient step short, and a stopped child is continued to ob
   stopped.kill('SIGSTOP');
   expect((await endChild(stopped, termThenKill(600_000), never)).signal).toBe('SIGTERM');
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'a child that became another user, as under sudo, is process_stuck, not EPERM',
+  async () => {
+    const args = ['--reuid', '1234', '--clear-groups', 'sleep', '600'];
+    const child = await startProcess({ command: 'setpriv', args, runAs: null });
+    await eventually('its new user', () => uidOf(child.pid) === 1234 || undefined);
+    process.seteuid?.(65_534);
+    try {
+      const ended = endChild(child, [{ signal: 'SIGKILL', graceMs: 50 }], never);
+      await expect(ended).rejects.toMatchObject({ code: 'process_stuck' });
+    } finally {
+      process.seteuid?.(0);
+      child.kill('SIGKILL');
+      await child.exited;
+    }
+  },
+);

@@ -142,3 +142,50 @@ test('with the process begins what needs no spec, and what a spec ends has ended
   await runner.bring('with-process', spec(1), signal);
   expect(said).toEqual(['warm-up starts with 0', 'warm-up stops']);
 });
+
+test('a service that starts after its limit is stopped again, not left alone', async () => {
+  const { said, deps, service } = rig();
+  let start = (): void => {};
+  const running: RunningService<number> = {
+    health: healthNow('ok'),
+    reconfigure: () => Promise.resolve(),
+    stop: () => Promise.resolve(void said.push('late stops')),
+  };
+  const late = (): Promise<RunningService<number>> =>
+    new Promise((resolve) => {
+      start = () => resolve(running);
+    });
+  const runner = new ServiceRunner([service('late', { start: late, startLimitMs: 10 })], deps);
+  await runner.bring('after-ready', spec(1), signal);
+  start();
+  await eventually('its stop', () => said.includes('late stops') || undefined);
+});
+
+test('a service does not start under a signal that has aborted', async () => {
+  const { said, deps, service } = rig();
+  const aborted = AbortSignal.abort(new Error('over'));
+  const runner = new ServiceRunner([service('a')], deps);
+  await expect(runner.bring('after-ready', spec(1), aborted)).rejects.toThrow('over');
+  expect(said).toEqual([]);
+});
+
+test('an escalated stop is still awaited, and happens once', async () => {
+  const { said, deps, service } = rig();
+  const slowly = service('slow', {
+    start: () =>
+      Promise.resolve({
+        health: healthNow('ok'),
+        reconfigure: () => Promise.resolve(),
+        stop: async () => {
+          said.push('stopping');
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          said.push('stopped');
+        },
+      }),
+  });
+  const runner = new ServiceRunner([slowly], deps);
+  await runner.bring('after-ready', spec(1), signal);
+  const escalated = AbortSignal.abort(new Error('second signal'));
+  await Promise.all([runner.stop('after-ready', escalated), runner.stop('after-ready', signal)]);
+  expect(said).toEqual(['stopping', 'stopped']);
+});

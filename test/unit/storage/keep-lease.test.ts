@@ -11,6 +11,7 @@ test.each([
   [14_000, 7000],
   [0, 1000],
   [-5000, 1000],
+  [2_256_400_000_000, 3_600_000], // a clock that is behind by decades
 ])('a lease with %i ms to go is renewed after %i ms', (remaining, pause) => {
   expect(renewalPauseMs(remaining)).toBe(pause);
 });
