@@ -31,6 +31,9 @@ const prepared = [
   `begin; lock table neon_migration.operation_done in access exclusive mode; prepare transaction 'three'`,
 ];
 
+/** In nobody's way. */
+const unrelated = `begin; select pg_advisory_xact_lock(1, 1); select from pg_authid, pg_database; prepare transaction 'unrelated'`;
+
 describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   let cluster: Cluster;
   const held: PgClient[] = [];
@@ -72,6 +75,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
         { ...cluster.target, user: 'ann' },
         `begin; alter database own connection limit 5; prepare transaction 'four'`,
       );
+      await query({ ...cluster.target, user: 'ann' }, unrelated);
       await apply(
         cluster,
         inputFor(cluster.target, {
@@ -83,15 +87,19 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
         cluster,
         inputFor(cluster.target, { ...parts, databases: [{ name: 'own', owner: 'ann' }] }),
       );
+      const left = await query(cluster.target, 'select gid from pg_prepared_xacts');
+      expect(left).toEqual([{ gid: 'unrelated' }]);
+      await query({ ...cluster.target, user: 'ann' }, `rollback prepared 'unrelated'`);
     },
   );
 
   test('nor does one that is held by a prepared transaction, which outlives a restart', async () => {
     const lines: string[] = [];
     for (const text of prepared) await query({ ...cluster.target, user: 'ann' }, text);
+    await query({ ...cluster.target, user: 'ann' }, unrelated);
     expect((await run()).statements).toBe(0);
     await migrateAll(pino({}, { write: (line: string) => void lines.push(line) }));
-    expect(await query(cluster.target, 'select gid from pg_prepared_xacts')).toEqual([]);
-    expect(lines.join('')).toContain('ending a transaction that keeps compute_ctl waiting');
+    expect(await query(cluster.target, 'select gid from pg_prepared_xacts')).toEqual([{ gid: 'unrelated' }]);
+    expect(lines.join('')).toContain('ending a transaction that blocks compute_ctl');
   });
 });
