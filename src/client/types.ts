@@ -95,7 +95,7 @@ export interface paths {
         };
         /**
          * Shows the 100 statements with the longest average time, from `pg_stat_statements`.
-         * @description Only in the statuses running. Unlike the original: the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name.
+         * @description Only in the statuses running. Unlike the original: the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name. Texts of statements end after 65,536 characters.
          */
         readonly get: operations["getInsights"];
         readonly put?: never;
@@ -115,7 +115,7 @@ export interface paths {
         };
         /**
          * Lists all databases and roles, with the roles' stored password hashes.
-         * @description Unlike the original: the list is always complete, and its order is fixed.
+         * @description Unlike the original: the list is always complete, and its order is fixed. More than 100,000 roles or databases are 500. A stored password of more than 512 bytes, which no PostgreSQL hash has, is shown as null.
          */
         readonly get: operations["getDbsAndRoles"];
         readonly put?: never;
@@ -135,7 +135,7 @@ export interface paths {
         };
         /**
          * Streams a database's schema as SQL. If `pg_dump` fails after its first bytes, the connection is closed without a proper end, so that an incomplete dump never looks complete.
-         * @description Unlike the original: if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; more than four dumps at a time are 429. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.
+         * @description Unlike the original: if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; four dumps run at a time, sixteen more wait, and beyond that the answer is 429; a client that takes nothing of its dump for a minute is cut off. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.
          */
         readonly get: operations["getDatabaseSchema"];
         readonly put?: never;
@@ -157,7 +157,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Writes a row to the table public.health_check in the system database; the first call creates the table. A full disk counts as success.
-         * @description Only in the statuses running.
+         * @description Only in the statuses running. Unlike the original: the table is written to only while it is as compute_ctl creates it, belongs to its role and has nothing attached to it (triggers, rules, policies, constraints, defaults, inheritance and so on); nobody else gets rights on it. A lock that somebody holds is 500 after two seconds, with the session that holds it.
          */
         readonly post: operations["postCheckWritability"];
         readonly delete?: never;
@@ -382,7 +382,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Installs an extension in a database, or updates it to a version.
-         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message.
+         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message. The system database and template databases are 422, and so is an update of an extension in a schema `pg_*`, `information_schema` or `neon*`. Event triggers are treated as by `/grants`.
          */
         readonly post: operations["postExtensions"];
         readonly delete?: never;
@@ -402,7 +402,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Grants privileges on a schema. On a replica, it succeeds only when the role already has them.
-         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login.
+         * @description Only in the statuses running. Unlike the original: a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login. The system database, template databases and the schemas `pg_*`, `information_schema` and `neon*` are 422. An event trigger never runs: where it cannot be switched off (before PostgreSQL 17, enabled as ALWAYS or REPLICA), the answer is 500.
          */
         readonly post: operations["postGrants"];
         readonly delete?: never;

@@ -1,5 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
 import { connectPg, destroyPg, sqlState } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
 const connectMs = 10_000;
@@ -10,7 +11,9 @@ const cannotConnectNow = '57P03';
  *  @throws ComputeError `sql` when it does not accept connections */
 export async function mustAcceptConnections(target: PgTarget, signal: AbortSignal): Promise<void> {
   try {
-    destroyPg(await connectPg(target, { applicationName: 'compute_ctl:liveness', connectMs, signal }));
+    destroyPg(
+      await connectPg(ownSession(target), { applicationName: 'compute_ctl:liveness', connectMs, signal }),
+    );
   } catch (error) {
     signal.throwIfAborted();
     const state = sqlState(error);

@@ -1,7 +1,10 @@
 import { nameFault, checked, ident, join, sql } from '../core/sql.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { keepEventTriggersOut } from './event-triggers.ts';
+import { inTransaction } from './lock-holders.ts';
 import { inWordsOfServer, withOwnPg } from './own-sql.ts';
+import { refuseSystemDatabase, refuseSystemSchema } from './reserved.ts';
 
 export interface SchemaGrant {
   readonly database: string;
@@ -12,6 +15,8 @@ export interface SchemaGrant {
 }
 
 const statementMs = 30_000;
+/** Milliseconds to wait for a lock that a user holds. */
+const lockMs = 5000;
 
 /** Privileges for the role in the schema's access list; those of PUBLIC and of groups do not count. */
 const held = `
@@ -23,7 +28,8 @@ where n.nspname = $1::pg_catalog.name
 
 /** Grants a role privileges on a schema. Privileges that the role already has are not granted again; if it has them all,
  *  nothing is written, so this also works on a replica.
- *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names */
+ *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names; `spec_shape` for what belongs
+ *  to the system */
 export async function grantOnSchema(
   grant: SchemaGrant,
   target: PgTarget,
@@ -31,7 +37,9 @@ export async function grantOnSchema(
 ): Promise<void> {
   const { database, schema, role } = grant;
   checkNames({ database, schema, role });
-  const session = { target, name: 'set_role_grants', database, statementMs };
+  refuseSystemDatabase(database, target);
+  refuseSystemSchema('schema', schema);
+  const session = { target, name: 'set_role_grants', database, statementMs, lockMs };
   try {
     await withOwnPg(session, signal, async (pg) => {
       const { rows } = await pg.query<{ privilege: string }>(held, [schema, role]);
@@ -39,7 +47,10 @@ export async function grantOnSchema(
       const missing = [...new Set(grant.privileges)].filter((privilege) => !has.has(privilege));
       if (missing.length === 0) return;
       const list = join(missing.map((privilege) => checked(privilege, /^[A-Z]+$/)));
-      await pg.query(sql`grant ${list} on schema ${ident(schema)} to ${ident(role)}`.reveal());
+      await inTransaction(pg, async () => {
+        await keepEventTriggersOut(pg);
+        await pg.query(sql`grant ${list} on schema ${ident(schema)} to ${ident(role)}`.reveal());
+      });
     });
   } catch (error) {
     signal.throwIfAborted();

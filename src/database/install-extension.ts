@@ -1,8 +1,11 @@
 import { ident, sql } from '../core/sql.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { keepEventTriggersOut } from './event-triggers.ts';
 import { checkNames } from './grants.ts';
+import { inTransaction } from './lock-holders.ts';
 import { inWordsOfServer, withOwnPg } from './own-sql.ts';
+import { refuseSystemDatabase, refuseSystemSchema } from './reserved.ts';
 
 export interface WantedExtension {
   readonly extension: string;
@@ -12,11 +15,14 @@ export interface WantedExtension {
 
 /** Long, since an extension's scripts may build indexes. */
 const statementMs = 300_000;
+/** Milliseconds to wait for a lock that a user holds. */
+const lockMs = 10_000;
 /** Another session installed it between our check and our statement. */
 const raced: readonly (string | null)[] = ['23505', '42710'];
 
 /** Installs an extension in exactly this version in a database: creates it in `public`, or updates it if necessary.
- *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names */
+ *  @throws ComputeError `sql` with the server's message; `bad_request` for impossible names; `spec_shape` for what belongs
+ *  to the system */
 export async function installExtension(
   wanted: WantedExtension,
   target: PgTarget,
@@ -24,13 +30,15 @@ export async function installExtension(
 ): Promise<void> {
   const { extension, database, version } = wanted;
   checkNames({ extension, database, version });
-  const session = { target, name: 'install_extension', database, statementMs };
+  refuseSystemDatabase(database, target);
+  const session = { target, name: 'install_extension', database, statementMs, lockMs };
   try {
     await withOwnPg(session, signal, async (pg) => {
       try {
         await bring(pg, wanted);
       } catch (error) {
         if (!raced.includes(sqlState(error))) throw error;
+        await pg.query('rollback');
         await bring(pg, wanted);
       }
     });
@@ -40,17 +48,23 @@ export async function installExtension(
   }
 }
 
+const installed = `
+select e.extversion as version, n.nspname as schema
+from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace
+where e.extname = $1::pg_catalog.name`;
+
 async function bring(pg: PgClient, { extension, version }: WantedExtension): Promise<void> {
-  const { rows } = await pg.query<{ version: string }>(
-    'select e.extversion as version from pg_catalog.pg_extension e where e.extname = $1',
-    [extension],
-  );
+  const { rows } = await pg.query<{ version: string; schema: string }>(installed, [extension]);
   const [found] = rows;
   if (found?.version === version) return;
+  if (found !== undefined) refuseSystemSchema('extension', found.schema);
   const [name, wanted] = [ident(extension), ident(version)];
   const statement =
     found === undefined
       ? sql`create extension if not exists ${name} schema public version ${wanted}`
       : sql`alter extension ${name} update to ${wanted}`;
-  await pg.query(statement.reveal());
+  await inTransaction(pg, async () => {
+    await keepEventTriggersOut(pg);
+    await pg.query(statement.reveal());
+  });
 }

@@ -1,4 +1,5 @@
 import { type PgClient, sqlState, withPg } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { traced } from '../telemetry/trace.ts';
 import { ComputeError, messageOf } from '../core/errors.ts';
@@ -14,26 +15,25 @@ export interface OwnSession {
   readonly database?: string;
   /** Milliseconds for one statement. */
   readonly statementMs: number;
+  /** Milliseconds for each wait for a lock; `statementMs` when left out. */
+  readonly lockMs?: number;
   readonly readOnly?: boolean;
 }
 
 /** Runs SQL for a request on its own connection, which is closed when this settles.
  *  @throws what `work` threw; ComputeError `sql` when the server cannot be reached; AbortError */
 export function withOwnPg<T>(
-  { target, name, database, statementMs, readOnly = false }: OwnSession,
+  { target, name, database, statementMs, lockMs = statementMs, readOnly = false }: OwnSession,
   signal: AbortSignal,
   work: (pg: PgClient) => Promise<T>,
 ): Promise<T> {
-  const options = [
-    target.options,
-    `-c statement_timeout=${statementMs}`,
-    `-c lock_timeout=${statementMs}`,
-    ...(readOnly ? ['-c default_transaction_read_only=on'] : []),
+  const login = ownSession(target, {
+    statement_timeout: statementMs,
+    lock_timeout: lockMs,
+    ...(readOnly ? { default_transaction_read_only: 'on' } : {}),
     // A statement must end when its client has disconnected.
-    '-c client_connection_check_interval=500',
-    '-c search_path=',
-  ];
-  const login = { ...target, options: options.join(' ') };
+    client_connection_check_interval: 500,
+  });
   const connection = {
     applicationName: `compute_ctl:${name}`,
     connectMs,

@@ -3,59 +3,78 @@ import { linked } from '../core/abort.ts';
 import { alarm, raceAbort, tookTooLong } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { Queue } from '../core/queue.ts';
 import { nameFault } from '../core/sql.ts';
 import { libpqArguments, libpqEnvironment, withoutLibpq } from '../pg/libpq-write.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
 import { withOwnPg } from './own-sql.ts';
 import type { OwnPostgres } from './settings.ts';
 
-const limits = { dumps: 4, dumpMs: 600_000, lookMs: 10_000 };
+export const dumpLimits = {
+  /** At a time. */
+  dumps: 4,
+  /** Requests that may wait for one of them to end. */
+  waiting: 16,
+  dumpMs: 600_000,
+  /** Milliseconds that a reader may take nothing of a dump that has more for it. */
+  stalledMs: 60_000,
+  lookMs: 10_000,
+};
 
-/** Schema dumps by `pg_dump`, a few at a time and each within ten minutes. */
+/** Schema dumps by `pg_dump`, a few at a time and each within ten minutes. A few more wait for their turn. */
 export class SchemaDumps {
   readonly #settings: Omit<OwnPostgres, 'pgdata'>;
   readonly #log: Log;
-  #running = 0;
+  readonly #limits: typeof dumpLimits;
+  readonly #queue: Queue;
 
-  constructor(settings: Omit<OwnPostgres, 'pgdata'>, log: Log) {
-    this.#settings = settings;
-    this.#log = log;
+  constructor(settings: Omit<OwnPostgres, 'pgdata'>, log: Log, limits: Partial<typeof dumpLimits> = {}) {
+    [this.#settings, this.#log, this.#limits] = [settings, log, { ...dumpLimits, ...limits }];
+    this.#queue = new Queue(this.#limits.dumps);
   }
 
-  /** Starts a dump; resolves when the first bytes have arrived. The stream fails when `pg_dump` fails, and reads only as
-   *  fast as its reader. Destroying the stream, or `signal`, ends `pg_dump`.
-   *  @throws ComputeError `not_found` without such a database, `busy`, `internal` when `pg_dump` fails at once */
+  /** Starts a dump when its turn comes; resolves when the first bytes have arrived. The stream fails when `pg_dump` fails,
+   *  and reads only as fast as its reader. Destroying the stream, or `signal`, ends `pg_dump`, or the wait for it.
+   *  @throws ComputeError `not_found` without such a database, `busy` when too many wait, `internal` when `pg_dump` fails
+   *  at once */
   async dump(database: string, signal: AbortSignal): Promise<Readable> {
     if (nameFault(database) !== null) throw noDatabase();
-    if (this.#running >= limits.dumps) {
-      throw new ComputeError('busy', `${limits.dumps} dumps are already running`);
+    const { dumps, waiting } = this.#limits;
+    if (this.#queue.size >= dumps + waiting) {
+      throw new ComputeError('busy', `${dumps} dumps are already running and ${waiting} wait`);
     }
-    this.#running++;
-    const child = await this.#start(database).catch((error: unknown) => {
-      this.#running--;
-      throw failed(error);
+    return new Promise((resolve, reject) => {
+      // The turn lasts until `pg_dump` has exited, longer than it takes to answer.
+      this.#queue.add(() => this.#run(database, signal, resolve), signal).catch(reject);
     });
+  }
+
+  async #run(database: string, signal: AbortSignal, answer: (dump: Readable) => void): Promise<void> {
+    const { dumpMs } = this.#limits;
+    const child = await this.#start(database).catch(failOver);
     const limited = linked(signal);
     const all = limited.signal;
-    const cancel = alarm(limits.dumpMs, () => limited.abort(failed(tookTooLong('pg_dump', limits.dumpMs))));
+    const cancel = alarm(dumpMs, () => limited.abort(failed(tookTooLong('pg_dump', dumpMs))));
     const kill = (): void => void child.kill('SIGKILL', { group: true });
     all.addEventListener('abort', kill, { once: true });
-    void child.exited.finally(() => {
-      this.#running--;
+    if (all.aborted) kill();
+    try {
+      // Read by one reader from the beginning: unread output is lost when the program exits.
+      const chunks = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      const first = await raceAbort(chunks.next(), all);
+      if (first.done === true) await this.#nothingCame(await child.closed, database, signal);
+      answer(this.#stream(child, first, chunks, kill));
+    } catch (error) {
+      kill();
+      throw error;
+    } finally {
+      await child.exited;
       all.removeEventListener('abort', kill);
       cancel();
       limited.release();
-    });
-    if (all.aborted) kill();
-    // Read by one reader from the beginning: unread output is lost when the program exits.
-    const chunks = (child.stdout as Readable)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    const first = await raceAbort(chunks.next(), all).catch((error: unknown) => {
-      kill();
-      throw error;
-    });
-    if (first.done === true) return this.#nothingCame(await child.closed, database, signal);
-    return this.#stream(child, first, chunks, kill);
+    }
   }
 
   #start(database: string): Promise<RunningProcess> {
@@ -75,7 +94,7 @@ export class SchemaDumps {
     this.#log.warn({ ...exit }, 'pg_dump wrote nothing');
     // pg_dump's own message is in the server's language.
     const { target } = this.#settings;
-    const session = { target, name: 'get_database_schema', statementMs: limits.lookMs, readOnly: true };
+    const session = { target, name: 'get_database_schema', statementMs: this.#limits.lookMs, readOnly: true };
     const query = 'select 1 from pg_catalog.pg_database where datname = $1';
     const there = await withOwnPg(session, signal, (pg) => pg.query(query, [database])).catch(failOver);
     throw there.rowCount === 0 ? noDatabase() : failed();
@@ -97,13 +116,23 @@ export class SchemaDumps {
       this.#log.error({ code, signal }, 'pg_dump failed in the middle of a dump: the answer is incomplete');
       throw failed();
     };
+    const { stalledMs } = this.#limits;
+    const stalled = (): void => {
+      this.#log.warn('a dump was ended, because its reader took nothing of it');
+      stream.destroy(failed(tookTooLong('the wait for the reader', stalledMs)));
+    };
+    let cancel = alarm(stalledMs, stalled);
+    const passOn = (found: Buffer | null): boolean => {
+      if (found !== null && !stream.destroyed) cancel = alarm(stalledMs, stalled);
+      return stream.push(found);
+    };
     const stream = new Readable({
-      read: () =>
-        void piece().then(
-          (found) => stream.push(found),
-          (error: Error) => stream.destroy(error),
-        ),
+      read: () => {
+        cancel();
+        piece().then(passOn, (error: Error) => stream.destroy(error));
+      },
       destroy(error, done) {
+        cancel();
         kill();
         done(error);
       },
@@ -117,7 +146,7 @@ function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: str
   const { LC_ALL: _, ...own } = withoutLibpq(env);
   return {
     ...own,
-    ...libpqEnvironment(target, database),
+    ...libpqEnvironment(ownSession(target), database),
     PGAPPNAME: 'compute_ctl:get_database_schema',
     PGCONNECT_TIMEOUT: '10',
     LC_MESSAGES: 'C',

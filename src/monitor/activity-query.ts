@@ -38,19 +38,19 @@ export const activityQuery = sql`
 select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscriptions, sessions, active_ms
   from (
     select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000 as now_ms,
-           count(*) filter (where of_user and case state
+           pg_catalog.count(*) filter (where of_user and case state
              when 'idle' then false
              when 'disabled' then exists (
                select from pg_catalog.pg_locks l where l.pid = s.pid and l.locktype = 'virtualxid')
-             else state is not null end)::int as busy,
-           max(pg_catalog.date_part('epoch', case state
+             else state is not null end)::pg_catalog.int4 as busy,
+           pg_catalog.max(pg_catalog.date_part('epoch', case state
              when 'idle' then state_change when 'disabled' then backend_start end) * 1000)
              filter (where of_user) as idle_since_ms,
-           count(*) filter (where backend_type = 'walsender' and not own
-             and application_name not in (${list(storageWalSenders)}))::int as walsenders,
-           count(*) filter (where backend_type = 'autovacuum worker')::int as autovacuum,
-           count(*) filter (where backend_type = 'client backend' and (own or usename = $1)
-             and datname not in (${notOfUsers}))::int as own_sessions
+           pg_catalog.count(*) filter (where backend_type = 'walsender' and not own
+             and application_name not in (${list(storageWalSenders)}))::pg_catalog.int4 as walsenders,
+           pg_catalog.count(*) filter (where backend_type = 'autovacuum worker')::pg_catalog.int4 as autovacuum,
+           pg_catalog.count(*) filter (where backend_type = 'client backend' and (own or usename = $1)
+             and datname not in (${notOfUsers}))::pg_catalog.int4 as own_sessions
       from (
         select a.*, pg_catalog.starts_with(a.application_name, ${literal(ownPrefix)}) as own,
                a.backend_type = 'client backend' and a.usename <> $1
@@ -59,8 +59,8 @@ select now_ms, busy, idle_since_ms, walsenders, autovacuum, own_sessions, subscr
          where a.pid <> pg_catalog.pg_backend_pid()
       ) s
   ) seen,
-  (select count(w.pid)::int as subscriptions from pg_catalog.pg_stat_get_subscription(null) w) workers,
-  (select case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_sessions(d.oid)), 0)::float8 end as sessions,
-          case when $2::bool then coalesce(sum(pg_catalog.pg_stat_get_db_active_time(d.oid)), 0) end as active_ms
+  (select pg_catalog.count(w.pid)::pg_catalog.int4 as subscriptions from pg_catalog.pg_stat_get_subscription(null) w) workers,
+  (select case when $2::pg_catalog.bool then coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_db_sessions(d.oid)), 0)::pg_catalog.float8 end as sessions,
+          case when $2::pg_catalog.bool then coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_db_active_time(d.oid)), 0) end as active_ms
      from pg_catalog.pg_database d
-    where $2::bool and d.datname not in (${notOfUsers})) totals`.reveal();
+    where $2::pg_catalog.bool and d.datname not in (${notOfUsers})) totals`.reveal();

@@ -3,6 +3,7 @@ import type { Log } from '../core/log.ts';
 import { type Pauses, backoffMs, repeat } from '../core/retry.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { sessionsOpened } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import { type PgTarget, describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
@@ -117,7 +118,8 @@ export class Monitor {
   }
 
   async #run(): Promise<void> {
-    const { target, useStatistics } = this.#options;
+    const { useStatistics } = this.#options;
+    const target = ownSession(this.#options.target);
     const { activityMs, freshMs } = this.#times;
     const kept = new ActivityConnection(target, this.#times);
     const { signal } = this.#stop;

@@ -1,8 +1,9 @@
+import type { BackendMessage } from 'pg-protocol/dist/messages.js';
 import { alarm, raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { ServerFrames } from '../pg/server-frames.ts';
 import { openSocket } from '../pg/socket.ts';
 import { type PgTarget, describeTarget } from '../pg/target.ts';
-import { ServerMessages } from './server-messages.ts';
 
 export type ProbePhase = 'connect' | 'query';
 
@@ -13,6 +14,9 @@ export interface ProbeOptions {
   readonly onPhase: (phase: ProbePhase) => void;
   readonly signal: AbortSignal;
 }
+
+/** No PostgreSQL server sends more in answer to a log-in and `SELECT 1`. */
+const limits = { messageBytes: 65_536, loginBytes: 65_536, answerBytes: 262_144 };
 
 type Answer = 'answered' | 'password';
 
@@ -60,7 +64,9 @@ async function ask(
   let ready = false;
   try {
     return await new Promise<Answer>((resolve, reject) => {
-      const messages = new ServerMessages(new Parser(), (message) => {
+      const frames = new ServerFrames(limits);
+      const parser = new Parser();
+      const take = (message: BackendMessage): void => {
         if (message instanceof Error) throw message;
         if (message.name !== 'authenticationOk' && message.name.startsWith('authentication'))
           resolve('password');
@@ -70,10 +76,10 @@ async function ask(
         onReady();
         // Query and Terminate in one write: the server answers the query, then reads Terminate.
         socket.write(Buffer.concat([serialize.query('SELECT 1'), serialize.end()]));
-      });
+      };
       socket.on('error', reject).on('data', (chunk: Buffer) => {
         try {
-          messages.push(chunk);
+          for (const messages of frames.push(chunk)) parser.parse(messages, take);
         } catch (error) {
           reject(error);
         }

@@ -1,8 +1,8 @@
 import type { Client as PgClient } from 'pg';
 import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import { ServerStream } from './server-stream.ts';
 import { type PgTarget, describeTarget } from './target.ts';
-import { tlsOptions } from './tls.ts';
 
 export type { PgClient };
 
@@ -25,26 +25,30 @@ export async function loadClient(): Promise<typeof PgClient> {
 }
 
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
+ *  Whatever the server sends, the driver collects no more than `frameLimits` allow, and throws nothing but rejections.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
-  const ssl = target.tls === undefined ? false : await tlsOptions(target.tls, options.signal);
   const Client = await loadClient();
   options.signal.throwIfAborted();
   const client = new Client({
     host: target.host,
     port: target.port,
     user: target.user,
-    password: target.password?.reveal() ?? '',
+    // A function: for an empty password the driver would look into the environment and files, and throw when it finds none.
+    password: () => target.password?.reveal() ?? '',
     database: options.database ?? target.database,
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    ssl,
+    stream: () => new ServerStream(target),
+    // The stream encrypts.
+    ssl: false,
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
-  // Without a listener the driver throws when an idle connection breaks; the next query reports the error anyway.
-  client.on('error', () => {});
   const destroy = (): void => destroyPg(client);
+  // Without a listener the driver throws when an idle connection breaks; the next query reports the error anyway. After
+  // such an error the driver would only go on reading.
+  client.on('error', destroy);
   options.signal.addEventListener('abort', destroy, { once: true });
   client.once('end', () => options.signal.removeEventListener('abort', destroy));
   try {

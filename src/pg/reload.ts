@@ -1,5 +1,6 @@
 import { until } from '../core/poll.ts';
 import { type PgClient, destroyPg, withPg } from './client.ts';
+import { ownSession } from './session-settings.ts';
 import type { PgTarget } from './target.ts';
 
 /** Milliseconds until a reload must have taken effect. */
@@ -11,8 +12,7 @@ const everyMs = 3;
 /** One reload, with its own connection. @throws as `reloadOn`; ComputeError `sql` when the server cannot be reached */
 export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
-  const login = { ...target, options: `${target.options} -c search_path=` };
-  return withPg(login, options, (pg) => reloadOn(pg, ask, signal));
+  return withPg(ownSession(target), options, (pg) => reloadOn(pg, ask, signal));
 }
 
 /** Makes a server read its configuration files again, and waits until the session `pg` sees the new load time.

@@ -12,6 +12,8 @@ export interface PgTarget {
   readonly options: string;
   /** Left out: not encrypted. */
   readonly tls?: PgTls;
+  /** The major version, where it is known: on this compute's own Postgres. */
+  readonly major?: number;
 }
 
 /** `postgresql://user@host:port/database`, for messages: never with the password. */

@@ -34,6 +34,7 @@ export interface Found {
 /** @param found what was looked up and parsed before */
 export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: Found): Settings => ({
   ...found,
+  target: { ...found.target, major: found.bin.major },
   tls: found.tls === null ? null : { keyPath: found.tls.key_path, certPath: found.tls.cert_path },
   pgdata: options.pgdata,
   env: environmentOfPostgres(env),

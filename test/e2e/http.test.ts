@@ -39,12 +39,14 @@ test('every route of the internal server answers with its success on a real comp
   const [newest] = await query<{ v: string }>(
     "select default_version v from pg_available_extensions where name = 'plpgsql'",
   );
-  const wanted = { extension: 'plpgsql', database: 'postgres', version: newest?.v ?? '' };
+  await query('create database app');
+  const wanted = { extension: 'plpgsql', database: 'app', version: newest?.v ?? '' };
   expect(await internal.installExtension(wanted)).toEqual({ extension: 'plpgsql', version: newest?.v });
   await query('create role reader');
-  const grant = { database: 'postgres', schema: 'public', privileges: ['CREATE' as const], role: 'reader' };
+  const grant = { database: 'app', schema: 'public', privileges: ['CREATE' as const], role: 'reader' };
   expect(await internal.grant(grant)).toEqual(grant);
-  expect(await query("select has_schema_privilege('reader', 'public', 'create') ok")).toEqual([{ ok: true }]);
+  const dump = await new Response(await external.databaseSchema('app')).text();
+  expect(dump).toContain('GRANT CREATE ON SCHEMA public TO reader;');
   await internal.refreshConfiguration();
   await eventually('the refresh', async () =>
     (await external.status()).status === 'running' ? true : undefined,

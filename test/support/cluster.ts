@@ -118,6 +118,7 @@ export async function startCluster(options: { postgres?: Installed; conf?: strin
       password: null,
       database: 'postgres',
       options: '',
+      major: postgres.major,
     },
     postmaster,
     log,

@@ -10,7 +10,7 @@ export const databaseSchema = route({
   summary:
     "Streams a database's schema as SQL. If `pg_dump` fails after its first bytes, the connection is closed without a proper end, so that an incomplete dump never looks complete.",
   differs:
-    "if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; more than four dumps at a time are 429. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.",
+    "if a dump fails after its first bytes, the connection is closed without a proper end; 404 does not depend on the server's language; four dumps run at a time, sixteen more wait, and beyond that the answer is 429; a client that takes nothing of its dump for a minute is cut off. The dump uses the settings of compute_ctl's own sessions and the password in `--connstr`.",
   query: v.object({ database: databaseName }),
   reply: text('SQL. The content type says otherwise, because clients expect that one.'),
   contentType: 'application/json',

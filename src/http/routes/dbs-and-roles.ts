@@ -10,7 +10,8 @@ export const dbsAndRoles = route({
   path: '/dbs_and_roles',
   auth: 'jwt',
   summary: "Lists all databases and roles, with the roles' stored password hashes.",
-  differs: 'the list is always complete, and its order is fixed.',
+  differs:
+    'the list is always complete, and its order is fixed. More than 100,000 roles or databases are 500. A stored password of more than 512 bytes, which no PostgreSQL hash has, is shown as null.',
   reply: v.object({
     roles: v.array(
       v.object({

@@ -11,7 +11,8 @@ export const extensions = route({
   auth: 'none',
   allowedIn: ['running'],
   summary: 'Installs an extension in a database, or updates it to a version.',
-  differs: "a failure contains Postgres's error message.",
+  differs:
+    "a failure contains Postgres's error message. The system database and template databases are 422, and so is an update of an extension in a schema `pg_*`, `information_schema` or `neon*`. Event triggers are treated as by `/grants`.",
   body: v.object({ extension, database: databaseName, version }),
   success: 201,
   reply: v.object({ extension, version }),

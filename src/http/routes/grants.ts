@@ -32,7 +32,7 @@ export const grants = route({
   allowedIn: ['running'],
   summary: 'Grants privileges on a schema. On a replica, it succeeds only when the role already has them.',
   differs:
-    "a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login.",
+    "a failure contains Postgres's error message. Privileges that a role already has are not granted again, also for roles without login. The system database, template databases and the schemas `pg_*`, `information_schema` and `neon*` are 422. An event trigger never runs: where it cannot be switched off (before PostgreSQL 17, enabled as ALWAYS or REPLICA), the answer is 500.",
   body: grant,
   success: 201,
   reply: grant,

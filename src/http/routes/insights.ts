@@ -8,7 +8,7 @@ export const insights = route({
   allowedIn: ['running'],
   summary: 'Shows the 100 statements with the longest average time, from `pg_stat_statements`.',
   differs:
-    "the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name.",
+    "the inner document is valid JSON also without statistics; 500 when Postgres cannot be reached. Only the extension's own view is read, never another relation with that name. Texts of statements end after 65,536 characters.",
   reply: text(
     'A JSON document as a string: `{"pg_stat_statements": […]}`, each element with all columns of the view. The list is empty without statistics.',
   ),

@@ -13,6 +13,10 @@ const failed = 'failed to install extension: ';
 const notGranted = 'failed to grant role privileges to the schema: ';
 const dumped = (database: string): Row[1] => `GET /database_schema?database=${encodeURIComponent(database)}`;
 
+/** For both databases that the routes are asked about. */
+const closed = (allowed: string): string =>
+  ['postgres', 'app'].map((name) => `alter database ${name} allow_connections ${allowed}`).join('; ');
+
 /** Runs `work` beside a session of its own. */
 const beside = <T>(sql: string, database: string, work: () => Promise<T>): Promise<T> => {
   const target = { host: '127.0.0.1', port: on.it.port, user: 'cloud_admin', password: null, options: '' };
@@ -28,6 +32,7 @@ export function walkARunningPrimary(): void {
   describe('on a running primary', () => {
     beforeAll(async () => {
       on = await httpRig();
+      await on.query('create database app');
     });
     afterAll(() => on.it.stop());
 
@@ -65,7 +70,7 @@ export function walkARunningPrimary(): void {
           'internal',
           'POST /grants',
           201,
-          /^{"database":"postgres","schema":"public"/,
+          /^{"database":"app","schema":"public"/,
           on.posting(grantThatIsHeld),
         ],
         refresh('running'),
@@ -109,9 +114,32 @@ export function walkARunningPrimary(): void {
           on.posting({ ...plpgsql, extension: 'a\0' }),
         ],
         ['internal', 'POST /extensions', 422, /database/, on.posting({ extension: 'a' })],
-        ['internal', 'POST /extensions', 500, new RegExp(failed), on.posting({ ...plpgsql, version: '7' })],
+        ['internal', 'POST /extensions', 422, /: extension: /, on.posting({ ...plpgsql, version: '7' })],
         ['internal', 'POST /grants', 400, /name of the role/, grant({ role: 'a\0' })],
         ['internal', 'POST /grants', 422, /privileges/, grant({ privileges: ['usage'] })],
+        ['internal', 'POST /grants', 422, /: database: .*system database/, grant({ database: 'postgres' })],
+        ['internal', 'POST /grants', 422, /: database: .*template/, grant({ database: 'template1' })],
+        [
+          'internal',
+          'POST /grants',
+          422,
+          /: schema: .*schema of the system/,
+          grant({ schema: 'pg_catalog' }),
+        ],
+        [
+          'internal',
+          'POST /grants',
+          422,
+          /: schema: .*schema of the system/,
+          grant({ schema: 'neon_migration' }),
+        ],
+        [
+          'internal',
+          'POST /extensions',
+          422,
+          /: database: .*system database/,
+          on.posting({ ...plpgsql, database: 'postgres' }),
+        ],
         ['internal', 'POST /grants', 500, new RegExp(notGranted), grant({ database: 'none' })],
         ['internal', 'POST /grants', 500, new RegExp(notGranted), grant({ privileges: ['SELECT'] })],
         ['internal', 'POST /grants', 500, new RegExp(notGranted), grant({ schema: 'none' })],
@@ -130,20 +158,21 @@ export function walkARunningPrimary(): void {
         return status;
       };
       const waiting = await beside('begin; lock table held', 'postgres', async () => {
-        const four = Array.from({ length: 4 }, dump);
+        const twenty = Array.from({ length: 20 }, dump);
         await eventually('the dumps', async () => {
           const sql =
             "select 1 from pg_stat_activity where query like 'LOCK TABLE%' and wait_event_type = 'Lock'";
           return (await on.query(sql)).length === 4 ? true : undefined;
         });
-        await walk(on, [['external', dumped('postgres'), 429, /^{"error":"4 dumps are already running"}$/]]);
-        return four;
+        const full = /^{"error":"4 dumps are already running and 16 wait"}$/;
+        await walk(on, [['external', dumped('postgres'), 429, full]]);
+        return twenty;
       });
-      expect(await Promise.all(waiting)).toEqual([200, 200, 200, 200]);
+      expect(await Promise.all(waiting)).toEqual(Array(20).fill(200));
     });
 
     test('a database that lets nobody in is a failure of all that needs it, and Postgres is alive', async () => {
-      await beside('alter database postgres allow_connections false', 'template1', async () => {
+      await beside(closed('false'), 'template1', async () => {
         await walk(on, [
           [
             'external',
@@ -163,7 +192,7 @@ export function walkARunningPrimary(): void {
         );
         await walk(on, [['external', 'GET /status', 200, /"up":false/]]);
       });
-      await beside('alter database postgres allow_connections true', 'template1', () => Promise.resolve());
+      await beside(closed('true'), 'template1', () => Promise.resolve());
       await eventually('the way back', async () => ((await on.external.probe('readyz')) ? true : undefined));
     });
 

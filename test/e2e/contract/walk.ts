@@ -35,13 +35,13 @@ export function note(method: string, target: string, status: number): void {
 
 /** A request for a privilege that its role has in every fresh cluster: nothing is left to write. */
 export const grantThatIsHeld = {
-  database: 'postgres',
+  database: 'app',
   schema: 'public',
   privileges: ['USAGE' as const],
   role: 'pg_database_owner',
 };
 
-export const plpgsql = { extension: 'plpgsql', database: 'postgres', version: '1.0' };
+export const plpgsql = { extension: 'plpgsql', database: 'app', version: '1.0' };
 
 const wrong = (status: Status): RegExp =>
   new RegExp(`^{"error":"invalid compute status: ${statusText(status)}"}$`);

@@ -171,7 +171,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
   test('no trap runs for a route, the monitor or a reload', async () => {
     const count = sprung().length;
     await mustAcceptConnections(ours, never);
-    const { roles } = await readDbsAndRoles(ours, never);
+    const { roles } = await readDbsAndRoles(ours, silent, never);
     expect(roles.map(({ name }) => name)).toContain('fresh');
     await grantOnSchema(
       { database: 'trapped', schema: 'public', privileges: ['USAGE', 'CREATE'], role: 'ann' },

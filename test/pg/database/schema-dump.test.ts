@@ -1,11 +1,12 @@
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseLibpqUrl } from '../../../src/pg/connstr.ts';
-import { SchemaDumps } from '../../../src/database/schema-dump.ts';
+import { SchemaDumps, type dumpLimits } from '../../../src/database/schema-dump.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { osUser } from '../../support/postgres-versions.ts';
@@ -31,7 +32,11 @@ afterAll(async () => {
 const query = (text: string, database = 'postgres') =>
   withPg(it.target, { applicationName: 'test', connectMs: 5000, database, signal }, (pg) => pg.query(text));
 
-const dumps = (bindir = it.postgres.bindir, change: object = {}): SchemaDumps =>
+const dumps = (
+  bindir = it.postgres.bindir,
+  change: object = {},
+  limits: Partial<typeof dumpLimits> = {},
+): SchemaDumps =>
   new SchemaDumps(
     {
       target: { ...it.target, ...change },
@@ -40,6 +45,7 @@ const dumps = (bindir = it.postgres.bindir, change: object = {}): SchemaDumps =>
       env: { PATH: process.env['PATH'], PGDATABASE: 'wrong', PGHOST: 'wrong' },
     },
     log,
+    limits,
   );
 
 /** A directory with a program in the place of pg_dump. */
@@ -99,18 +105,59 @@ test('much on stderr before the first line does not hold it up', async () => {
   expect(await text(await dumps(chatty).dump('postgres', signal))).toBe('-- done\n');
 });
 
-test('only a few dumps run at a time, and one that is left makes room', async () => {
+test('of a hundred dumps asked for at once four run, sixteen wait, and the rest are turned away', async () => {
   const slow = impostor('slow', 'echo "-- begin"; exec sleep 60');
   const all = dumps(slow);
   const leaving = new AbortController();
-  const streams = await Promise.all([1, 2, 3, 4].map(() => all.dump('postgres', leaving.signal)));
-  await expect(all.dump('postgres', signal)).rejects.toMatchObject({ code: 'busy' });
-  streams[0]?.destroy();
-  const next = await eventually('room', () => all.dump('postgres', leaving.signal).catch(() => undefined));
+  setMaxListeners(0, leaving.signal);
+  const failures: unknown[] = [];
+  const streams: Readable[] = [];
+  const asked = Array.from({ length: 100 }, async () => {
+    try {
+      streams.push(await all.dump('postgres', leaving.signal));
+    } catch (error) {
+      failures.push(error);
+    }
+  });
+  await eventually('those beyond', async () => (failures.length === 80 ? true : undefined));
+  for (const failure of failures) expect(failure).toMatchObject({ code: 'busy' });
+  await eventually('the first four', async () => (streams.length === 4 ? true : undefined));
+  // One that is left makes room for one that waits, and no more than four run.
+  streams[0]?.on('error', () => {}).destroy();
+  await eventually('the fifth', async () => (streams.length === 5 ? true : undefined));
+  for (const stream of streams) stream.on('error', () => {});
   leaving.abort();
-  await expect(text(next)).rejects.toThrow('failed to execute pg_dump');
-  const last = await eventually('room', () => all.dump('postgres', leaving.signal).catch((e: unknown) => e));
-  expect(last).toMatchObject({ name: 'AbortError' });
+  await Promise.all(asked);
+  expect(failures).toHaveLength(95);
+  for (const failure of failures.slice(80)) expect(failure).toMatchObject({ name: 'AbortError' });
+  expect(
+    await eventually('room', () => all.dump('postgres', AbortSignal.abort()).catch((e: unknown) => e)),
+  ).toMatchObject({ name: 'AbortError' });
+});
+
+test('a client that leaves while its dump waits leaves its place to the next', async () => {
+  const slow = impostor('slow2', 'echo "-- begin"; exec sleep 60');
+  const all = dumps(slow, {}, { dumps: 1, waiting: 1 });
+  const [one, two] = [new AbortController(), new AbortController()];
+  const running = await all.dump('postgres', one.signal);
+  const waiting = all.dump('postgres', two.signal);
+  await expect(all.dump('postgres', signal)).rejects.toMatchObject({ code: 'busy' });
+  two.abort();
+  await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+  const next = all.dump('postgres', two.signal).catch(() => all.dump('postgres', one.signal));
+  running.on('error', () => {}).destroy();
+  const last = await next;
+  last.on('error', () => {}).destroy();
+});
+
+test('a reader that takes nothing of its dump does not keep its place for ever', async () => {
+  const endless = impostor('endless2', 'exec cat /dev/zero');
+  const all = dumps(endless, {}, { dumps: 1, waiting: 1, stalledMs: 200 });
+  const stalled = await all.dump('postgres', signal);
+  const [error] = (await once(stalled, 'error')) as [Error];
+  expect(error.message).toBe('failed to execute pg_dump');
+  const next = await all.dump('postgres', signal);
+  next.on('error', () => {}).destroy();
 });
 
 test('a dump is taken no faster than it is read', async () => {

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Writability } from '../../../src/database/writability.ts';
+import { errorResponse, readyForQuery } from '../../../src/wire/messages.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { recorder } from '../../unit/http/support.ts';
 import { figure, never, run, session } from '../monitor/support.ts';
@@ -54,18 +57,35 @@ test('tables as earlier versions made them are used as they are', async () => {
   expect(await rows()).toHaveLength(1);
 });
 
-const trigger = (code: string): string[] => [
-  'create table public.health_check (id serial primary key, updated_at timestamptz default now())',
-  `create or replace function fail() returns trigger language plpgsql as $$ begin ${code} return new; end $$`,
-  'create trigger fail before insert on public.health_check execute function fail()',
-];
+/** Between the check and the server: answers each INSERT as a server does whose disk is full. */
+async function withFullDisk(use: (port: number) => Promise<void>): Promise<void> {
+  const sockets = new Set<Socket>();
+  const keep = (socket: Socket): Socket => (sockets.add(socket), socket.on('error', () => {}));
+  const relay = createServer((client) => {
+    const upstream = keep(connect(cluster.port, '127.0.0.1'));
+    upstream.pipe(keep(client));
+    client.on('data', (bytes: Buffer) => {
+      if (!bytes.includes('insert into')) upstream.write(bytes);
+      else client.write(Buffer.concat([errorResponse('53100', 'no space left on device'), readyForQuery()]));
+    });
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  try {
+    await use((relay.address() as AddressInfo).port);
+  } finally {
+    relay.close();
+    for (const socket of sockets) socket.destroy();
+  }
+}
 
-test('a full disk is a success with a warning', async () => {
-  await run(cluster.target, ...trigger("raise 'no space left on device' using errcode = '53100';"));
-  const { writability: it, lines } = writability();
-  expect(await it.check(never)).toBe(true);
-  expect(lines.join('')).toContain('no space left on device');
-});
+test('a full disk is a success with a warning', () =>
+  withFullDisk(async (port) => {
+    const { log, lines } = recorder();
+    const it = new Writability({ target: { ...cluster.target, port }, log, limitMs: 5000 });
+    expect(await it.check(never)).toBe(true);
+    expect(lines.join('')).toContain('no space left on device');
+  }));
 
 test('a table that somebody else has made is left alone', async () => {
   await run(
@@ -89,23 +109,57 @@ test('a view in its place is left alone', async () => {
   await run(cluster.target, 'drop view public.health_check');
 });
 
-test('a write that hangs is an error within the limit, and those behind it are not held up for longer', async () => {
-  const { writability: it } = writability(800);
+test('a lock that a user holds is an error that names the session, long before the limit', async () => {
+  const { writability: it } = writability(8000);
   expect(await it.check(never)).toBe(true);
   await session(cluster.target, async (pg) => {
-    await pg.query('begin');
-    await pg.query('lock table public.health_check in access exclusive mode');
+    const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const named = `could not check writability: an object is locked by process ${rows[0]?.pid} of role "cloud_admin"`;
+    for (const lock of [
+      'lock table public.health_check in access exclusive mode',
+      'alter schema public rename to private',
+      'create table public.other (a int); alter table public.health_check rename to away',
+      'alter schema public owner to current_user; grant usage on schema public to public',
+      'drop table public.health_check; create table public.health_check ()',
+      'lock table pg_catalog.pg_namespace in exclusive mode',
+    ]) {
+      await pg.query(`begin; ${lock}`);
+      const startMs = performance.now();
+      await expect(it.check(never)).rejects.toThrow(named);
+      expect(performance.now() - startMs).toBeLessThan(7000);
+      figure(`locked by "${lock}", limit 8000 ms, answered after ms`, performance.now() - startMs);
+      await pg.query('rollback');
+    }
+  });
+  expect(await it.check(never)).toBe(true);
+});
+
+test('a table of the same name that a user is just creating is a lock that is named as well', async () => {
+  const { writability: it } = writability(8000);
+  await session(cluster.target, async (pg) => {
+    const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');
+    await pg.query('begin; create table public.health_check (a int)');
+    await expect(it.check(never)).rejects.toThrow(`an object is locked by process ${rows[0]?.pid}`);
+    await pg.query('rollback');
+  });
+  expect(await it.check(never)).toBe(true);
+});
+
+test('a write that hangs is an error within the limit, and those behind it are not held up for longer', async () => {
+  await run(cluster.target, "alter system set synchronous_standby_names = 'gone'", 'select pg_reload_conf()');
+  try {
+    const { writability: it } = writability(800);
     const startMs = performance.now();
     const results = await Promise.allSettled([it.check(never), it.check(never), it.check(never)]);
     figure('a write that hangs, limit 800 ms, answered after ms', performance.now() - startMs);
-    expect(performance.now() - startMs).toBeLessThan(3000);
+    expect(performance.now() - startMs).toBeLessThan(5000);
     for (const result of results) {
       expect(result.status).toBe('rejected');
       expect(String((result as PromiseRejectedResult).reason)).toContain('took longer than 800 ms');
     }
-    await pg.query('rollback');
-  });
-  expect(await it.check(never)).toBe(true);
+  } finally {
+    await run(cluster.target, 'alter system reset synchronous_standby_names', 'select pg_reload_conf()');
+  }
 });
 
 test('a commit that waits for a replica that is not there is no success', async () => {

@@ -75,7 +75,9 @@ test('whatever a stranger sends, the answer is an error and comes at once', () =
 
 test('a message above the limit ends it, before its bytes arrive', async () => {
   const huge = Buffer.from([0x52, 0x7f, 0xff, 0xff, 0xff]);
-  await expect(ask([huge])).rejects.toMatchObject({ cause: { message: 'not a PostgreSQL server' } });
+  await expect(ask([huge])).rejects.toMatchObject({
+    cause: { message: 'the server sent a message of 2147483648 bytes, more than the limit of 65536 bytes' },
+  });
   await expect(ask([welcome, huge])).rejects.toThrow('no answer from');
 });
 

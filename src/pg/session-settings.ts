@@ -1,0 +1,75 @@
+import type { PgTarget } from './target.ts';
+
+/** A setting that our own sessions pin: a database or a role may have any value for it, and only the start-up packet
+ *  outranks those. */
+interface PinnedSetting {
+  readonly name: string;
+  readonly value: string;
+  /** The first major that has it. */
+  readonly since?: number;
+  /** The last major that it is pinned for. */
+  readonly until?: number;
+  /** True for what the operator's own options may not change either, because the safety of our queries hangs on it. */
+  readonly firm?: true;
+}
+
+/** The one list, for every session of ours on this compute's Postgres and for its programs. */
+export const pinnedSettings: readonly PinnedSetting[] = [
+  // What a session may do, and until when.
+  { name: 'role', value: 'none' },
+  { name: 'default_transaction_read_only', value: 'off' },
+  { name: 'default_transaction_isolation', value: 'read committed' },
+  { name: 'default_transaction_deferrable', value: 'off' },
+  { name: 'statement_timeout', value: '0' },
+  { name: 'lock_timeout', value: '0' },
+  { name: 'idle_in_transaction_session_timeout', value: '0' },
+  { name: 'idle_session_timeout', value: '0' },
+  { name: 'transaction_timeout', value: '0', since: 17 },
+  { name: 'row_security', value: 'off' },
+  // What it loads and where it creates.
+  { name: 'local_preload_libraries', value: '' },
+  { name: 'default_tablespace', value: '' },
+  { name: 'default_table_access_method', value: 'heap' },
+  // How values are read and written.
+  { name: 'client_encoding', value: 'UTF8' },
+  { name: 'DateStyle', value: 'ISO' },
+  { name: 'IntervalStyle', value: 'postgres' },
+  { name: 'TimeZone', value: 'UTC' },
+  { name: 'bytea_output', value: 'hex' },
+  { name: 'extra_float_digits', value: '1' },
+  { name: 'standard_conforming_strings', value: 'on' },
+  { name: 'transform_null_equals', value: 'off' },
+  // The notices are not read, and users can cause any number.
+  { name: 'client_min_messages', value: 'error' },
+  { name: 'jit', value: 'off' },
+  // Event triggers of users, login triggers among them, would run with our rights. Before 17 there is no switch but this
+  // one, which leaves out those that are not enabled as ALWAYS or REPLICA.
+  { name: 'event_triggers', value: 'off', since: 17, firm: true },
+  { name: 'session_replication_role', value: 'replica', until: 16, firm: true },
+  // When pg_temp is not named, it comes first for tables and types.
+  { name: 'search_path', value: 'pg_catalog,pg_temp', firm: true },
+];
+
+/** The target of a session of ours.
+ *  @param settings further ones of this session, e.g. `statement_timeout`; in milliseconds where they are times */
+export function ownSession(
+  target: PgTarget,
+  settings: Readonly<Record<string, string | number>> = {},
+): PgTarget {
+  // Where the major is unknown, every setting that some major does not have is left out.
+  const { major } = target;
+  const known = pinnedSettings.filter(
+    ({ since, until = Infinity }) =>
+      (since === undefined || (major !== undefined && major >= since)) && (major ?? 0) <= until,
+  );
+  const pins = (firm: boolean): string[] =>
+    known.filter((setting) => (setting.firm === true) === firm).map(({ name, value }) => option(name, value));
+  const own = Object.entries(settings).map(([name, value]) => option(name, String(value)));
+  const options = [...pins(false), target.options, ...own, ...pins(true)];
+  return { ...target, options: options.filter((text) => text !== '').join(' ') };
+}
+
+/** In the syntax of the start-up parameter `options`, where a backslash makes the next character a part of the value.
+ *  @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNECT-OPTIONS */
+export const option = (name: string, value: string): string =>
+  `-c ${name}=${value.replaceAll(/[\\\s]/g, (char) => `\\${char}`)}`;
