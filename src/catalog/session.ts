@@ -1,4 +1,5 @@
 import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
 /** Limits in milliseconds. */
@@ -22,49 +23,28 @@ export const defaultLimits: CatalogLimits = {
 /** The server's timeout comes first and gives a reason; the driver's is for a server that does not answer at all. */
 const patienceMs = 5000;
 
-/** Schemas for names without a schema. `pg_temp` is last: if it is not listed, a temporary table comes before a catalog of
- *  the same name. */
-export const searchPath = 'pg_catalog,pg_temp';
-
-/** Settings that the start-up parameter `options` sets on every maintenance connection. Users may attach settings to
- *  databases and roles; only `options` overrides them. The operator's own options follow and may change these, except
- *  the last ones: with another `search_path`, names and operators could mean a user's objects, and a user's trigger
- *  would run as superuser.
+/** The start-up parameter `options` of every maintenance connection: the settings of all our sessions, and more of them.
  *  @param serverMajor the server's major version; settings that not every version has are set only if it is known */
-export function sessionOptions({ target, limits, readOnly = false, serverMajor = 0 }: PinnedBy): string {
-  const escaped = target.user.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
-  return [
-    `-c role=${escaped}`,
-    `-c default_transaction_read_only=${readOnly ? 'on' : 'off'}`,
-    `-c statement_timeout=${limits.statementMs}`,
-    `-c lock_timeout=${limits.lockMs}`,
-    '-c idle_in_transaction_session_timeout=0',
-    '-c idle_session_timeout=0',
-    '-c default_transaction_isolation=read\\ committed',
-    '-c default_transaction_deferrable=off',
-    // The owner of a database may name a library here that does not exist, and nobody could connect.
-    '-c local_preload_libraries=',
-    '-c TimeZone=UTC',
-    '-c DateStyle=ISO',
+export const sessionOptions = ({ target, limits, readOnly = false, serverMajor }: PinnedBy): string =>
+  ownSession(serverMajor === undefined ? target : { ...target, major: serverMajor }, {
+    role: target.user,
+    default_transaction_read_only: readOnly ? 'on' : 'off',
+    statement_timeout: limits.statementMs,
+    lock_timeout: limits.lockMs,
     // A new cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
-    '-c enable_seqscan=off',
-    '-c jit=off',
-    '-c pgaudit.log=none',
+    enable_seqscan: 'off',
+    'pgaudit.log': 'none',
     // A statement's parse tree contains its passwords.
-    '-c debug_print_parse=off -c debug_print_rewritten=off -c debug_print_plan=off',
+    debug_print_parse: 'off',
+    debug_print_rewritten: 'off',
+    debug_print_plan: 'off',
     // Stops the neon extension from reporting our own changes to the control plane; has no effect without it.
-    '-c neon.forward_ddl=false',
-    // A canceled pass must not continue in the server while the next one runs.
-    '-c client_connection_check_interval=500',
-    target.options,
-    `-c search_path=${searchPath}`,
-    // Switches off triggers, rules and event triggers, unless a superuser said ENABLE ALWAYS.
-    '-c session_replication_role=replica',
-    ...(serverMajor >= 17 ? ['-c event_triggers=off', '-c transaction_timeout=0'] : []),
-  ]
-    .filter((option) => option !== '')
-    .join(' ');
-}
+    'neon.forward_ddl': 'false',
+    // The server must stop a pass that was cancelled: otherwise it conflicts with the next one.
+    client_connection_check_interval: 500,
+    // On every version, because we write to tables of the bookkeeping. Switches off triggers and rules, too.
+    session_replication_role: 'replica',
+  }).options;
 
 interface PinnedBy {
   readonly target: PgTarget;

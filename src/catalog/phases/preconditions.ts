@@ -1,7 +1,9 @@
 import { itemsOf, roleObject } from '../items.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
-import { searchPath } from '../session.ts';
+import { pinnedSettings } from '../../pg/session-settings.ts';
+
+const searchPath = pinnedSettings.find(({ name }) => name === 'search_path')?.value;
 
 const { obstacle } = itemsOf('preconditions');
 
