@@ -23,8 +23,6 @@ export interface CatalogDeps {
   /** Databases that are changed at the same time, 1 or more; the default depends on the spec and the stage. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
-  /** The server's major version, if known: then the first session sets more settings. */
-  readonly serverMajor?: number;
   /** Work for the session of a successful pass, before the session ends. */
   readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
@@ -44,7 +42,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
       const own = { ...deps, limits, signal };
       await lock(main, input, own);
       const found = await endingStrangers(main, own, () => observe(main, input));
-      const known = { ...deps, limits, signal, serverMajor: major(found) };
+      const known = { ...deps, limits, signal, target: { ...deps.target, major: major(found) } };
       const plan = planCatalog(input, await inspectDatabases(found, input, known));
       const result = await carryOut(plan, main, input, known, startMs);
       await deps.afterwards?.(main, signal);
@@ -70,7 +68,7 @@ async function carryOut(
   plan: Plan,
   main: PgClient,
   input: CatalogInput,
-  deps: CatalogDeps & { readonly limits: CatalogLimits; readonly serverMajor: number },
+  deps: CatalogDeps & { readonly limits: CatalogLimits },
   startMs: number,
 ): Promise<CatalogResult> {
   for (const { phase, object, reason, warn } of plan.skips) {
@@ -89,7 +87,6 @@ async function carryOut(
       main,
       target: deps.target,
       limits: deps.limits,
-      serverMajor: deps.serverMajor,
       signal: deps.signal,
       concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,

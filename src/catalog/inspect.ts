@@ -24,7 +24,6 @@ export async function inspectDatabases(
     signal: AbortSignal;
     concurrency?: number;
     readOnly?: boolean;
-    serverMajor?: number;
   },
 ): Promise<Observed> {
   const open = input.spec.cluster.databases.filter(({ name }) => needsInspection(input, observed, name));

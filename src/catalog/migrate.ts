@@ -15,8 +15,6 @@ export interface MigrationDeps {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly limits?: Partial<CatalogLimits>;
-  /** Major version of the server, if known: the session pins more settings then. */
-  readonly serverMajor?: number;
   /** For tests of the failure: the bookkeeping of this migration fails after its own statements ran. */
   readonly failAt?: number | null;
 }

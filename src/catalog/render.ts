@@ -34,7 +34,10 @@ export async function runPlan(
     const client = await openSession(session);
     try {
       const found = await observe(client, input);
-      const observed = await inspectDatabases(found, input, { ...session, serverMajor: major(found) });
+      const observed = await inspectDatabases(found, input, {
+        ...session,
+        target: { ...deps.target, major: major(found) },
+      });
       const plan = planCatalog(input, observed);
       closeSession(client);
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };

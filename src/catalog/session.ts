@@ -23,10 +23,9 @@ export const defaultLimits: CatalogLimits = {
 /** The server's timeout comes first and gives a reason; the driver's is for a server that does not answer at all. */
 const patienceMs = 5000;
 
-/** The start-up parameter `options` of every maintenance connection: the settings of all our sessions, and more of them.
- *  @param serverMajor the server's major version; settings that not every version has are set only if it is known */
-export const sessionOptions = ({ target, limits, readOnly = false, serverMajor }: PinnedBy): string =>
-  ownSession(serverMajor === undefined ? target : { ...target, major: serverMajor }, {
+/** The start-up parameter `options` of every maintenance connection: the settings of all our sessions, and more of them. */
+export const sessionOptions = ({ target, limits, readOnly = false }: PinnedBy): string =>
+  ownSession(target, {
     role: target.user,
     default_transaction_read_only: readOnly ? 'on' : 'off',
     statement_timeout: limits.statementMs,
@@ -50,7 +49,6 @@ interface PinnedBy {
   readonly target: PgTarget;
   readonly limits: CatalogLimits;
   readonly readOnly?: boolean;
-  readonly serverMajor?: number;
 }
 
 export interface SessionOptions extends PinnedBy {

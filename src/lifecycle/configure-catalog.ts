@@ -19,14 +19,14 @@ export async function configureCatalog(
 ): Promise<void> {
   if (!wantsCatalog(context)) return;
   const { settings, spec, state, log } = context;
-  const { target, privilegedRole, bin } = settings;
+  const { target, privilegedRole } = settings;
   const ask = (): void => void state.postgres?.reload();
   const afterwards = async (pg: PgClient, signal: AbortSignal): Promise<void> => {
     await removeOverride(context);
     await reloadOn(pg, ask, signal);
   };
   const input = catalogInput(spec, { target, privilegedRole, stage });
-  await applyCatalog(input, { target, log, signal, serverMajor: bin.major, afterwards });
+  await applyCatalog(input, { target, log, signal, afterwards });
 }
 
 export async function removeOverride(context: StartContext): Promise<void> {

@@ -14,13 +14,13 @@ export const migrations: Service<true> = {
 
 /** @throws MigrationFailure, counted */
 async function run(
-  { settings: { target, privilegedRole, bin }, log, metrics, failpoints }: ServiceDeps,
+  { settings: { target, privilegedRole }, log, metrics, failpoints }: ServiceDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const failing = await failpoints.hit('compute-migration', signal);
   const failAt = failing === null ? null : Number(failing);
   try {
-    await migrate(all, { target, privilegedRole, serverMajor: bin.major, log, signal, failAt });
+    await migrate(all, { target, privilegedRole, log, signal, failAt });
   } catch (error) {
     if (error instanceof MigrationFailure) {
       metrics.inc('compute_ctl_db_migration_failed_total', { migration_id: String(error.migrationId) });

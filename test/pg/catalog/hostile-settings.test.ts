@@ -62,7 +62,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       }
     }
     const input = inputFor(cluster.target, parts);
-    const known = { serverMajor: postgres.major };
+    const known = { target: { ...cluster.target, major: postgres.major } };
     expect((await apply(cluster, { ...input, verify: true }, known)).statements).toBe(0);
     const next = inputFor(cluster.target, {
       roles: [{ ...parts.roles[0], encrypted_password: scram(`it's "\\`) }, { name: `o'new "\\` }],
@@ -74,7 +74,6 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect((await apply(cluster, next, known)).statements).toBe(0);
     const { target } = cluster;
     await migrate(migrations, {
-      target,
       privilegedRole: 'neon_superuser',
       log: silent,
       signal: never,

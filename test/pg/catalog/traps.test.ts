@@ -126,6 +126,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     }
     await query(careful, onTable('neon_migration.migration_id', 'id', 'pg_catalog.int8'));
     await query(careful, 'update neon_migration.migration_id set id = 0; drop table neon_migration.deferred');
+    const knowing = { ...cluster.target, major: postgres.major };
     const input = inputFor(cluster.target, after);
     const plan = await runPlan(input, { target: cluster.target, signal: never, json: false });
     expect(plan.exitCode).toBe(2);
@@ -145,17 +146,14 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
       'record-operation',
     ])
       expect(plan.text).toContain(`-- ${phase},`);
-    const { outcomes } = await apply(cluster, input, { serverMajor: postgres.major });
+    const { outcomes } = await apply(cluster, input, { target: knowing });
     expect(outcomes.filter(({ result }) => result !== 'done' && result !== 'skipped')).toEqual([]);
-    expect(
-      (await apply(cluster, { ...input, verify: true }, { serverMajor: postgres.major })).statements,
-    ).toBe(0);
+    expect((await apply(cluster, { ...input, verify: true }, { target: knowing })).statements).toBe(0);
     await migrate(migrations, {
-      target: cluster.target,
+      target: knowing,
       privilegedRole: 'neon_superuser',
       log: silent,
       signal: never,
-      serverMajor: postgres.major,
     });
     expect(await value(careful, `select id::int4 from neon_migration.migration_id`)).toBe(migrations.length);
     expect(sprung().slice(count)).toEqual([]);
