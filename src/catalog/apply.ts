@@ -3,9 +3,11 @@ import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
+import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
+import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
@@ -35,12 +37,14 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
     const startMs = monotonicMs();
-    const main = await openMainSession({ target: deps.target, limits, signal }, deps.log);
+    const main = await openMainSession({ ...deps, limits, signal }, deps.log);
     try {
-      await lock(main, input);
-      const observed = await inspectDatabases(await observe(main, input), input, { ...deps, limits, signal });
-      const plan = planCatalog(input, observed);
-      const result = await carryOut(plan, main, input, { ...deps, limits, signal }, startMs);
+      const own = { ...deps, limits, signal };
+      await lock(main, input, own);
+      const found = await endingStrangers(main, own, () => observe(main, input));
+      const known = { ...deps, limits, signal, target: { ...deps.target, major: major(found) } };
+      const plan = planCatalog(input, await inspectDatabases(found, input, known));
+      const result = await carryOut(plan, main, input, known, startMs);
       await deps.afterwards?.(main, signal);
       closeSession(main);
       return result;
@@ -52,9 +56,9 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   });
 }
 
-async function lock(main: PgClient, input: CatalogInput): Promise<void> {
+async function lock(main: PgClient, input: CatalogInput, options: EvictOptions): Promise<void> {
   try {
-    await main.query(passLock);
+    await endingStrangers(main, options, () => main.query(passLock));
   } catch (error) {
     throw readFailure('wait-for-other-pass', input.systemDatabase, error);
   }
@@ -70,6 +74,7 @@ async function carryOut(
   for (const { phase, object, reason, warn } of plan.skips) {
     deps.log[warn ? 'warn' : 'info']({ phase, object }, `left alone: ${reason}`);
   }
+  for (const { phase, object, text } of plan.notes) deps.log.info({ phase, object }, text);
   const done = new Set<Unit>();
   const failures: UnitFailure[] = [];
   const resultSoFar = (): CatalogResult => ({
@@ -85,6 +90,7 @@ async function carryOut(
       signal: deps.signal,
       concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,
+      log: deps.log,
       done: (unit) => {
         done.add(unit);
         deps.log.debug({ phase: unit.phase, database: unit.database, object: unit.object }, unit.action);

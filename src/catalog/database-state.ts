@@ -1,7 +1,7 @@
 import { type Sql, ident, literal, sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { type DatabaseState, type Observed, type ObservedDatabase, major } from './observed.ts';
+import { type DatabaseState, type Observed, major } from './observed.ts';
 
 /** SQL conditions. Each is true when the current database's schema `public` requires a change. */
 export type DatabaseStateConditions = Readonly<Record<keyof DatabaseState, Sql>>;
@@ -45,12 +45,10 @@ export const wantsWebAccess = (observed: Observed): boolean =>
   major(observed) >= 15 && observed.roles.has('web_access');
 
 /** Whether the database may require a change that the shared catalogs cannot rule out. Always true for a database
- *  without a schema `public`. */
-export function needsInspection(
-  input: CatalogInput,
-  observed: Observed,
-  database: ObservedDatabase,
-): boolean {
+ *  without a schema `public`, never for the system database. */
+export function needsInspection(input: CatalogInput, observed: Observed, name: string): boolean {
+  const database = observed.databases.get(name);
+  if (database === undefined || name === input.systemDatabase) return false;
   if (!database.connectable || database.invalid) return false;
   if (input.verify || database.defaultPrivileges < 2) return true;
   return wantsWebAccess(observed) && !database.webAccess;

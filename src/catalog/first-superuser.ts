@@ -2,6 +2,7 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { ident, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
+import { readFailure } from './result.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 
 /** The first superuser's name in the earliest clusters. */
@@ -9,17 +10,45 @@ const firstName = 'zenith_admin';
 /** Wrong password, or no such role. */
 const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
-/** Opens a pass's main connection. If the cluster was initialised with another superuser and does not have ours, the
- *  other one creates ours first.
- *  @throws ComputeError `sql` */
+/** Only a superuser may set what our sessions set. */
+const notSuperuser = '42501';
+/** The database does not accept connections. */
+const closed = '55000';
+/** Exists in every cluster. */
+const otherDatabase = 'template1';
+
+/** Opens a pass's main connection. If the owner of the system database made it refuse connections, it accepts them again.
+ *  If the cluster was initialised with another superuser and does not have ours, the other one creates ours first.
+ *  @throws ComputeError `sql`, or `catalog` when our login is not a superuser */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
   try {
     return await openSession(options);
   } catch (error) {
+    if (sqlState(error) === notSuperuser) throw readFailure('observe', options.target.database, error);
+    if (sqlState(error) === closed) {
+      await acceptConnections(options, error);
+      log.warn(`database ${JSON.stringify(options.target.database)} did not accept connections; it does now`);
+      return openSession(options);
+    }
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
     await makeSuperuser(options, error);
     log.warn(`created the superuser ${options.target.user}: this cluster only had ${firstName}`);
     return openSession(options);
+  }
+}
+
+async function acceptConnections(options: SessionOptions, refused: unknown): Promise<void> {
+  const client = await openSession({ ...options, database: otherDatabase }).catch(() => {
+    options.signal.throwIfAborted();
+    throw refused;
+  });
+  try {
+    await client.query(sql`alter database ${ident(options.target.database)} allow_connections true`.reveal());
+    closeSession(client);
+  } catch (cause) {
+    destroyPg(client);
+    options.signal.throwIfAborted();
+    throw new ComputeError('sql', `could not open database ${options.target.database}`, { cause });
   }
 }
 

@@ -26,10 +26,7 @@ export async function inspectDatabases(
     readOnly?: boolean;
   },
 ): Promise<Observed> {
-  const open = input.spec.cluster.databases.filter(({ name }) => {
-    const database = observed.databases.get(name);
-    return database !== undefined && needsInspection(input, observed, database);
-  });
+  const open = input.spec.cluster.databases.filter(({ name }) => needsInspection(input, observed, name));
   if (open.length === 0) return observed;
   const states = new Map<string, DatabaseState>();
   const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {

@@ -1,5 +1,5 @@
 import type { Sql } from '../core/sql.ts';
-import type { Mode, Obstacle, Skip, Unit } from './phase.ts';
+import type { Mode, Note, Obstacle, Skip, Unit } from './phase.ts';
 
 export const roleObject = (name: string): string => `role ${JSON.stringify(name)}`;
 export const databaseObject = (name: string): string => `database ${JSON.stringify(name)}`;
@@ -20,5 +20,6 @@ export const itemsOf = (phase: string) => ({
     reason,
     warn,
   }),
+  note: (object: string, text: string): Note => ({ kind: 'note', phase, object, text }),
   obstacle: (object: string, reason: string): Obstacle => ({ kind: 'obstacle', phase, object, reason }),
 });

@@ -5,6 +5,7 @@ import type { Log } from '../core/log.ts';
 import { fromFile, ident, integer, literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { endingStrangers } from './evict.ts';
 import { SendFailure, sendTransaction } from './send.ts';
 import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
 
@@ -46,10 +47,13 @@ const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 2)';
 export async function migrate(all: readonly Migration[], deps: MigrationDeps): Promise<MigrationResult> {
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('the migrations', limits.overallMs, deps.signal, async (signal) => {
-    const client = await openSession({ target: deps.target, limits, signal });
+    const own = { ...deps, limits, signal };
+    const client = await openSession(own);
     try {
-      await client.query(lockQuery);
-      const result = await runAll(client, all, { ...deps, signal });
+      const result = await endingStrangers(client, own, async () => {
+        await client.query(lockQuery);
+        return runAll(client, all, own);
+      });
       closeSession(client);
       return result;
     } catch (error) {
@@ -65,7 +69,7 @@ async function runAll(
   all: readonly Migration[],
   deps: MigrationDeps,
 ): Promise<MigrationResult> {
-  const { current, deferred, version } = await prepare(client, deps);
+  const { current, deferred, version } = await prepare(client, all, deps);
   const role = sql`select pg_catalog.set_config('compute_ctl.privileged_role', ${literal(deps.privilegedRole)}, false)`;
   await client.query(role.reveal());
   const due = all.filter(({ id, needs }) => id > current || (deferred.includes(id) && version >= needs));
@@ -119,8 +123,8 @@ interface State {
   readonly version: number;
 }
 
-async function prepare(client: PgClient, deps: MigrationDeps): Promise<State> {
-  const before = await read(client);
+async function prepare(client: PgClient, all: readonly Migration[], deps: MigrationDeps): Promise<State> {
+  const before = await read(client, all);
   if (before !== null) return before;
   const admin = ident(deps.target.user);
   const statements = [
@@ -138,15 +142,19 @@ async function prepare(client: PgClient, deps: MigrationDeps): Promise<State> {
       cause: error,
     });
   }
-  const after = await read(client);
+  const after = await read(client, all);
   if (after === null)
     throw new ComputeError('catalog', 'the schema neon_migration is incomplete after it was created');
   return after;
 }
 
-/** Null when a part of the bookkeeping is missing. */
-async function read(client: PgClient): Promise<State | null> {
-  const { rows: found } = await client.query<{ version: number; tables: number; strangers: number }>(
+/** More than any migration's id. */
+const maxId = 1_000_000;
+
+/** Null when a part of the bookkeeping is missing. Members of `pg_write_all_data` can write to these tables, so this reads
+ *  only the rows that it requires, and accepts only numbers that we could have written. */
+async function read(client: PgClient, all: readonly Migration[]): Promise<State | null> {
+  const { rows: owners } = await client.query<{ version: number; tables: number; strangers: number }>(
     `select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as version,
        pg_catalog.count(*) filter (where c.relname in ('migration_id', 'deferred'))::pg_catalog.int4 as tables,
        pg_catalog.count(*) filter (where not o.rolsuper or not s.rolsuper)::pg_catalog.int4 as strangers
@@ -156,7 +164,7 @@ async function read(client: PgClient): Promise<State | null> {
      left join pg_catalog.pg_authid o on o.oid = c.relowner
      where n.nspname = 'neon_migration'`,
   );
-  const [row] = found;
+  const [row] = owners;
   if (row !== undefined && row.strangers > 0) {
     throw new ComputeError(
       'catalog',
@@ -167,16 +175,20 @@ async function read(client: PgClient): Promise<State | null> {
     );
   }
   if (row?.tables !== 2) return null;
-  const { rows } = await client.query<{ id: number | null; deferred: number[] | null }>(
-    `select (select m.id::pg_catalog.int4 from neon_migration.migration_id m where m.key = 0) as id,
-       (select pg_catalog.array_agg(d.id::pg_catalog.int4) from neon_migration.deferred d) as deferred`,
-  );
-  const id = rows[0]?.id ?? null;
-  if (id === null) return null;
-  if (id < 0)
-    throw new ComputeError(
-      'catalog',
-      `neon_migration.migration_id contains ${id}, which is not a migration's id`,
-    );
-  return { current: id, deferred: rows[0]?.deferred ?? [], version: row.version };
+  const { rows } = await client.query<{ id: string | null; deferred: number[] | null }>({
+    text: `select (select m.id::pg_catalog.text from neon_migration.migration_id m where m.key = 0 limit 1) as id,
+       (select pg_catalog.array_agg(k.id) from pg_catalog.unnest($1::pg_catalog.int4[]) k (id)
+        where exists (select from neon_migration.deferred d where d.id = k.id)) as deferred`,
+    values: [all.map(({ id }) => id)],
+  });
+  const found = rows[0]?.id ?? null;
+  if (found === null) return null;
+  const current = Number(found);
+  if (!(current >= 0 && current <= maxId)) {
+    const message = `neon_migration.migration_id contains ${found}, which is not a migration's id`;
+    const hint =
+      'A user changed it. Set it to the id of the last migration, or to 0 to run all of them again.';
+    throw new ComputeError('catalog', message, { hint });
+  }
+  return { current, deferred: rows[0]?.deferred ?? [], version: row.version };
 }

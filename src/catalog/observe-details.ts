@@ -2,6 +2,7 @@ import { sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
 import { setting } from '../spec/resolve.ts';
 import type { CatalogInput } from './input.ts';
+import { operationsDigest } from './operations.ts';
 import type { Bookkeeping, ObservedExtension, ObservedSchema } from './observed.ts';
 
 /** Extensions whose default version the plan requires. The query makes the server read every control file. */
@@ -28,37 +29,46 @@ export async function available(client: PgClient, names: readonly string[]): Pro
   return new Map(rows.map(({ name, version }) => [name, version]));
 }
 
-const nothing = sql`null::pg_catalog.json`;
+/** @see Observed.statementsObstructed */
+export async function statementsObstructed(client: PgClient, names: readonly string[]): Promise<boolean> {
+  if (!names.includes('pg_stat_statements')) return false;
+  const { rows } = await client.query<{ obstructed: boolean }>(
+    `select not exists (select from pg_catalog.pg_namespace n where n.nspname = 'public') or exists (
+       select from (
+         select c.relname as name, c.relnamespace as schema from pg_catalog.pg_class c
+         union all select p.proname, p.pronamespace from pg_catalog.pg_proc p
+         union all select t.typname, t.typnamespace from pg_catalog.pg_type t) o
+       join pg_catalog.pg_namespace n on n.oid = o.schema
+       where n.nspname = 'public' and pg_catalog.starts_with(o.name::pg_catalog.text, 'pg_stat_statements')) as obstructed`,
+  );
+  return rows[0]?.obstructed === true;
+}
 
-/** Reads the bookkeeping tables that exist and can be trusted. */
+const nothing = sql`null::pg_catalog.text`;
+
+/** Reads the bookkeeping that the plan requires. Members of `pg_write_all_data` can write to these tables, so this reads
+ *  only one row of each, and only a value of the length that we write. */
 export async function bookkeeping(
   client: PgClient,
+  input: CatalogInput,
   schemas: ReadonlyMap<string, ObservedSchema>,
 ): Promise<Bookkeeping> {
   const has = (name: string, table: string): boolean => {
     const found = schemas.get(name);
     return found?.trusted === true && found.tables.includes(table);
   };
-  const managed = has('neon_migration', 'managed_role')
-    ? sql`(select pg_catalog.json_agg(m.oid::pg_catalog.int8) from neon_migration.managed_role m)`
-    : nothing;
-  const operation = has('neon_migration', 'operation_done')
-    ? sql`(select pg_catalog.to_json(o.digest) from neon_migration.operation_done o where o.key = 0)`
-    : nothing;
-  const timeline = has('neon', 'drop_subscriptions_done')
-    ? sql`(select pg_catalog.to_json(d.timeline_id) from neon.drop_subscriptions_done d order by d.id limit 1)`
-    : nothing;
-  if ([managed, operation, timeline].every((one) => one === nothing)) {
-    return { managedRoles: new Set(), operationsDone: null, subscriptionsDroppedOn: null };
-  }
-  const statement = sql`select ${managed} as managed, ${operation} as operation, ${timeline} as timeline`;
-  const { rows } = await client.query<{
-    managed: number[] | null;
-    operation: string | null;
-    timeline: string | null;
-  }>(statement.reveal());
+  const wantsOperation = operationsDigest(input) !== null && has('neon_migration', 'operation_done');
+  const wantsTimeline = input.spec.drop_subscriptions_before_start && has('neon', 'drop_subscriptions_done');
+  if (!wantsOperation && !wantsTimeline) return { operationsDone: null, subscriptionsDroppedOn: null };
+  const operation = sql`(select o.digest::pg_catalog.text from neon_migration.operation_done o
+    where o.key = 0 and pg_catalog.octet_length(o.digest) = 64 limit 1)`;
+  const timeline = sql`(select d.timeline_id::pg_catalog.text from neon.drop_subscriptions_done d
+    where d.id = 1 and pg_catalog.octet_length(d.timeline_id) = 32 limit 1)`;
+  const statement = sql`select ${wantsOperation ? operation : nothing} as operation, ${wantsTimeline ? timeline : nothing} as timeline`;
+  const { rows } = await client.query<{ operation: string | null; timeline: string | null }>(
+    statement.reveal(),
+  );
   return {
-    managedRoles: new Set(rows[0]?.managed ?? []),
     operationsDone: rows[0]?.operation ?? null,
     subscriptionsDroppedOn: rows[0]?.timeline ?? null,
   };

@@ -1,5 +1,6 @@
 /** Reads the shared catalogs and the system database in one statement, and so in one snapshot.
- *  $1 names of roles, $2 privileged role, $3 roles to be deleted.
+ *  $1 names of roles, $2 privileged role, $3 roles to be deleted, $4 longest password to read, in bytes, $5 whether to
+ *  read the setting of pgaudit. Values that users can make long are limited.
  *
  *  Two rows of `pg_shdepend` show that the work inside a database is done: each entry of default privileges that grants
  *  something to the privileged role has a row there. It can be read from any database, and disappears with the schema,
@@ -36,23 +37,18 @@ select pg_catalog.json_build_object(
   'roles', (
     select pg_catalog.json_agg(pg_catalog.json_build_array(
       r.rolname, r.oid::pg_catalog.int8, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
-      r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::pg_catalog.text, r.rolpassword,
-      exists (select from pg_catalog.pg_auth_members m
-              where m.roleid = (select p.oid from privileged p) and m.member = r.oid)))
+      r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::pg_catalog.text,
+      case when pg_catalog.octet_length(r.rolpassword) > $4::pg_catalog.int4 then '' else r.rolpassword end))
     from pg_catalog.pg_authid r where r.rolname = any ($1::pg_catalog.name[])),
   'databases', (
     select pg_catalog.json_agg(pg_catalog.json_build_array(
-      d.datname, d.oid::pg_catalog.int8, o.rolname, d.datallowconn, d.datconnlimit = -2, d.datistemplate,
+      d.datname, d.oid::pg_catalog.int8, o.rolname, coalesce(o.rolsuper, false), d.datallowconn, d.datconnlimit = -2, d.datistemplate,
       d.datacl is null, d.oid < 16384, coalesce(s.amount, 0), coalesce(p.entries, 0), w.dbid is not null))
     from pg_catalog.pg_database d
     left join pg_catalog.pg_authid o on o.oid = d.datdba
     left join subscriptions s on s.subdbid = d.oid
     left join default_privileges p on p.dbid = d.oid
     left join web_access w on w.dbid = d.oid),
-  'privilegedIn', (
-    select pg_catalog.json_agg(g.rolname)
-    from pg_catalog.pg_auth_members m join pg_catalog.pg_authid g on g.oid = m.roleid
-    where m.member = (select p.oid from privileged p)),
   'references', (
     select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_array(r.rolname, d.dbid::pg_catalog.int8))
     from pg_catalog.pg_shdepend d join pg_catalog.pg_authid r on r.oid = d.refobjid
@@ -66,15 +62,16 @@ select pg_catalog.json_build_object(
       o.rolsuper and not exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_authid u on u.oid = c.relowner
         where c.relnamespace = n.oid and not u.rolsuper
-          and c.relname in ('managed_role', 'operation_done', 'migration_id', 'drop_subscriptions_done')),
+          and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done')),
       (select pg_catalog.json_agg(c.relname) from pg_catalog.pg_class c
-       where c.relnamespace = n.oid
-         and c.relname in ('managed_role', 'operation_done', 'migration_id', 'drop_subscriptions_done'))))
+       where c.relnamespace = n.oid and c.relkind = 'r'
+         and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done'))))
     from pg_catalog.pg_namespace n join pg_catalog.pg_authid o on o.oid = n.nspowner
     where n.nspname in ('neon', 'neon_migration')),
-  'auditOfSystem', (
-    select pg_catalog.substr(s.setting, 13)
+  'auditOfSystem', case when $5::pg_catalog.bool then (
+    select pg_catalog.substr(s.setting, 13, 64)
     from pg_catalog.pg_db_role_setting c, pg_catalog.unnest(c.setconfig) as s (setting)
     where c.setrole = 0 and pg_catalog.starts_with(s.setting, 'pgaudit.log=')
-      and c.setdatabase = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()))
+      and c.setdatabase = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+    limit 1) end
 ) as observed`;

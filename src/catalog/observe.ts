@@ -1,7 +1,7 @@
 import { Secret } from '../core/secret.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { available, bookkeeping, wantedExtensions } from './observe-details.ts';
+import { available, bookkeeping, statementsObstructed, wantedExtensions } from './observe-details.ts';
 import { observeQuery } from './observe-query.ts';
 import type {
   Observed,
@@ -10,6 +10,7 @@ import type {
   ObservedRole,
   ObservedSchema,
 } from './observed.ts';
+import { storedPassword } from './password.ts';
 import { readFailure } from './result.ts';
 import { parseValidUntil } from './role-attributes.ts';
 
@@ -26,12 +27,12 @@ type RoleRow = [
   number,
   string | null,
   string | null,
-  boolean,
 ];
 type DatabaseRow = [
   string,
   number,
   string | null,
+  boolean,
   boolean,
   boolean,
   boolean,
@@ -49,7 +50,6 @@ interface Row {
   readonly superuser: boolean | null;
   readonly roles: readonly RoleRow[] | null;
   readonly databases: readonly DatabaseRow[] | null;
-  readonly privilegedIn: readonly string[] | null;
   readonly references: readonly [string, number][] | null;
   readonly extensions: readonly [string, string, string, boolean][] | null;
   readonly schemas: readonly [string, string, boolean, string[] | null][] | null;
@@ -68,7 +68,14 @@ export async function observe(client: PgClient, input: CatalogInput): Promise<Ob
 }
 
 async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
-  const values = [rolesOfInterest(input), input.privilegedRole, dropped(input)];
+  const audited = input.spec.audit_log_level !== 'Disabled';
+  const values = [
+    rolesOfInterest(input),
+    input.privilegedRole,
+    dropped(input),
+    longestPassword(input),
+    audited,
+  ];
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
   if (row === undefined) throw new Error('the query of the catalogs returned no row');
@@ -77,6 +84,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
   const schemas = new Map((row.schemas ?? []).map((one) => [one[0], schema(one)]));
   const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
+  const wanted = wantedExtensions(input, preloaded, extensions);
   return {
     version: row.version,
     superuser: row.superuser === true,
@@ -84,15 +92,23 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
     preloaded,
     roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
     databases,
-    privilegedIn: new Set(row.privilegedIn ?? []),
     references: references(row.references ?? [], names),
     extensions,
     schemas,
     auditOfSystem: row.auditOfSystem,
-    available: await available(client, wantedExtensions(input, preloaded, extensions)),
-    bookkeeping: await bookkeeping(client, schemas),
+    available: await available(client, wanted),
+    statementsObstructed: await statementsObstructed(client, wanted),
+    bookkeeping: await bookkeeping(client, input, schemas),
     states: new Map(),
   };
+}
+
+/** Longest stored password that the spec contains, in bytes, 512 or more. A longer one differs from the spec anyway. */
+function longestPassword({ spec }: CatalogInput): number {
+  const lengths = spec.cluster.roles.map(
+    ({ encrypted_password: one }) => storedPassword(one)?.reveal().length ?? 0,
+  );
+  return lengths.reduce((longest, one) => Math.max(longest, one), 512);
 }
 
 /** Roles that the delta operations delete, also under their names before a rename. */
@@ -127,7 +143,6 @@ function role(row: RoleRow): ObservedRole {
     connectionLimit,
     until,
     password,
-    member,
   ] = row;
   // Only used in comparisons: a time that cannot be parsed differs from every time that a spec can contain.
   const validUntil = until === null ? null : parseValidUntil(until);
@@ -145,7 +160,6 @@ function role(row: RoleRow): ObservedRole {
       validUntil,
     },
     password: password === null ? null : new Secret(password),
-    member,
   };
 }
 
@@ -154,6 +168,7 @@ function database(row: DatabaseRow): ObservedDatabase {
     ,
     oid,
     owner,
+    ownerIsSuperuser,
     connectable,
     invalid,
     template,
@@ -166,6 +181,7 @@ function database(row: DatabaseRow): ObservedDatabase {
   return {
     oid,
     owner: owner ?? '',
+    ownerIsSuperuser,
     connectable,
     invalid,
     template,

@@ -5,15 +5,15 @@ export interface ObservedRole {
   /** 0 for a role that exists only in the plan. */
   readonly oid: number;
   readonly attributes: RoleAttributes;
+  /** Empty when it is longer than any that the spec could ask for. */
   readonly password: Secret | null;
-  /** Direct member of the privileged role. */
-  readonly member: boolean;
 }
 
 export interface ObservedDatabase {
   /** 0 for a database that exists only in the plan. */
   readonly oid: number;
   readonly owner: string;
+  readonly ownerIsSuperuser: boolean;
   readonly connectable: boolean;
   /** The rest of an interrupted `DROP DATABASE`; the server refuses connections to it and changes of it. */
   readonly invalid: boolean;
@@ -62,8 +62,6 @@ export interface Observed {
   readonly preloaded: readonly string[];
   readonly roles: ReadonlyMap<string, ObservedRole>;
   readonly databases: ReadonlyMap<string, ObservedDatabase>;
-  /** Predefined roles that the privileged role is a direct member of. */
-  readonly privilegedIn: ReadonlySet<string>;
   /** For each role to be deleted: the databases whose objects or privileges refer to it; null means shared
    *  objects. */
   readonly references: ReadonlyMap<string, readonly (string | null)[]>;
@@ -71,6 +69,9 @@ export interface Observed {
   readonly extensions: ReadonlyMap<string, ObservedExtension>;
   /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */
   readonly available: ReadonlyMap<string, string>;
+  /** Schema `public` of the system database is not there, or holds something under a name that `pg_stat_statements`
+   *  gives to its own. False when the plan does not depend on it. */
+  readonly statementsObstructed: boolean;
   readonly schemas: ReadonlyMap<string, ObservedSchema>;
   /** `ALTER DATABASE … SET pgaudit.log` of the system database. */
   readonly auditOfSystem: string | null;
@@ -80,8 +81,6 @@ export interface Observed {
 }
 
 export interface Bookkeeping {
-  /** Oids of the roles that compute_ctl made privileged. */
-  readonly managedRoles: ReadonlySet<number>;
   /** Neon timeline for which subscriptions were last dropped. */
   readonly subscriptionsDroppedOn: string | null;
   /** Digest of the delta operations that were last applied. */
@@ -89,3 +88,9 @@ export interface Bookkeeping {
 }
 
 export const major = (observed: Observed): number => Math.floor(observed.version / 10_000);
+
+/** Whether CREATEROLE is less than the operating system. On a stock PostgreSQL before 16 a role with it can make itself
+ *  a member of `pg_execute_server_program`; Neon's build forbids that.
+ *  @see https://www.postgresql.org/docs/16/release-16.html#RELEASE-16-MIGRATION */
+export const createroleIsHarmless = (observed: Observed): boolean =>
+  major(observed) >= 16 || observed.preloaded.includes('neon');

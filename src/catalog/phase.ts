@@ -35,6 +35,14 @@ export interface Skip {
   readonly warn: boolean;
 }
 
+/** Information about a decision, for the log. */
+export interface Note {
+  readonly kind: 'note';
+  readonly phase: string;
+  readonly object: string;
+  readonly text: string;
+}
+
 /** A failure that is known before the first statement. */
 export interface Obstacle {
   readonly kind: 'obstacle';
@@ -43,7 +51,7 @@ export interface Obstacle {
   readonly reason: string;
 }
 
-export type PlanItem = Unit | Skip | Obstacle;
+export type PlanItem = Unit | Skip | Note | Obstacle;
 
 export interface Phase {
   readonly name: string;

@@ -1,12 +1,13 @@
 import { ComputeError } from '../core/errors.ts';
 import type { CatalogInput } from './input.ts';
 import type { Observed } from './observed.ts';
-import type { PlanItem, Skip, Unit } from './phase.ts';
+import type { Note, PlanItem, Skip, Unit } from './phase.ts';
 import { phases } from './phases.ts';
 
 export interface Plan {
   readonly units: readonly Unit[];
   readonly skips: readonly Skip[];
+  readonly notes: readonly Note[];
 }
 
 /** Decides every statement from the spec and the server's state. No side effects.
@@ -26,5 +27,6 @@ export function planCatalog(input: CatalogInput, observed: Observed): Plan {
   return {
     units: items.filter((item) => item.kind === 'do'),
     skips: items.filter((item) => item.kind === 'skip'),
+    notes: items.filter((item) => item.kind === 'note'),
   };
 }

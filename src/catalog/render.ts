@@ -4,6 +4,7 @@ import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
+import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
@@ -32,7 +33,11 @@ export async function runPlan(
     const session = { target: deps.target, limits, signal, readOnly: true };
     const client = await openSession(session);
     try {
-      const observed = await inspectDatabases(await observe(client, input), input, session);
+      const found = await observe(client, input);
+      const observed = await inspectDatabases(found, input, {
+        ...session,
+        target: { ...deps.target, major: major(found) },
+      });
       const plan = planCatalog(input, observed);
       closeSession(client);
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };
@@ -76,7 +81,8 @@ function asJson(plan: Plan, systemDatabase: string): string {
     })),
   }));
   const left = plan.skips.map(({ phase, object, reason }) => ({ phase, object, reason }));
-  return `${JSON.stringify({ changes: plan.units.length, groups, left_alone: left }, null, 2)}\n`;
+  const notes = plan.notes.map(({ phase, object, text }) => ({ phase, object, text }));
+  return `${JSON.stringify({ changes: plan.units.length, groups, left_alone: left, notes }, null, 2)}\n`;
 }
 
 function asText(plan: Plan, systemDatabase: string): string {
@@ -91,6 +97,7 @@ function asText(plan: Plan, systemDatabase: string): string {
   const left = plan.skips.map(
     ({ phase, object, reason }) => `-- left alone by ${phase}: ${object}: ${reason}`,
   );
+  const notes = plan.notes.map(({ phase, object, text }) => `-- noted by ${phase}: ${object}: ${text}`);
   if (lines.length === 0) lines.push('-- Nothing to do: the server is as the spec asks.');
-  return `${[...lines, ...left].join('\n')}\n`;
+  return `${[...lines, ...left, ...notes].join('\n')}\n`;
 }

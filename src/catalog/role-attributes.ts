@@ -27,10 +27,9 @@ export const flags = [
   'bypassrls',
 ] as const;
 
-/** Attributes of the spec's roles when compute_ctl creates them; the spec's options override them. */
+/** Attributes of the spec's roles when compute_ctl creates them, besides CREATEROLE; the spec's options override them. */
 export const spoken = {
   inherit: true,
-  createrole: true,
   createdb: true,
   bypassrls: true,
   replication: true,

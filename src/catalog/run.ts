@@ -2,10 +2,11 @@ import { ComputeError } from '../core/errors.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
+import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
-import { type SessionOptions, closeSession, openHelper, openSession } from './session.ts';
+import { closeSession, openHelper, openSession } from './session.ts';
 
 /** The largest number of statements in one message. */
 const messageSize = 50;
@@ -15,7 +16,7 @@ const createConcurrency = 2;
 /** A session's cost is mostly the server's work for the new connection. */
 const sessionConcurrency = 4;
 
-export interface RunOptions extends SessionOptions {
+export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> {
   readonly main: PgClient;
   /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
@@ -107,7 +108,12 @@ async function transaction(
   const owners = units.flatMap((unit) => unit.statements.map((statement) => ({ unit, statement })));
   try {
     const statements = owners.map(({ statement }) => statement);
-    await inSpan(units, () => sendTransaction(client, statements, signal));
+    const send = (): Promise<void> => sendTransaction(client, statements, signal);
+    // What a table of a user waits for is left to the limit: there it may be somebody's long query.
+    const inSystemDatabase = (units[0]?.database ?? null) === null;
+    await inSpan(units, () =>
+      inSystemDatabase ? endingStrangers(client, { ...options, signal, patience: 'shared' }, send) : send(),
+    );
     units.forEach(options.done);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;

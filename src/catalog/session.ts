@@ -1,4 +1,5 @@
 import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
 /** Limits in milliseconds. */
@@ -22,45 +23,43 @@ export const defaultLimits: CatalogLimits = {
 /** The server's timeout comes first and gives a reason; the driver's is for a server that does not answer at all. */
 const patienceMs = 5000;
 
-/** Settings that the start-up parameter `options` sets on every maintenance connection. Users may attach settings to
- *  databases and roles; only `options` overrides them. The operator's own options follow and may change these, except
- *  `search_path`: if it is not empty, names and operators could mean a user's objects. */
-export function sessionOptions(target: PgTarget, limits: CatalogLimits, readOnly = false): string {
-  const escaped = target.user.replaceAll(/[\\\s]/g, (char) => `\\${char}`);
-  return [
-    `-c role=${escaped}`,
-    `-c default_transaction_read_only=${readOnly ? 'on' : 'off'}`,
-    `-c statement_timeout=${limits.statementMs}`,
-    `-c lock_timeout=${limits.lockMs}`,
-    '-c idle_in_transaction_session_timeout=0',
-    '-c TimeZone=UTC',
+/** The start-up parameter `options` of every maintenance connection: the settings of all our sessions, and more of them. */
+export const sessionOptions = ({ target, limits, readOnly = false }: PinnedBy): string =>
+  ownSession(target, {
+    role: target.user,
+    default_transaction_read_only: readOnly ? 'on' : 'off',
+    statement_timeout: limits.statementMs,
+    lock_timeout: limits.lockMs,
     // A new cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
-    '-c enable_seqscan=off',
-    '-c jit=off',
-    '-c pgaudit.log=none',
+    enable_seqscan: 'off',
+    'pgaudit.log': 'none',
+    // A statement's parse tree contains its passwords.
+    debug_print_parse: 'off',
+    debug_print_rewritten: 'off',
+    debug_print_plan: 'off',
     // Stops the neon extension from reporting our own changes to the control plane; has no effect without it.
-    '-c neon.forward_ddl=false',
-    // A canceled pass must not continue in the server while the next one runs.
-    '-c client_connection_check_interval=500',
-    target.options,
-    '-c search_path=',
-  ]
-    .filter((option) => option !== '')
-    .join(' ');
-}
+    'neon.forward_ddl': 'false',
+    // The server must stop a pass that was cancelled: otherwise it conflicts with the next one.
+    client_connection_check_interval: 500,
+    // On every version, because we write to tables of the bookkeeping. Switches off triggers and rules, too.
+    session_replication_role: 'replica',
+  }).options;
 
-export interface SessionOptions {
+interface PinnedBy {
   readonly target: PgTarget;
   readonly limits: CatalogLimits;
+  readonly readOnly?: boolean;
+}
+
+export interface SessionOptions extends PinnedBy {
   readonly signal: AbortSignal;
   readonly database?: string | null;
-  readonly readOnly?: boolean;
 }
 
 /** Opens a maintenance connection to `database`, or to the system database. */
 export const openSession = (options: SessionOptions): Promise<PgClient> =>
   connectPg(
-    { ...options.target, options: sessionOptions(options.target, options.limits, options.readOnly) },
+    { ...options.target, options: sessionOptions(options) },
     {
       applicationName: 'compute_ctl:apply_config',
       connectMs: options.limits.connectMs,

@@ -1,6 +1,7 @@
 import { ident, sql } from '../../core/sql.ts';
 import type { Database } from '../../spec/schema.ts';
 import { databaseObject, itemsOf } from '../items.ts';
+import type { CatalogInput } from '../input.ts';
 import type { ObservedDatabase } from '../observed.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 import { option } from '../role-options.ts';
@@ -9,21 +10,20 @@ const { unit, skip } = itemsOf('databases');
 
 /** The spec's databases and their owners. Options are used only at creation.
  *
- *  The privileged role gets its privileges on a database once: while the database's privileges are still the default.
- *  This also covers a database that an interrupted pass created as its last step. */
+ *  The privileged role gets its privileges only on a database that we create, in the same transaction as the owner gets the
+ *  database. Before that, the superuser owns the database and its privileges are the default: this identifies a database
+ *  that an interrupted pass created, and excludes those that users created. */
 export const databases: Phase = {
   name: 'databases',
   plan(input, observed) {
     const wanted = input.spec.cluster.databases;
     const missing = wanted.filter(({ name }) => !observed.databases.has(name));
-    const untouched = wanted.filter(({ name }) => {
-      const existing = observed.databases.get(name);
-      return existing === undefined || (existing.untouchedAcl && !existing.builtIn && !existing.invalid);
-    });
+    const incomplete = wanted.filter((one) => isIncomplete(input, one, observed.databases.get(one.name)));
     return [
-      ...wanted.flatMap(({ name, owner }): PlanItem[] => {
+      ...wanted.flatMap((one): PlanItem[] => {
+        const { name, owner } = one;
         const existing = observed.databases.get(name);
-        if (existing === undefined || existing.owner === owner) return [];
+        if (existing === undefined || existing.owner === owner || incomplete.includes(one)) return [];
         if (existing.invalid) return [skip(databaseObject(name), 'it is invalid', true)];
         const alter = sql`alter database ${ident(name)} owner to ${ident(owner)}`;
         return [unit('batch', 'change owner', databaseObject(name), [alter])];
@@ -31,9 +31,11 @@ export const databases: Phase = {
       ...missing.map((database) =>
         unit('create', 'create', databaseObject(database.name), [create(database)]),
       ),
-      ...untouched.map(({ name }) => {
+      ...incomplete.map(({ name, owner }) => {
         const grant = sql`grant all privileges on database ${ident(name)} to ${ident(input.privilegedRole)}`;
-        return unit('batch', 'grant', databaseObject(name), [grant]);
+        const handOver = sql`alter database ${ident(name)} owner to ${ident(owner)}`;
+        const statements = owner === input.adminRole ? [grant] : [grant, handOver];
+        return unit('batch', 'grant', databaseObject(name), statements);
       }),
     ];
   },
@@ -47,15 +49,23 @@ export const databases: Phase = {
   },
 };
 
-const create = ({ name, owner, options }: Database) =>
-  (options ?? []).reduce(
-    (all, one) => sql`${all} ${option(one)}`,
-    sql`create database ${ident(name)} owner ${ident(owner)}`,
-  );
+const isIncomplete = (
+  { adminRole, systemDatabase }: CatalogInput,
+  { name }: Database,
+  existing: ObservedDatabase | undefined,
+): boolean => {
+  if (name === systemDatabase) return false;
+  if (existing === undefined) return true;
+  return existing.owner === adminRole && existing.untouchedAcl && !existing.builtIn && !existing.invalid;
+};
+
+const create = ({ name, options }: Database) =>
+  (options ?? []).reduce((all, one) => sql`${all} ${option(one)}`, sql`create database ${ident(name)}`);
 
 const created = ({ owner, options }: Database): ObservedDatabase => ({
   oid: 0,
   owner,
+  ownerIsSuperuser: false,
   connectable: !(options ?? []).some(
     (one) => /^allow_connections$/i.test(one.name.trim()) && /^(?:f|false|off|no|0)$/i.test(one.value ?? ''),
   ),

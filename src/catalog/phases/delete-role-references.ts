@@ -10,7 +10,10 @@ const { unit, skip } = itemsOf('delete-role-references');
 /** Reassigns the objects of a role, then revokes its privileges, in every database that `pg_shdepend` lists for it, also
  *  in databases that are not in the spec. One transaction for each role and database: a `DROP OWNED` after a failed
  *  `REASSIGN OWNED` would drop users' tables. The system database comes first and includes shared objects. Databases
- *  follow one after the other, because two at the same time would conflict on shared objects. */
+ *  follow one after the other, because two at the same time would conflict on shared objects.
+ *
+ *  The new owner is not a superuser: a function with SECURITY DEFINER, a view or an index expression would run a user's
+ *  code as superuser. */
 export const deleteRoleReferences: Phase = {
   name: 'delete-role-references',
   plan(input, observed) {
@@ -30,7 +33,7 @@ export const deleteRoleReferences: Phase = {
             true,
           );
         }
-        const heir = heirIn(input, observed, dropped, database);
+        const heir = heirOf(role, input, observed, dropped, database);
         return unit(
           'session-in-turn',
           `hand over to ${JSON.stringify(heir)}`,
@@ -43,16 +46,24 @@ export const deleteRoleReferences: Phase = {
   },
 };
 
-function heirIn(
+/** The database's owner, in the system database the superuser; in place of a superuser the privileged role, unless
+ *  the role that goes is a superuser itself. */
+function heirOf(
+  role: string,
   input: CatalogInput,
   observed: Observed,
   dropped: ReadonlySet<string>,
   database: string,
 ): string {
   const listed = input.spec.cluster.databases.find(({ name }) => name === database);
-  if (listed !== undefined) return listed.owner;
-  const owner = observed.databases.get(database)?.owner ?? '';
-  return database === input.systemDatabase || owner === '' || dropped.has(owner) ? input.adminRole : owner;
+  const existing = observed.databases.get(database);
+  const owner = listed?.owner ?? existing?.owner ?? '';
+  const nobodys =
+    listed === undefined && (database === input.systemDatabase || owner === '' || dropped.has(owner));
+  const heir = nobodys ? input.adminRole : owner;
+  const isSuperuser = (name: string): boolean =>
+    observed.roles.get(name)?.attributes.superuser ?? (name === existing?.owner && existing.ownerIsSuperuser);
+  return isSuperuser(heir) && !isSuperuser(role) ? input.privilegedRole : heir;
 }
 
 const statements = (input: CatalogInput, role: string, heir: string): Sql[] => [

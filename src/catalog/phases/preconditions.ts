@@ -1,6 +1,9 @@
 import { itemsOf, roleObject } from '../items.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
+import { pinnedSettings } from '../../pg/session-settings.ts';
+
+const searchPath = pinnedSettings.find(({ name }) => name === 'search_path')?.value;
 
 const { obstacle } = itemsOf('preconditions');
 
@@ -13,8 +16,10 @@ export const preconditions: Phase = {
     if (observed.version < 140_000) {
       items.push(obstacle('server', `is version ${observed.version}, older than PostgreSQL 14`));
     }
-    if (observed.searchPath !== '') {
-      items.push(obstacle('setting search_path', 'is not empty, so that names could mean objects of a user'));
+    if (observed.searchPath !== searchPath) {
+      items.push(
+        obstacle('setting search_path', `is not ${searchPath}, so that names could mean objects of a user`),
+      );
     }
     for (const schema of observed.schemas.values()) {
       if (!schema.trusted) {

@@ -1,26 +1,32 @@
 import { checked, ident, sql } from '../../core/sql.ts';
 import { itemsOf, roleObject } from '../items.ts';
 import type { CatalogInput } from '../input.ts';
-import type { Observed } from '../observed.ts';
+import { type Observed, createroleIsHarmless } from '../observed.ts';
 import type { Phase } from '../phase.ts';
 import { type Wanted, lacking } from '../role-attributes.ts';
 import { attributeList } from '../role-options.ts';
 
 const { unit } = itemsOf('privileged-role');
 
-const groups = ['pg_read_all_data', 'pg_write_all_data'] as const;
+const groups = 'pg_read_all_data, pg_write_all_data';
 
-/** Its members get its privileges, so it must not be able to log in, nor have more than they may have. */
-const held: Wanted = {
-  superuser: false,
+/** Its members get its privileges, so it must not have more than they may have. */
+const atCreation = (observed: Observed): Wanted => ({
   createdb: true,
-  createrole: true,
+  createrole: createroleIsHarmless(observed),
   login: false,
   replication: true,
   bypassrls: true,
-};
+});
 
-/** The group role that is almost a superuser. Missing attributes and memberships are restored; extra ones are kept. */
+/** It must never have these, whoever granted them. */
+const never = (observed: Observed): Wanted => ({
+  superuser: false,
+  login: false,
+  ...(createroleIsHarmless(observed) ? {} : { createrole: false }),
+});
+
+/** The group role that is almost a superuser. Forbidden attributes are removed; missing ones are not restored. */
 export const privilegedRole: Phase = {
   name: 'privileged-role',
   plan(input, observed) {
@@ -28,18 +34,14 @@ export const privilegedRole: Phase = {
     const role = ident(name);
     const existing = observed.roles.get(name);
     if (existing === undefined) {
-      const { superuser: _, ...attributes } = held;
-      const create = sql`create role ${role} ${attributeList(attributes)} in role ${checked(groups.join(', '), /^[a-z_, ]+$/)}`;
+      const create = sql`create role ${role} ${attributeList(atCreation(observed))} in role ${checked(groups, /^[a-z_, ]+$/)}`;
       return [unit('batch', 'create', roleObject(name), [create])];
     }
-    const attributes = lacking(held, existing.attributes);
-    const statements = [
-      ...(Object.keys(attributes).length === 0 ? [] : [sql`alter role ${role} ${attributeList(attributes)}`]),
-      ...groups
-        .filter((group) => !observed.privilegedIn.has(group))
-        .map((group) => sql`grant ${ident(group)} to ${role}`),
+    const attributes = lacking(never(observed), existing.attributes);
+    if (Object.keys(attributes).length === 0) return [];
+    return [
+      unit('batch', 'restrict', roleObject(name), [sql`alter role ${role} ${attributeList(attributes)}`]),
     ];
-    return statements.length === 0 ? [] : [unit('batch', 'repair', roleObject(name), statements)];
   },
   foresee: (input, observed) => withPrivilegedRole(input, observed),
 };
@@ -49,7 +51,7 @@ const withPrivilegedRole = (input: CatalogInput, observed: Observed): Observed =
   const attributes = {
     superuser: false,
     inherit: true,
-    createrole: true,
+    createrole: createroleIsHarmless(observed),
     createdb: true,
     login: false,
     replication: true,
@@ -57,6 +59,6 @@ const withPrivilegedRole = (input: CatalogInput, observed: Observed): Observed =
     connectionLimit: -1,
     validUntil: null,
   };
-  const role = { oid: 0, attributes, password: null, member: false };
+  const role = { oid: 0, attributes, password: null };
   return { ...observed, roles: new Map(observed.roles).set(input.privilegedRole, role) };
 };

@@ -42,7 +42,6 @@ async function snapshot(cluster: Cluster): Promise<unknown> {
     (select json_agg(json_build_array(roleid::regrole, member::regrole) order by roleid::regrole::text, member::regrole::text) from pg_auth_members) as members,
     (select json_agg(json_build_array(datname, datdba::regrole, datacl::text) order by datname) from pg_database) as databases,
     (select json_agg(subname order by subname) from pg_subscription) as subscriptions,
-    (select json_agg(m.oid::regrole::text order by m.oid::regrole::text) from neon_migration.managed_role m where m.oid in (select oid from pg_authid)) as managed,
     (select json_agg(digest) from neon_migration.operation_done) as operations,
     (select json_agg(timeline_id) from neon.drop_subscriptions_done) as timelines`,
   );

@@ -64,7 +64,7 @@ test('every database that failed is listed, and what was not reached is told apa
     expect(failure).toBeInstanceOf(CatalogFailure);
     const { message, hint, result } = failure as CatalogFailure;
     expect(message).toBe(
-      'catalog phase "delete-role-references", database "bad1", role "leaving": hand over to "cloud_admin" failed with SQLSTATE 57014',
+      'catalog phase "delete-role-references", database "bad1", role "leaving": hand over to "neon_superuser" failed with SQLSTATE 57014',
     );
     expect(hint).toContain('locks');
     expect(statementsCancelled()).toBeGreaterThan(before);

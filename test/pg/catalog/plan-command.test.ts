@@ -26,7 +26,8 @@ test('the plan lists the statements by phase and database, masked, writes nothin
     `-- passwords, in database "postgres"\n--   set password role "bob"\nalter role "bob" password '***';`,
   );
   expect(text).toContain(
-    '-- databases, in database "postgres"\n--   create database "shop"\ncreate database "shop" owner "ann";',
+    '-- databases, in database "postgres"\n--   create database "shop"\ncreate database "shop";\n--   grant database "shop"\n' +
+      'grant all privileges on database "shop" to "neon_superuser";\nalter database "shop" owner to "ann";',
   );
   expect(text).toContain('-- schema-permissions, in database "shop"');
   expect(text).toContain(

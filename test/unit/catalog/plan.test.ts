@@ -9,6 +9,7 @@ const target = { host: 'h', port: 1, user: 'cloud_admin', password: null, databa
 const database = (more: Partial<ObservedDatabase> = {}): ObservedDatabase => ({
   oid: 20_000,
   owner: 'ann',
+  ownerIsSuperuser: false,
   connectable: true,
   invalid: false,
   template: false,
@@ -34,29 +35,34 @@ const role = (more: object = {}) => ({
     validUntil: null,
   },
   password: null,
-  member: true,
   ...more,
 });
 
-const privileged = role({ member: false, attributes: { ...role().attributes, login: false } });
+const privileged = role({ attributes: { ...role().attributes, createrole: false, login: false } });
 
 const observed = (more: Partial<Observed> = {}): Observed => ({
   version: 150_000,
   superuser: true,
-  searchPath: '',
+  searchPath: 'pg_catalog,pg_temp',
   preloaded: [],
   roles: new Map([
     ['neon_superuser', privileged],
     ['ann', role()],
+    ['cloud_admin', role({ attributes: { ...role().attributes, superuser: true } })],
   ]),
   databases: new Map([['postgres', database({ builtIn: true })]]),
-  privilegedIn: new Set(['pg_read_all_data', 'pg_write_all_data']),
   references: new Map(),
   extensions: new Map(),
   available: new Map(),
-  schemas: new Map([['neon', { name: 'neon', owner: 'cloud_admin', trusted: true, tables: [] }]]),
+  statementsObstructed: false,
+  schemas: new Map(
+    ['neon', 'neon_migration'].map((name) => [
+      name,
+      { name, owner: 'cloud_admin', trusted: true, tables: [] },
+    ]),
+  ),
   auditOfSystem: null,
-  bookkeeping: { managedRoles: new Set([16_400]), subscriptionsDroppedOn: null, operationsDone: null },
+  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null },
   states: new Map(),
   ...more,
 });
@@ -69,36 +75,30 @@ test('nothing is planned where nothing is missing', () => {
   expect(statements({ roles: [ann] }, observed())).toEqual([]);
 });
 
-test('only what differs is sent', () => {
-  const drifted = role({
-    attributes: { ...role().attributes, login: false, createdb: false },
-    member: false,
-  });
+test('a role that has less than at its creation is left as it is, whoever made it', () => {
+  const less = { ...role().attributes, login: false, createdb: false, bypassrls: false, inherit: false };
   const held = observed({
     roles: new Map([
       ['neon_superuser', privileged],
-      ['ann', drifted],
+      ['ann', role({ attributes: less })],
     ]),
   });
-  expect(statements({ roles: [ann] }, held)).toEqual([
-    'alter role "ann" createdb login',
-    'grant "neon_superuser" to "ann"',
-  ]);
+  expect(statements({ roles: [ann] }, held)).toEqual([]);
+  const options = [{ name: 'CREATEDB', vartype: 'bool' }];
+  expect(statements({ roles: [{ ...ann, options }] }, held)).toEqual(['alter role "ann" createdb']);
 });
 
-test('a stranger among the roles is given LOGIN alone', () => {
-  const stranger = role({
-    oid: 999_999,
-    member: false,
-    attributes: { ...role().attributes, login: false, createdb: false, bypassrls: false },
-  });
-  const held = observed({
-    roles: new Map([
-      ['neon_superuser', privileged],
-      ['ann', stranger],
-    ]),
-  });
-  expect(statements({ roles: [ann] }, held)).toEqual(['alter role "ann" login']);
+test('CREATEROLE is given at creation where it does not lead to the operating system, and elsewhere only when asked for', () => {
+  const made = (held: Partial<Observed>, options: object[] = []): string =>
+    statements({ roles: [{ ...ann, options }] }, observed({ roles: new Map(), ...held })).join(';');
+  const without = (text: string): string[] => text.match(/\b(?:no)?createrole\b/g) ?? [];
+  expect(without(made({ version: 150_000 }))).toEqual(['nocreaterole']);
+  expect(without(made({ version: 150_000 }, [{ name: 'CREATEROLE', vartype: 'bool' }]))).toEqual([
+    'nocreaterole',
+    'createrole',
+  ]);
+  expect(without(made({ version: 150_000, preloaded: ['neon'] }))).toEqual(['createrole', 'createrole']);
+  expect(without(made({ version: 160_000 }))).toEqual(['createrole', 'createrole']);
 });
 
 test('deletions, renames and creations follow each other as the phases say', () => {
@@ -107,6 +107,7 @@ test('deletions, renames and creations follow each other as the phases say', () 
       ['neon_superuser', privileged],
       ['ann', role()],
       ['old', role({ oid: 16_500 })],
+      ['cloud_admin', role({ attributes: { ...role().attributes, superuser: true } })],
     ]),
     databases: new Map([
       ['gone', database({ template: true, subscriptions: 1 })],
@@ -129,7 +130,7 @@ test('deletions, renames and creations follow each other as the phases say', () 
     ['rename-and-delete-databases', 'drop', 'bare', null],
     ['databases', 'create', 'create', null],
     ['databases', 'grant', 'batch', null],
-    ['delete-role-references', 'hand over to "cloud_admin"', 'session-in-turn', 'postgres'],
+    ['delete-role-references', 'hand over to "neon_superuser"', 'session-in-turn', 'postgres'],
     ['schema-permissions', 'set privileges of schema public', 'session', 'gone'],
     ['drop-roles', 'drop', 'batch', null],
   ]);
@@ -149,7 +150,7 @@ test('everything that is bound to fail is reported at once', () => {
     [
       'catalog phase "preconditions", role "cloud_admin": is not a superuser',
       'catalog phase "preconditions", server: is version 130000, older than PostgreSQL 14',
-      'catalog phase "preconditions", setting search_path: is not empty, so that names could mean objects of a user',
+      'catalog phase "preconditions", setting search_path: is not pg_catalog,pg_temp, so that names could mean objects of a user',
       'catalog phase "preconditions", database "d": its owner, role "nobody", does not exist',
       'catalog phase "audit", extension "pgaudit": audit_log_level Log needs it, but the server does not have it',
     ].join('\n'),
@@ -157,14 +158,15 @@ test('everything that is bound to fail is reported at once', () => {
 });
 
 test('an empty plan says so', () => {
-  expect(renderPlan({ units: [], skips: [] }, { json: false, systemDatabase: 'postgres' })).toBe(
+  expect(renderPlan({ units: [], skips: [], notes: [] }, { json: false, systemDatabase: 'postgres' })).toBe(
     '-- Nothing to do: the server is as the spec asks.\n',
   );
   expect(
-    JSON.parse(renderPlan({ units: [], skips: [] }, { json: true, systemDatabase: 'postgres' })),
+    JSON.parse(renderPlan({ units: [], skips: [], notes: [] }, { json: true, systemDatabase: 'postgres' })),
   ).toEqual({
     changes: 0,
     groups: [],
     left_alone: [],
+    notes: [],
   });
 });

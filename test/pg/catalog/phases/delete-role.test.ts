@@ -48,8 +48,8 @@ test('a deleted role hands everything over, in listed and unlisted databases, an
       `select pg_get_userbyid(relowner) || ' ' || (select count(*) from public.mine) from pg_class where relname = 'mine'`,
     );
   expect(await owner('listed')).toBe('keeper 1');
-  expect(await owner('postgres')).toBe('cloud_admin 1');
-  expect(await owner('unlisted')).toBe('cloud_admin 1');
+  expect(await owner('postgres')).toBe('neon_superuser 1');
+  expect(await owner('unlisted')).toBe('neon_superuser 1');
   expect((await apply(cluster, input)).statements).toBe(0);
 });
 
@@ -87,7 +87,7 @@ test('a table outlives a hand-over that fails, and the next pass completes it', 
   );
   await apply(cluster, input);
   expect(await value(target, `select pg_get_userbyid(relowner) from pg_class where relname = 't'`)).toBe(
-    'cloud_admin',
+    'neon_superuser',
   );
   expect(await exists('stuck')).toBe(false);
 });
@@ -119,5 +119,5 @@ test('a role can be renamed and deleted under its new name', async () => {
   expect(await exists('second_name')).toBe(false);
   expect(
     await value(cluster.target, `select pg_get_userbyid(relowner) from pg_class where relname = 'of_first'`),
-  ).toBe('cloud_admin');
+  ).toBe('neon_superuser');
 });

@@ -24,6 +24,25 @@ describe('a stock server', () => {
     expect((await apply(cluster, input)).statements).toBe(0);
   });
 
+  test('is not kept from starting by an owner of the system database who is in the way of pg_stat_statements', async () => {
+    const input = inputFor(cluster.target, { settings: preload('pg_stat_statements') });
+    const phase = async () =>
+      (await apply(cluster, input)).outcomes.filter((one) => one.phase === 'extensions');
+    for (const obstacle of [
+      'create view public.pg_stat_statements as select 1 as a',
+      'create function public.pg_stat_statements_reset() returns int language sql as $$ select 1 $$',
+      'create type public.pg_stat_statements_info as (a int)',
+      'drop schema public cascade',
+    ]) {
+      await query(cluster.target, `drop schema if exists public cascade; create schema public; ${obstacle}`);
+      expect(await phase()).toMatchObject([
+        { result: 'skipped', reason: expect.stringContaining('is missing, or holds objects') },
+      ]);
+    }
+    await query(cluster.target, 'create schema public');
+    expect(await phase()).toMatchObject([{ result: 'done' }]);
+  });
+
   test('skips what needs the neon library', async () => {
     const { outcomes } = await apply(cluster, inputFor(cluster.target, {}));
     expect(outcomes).toMatchObject([

@@ -1,0 +1,105 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { migrate } from '../../../src/catalog/migrate.ts';
+import { migrations } from '../../../src/catalog/migration.ts';
+import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
+import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { installedPostgres } from '../../support/postgres-versions.ts';
+import { apply, inputFor, never, query, scram, silent } from './support.ts';
+
+const parts = {
+  // Before PostgreSQL 16 a role with REPLICATION cannot change its own password.
+  roles: [{ name: 'ann' }, { name: 'carl', options: [{ name: 'NOREPLICATION', vartype: 'bool' }] }],
+  databases: [{ name: 'own', owner: 'ann' }],
+  operation_uuid: '5f7a2c3e-9d67-4c3f-9a36-0c4f4f1f9a11',
+  delta_operations: [{ action: 'delete_db', name: 'gone' }],
+  drop_subscriptions_before_start: true,
+};
+
+/** What a role of the spec may hold, for as long as it likes. */
+const holds = [
+  'select pg_advisory_lock(1668246631, 1)',
+  'select pg_advisory_lock(1668246631, 3)',
+  'select pg_advisory_lock_shared(1668246631, 2)',
+  'begin; lock table neon_migration.operation_done in access exclusive mode',
+  'begin; lock table neon_migration.migration_id in access exclusive mode',
+  'begin; lock table neon.drop_subscriptions_done in access exclusive mode',
+];
+const prepared = [
+  `begin; select pg_advisory_xact_lock(1668246631, 1); prepare transaction 'it''s \\ "one"'`,
+  `begin; select pg_advisory_xact_lock(1668246631, 2); prepare transaction 'two'`,
+  `begin; lock table neon_migration.operation_done in access exclusive mode; prepare transaction 'three'`,
+];
+
+/** In nobody's way. */
+const unrelated = `begin; select pg_advisory_xact_lock(1, 1); select from pg_authid, pg_database; prepare transaction 'unrelated'`;
+
+describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
+  let cluster: Cluster;
+  const held: PgClient[] = [];
+  const run = () => apply(cluster, inputFor(cluster.target, parts), { limits: { lockMs: 20_000 } });
+  const migrateAll = (log = silent) =>
+    migrate(migrations, { target: cluster.target, privilegedRole: 'neon_superuser', log, signal: never });
+  const hold = async (text: string, user = 'ann'): Promise<void> => {
+    const client = await connectPg(
+      { ...cluster.target, user },
+      { applicationName: 'test', connectMs: 10_000, signal: never },
+    );
+    held.push(client);
+    await client.query(text);
+  };
+
+  beforeAll(async () => {
+    cluster = await startCluster({ postgres, conf: 'max_prepared_transactions=5' });
+    await run();
+    await migrateAll();
+  });
+  beforeEach(() => {
+    for (const client of held.splice(0)) destroyPg(client);
+  });
+  afterAll(() => cluster.stop());
+
+  test('no lock that a role of the spec holds keeps a pass or the migrations from running', async () => {
+    for (const text of holds) await hold(text);
+    expect((await run()).statements).toBe(0);
+    expect(await migrateAll()).toEqual({ ran: [], current: migrations.length });
+  });
+
+  // It takes ten seconds.
+  const ends = [installedPostgres()[0], installedPostgres().at(-1)].map((one) => one?.major);
+  test.runIf(ends.includes(postgres.major))(
+    'no open or prepared change of a role or database of the spec keeps a pass from changing it',
+    async () => {
+      await hold(`begin; alter role carl password 'mine'`, 'carl');
+      await query(
+        { ...cluster.target, user: 'ann' },
+        `begin; alter database own connection limit 5; prepare transaction 'four'`,
+      );
+      await query({ ...cluster.target, user: 'ann' }, unrelated);
+      await apply(
+        cluster,
+        inputFor(cluster.target, {
+          roles: [{ name: 'carl', encrypted_password: scram('new') }, { name: 'bob' }],
+          databases: [{ name: 'own', owner: 'bob' }],
+        }),
+      );
+      await apply(
+        cluster,
+        inputFor(cluster.target, { ...parts, databases: [{ name: 'own', owner: 'ann' }] }),
+      );
+      const left = await query(cluster.target, 'select gid from pg_prepared_xacts');
+      expect(left).toEqual([{ gid: 'unrelated' }]);
+      await query({ ...cluster.target, user: 'ann' }, `rollback prepared 'unrelated'`);
+    },
+  );
+
+  test('nor does one that is held by a prepared transaction, which outlives a restart', async () => {
+    const lines: string[] = [];
+    for (const text of prepared) await query({ ...cluster.target, user: 'ann' }, text);
+    await query({ ...cluster.target, user: 'ann' }, unrelated);
+    expect((await run()).statements).toBe(0);
+    await migrateAll(pino({}, { write: (line: string) => void lines.push(line) }));
+    expect(await query(cluster.target, 'select gid from pg_prepared_xacts')).toEqual([{ gid: 'unrelated' }]);
+    expect(lines.join('')).toContain('ending a transaction that blocks compute_ctl');
+  });
+});
