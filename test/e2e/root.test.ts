@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -25,6 +26,7 @@ import { unpack } from '../../src/tar/unpack.ts';
 import { startCluster } from '../support/cluster.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { makeTarball } from '../support/fake-storage.ts';
+import { localRig } from '../support/local.ts';
 import { osUser } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 
@@ -166,6 +168,63 @@ describe.runIf(osUser !== null)('started as root', () => {
     const program = it.start({ args: ['-D', join(closed, 'pgdata')] });
     const { error } = await it.until('failed', 10_000).catch(() => ({ error: program.stderr() }));
     expect(error).toContain(`cannot enter ${closed}`);
+  });
+
+  describe('compute-local', () => {
+    test('and everything that it starts is the OS user, and its folder is handed over', async () => {
+      const local = localRig();
+      try {
+        const { program } = await local.upAndReady();
+        const pids = [
+          program.pid,
+          ...processesIn(local.dir),
+          local.pidOf('compute_ctl'),
+          local.pidOf('storage'),
+        ];
+        for (const pid of pids) expect(statusOf(pid ?? 0, 'Uid')).toMatch(new RegExp(`^${user.uid}\\s`));
+        expect(statSync(local.dir)).toMatchObject({ uid: user.uid });
+        // A later command of root is that user, too.
+        expect((await local.command('status')).code).toBe(0);
+      } finally {
+        await local.clean();
+      }
+    });
+
+    test('takes over what an earlier version has left to root, and only that', async () => {
+      const local = localRig();
+      try {
+        const { program } = await local.upAndReady();
+        program.kill('SIGTERM');
+        await program.exited();
+        const state = join(local.dir, 'local.json');
+        const foreign = join(local.dir, 'log', 'shadow');
+        writeFileSync(precious(), 'all of it', { mode: 0o600 });
+        linkSync(precious(), foreign); // a second name of a file of root
+        for (const path of [local.dir, state, join(local.dir, 'log')]) chownSync(path, 0, 0);
+        await local.upAndReady();
+        expect(statSync(state).uid).toBe(user.uid);
+        expect(statSync(precious()).uid).toBe(0);
+      } finally {
+        await local.clean();
+        rmSync(precious(), { force: true });
+      }
+    });
+
+    /** On the file system of the rig's folder, so that it can have a second name there. */
+    const precious = (): string => '/dev/shm/compute-ctl-test-precious';
+
+    test('refuses a folder of root that holds something else', async () => {
+      const local = localRig();
+      try {
+        writeFileSync(join(local.dir, 'thesis.odt'), 'years of work');
+        const program = local.up();
+        expect(await program.exited()).not.toBe(0);
+        expect(program.stderr()).toContain('belongs to root and is not empty (thesis.odt)');
+        expect(readdirSync(local.dir)).toEqual(['thesis.odt']);
+      } finally {
+        await local.clean();
+      }
+    });
   });
 
   describe('with an attacker who swaps the path in a loop', () => {
