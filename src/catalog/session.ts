@@ -33,10 +33,8 @@ export const sessionOptions = ({ target, limits, readOnly = false }: PinnedBy): 
     // A new cluster has no statistics of its catalogs, and would read pg_shdepend once for each database.
     enable_seqscan: 'off',
     'pgaudit.log': 'none',
-    // A statement's parse tree contains its passwords.
-    debug_print_parse: 'off',
-    debug_print_rewritten: 'off',
-    debug_print_plan: 'off',
+    // plpgsql is there. The sessions that install extensions need the operator's path.
+    dynamic_library_path: '$libdir',
     // Stops the neon extension from reporting our own changes to the control plane; has no effect without it.
     'neon.forward_ddl': 'false',
     // The server must stop a pass that was cancelled: otherwise it conflicts with the next one.

@@ -26,9 +26,16 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'idle_session_timeout', value: '0' },
   { name: 'transaction_timeout', value: '0', since: 17 },
   { name: 'row_security', value: 'off' },
+  { name: 'exit_on_error', value: 'off' },
+  { name: 'client_connection_check_interval', value: '0' },
+  { name: 'tcp_user_timeout', value: '0' },
+  // `remote_apply` would wait for replicas.
+  { name: 'synchronous_commit', value: 'on' },
   // What it loads and where it creates.
   { name: 'local_preload_libraries', value: '' },
+  { name: 'session_preload_libraries', value: '' },
   { name: 'default_tablespace', value: '' },
+  { name: 'temp_tablespaces', value: '' },
   { name: 'default_table_access_method', value: 'heap' },
   // How values are read and written.
   { name: 'client_encoding', value: 'UTF8' },
@@ -39,9 +46,36 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'extra_float_digits', value: '1' },
   { name: 'standard_conforming_strings', value: 'on' },
   { name: 'transform_null_equals', value: 'off' },
+  { name: 'quote_all_identifiers', value: 'off' },
+  { name: 'check_function_bodies', value: 'on' },
+  { name: 'plpgsql.extra_errors', value: 'none' },
+  { name: 'plpgsql.variable_conflict', value: 'error' },
+  // Since 18 only, because the first minor releases before it do not have it.
+  { name: 'restrict_nonsystem_relation_kind', value: '', since: 18 },
   // The notices are not read, and users can cause any number.
   { name: 'client_min_messages', value: 'error' },
-  { name: 'jit', value: 'off' },
+  // A statement's parse tree contains its passwords.
+  ...['debug_print_parse', 'debug_print_rewritten', 'debug_print_plan'].map((name) => ({
+    name,
+    value: 'off',
+  })),
+  // How queries are planned. The genetic planner's pool can be made larger than the memory.
+  ...['jit', 'geqo'].map((name) => ({ name, value: 'off' })),
+  ...[
+    'seqscan',
+    'indexscan',
+    'indexonlyscan',
+    'bitmapscan',
+    'nestloop',
+    'hashjoin',
+    'mergejoin',
+    'hashagg',
+    'sort',
+  ].map((node) => ({ name: `enable_${node}`, value: 'on' })),
+  ...['from', 'join'].map((what) => ({ name: `${what}_collapse_limit`, value: '8' })),
+  { name: 'max_parallel_workers_per_gather', value: '0' },
+  { name: 'work_mem', value: '4MB' },
+  { name: 'temp_file_limit', value: '-1' },
   // Event triggers of users, login triggers among them, would run with our rights. Before 17 there is no switch but this
   // one, which leaves out those that are not enabled as ALWAYS or REPLICA.
   { name: 'event_triggers', value: 'off', since: 17, firm: true },
