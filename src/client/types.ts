@@ -780,7 +780,7 @@ export interface components {
              */
             readonly safekeepers_generation?: number | null;
             /**
-             * @description Safekeepers, `host:port` each.
+             * @description Safekeepers, `host:port` each. URLs are ignored when the setting `neon.safekeepers` has addresses.
              * @default []
              */
             readonly safekeeper_connstrings?: readonly string[];
@@ -901,7 +901,7 @@ export interface components {
             /** @description Name of the role. */
             readonly name: string;
             /**
-             * @description A SCRAM verifier (`SCRAM-SHA-256$…`), used unchanged; anything else is the hex part of an md5 password. Null: the role has no password.
+             * @description A SCRAM verifier (`SCRAM-SHA-256$…`), used unchanged; anything else is the hex part of an md5 password. Null, empty or a placeholder such as `SCRAM-SHA-256$0:$:`: the role has no usable password.
              * @default null
              */
             readonly encrypted_password?: string | null;

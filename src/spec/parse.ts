@@ -2,8 +2,10 @@ import * as v from 'valibot';
 import { ComputeError } from '../core/errors.ts';
 import { JsonSyntaxError, type JsonText, parseJson } from './json.ts';
 import { usableKeys } from './jwks.ts';
-import type { JsonPath } from './path.ts';
+import { isNoPassword } from './password.ts';
+import { type JsonPath, showPath } from './path.ts';
 import { describeIssue, describeSlips, shapeError } from './problems.ts';
+import { safekeepersOverruled } from './resolve.ts';
 import {
   type ComputeSpec,
   type ConfigFile,
@@ -30,8 +32,21 @@ export interface Parsed<T> {
 // line for each problem.
 
 /** Reads a config file: `{ spec, compute_ctl_config }`. */
-export const parseConfig = async (text: string): Promise<Parsed<ConfigFile>> =>
-  withKeys(read(configFileSchema, await toJson(text)));
+export async function parseConfig(text: string): Promise<Parsed<ConfigFile>> {
+  const json = await toJson(text);
+  if (isBareSpec(json.value)) {
+    throw new ComputeError('spec_shape', 'this is a spec without "spec" and "compute_ctl_config" around it', {
+      hint: 'give a bare spec with -S (--spec-path), or put it into { "spec": …, "compute_ctl_config": … }',
+    });
+  }
+  return withKeys(read(configFileSchema, json));
+}
+
+function isBareSpec(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const has = (name: string): boolean => Object.hasOwn(value, name);
+  return !has('spec') && !has('compute_ctl_config') && (has('cluster') || has('format_version'));
+}
 
 /** Reads the control plane's answer. */
 export const parseControlPlane = async (text: string): Promise<Parsed<ControlPlaneResponse>> =>
@@ -80,16 +95,36 @@ function read<S extends v.GenericSchema>(
 }
 
 function withFeatures(parsed: Parsed<ComputeSpec>): Parsed<ComputeSpec> {
-  return { value: parsed.value, notes: [...parsed.notes, ...featureNotes(parsed.value)] };
+  return { value: parsed.value, notes: [...parsed.notes, ...specNotes(parsed.value)] };
 }
 
 function withKeys<T extends ConfigFile>(parsed: Parsed<T>): Parsed<T> {
   const { value, notes } = parsed;
   const sorted = usableKeys(value.compute_ctl_config.jwks.keys, ['compute_ctl_config', 'jwks', 'keys']);
   const compute_ctl_config = { ...value.compute_ctl_config, jwks: { keys: sorted.usable } };
-  const features = value.spec === null ? [] : featureNotes(value.spec);
-  return { value: { ...value, compute_ctl_config }, notes: [...notes, ...features, ...sorted.notes] };
+  const ofSpec = value.spec === null ? [] : specNotes(value.spec);
+  return { value: { ...value, compute_ctl_config }, notes: [...notes, ...ofSpec, ...sorted.notes] };
 }
+
+const specNotes = (spec: ComputeSpec): string[] => [
+  ...featureNotes(spec),
+  ...passwordNotes(spec),
+  ...safekeeperNotes(spec),
+];
+
+const passwordNotes = ({ cluster }: ComputeSpec): string[] =>
+  cluster.roles.flatMap(({ encrypted_password: one }, at) =>
+    one === null || !isNoPassword(one)
+      ? []
+      : [
+          `${showPath(['spec', 'cluster', 'roles', at, 'encrypted_password'])} is empty or a placeholder: the role has no usable password`,
+        ],
+  );
+
+const safekeeperNotes = (spec: ComputeSpec): string[] =>
+  safekeepersOverruled(spec)
+    ? ['spec.safekeeper_connstrings has URLs and is ignored: the setting neon.safekeepers has the addresses']
+    : [];
 
 const featureNotes = (spec: ComputeSpec): string[] =>
   [...new Set(spec.features)]

@@ -31,15 +31,21 @@ export interface ResolvedSpec {
   readonly extensionStatsSeconds: number;
 }
 
-/** Derives the values that a spec does not give directly, in a fixed order: the first missing one is reported.
+/** Derives the values that a spec does not give directly. One fault is reported in the original's words, with its path in
+ *  the hint; several are all reported, with their paths.
  *  @throws ComputeError `spec_invalid` */
 export function resolveSpec(spec: ComputeSpec): ResolvedSpec {
   const mode = resolveMode(spec);
-  const pageserver = resolvePageserver(spec);
-  const { safekeepers, prefixGeneration } = resolveSafekeepers(spec, mode);
-  const tenantId = resolveId(spec.tenant_id ?? setting(spec, 'neon.tenant_id'), 'tenant');
-  const timelineId = resolveId(spec.timeline_id ?? setting(spec, 'neon.timeline_id'), 'timeline');
-  if (mode.kind === 'primary') checkSafekeepers(safekeepers);
+  const found: Faults = [];
+  const pageserver = attempt(found, 'pageserver_connection_info', () => resolvePageserver(spec));
+  const given = attempt(found, 'safekeeper_connstrings', () => resolveSafekeepers(spec, mode));
+  const id = (what: 'tenant' | 'timeline'): string | null =>
+    attempt(found, `${what}_id`, () =>
+      resolveId(spec[`${what}_id`] ?? setting(spec, `neon.${what}_id`), what),
+    );
+  const [tenantId, timelineId] = [id('tenant'), id('timeline')];
+  if (pageserver === null || given === null || tenantId === null || timelineId === null)
+    throw allFaults(found);
   const token = setting(spec, 'neon.endpoint_storage_token');
   return {
     spec: { ...spec, reconfigure_concurrency: Math.max(1, spec.reconfigure_concurrency) },
@@ -47,14 +53,46 @@ export function resolveSpec(spec: ComputeSpec): ResolvedSpec {
     tenantId,
     timelineId,
     pageserver,
-    safekeepers,
-    safekeepersGeneration: spec.safekeepers_generation ?? prefixGeneration,
+    safekeepers: given.safekeepers,
+    safekeepersGeneration: spec.safekeepers_generation ?? given.prefixGeneration,
     endpointStorage: {
       addr: spec.endpoint_storage_addr ?? setting(spec, 'neon.endpoint_storage_addr'),
       token: spec.endpoint_storage_token ?? (token === null ? null : new Secret(token)),
     },
     extensionStatsSeconds: spec.suspend_timeout_seconds > 0 ? spec.suspend_timeout_seconds : 3600,
   };
+}
+
+type Faults = { readonly field: string; readonly error: ComputeError }[];
+
+/** What `work` returns; null after a failure, which is added to `faults`. */
+function attempt<T>(faults: Faults, field: string, work: () => T): T | null {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ComputeError)) throw error;
+    faults.push({ field, error });
+    return null;
+  }
+}
+
+/** The settings that stand in for fields. */
+const standIns: Readonly<Record<string, string>> = {
+  pageserver_connection_info: 'spec.pageserver_connstring or the setting neon.pageserver_connstring',
+  safekeeper_connstrings: 'the setting neon.safekeepers',
+  tenant_id: 'the setting neon.tenant_id',
+  timeline_id: 'the setting neon.timeline_id',
+};
+
+function allFaults(faults: Faults): ComputeError {
+  const lines = faults.map(({ field, error }) => `spec.${field}: ${error.message}`);
+  const hint = faults.map(({ field }) => `spec.${field} can also be given as ${standIns[field]}`).join('; ');
+  const [first, ...others] = faults;
+  return new ComputeError(
+    'spec_invalid',
+    others.length === 0 ? (first?.error.message ?? '') : lines.join('\n'),
+    { hint },
+  );
 }
 
 function resolveMode({ mode }: ComputeSpec): ResolvedMode {
@@ -80,11 +118,23 @@ function resolveSafekeepers(
   const safekeepers = list
     .map((entry, at) => (at === 0 ? entry.slice(prefix?.[0].length ?? 0) : entry).trim())
     .filter((entry) => entry !== '');
+  if (mode.kind === 'primary') checkSafekeepers(safekeepers);
   return { safekeepers, prefixGeneration };
 }
 
+const isUrl = /^\s*[a-z][a-z0-9+.-]*:\/\//i;
+
+/** True when the field holds URLs, which name the safekeepers' HTTP servers or come from other programs, and the setting
+ *  `neon.safekeepers` holds addresses: then the setting counts. */
+export function safekeepersOverruled(spec: ComputeSpec): boolean {
+  const other = setting(spec, 'neon.safekeepers');
+  const urls = (list: readonly string[]): boolean => list.some((entry) => isUrl.test(entry));
+  return urls(spec.safekeeper_connstrings) && other !== null && !urls(other.split(','));
+}
+
 function safekeeperList(spec: ComputeSpec, mode: ResolvedMode): readonly string[] {
-  if (spec.safekeeper_connstrings.length > 0 || mode.kind !== 'primary') return spec.safekeeper_connstrings;
+  const usable = spec.safekeeper_connstrings.length > 0 && !safekeepersOverruled(spec);
+  if (usable || mode.kind !== 'primary') return spec.safekeeper_connstrings;
   const list = setting(spec, 'neon.safekeepers');
   if (list === null) throw invalid('safekeeper connstrings should be provided');
   return list.split(',');
@@ -92,6 +142,8 @@ function safekeeperList(spec: ComputeSpec, mode: ResolvedMode): readonly string[
 
 function checkSafekeepers(safekeepers: readonly string[]): void {
   if (safekeepers.length === 0) throw invalid('safekeeper_connstrings is empty');
+  const url = safekeepers.find((entry) => isUrl.test(entry));
+  if (url !== undefined) throw invalid('a safekeeper is given as a URL, expected host:port');
   const twice = safekeepers.find((entry, at) => safekeepers.indexOf(entry) !== at);
   if (twice !== undefined) throw invalid(`duplicate entry in safekeeper_connstrings: ${twice}!`);
 }

@@ -15,7 +15,7 @@ export const Role = v.object({
   encrypted_password: optional(
     secret(),
     'A SCRAM verifier (`SCRAM-SHA-256$…`), used unchanged; anything else is the hex part of an md5 password. ' +
-      'Null: the role has no password.',
+      'Null, empty or a placeholder such as `SCRAM-SHA-256$0:$:`: the role has no usable password.',
   ),
   options: optional(v.array(GenericOption), 'Options of `CREATE ROLE`.'),
 });

@@ -51,7 +51,11 @@ export const ComputeSpec = v.pipe(
     branch_id: optional(v.string(), 'Id of the branch.'),
     endpoint_id: optional(v.string(), 'Id of the endpoint.'),
     safekeepers_generation: optional(uint32(), "The safekeeper set's generation."),
-    safekeeper_connstrings: fallback(v.array(v.string()), [], 'Safekeepers, `host:port` each.'),
+    safekeeper_connstrings: fallback(
+      v.array(v.string()),
+      [],
+      'Safekeepers, `host:port` each. URLs are ignored when the setting `neon.safekeepers` has addresses.',
+    ),
     mode: fallback(
       ComputeMode,
       'Primary',

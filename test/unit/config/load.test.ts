@@ -141,7 +141,13 @@ describe('a failure names the file and the reason', () => {
     const spec = { ...leastSpec(), cluster: { roles: [], databases: [] } };
     const error = await failure('-s', JSON.stringify(spec));
     expect(error).toMatchObject({ code: 'spec_invalid', message: 'spec of --spec cannot be used' });
-    expect(causeChain(error)[1]).toBe('pageserver connection information should be provided');
+    expect(causeChain(error)[1]).toContain('pageserver connection information should be provided');
+  });
+
+  test('that is a bare spec: the hint names the option for it', async () => {
+    const error = await failure('-i', 'ep', '-c', await file('bare.json', leastSpec()));
+    expect(error).toMatchObject({ code: 'spec_shape' });
+    expect((error as Error).cause).toMatchObject({ hint: expect.stringContaining('-S (--spec-path)') });
   });
 });
 

@@ -199,3 +199,20 @@ describe('a spec', () => {
     ]);
   });
 });
+
+test('a password that is empty or a placeholder is noted with its path, a real one and null are not', () => {
+  const given = ['', ' ', 'SCRAM-SHA-256$0:$:', 'SCRAM-SHA-256$4096:c2FsdA==$:', null, 'a'.repeat(32)];
+  const roles = given.map((encrypted_password, at) => ({ name: `r${at}`, encrypted_password }));
+  const { notes } = readSpec({ ...leastSpec(), cluster: { roles, databases: [], settings: [] } });
+  expect(notes).toEqual(
+    [0, 1, 2, 3].map(
+      (at) =>
+        `spec.cluster.roles[${at}].encrypted_password is empty or a placeholder: the role has no usable password`,
+    ),
+  );
+});
+
+test('safekeepers that are overruled by the setting are noted', () => {
+  const { notes } = readSpec({ ...leastSpec(), safekeeper_connstrings: ['http://sk1:7676'] });
+  expect(notes).toEqual([expect.stringMatching(/^spec\.safekeeper_connstrings has URLs and is ignored/)]);
+});

@@ -60,21 +60,37 @@ test('the first setting of a name counts, and a null there means none', () => {
   expect(setting(readSpec({ ...leastSpec(), cluster }).value, 'a')).toBeNull();
 });
 
-describe('what is missing or wrong is named, the first in a fixed order', () => {
+describe('what is missing or wrong is named', () => {
   const none = {
     'neon.pageserver_connstring': null,
     'neon.safekeepers': null,
     'neon.tenant_id': null,
     'neon.timeline_id': null,
   };
-  const ps = { 'neon.pageserver_connstring': 'host=a' };
-  const sk = { 'neon.safekeepers': 'a:1' };
-  const tenant = { 'neon.tenant_id': '3aa8fcc61f6d357410b7de754b1d9001' };
+
+  test('all of several at once, each with its path', () => {
+    let thrown: unknown = null;
+    try {
+      resolve(none);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({
+      code: 'spec_invalid',
+      message: [
+        'spec.pageserver_connection_info: pageserver connection information should be provided',
+        'spec.safekeeper_connstrings: safekeeper connstrings should be provided',
+        'spec.tenant_id: tenant id should be provided',
+        'spec.timeline_id: timeline id should be provided',
+      ].join('\n'),
+      hint: expect.stringContaining('spec.tenant_id can also be given as the setting neon.tenant_id'),
+    });
+  });
 
   test.each<[string, Record<string, string | null>, object]>([
-    ['pageserver connection information should be provided', none, {}],
-    ['2 shards but no stripe_size', { ...none, 'neon.pageserver_connstring': 'host=a,host=b' }, {}],
-    ['2 shards but no stripe_size', { ...none, 'neon.pageserver_connstring': 'a:1,b:1' }, {}],
+    ['pageserver connection information should be provided', { 'neon.pageserver_connstring': null }, {}],
+    ['2 shards but no stripe_size', { 'neon.pageserver_connstring': 'host=a,host=b' }, {}],
+    ['2 shards but no stripe_size', { 'neon.pageserver_connstring': 'a:1,b:1' }, {}],
     [
       '2 shards but no stripe_size',
       { 'neon.stripe_size': '8' },
@@ -82,7 +98,7 @@ describe('what is missing or wrong is named, the first in a fixed order', () => 
     ],
     [
       'setting neon.stripe_size: expected integer from 0 to 4294967295, found "x"',
-      { ...none, 'neon.pageserver_connstring': 'host=a,host=b', 'neon.stripe_size': 'x' },
+      { 'neon.pageserver_connstring': 'host=a,host=b', 'neon.stripe_size': 'x' },
       {},
     ],
     [
@@ -90,11 +106,11 @@ describe('what is missing or wrong is named, the first in a fixed order', () => 
       {},
       { shard_stripe_size: 1, pageserver_connstring: Array.from({ length: 256 }, () => 'host=a').join(',') },
     ],
-    ['safekeeper connstrings should be provided', { ...none, ...ps }, {}],
-    ['tenant id should be provided', { ...none, ...ps, ...sk }, {}],
-    ['invalid tenant id', { ...none, ...ps, ...sk, 'neon.tenant_id': 'zz' }, {}],
-    ['timeline id should be provided', { ...none, ...ps, ...sk, ...tenant }, {}],
-    ['invalid timeline id', { ...none, ...ps, ...sk, ...tenant, 'neon.timeline_id': '' }, {}],
+    ['safekeeper connstrings should be provided', { 'neon.safekeepers': null }, {}],
+    ['tenant id should be provided', { 'neon.tenant_id': null }, {}],
+    ['invalid tenant id', { 'neon.tenant_id': 'zz' }, {}],
+    ['timeline id should be provided', { 'neon.timeline_id': null }, {}],
+    ['invalid timeline id', { 'neon.timeline_id': '' }, {}],
     ['safekeeper_connstrings is empty', { 'neon.safekeepers': ' , ' }, {}],
     ['safekeeper_connstrings is empty', {}, { safekeeper_connstrings: [''] }],
     [
@@ -115,6 +131,21 @@ describe('what is missing or wrong is named, the first in a fixed order', () => 
 });
 
 describe('safekeepers', () => {
+  const urls = ['http://sk1:7676', 'postgresql://sk2:5454/'];
+
+  test('given as URLs are left for those of the settings', () => {
+    const fields = { safekeeper_connstrings: urls };
+    expect(resolve({ 'neon.safekeepers': 'sk1:5454,sk2:5454' }, fields)).toMatchObject({
+      safekeepers: ['sk1:5454', 'sk2:5454'],
+    });
+  });
+
+  test('given as URLs alone are refused with the form that is expected', () => {
+    expect(() => resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: urls })).toThrow(
+      'a safekeeper is given as a URL, expected host:port',
+    );
+  });
+
   test('from settings lose blanks and the prefix of the generation, which is kept', () => {
     expect(resolve({ 'neon.safekeepers': ' g#12:sk1:1 , sk2:1,' })).toMatchObject({
       safekeepers: ['sk1:1', 'sk2:1'],
