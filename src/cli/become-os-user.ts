@@ -1,4 +1,3 @@
-import { isOurPgdata } from '../postgres/prepare.ts';
 import { giveUpRoot, isRoot } from '../process/give-up-root.ts';
 import { handOver } from '../process/hand-over.ts';
 import { findOsUser } from '../process/os-user.ts';
@@ -10,6 +9,6 @@ import { findOsUser } from '../process/os-user.ts';
 export async function becomeOsUser(osUser: string, pgdata: string | null): Promise<void> {
   if (!isRoot()) return;
   const user = await findOsUser(osUser);
-  if (pgdata !== null) handOver(pgdata, user, { what: 'the data directory', isOurs: isOurPgdata });
+  if (pgdata !== null) handOver(pgdata, user, { what: 'the data directory' });
   giveUpRoot(user);
 }

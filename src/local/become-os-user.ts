@@ -18,7 +18,7 @@ export async function becomeOsUser(dir: LocalDir, osUser: string, create: boolea
     handOver(dir.root, user, {
       parents: true,
       what: 'the directory',
-      isOurs: (names) => names.includes(basename(dir.state)),
+      evidence: basename(dir.state),
     });
   giveUpRoot(user);
 }

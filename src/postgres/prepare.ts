@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import { type Dirent, lstatSync } from 'node:fs';
 import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
@@ -7,6 +7,7 @@ import { lockInside } from './lock.ts';
 import { checkReachable } from './parent.ts';
 import { canonicalPath } from './path.ts';
 import { writeAtomically } from '../process/files.ts';
+import { readSmall } from '../process/regular-file.ts';
 import { emptyInPlace, isVolumeOwn, removeTree } from '../process/remove-tree.ts';
 
 export interface PreparedPgdata {
@@ -20,10 +21,11 @@ export interface PreparedPgdata {
 /** Created in every data directory before anything else: only a directory with this file is ever wiped. */
 export const markerFile = 'compute_ctl.marker';
 
-const markerText = `compute_ctl created this directory. It is wiped and created again at every start: keep nothing in it.
+/** @param birth of the directory, so that a copy of it does not count */
+const markerText = (birth: string): string =>
+  `compute_ctl created this directory. It is wiped and created again at every start: keep nothing in it.
+Created: ${birth}
 `;
-
-export const isOurPgdata = (names: readonly string[]): boolean => names.includes(markerFile);
 
 export interface PrepareOptions {
   /** Also wipe a data directory that compute_ctl did not create. Default false. */
@@ -64,10 +66,13 @@ export async function checkWipeable(
   );
 }
 
-/** A link or a file of another user is not a marker. */
+/** A link or a file of another user is not a marker, nor is one that was copied together with its directory. */
 async function isMarked(path: string): Promise<boolean> {
-  const stat = await lstat(join(path, markerFile)).catch(() => null);
-  return stat !== null && stat.isFile() && stat.uid === process.getuid?.();
+  const file = join(path, markerFile);
+  const stat = await lstat(file).catch(() => null);
+  if (stat === null || !stat.isFile() || stat.uid !== process.getuid?.()) return false;
+  const birth = /^Created: (\w+)$/m.exec(readSmall(file))?.[1];
+  return birth === unknownBirth || birth === String(lstatSync(path, { bigint: true }).birthtimeNs);
 }
 
 /** Prepares an empty data directory with its marker: mode 0700. An old directory is renamed to `<pgdata>.old-<random>`,
@@ -97,7 +102,18 @@ export async function preparePgdata(
 /** The lock of a data directory that cannot be renamed: it holds while the content is replaced. */
 const isLock = (name: string): boolean => name === lockInside;
 
-const mark = (path: string): void => writeAtomically(join(path, markerFile), markerText, { mode: 0o600 });
+/** Where the file system does not record when a directory was created. */
+const unknownBirth = 'unknown';
+
+function mark(path: string): void {
+  const write = (birth: string): void =>
+    writeAtomically(join(path, markerFile), markerText(birth), { mode: 0o600 });
+  const { birthtimeNs } = lstatSync(path, { bigint: true });
+  write(String(birthtimeNs));
+  // Then Node gives the time of the last change instead, which the marker itself has just moved.
+  const after = lstatSync(path, { bigint: true });
+  if (birthtimeNs === 0n || after.birthtimeNs !== birthtimeNs) write(unknownBirth);
+}
 
 /** Empties the data directory between two attempts to fetch a base backup; the directory itself stays.
  *  @param path as returned by `preparePgdata` */

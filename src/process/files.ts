@@ -14,7 +14,6 @@ import { dirname } from 'node:path';
 // Synchronous, since these files are small, and since no other code can run in the middle of a synchronous write.
 
 export interface WriteOptions {
-  /** Default: we own it. */
   /** Default 0666 less umask. */
   readonly mode?: number;
   /** True: the file survives a power failure. PGDATA does not need this: every start creates it again. Default false. */

@@ -24,7 +24,7 @@ export function giveUpRoot({ name, uid, gid, home }: OsUser): void {
   } catch (cause) {
     throw new ComputeError('os_user', `cannot become the operating system user "${name}"`, {
       cause,
-      hint: 'the capabilities CAP_SETUID and CAP_SETGID are required: grant them, or start as that user',
+      hint: 'the capabilities CAP_SETUID and CAP_SETGID are required, and UV_USE_IO_URING must not be set; or start as that user',
     });
   }
   if (canBeRoot(setuid)) throw new ComputeError('os_user', 'root was given up, but can be regained');

@@ -21,8 +21,9 @@ const mostLinks = 40;
 export interface HandOverOptions {
   /** Missing directories above it are created, as root's. Default false. */
   readonly parents?: boolean;
-  /** Whether a directory of root that has these entries may be handed over. */
-  readonly isOurs: (names: readonly string[]) => boolean;
+  /** Name of a file that shows that an earlier version created the directory as root. With it, a directory of root is handed
+   *  over with what is in it; without, only when it is empty. Default: only when it is empty. */
+  readonly evidence?: string;
   /** What to name it in errors, such as `the data directory`. */
   readonly what: string;
 }
@@ -35,7 +36,7 @@ export interface HandOverOptions {
 export function handOver(
   path: string,
   user: OsUser,
-  { parents = false, isOurs, what }: HandOverOptions,
+  { parents = false, evidence, what }: HandOverOptions,
 ): void {
   const refuse = refusal(what, resolve(path));
   const names = resolve(path).split(sep).slice(1);
@@ -45,7 +46,7 @@ export function handOver(
   try {
     for (const name of names) fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks }));
     fd = replace(fd, openOrCreate(fd, last, 0o700, refuse));
-    give(fd, user, { isOurs, refuse });
+    give(fd, user, { evidence, refuse });
   } finally {
     closeSync(fd);
   }
@@ -130,17 +131,19 @@ function openOrCreate(fd: number, name: string, mode: number, refuse: Refuse): n
 function give(
   fd: number,
   user: OsUser,
-  { isOurs, refuse }: Pick<HandOverOptions, 'isOurs'> & { refuse: Refuse },
+  { evidence, refuse }: { readonly evidence: string | undefined; readonly refuse: Refuse },
 ): void {
-  const { uid } = fstatSync(fd);
+  const { uid, mode } = fstatSync(fd);
   if (uid === user.uid) return;
   if (uid !== 0)
     throw refuse(
       `it belongs to uid ${uid}, neither to root nor to ${user.name} (uid ${user.uid})`,
       `hand it over (chown ${user.name}), or use another directory`,
     );
+  if ((mode & 0o022) !== 0)
+    throw refuse('it belongs to root and other users can write it', 'use a directory of its own');
   const names = readdirSync(`/proc/self/fd/${fd}`).filter((name) => name !== 'lost+found');
-  if (names.length > 0 && !isOurs(names))
+  if (names.length > 0 && !(evidence !== undefined && isRootsFile(entryOf(fd, evidence))))
     throw refuse(
       `it belongs to root and is not empty (${names.slice(0, 5).join(', ')})`,
       `hand it over (chown -R ${user.name}) if it is meant, or use another directory`,
@@ -150,16 +153,23 @@ function give(
   fchownSync(fd, user.uid, user.gid);
 }
 
+const isRootsFile = (path: string): boolean => {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && stat.isFile() && stat.uid === 0 && stat.nlink === 1;
+};
+
 /** What earlier versions, which stayed root, have left. Only what belongs to root, and to no other place: a second name of a
- *  file could be that of a file of the system. Directories of the user are not entered: their content is the user's. */
+ *  file could be that of a file of the system, and another file system that of another program. Directories of the user are
+ *  not entered: their content is the user's. */
 function giveContent(dir: number, user: OsUser): void {
+  const { dev } = fstatSync(dir);
   for (const name of readdirSync(`/proc/self/fd/${dir}`)) {
     if (name === 'lost+found') continue;
     const fd = openEntry(entryOf(dir, name));
     if (fd === null) continue;
     try {
       const stat = fstatSync(fd);
-      if (stat.uid !== 0) continue;
+      if (stat.uid !== 0 || stat.dev !== dev) continue;
       if (stat.isDirectory()) giveContent(fd, user);
       else if (!stat.isFile() || stat.nlink !== 1) continue;
       fchownSync(fd, user.uid, user.gid);

@@ -25,8 +25,8 @@ function open(path: string, flags: number, mode?: number): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ELOOP') throw refused(path, 'is a symbolic link', error);
-    // A socket, or a fifo that nobody reads.
-    if (code === 'ENXIO') throw refused(path, 'is not a file', error);
+    // A socket, a fifo that nobody reads, or a directory that would be written.
+    if (code === 'ENXIO' || code === 'EISDIR') throw refused(path, 'is not a file', error);
     throw error;
   }
   if (fstatSync(fd).isFile()) return fd;

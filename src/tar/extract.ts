@@ -23,7 +23,6 @@ export class HostileArchive extends NotRetryable {
 export interface ExtractOptions {
   /** An existing directory that only this extractor writes to. */
   readonly dir: string;
-  /** The owner of all files and directories. */
   /** Names, relative to `dir`, that are skipped even if the archive contains them. */
   readonly keep?: ReadonlySet<string>;
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { markerFile } from '../../src/postgres/prepare.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { type LocalRig, localRig, targetOf } from '../support/local.ts';
@@ -116,7 +117,9 @@ test('a start from a storage that is stopped fails in bounds, with the reason an
     expect(await program.exited(40_000)).toBe(1);
     expect(program.stderr()).toContain('failed to sync safekeepers');
     expect(program.stderr()).toContain('from init to failed');
-    expect(readdirSync(pgdata).filter((name) => name !== 'postgresql.conf' && name !== 'pg_wal')).toEqual([]);
+    expect(readdirSync(pgdata).filter((name) => name !== 'postgresql.conf' && name !== 'pg_wal')).toEqual([
+      markerFile,
+    ]);
   } finally {
     process.kill(storage, 'SIGCONT');
   }

@@ -147,6 +147,13 @@ test('a clean end is quiet and is not downtime', async () => {
   expect(program.stderr()).toContain('stopping compute monitor');
 });
 
+const waldump = (start: string, end: string): string =>
+  execFileSync(
+    join(defaultPostgres().bindir, 'pg_waldump'),
+    ['-p', join(it.pgdata, 'pg_wal'), '-s', start, '-e', end],
+    { encoding: 'utf8' },
+  );
+
 test('nothing is written for the availability check before it is asked for, and an idle compute writes no WAL', async () => {
   const program = it.start();
   await it.until('running');
@@ -164,11 +171,8 @@ test('nothing is written for the availability check before it is asked for, and 
   await pause(17_000);
   const end = await lsn();
   await query('select pg_switch_wal()');
-  const records = execFileSync(
-    join(defaultPostgres().bindir, 'pg_waldump'),
-    ['-p', join(it.pgdata, 'pg_wal'), '-s', start, '-e', end],
-    { encoding: 'utf8' },
-  );
+  // pg_waldump does not accept a range without a record.
+  const records = start === end ? '' : waldump(start, end);
   const kinds = records.split('\n').map((line) => /^rmgr: (\w+).*desc: (\w+)/.exec(line));
   const own = kinds.filter((kind) => kind !== null && !postgresItself.includes(`${kind[1]} ${kind[2]}`));
   const size = kinds.filter((kind) => kind !== null).length;

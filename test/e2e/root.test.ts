@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { isOurPgdata } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/prepare.ts';
 import { handOver } from '../../src/process/hand-over.ts';
 import { findOsUser } from '../../src/process/os-user.ts';
 import { removeTree } from '../../src/process/remove-tree.ts';
@@ -115,6 +115,34 @@ describe.runIf(osUser !== null)('started as root', () => {
     writeFileSync(join(it.pgdata, 'shadow'), 'secret', { mode: 0o600 });
     await refused(/belongs to root and is not empty \(shadow\)/);
     expect(statSync(join(it.pgdata, 'shadow')).uid).toBe(0);
+  });
+
+  test('a marker that another user put into a directory of root hands nothing over', async () => {
+    mkdirSync(it.pgdata);
+    writeFileSync(join(it.pgdata, 'shadow'), 'secret', { mode: 0o600 });
+    chmodSync(it.pgdata, 0o1777);
+    execFileSync('touch', [join(it.pgdata, markerFile)], stranger);
+    await refused(/belongs to root and other users can write it/);
+    chmodSync(it.pgdata, 0o755);
+    await refused(/belongs to root and is not empty/);
+    for (const path of [it.pgdata, join(it.pgdata, 'shadow')]) expect(statSync(path).uid).toBe(0);
+  });
+
+  test('a copy of a data directory is not ours, although the marker was copied with it', async () => {
+    const first = it.start();
+    await it.until('running');
+    first.kill('SIGTERM');
+    await first.exited();
+    const copy = join(it.home, 'copy');
+    execFileSync('cp', ['-a', it.pgdata, copy]);
+    const program = it.start({ args: ['-D', copy] });
+    await it.until('failed', 10_000);
+    expect(program.stderr()).toContain('was not created by compute_ctl');
+    expect(readdirSync(copy)).toContain('PG_VERSION');
+    await program.exited();
+    // The original still is.
+    it.start();
+    await it.until('running');
   });
 
   test('a cluster that runs and that compute_ctl did not start is neither stopped nor wiped', async () => {
@@ -278,7 +306,7 @@ describe.runIf(osUser !== null)('started as root', () => {
       let refusals = 0;
       for (let each = 0; each < tries; each++) {
         try {
-          handOver(join(it.home, 'prey'), to, { what: 'the data directory', isOurs: isOurPgdata });
+          handOver(join(it.home, 'prey'), to, { what: 'the data directory' });
         } catch {
           refusals++;
         }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { parseConnstr } from '../../src/pg/connstr.ts';
 import { type Rig, rig } from '../support/compute.ts';
+import { osUser } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 
 let it: Rig;
@@ -69,6 +70,8 @@ test.each(['file', 'pipe'])(
       const path = join(it.home, 'token');
       if (kind === 'pipe') execFileSync('mkfifo', [path]);
       else writeFileSync(path, 'taken\n', { mode: 0o600 });
+      // It is read once root is given up.
+      if (osUser !== null) chownSync(path, osUser.uid, osUser.gid);
       const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const program = it.run(['-p', uri, '-i', 'compute-1', '--control-plane-token-file', path], {
         NEON_CONTROL_PLANE_TOKEN: 'not-this',

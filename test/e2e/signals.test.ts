@@ -4,7 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processesIn, type Rig, rig } from '../support/compute.ts';
-import { eventually } from '../support/program.ts';
+import { freePort } from '../support/cluster.ts';
+import { localRig, queryLocal } from '../support/local.ts';
+import { eventually, startProgram } from '../support/program.ts';
 
 let it: Rig;
 beforeEach(async () => {
@@ -90,4 +92,42 @@ test('SIGHUP without a configuration to read again is noted and ignored', async 
       : undefined,
   );
   expect((await it.http('GET', '/status')).json()['status']).toBe('empty');
+});
+
+test('compute-local and its storage end by no other signal, and in order when their terminal closes', async () => {
+  const local = localRig();
+  try {
+    const { program, to } = await local.upAndReady();
+    const storage = local.pidOf('storage') ?? 0;
+    for (const pid of [program.pid, storage])
+      for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGPROF', 'SIGIO', 'SIGPWR'] as const)
+        process.kill(pid, signal);
+    await queryLocal(to, 'create table kept as select 42 answer');
+    expect([local.pidOf('storage'), program.child.exitCode]).toEqual([storage, null]);
+    program.kill('SIGHUP');
+    expect(await program.exited()).toBe(0);
+    expect(processesIn(local.dir)).toEqual([]);
+    for (const what of ['postgres', 'compute_ctl', 'storage'] as const)
+      expect(local.pidOf(what)).toBeUndefined();
+    const again = await local.upAndReady();
+    expect(await queryLocal(again.to, 'select answer from kept')).toEqual([{ answer: 42 }]);
+  } finally {
+    await local.clean();
+  }
+});
+
+test('the vm-monitor ends by no other signal', async () => {
+  const port = await freePort();
+  const program = startProgram('vm-monitor', ['--addr', `127.0.0.1:${port}`]);
+  try {
+    const asked = async (): Promise<number> => (await fetch(`http://127.0.0.1:${port}/monitor`)).status;
+    await eventually('the monitor', async () => (await asked()) === 426 || undefined);
+    for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGPROF', 'SIGIO', 'SIGPWR'] as const)
+      program.kill(signal);
+    expect(await asked()).toBe(426);
+    program.kill('SIGTERM');
+    expect(await program.exited()).toBe(0);
+  } finally {
+    program.kill('SIGKILL');
+  }
 });

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -43,6 +43,7 @@ export function walkARunningPrimary(): void {
       const socket = join(on.it.pgdata, 'neon-communicator.socket');
       communicator.listen(socket);
       await once(communicator, 'listening');
+      chmodSync(socket, 0o666); // compute_ctl is not root
       await walk(on, [
         ...ungated('running'),
         ...probes('running', true, true),

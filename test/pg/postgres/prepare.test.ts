@@ -34,7 +34,7 @@ afterEach(() => rmSync(home, { recursive: true, force: true }));
 /** What an earlier start has left. */
 function fill(dir: string): void {
   mkdirSync(join(dir, 'base', '1'), { recursive: true });
-  writeFileSync(join(dir, markerFile), '');
+  writeFileSync(join(dir, markerFile), `Created: ${statSync(dir, { bigint: true }).birthtimeNs}\n`);
   writeFileSync(join(dir, 'PG_VERSION'), '15\n');
   writeFileSync(join(dir, 'base', '1', '1259'), 'x');
   symlinkSync('/etc', join(dir, 'link'));

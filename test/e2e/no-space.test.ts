@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { BackupFixture, complete, failureOf } from '../../support/fake-storage-backup.ts';
-import { makeTarball } from '../../support/fake-storage.ts';
+import { BackupFixture, complete, failureOf } from '../support/fake-storage-backup.ts';
+import { makeTarball } from '../support/fake-storage.ts';
 
 let fixture: BackupFixture;
 let pgdata: string;
