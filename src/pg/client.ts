@@ -62,10 +62,26 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   } catch (error) {
     destroyPg(client);
     options.signal.throwIfAborted();
-    const where = describeTarget({ ...target, database: options.database ?? target.database });
-    throw new ComputeError('sql', `could not connect to ${where}`, { cause: error });
+    throw refusedLogin({ ...target, database: options.database ?? target.database }, error);
   }
 }
+
+/** The SQLSTATE of a database that exists but cannot be used: it accepts no connections, or a DROP DATABASE was cut off, for
+ *  which the server has a HINT. */
+const closed = '55000';
+
+function refusedLogin(target: PgTarget, cause: unknown): ComputeError {
+  const message = `could not connect to ${describeTarget(target)}`;
+  if (sqlState(cause) !== closed || (cause as { hint?: string }).hint !== undefined)
+    return new ComputeError('sql', message, { cause });
+  return new ComputeError('sql', `${message}: ${acceptsNone(target.database)}`, { cause, hint: acceptAgain });
+}
+
+/** The reason, where a database that accepts no connections is in the way. */
+export const acceptsNone = (database: string): string =>
+  `database ${JSON.stringify(database)} accepts no connections`;
+
+export const acceptAgain = 'ALTER DATABASE … ALLOW_CONNECTIONS true lets it accept connections again';
 
 /** The number of log-ins by this process, by server and database. */
 const opened = new Map<string, Map<string, number>>();
