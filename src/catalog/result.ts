@@ -46,9 +46,14 @@ const hints: Readonly<Record<string, string>> = {
     'Objects in another database still depend on it; apply again, or drop them by hand. A database that accepts no connections must accept them first: ALTER DATABASE … ALLOW_CONNECTIONS true.',
 };
 
+/** The server's own limits are shorter than that of our client, but do not hold for a commit. */
+const noAnswer =
+  'The server did not answer. A commit waits until the storage, or a standby of synchronous_standby_names, acknowledges it: check those.';
+
 /** What to do about a failed statement or log-in. */
 function hintFor(state: string | null, cause: unknown): { hint?: string } {
-  const hint = hints[state ?? ''] ?? (cause instanceof ComputeError ? cause.hint : undefined);
+  const other = cause instanceof ComputeError ? cause.hint : state === null ? noAnswer : undefined;
+  const hint = hints[state ?? ''] ?? other;
   return hint === undefined ? {} : { hint };
 }
 
@@ -57,7 +62,7 @@ export class UnitFailure extends ComputeError {
   readonly unit: Unit;
   readonly why: { readonly reason: string; readonly sqlState: string | null };
 
-  constructor(unit: Unit, cause: unknown, systemDatabase: string, skips: readonly Skip[] = []) {
+  constructor(unit: Unit, cause: unknown, systemDatabase: string, skips: readonly Skip[]) {
     const state = sqlState(cause);
     const where = `catalog phase "${unit.phase}", database ${JSON.stringify(unit.database ?? systemDatabase)}, ${unit.object}`;
     const how = state === null ? 'failed' : `failed with SQLSTATE ${state}`;

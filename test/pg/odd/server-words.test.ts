@@ -148,3 +148,16 @@ test('rows of users are in no error', async () => {
     expect(inline(error)).not.toContain('ann@example.org');
   }
 });
+
+test('a commit that no standby acknowledges ends at our limit, and the error says what to look at', async () => {
+  await query(cluster.target, "alter system set synchronous_standby_names = 'dead'");
+  await query(cluster.target, 'select pg_reload_conf()');
+  try {
+    const asked = inputFor(cluster.target, { roles: [{ name: 'unacknowledged' }] });
+    const error = await failure(apply(cluster, asked, { limits: { statementMs: 500 } }));
+    expect(error).toMatchObject({ hint: expect.stringContaining('synchronous_standby_names') });
+  } finally {
+    await query(cluster.target, 'alter system reset synchronous_standby_names');
+    await query(cluster.target, 'select pg_reload_conf()');
+  }
+});
