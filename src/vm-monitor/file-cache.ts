@@ -6,6 +6,7 @@ import { Queue } from '../core/queue.ts';
 import { type Retry, retry } from '../core/retry.ts';
 import { integer, sql } from '../core/sql.ts';
 import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
 
@@ -20,6 +21,9 @@ const withoutCache: Readonly<Record<string, string>> = {
   '42501':
     'the user of the connection string may not resize the file cache (ALTER SYSTEM); the vm-monitor continues without it',
 };
+
+/** The login is not a superuser's, and may not pin all settings. */
+const notSuperuser = '42501';
 
 const readSizes =
   "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
@@ -114,7 +118,12 @@ export class FileCache {
   async #connect(signal: AbortSignal): Promise<PgClient> {
     // The connection outlives this call, so the call's signal must not end it later.
     const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: never };
-    const connecting = connectPg(this.#target, options);
+    const login = (superuser: boolean): Promise<PgClient> =>
+      connectPg(ownSession(this.#target, {}, { superuser }), options);
+    const connecting = login(true).catch((error: unknown) => {
+      if (sqlState(error) !== notSuperuser) throw error;
+      return login(false);
+    });
     try {
       return await raceAbort(connecting, signal);
     } catch (error) {

@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { literal, sql } from '../../core/sql.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
+import { ownSession } from '../../pg/session-settings.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
 import { readSmall } from '../../process/regular-file.ts';
@@ -107,14 +108,14 @@ export function withCompute<T>(
   signal: AbortSignal,
   work: (pg: PgClient) => Promise<T>,
 ): Promise<T> {
-  const target = {
+  const target = ownSession({
     host: server.dir,
     port: server.port,
     user: 'cloud_admin',
     password: null,
     database: 'postgres',
     options: '-c statement_timeout=5s',
-  };
+  });
   const options = { applicationName: 'compute_local_link', connectMs, queryMs: connectMs, signal };
   return withPg(target, options, work);
 }
