@@ -5,7 +5,8 @@ import { ComputeError } from '../core/errors.ts';
 import { collectYoungGarbage } from '../core/garbage.ts';
 import { Bounded, type UnpackLimits } from './bounded.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
-import { TarError, TarReader } from './read.ts';
+import { TarReader } from './read.ts';
+import { TarError } from './tar-error.ts';
 
 export interface UnpackOptions extends ExtractOptions {
   /** False for a plain tar. */
