@@ -17,7 +17,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { markerFile } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/marker.ts';
+import { preparePgdata } from '../../src/postgres/prepare.ts';
 import { handOver } from '../../src/process/hand-over.ts';
 import { findOsUser } from '../../src/process/os-user.ts';
 import { uidOf } from '../../src/process/proc.ts';
@@ -357,6 +358,26 @@ describe.runIf(osUser !== null)('started as root', () => {
       // It fails by the swap: the way leads through a link, or the directory has just gone.
       expect(failures.every((one) => one instanceof HostileArchive || one instanceof Error)).toBe(true);
       expect(failures.length).toBeLessThan(tries);
+    }, 240_000);
+
+    test(`a directory above the data directory, swapped while that is wiped, is not won in ${tries} tries`, async () => {
+      // Somebody else's cluster, which compute_ctl did not create, beyond the link.
+      const foreign = join(victim, 'sub', 'pgdata');
+      mkdirSync(join(foreign, 'base'), { recursive: true });
+      writeFileSync(join(foreign, 'PG_VERSION'), '17');
+      victim = join(victim, 'sub');
+      const above = join(it.home, 'above');
+      await attack(above);
+      let wiped = 0;
+      for (let each = 0; each < tries; each++) {
+        await preparePgdata(join(above, 'pgdata'), never).then(
+          () => wiped++,
+          () => {},
+        );
+        expect(readdirSync(victim)).toEqual(['pgdata']);
+        expect(readdirSync(foreign).sort()).toEqual(['PG_VERSION', 'base']);
+      }
+      expect(wiped).toBeGreaterThan(0);
     }, 240_000);
 
     test(`a directory swapped while it is removed is not won in ${tries} tries`, async () => {
