@@ -15,11 +15,12 @@ export class SendFailure extends Error {
   }
 }
 
-/** By default the server's log and statistics may record statements unchanged, passwords included. */
-const quiet = `set log_statement = none; set log_min_duration_statement = -1; set log_min_duration_sample = -1;
+/** By default the server's log and statistics may record statements unchanged, passwords included, and members of
+ *  pg_monitor, who cannot read them otherwise, see a statement while it runs. */
+const quiet = `set track_activities = off; set log_statement = none; set log_min_duration_statement = -1; set log_min_duration_sample = -1;
   set log_transaction_sample_rate = 0; set log_min_error_statement = panic; set pg_stat_statements.track_utility = off; set auto_explain.log_min_duration = -1`;
 const loud = `reset log_statement; reset log_min_duration_statement; reset log_min_duration_sample;
-  reset log_transaction_sample_rate; reset log_min_error_statement; reset pg_stat_statements.track_utility; reset auto_explain.log_min_duration`;
+  reset log_transaction_sample_rate; reset log_min_error_statement; reset pg_stat_statements.track_utility; reset auto_explain.log_min_duration; reset track_activities`;
 
 /** Sends the statements in one message: all of them take effect, or none. The server stops at the first failure.
  *  @throws SendFailure */

@@ -26,8 +26,8 @@ const withoutCache: Readonly<Record<string, string>> = {
 const notSuperuser = '42501';
 
 const readSizes =
-  "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
-  "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::text AS most";
+  "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::pg_catalog.text AS size, " +
+  "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::pg_catalog.text AS most";
 
 /** Resizes Postgres's local file cache, over one connection that is kept, and opened again after a loss. */
 export class FileCache {

@@ -50,9 +50,17 @@ export interface Rig {
     httpPort?: number;
     /** A file descriptor for its stderr. */
     stderr?: number;
+    /** What the shell does before it becomes the program. */
+    before?: string;
   }): Program;
   /** Starts the program with just these arguments besides directory, port and grace time. */
-  run(args: readonly string[], env?: NodeJS.ProcessEnv, httpPort?: number, stderr?: number): Program;
+  run(
+    args: readonly string[],
+    env?: NodeJS.ProcessEnv,
+    httpPort?: number,
+    stderr?: number,
+    before?: string,
+  ): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Waits for a status; a program that has exited is the end of hope. */
   until(status: string, limitMs?: number): Promise<Record<string, unknown>>;
@@ -103,7 +111,7 @@ export async function rig(
   });
   const config = (given: object | null): object => ({ spec: given, compute_ctl_config: { jwks: keys.jwks } });
 
-  const run: Rig['run'] = (args, env = {}, http = httpPort, stderr) => {
+  const run: Rig['run'] = (args, env = {}, http = httpPort, stderr, before) => {
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
     const common = [...(args.includes('-D') ? [] : ['-D', pgdata]), ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
@@ -116,6 +124,7 @@ export async function rig(
         ...env,
       },
       stderr,
+      before,
     );
     programs.push(program);
     return program;
@@ -144,10 +153,10 @@ export async function rig(
     safekeeper,
     spec,
     config,
-    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort, stderr } = {}) {
+    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort, stderr, before } = {}) {
       const file = join(home, 'config.json');
       writeFileSync(file, JSON.stringify(config(given)));
-      return run(['-c', file, '-i', 'compute-1', ...args], env, http, stderr);
+      return run(['-c', file, '-i', 'compute-1', ...args], env, http, stderr, before);
     },
     run,
     http,
