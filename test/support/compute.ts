@@ -70,7 +70,11 @@ export interface Rig {
 const tenant = '3aa8fcc61f6d357410b7de754b1d9001';
 const timeline = '641e5342083b2235ee3deb8066819683';
 
-export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig> {
+/** @param tarball the base backup; of an empty cluster when left out */
+export async function rig(
+  postgres: Installed = defaultPostgres(),
+  tarball: Buffer = baseBackup(postgres),
+): Promise<Rig> {
   const home = scratchDir('e2e');
   const pgdata = join(home, 'pgdata');
   mkdirSync(join(home, 'run'));
@@ -78,7 +82,7 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   const [port, httpPort, internalPort] = [await freePort(), await freePort(), await freePort()];
   const keys = issuer();
   const token = await keys.token({ compute_id: 'compute-1' });
-  const pageserver = await startFakePageserver({ tarball: baseBackup(postgres) });
+  const pageserver = await startFakePageserver({ tarball });
   const safekeeper = await startFakeSafekeeper({ flush: '0/169B1D8', commit: '0/169B1D8' });
   const programs: Program[] = [];
 
