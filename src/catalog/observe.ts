@@ -51,6 +51,7 @@ interface Row {
   readonly roles: readonly RoleRow[] | null;
   readonly databases: readonly DatabaseRow[] | null;
   readonly references: readonly [string, number][] | null;
+  readonly subscribers: readonly [string, number][] | null;
   readonly extensions: readonly [string, string, string, boolean][] | null;
   readonly schemas: readonly [string, string, boolean, string[] | null][] | null;
   readonly auditOfSystem: string | null;
@@ -93,6 +94,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
     roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
     databases,
     references: references(row.references ?? [], names),
+    subscribers: subscribers(row.subscribers ?? [], names),
     extensions,
     schemas,
     auditOfSystem: row.auditOfSystem,
@@ -226,4 +228,12 @@ function references(
     if (at !== undefined) found.set(role, [...(found.get(role) ?? []), at]);
   }
   return found;
+}
+
+function subscribers(
+  rows: readonly [string, number][],
+  names: ReadonlyMap<number, string>,
+): Map<string, string[]> {
+  const found = [...references(rows, names)];
+  return new Map(found.map(([role, places]) => [role, places.filter((place) => place !== null)]));
 }
