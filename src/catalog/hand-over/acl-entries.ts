@@ -58,6 +58,16 @@ begin
       where a.grantor = gone and a.grantor <> object.owner and a.is_grantable and a.grantee not in (gone, object.owner)
         and b.is_grantable is not true
     ) p;
+    -- An ACL without entries is not the empty array of SQL, and only REVOKE makes one.
+    if not exists (
+      select from pg_catalog.aclexplode(object.acl) a where gone not in (a.grantor, a.grantee))
+    then
+      command := (
+        select pg_catalog.format('%s %s on %s %s', a.privilege_type, object.only_column, object.kind, object.name)
+        from pg_catalog.aclexplode(object.acl) a limit 1);
+      grants := grants || pg_catalog.format('grant %s to %I', command, pg_catalog.pg_get_userbyid(object.owner));
+      revokes := revokes || pg_catalog.format('revoke %s from %I', command, pg_catalog.pg_get_userbyid(object.owner));
+    end if;
     put_aside_of := null;
     if object.classid = 1259 and object.objsubid = 0 and pg_catalog.cardinality(revokes) > 0 then
       select pg_catalog.array_agg(i.item order by t.attnum, i.place), pg_catalog.array_agg(t.attnum order by t.attnum, i.place)
@@ -72,8 +82,7 @@ begin
     end loop;
     execute pg_catalog.format(
       'update pg_catalog.%1$I set %2$I = (
-         select coalesce(pg_catalog.array_agg(i.item order by i.place), ''{}''::pg_catalog._aclitem)
-         from pg_catalog.unnest(%2$I) with ordinality as i (item, place)
+         select pg_catalog.array_agg(i.item order by i.place) from pg_catalog.unnest(%2$I) with ordinality as i (item, place)
          where not exists (select from pg_catalog.aclexplode(array[i.item]) a where $1 in (a.grantor, a.grantee)))
        where %3$s returning %2$I', object.catalog, object.stored_in, object.place)
       into remaining using gone;

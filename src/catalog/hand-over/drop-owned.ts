@@ -11,8 +11,8 @@ declare
 begin
   for membership in
     select pg_catalog.pg_get_userbyid(m.roleid) as role, pg_catalog.pg_get_userbyid(m.member) as member,
-      pg_catalog.bool_or(m.admin_option) as admin_option, pg_catalog.bool_or(m.inherit_option) as inherit_option,
-      pg_catalog.bool_or(m.set_option) as set_option
+      pg_catalog.bool_or(m.admin_option)::pg_catalog.text as admin_option, pg_catalog.bool_or(m.inherit_option)::pg_catalog.text as inherit_option,
+      pg_catalog.bool_or(m.set_option)::pg_catalog.text as set_option
     from pg_catalog.pg_auth_members m
     where m.grantor in (gone, 10) and gone not in (m.roleid, m.member)
     group by m.roleid, m.member

@@ -54,7 +54,7 @@ export async function rightsIn(target: PgTarget, shared: boolean): Promise<Right
   const acls = catalogs(target.major ?? 0, shared).join(' union all ');
   const [row] = await query<{ found: Record<string, never> }>(
     target,
-    `with acls as materialized (select * from (${acls}) x where oid >= 16384 or acl is not null),
+    `with acls as materialized (select * from (${acls}) x where oid >= 16384 or acl is not null and class not in (1259, 1255)),
      named as (select a.*, i.type || ' ' || i.identity as object from acls a cross join lateral pg_identify_object(a.class, a.oid, a.sub) i)
      select json_build_object(
        'entries', (select json_agg(json_build_object('object', n.object, 'owner', ${name('n.owner')},

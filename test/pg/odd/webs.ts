@@ -5,7 +5,8 @@ import { query } from '../catalog/support.ts';
 /** One random statement about rights: who tries it, where, and numbers that choose the rest. */
 export interface Step {
   readonly database: number;
-  readonly actor: number;
+  /** Those who try it, in turn, until one may. */
+  readonly actors: readonly number[];
   readonly kind: number;
   readonly object: number;
   readonly privilege: number;
@@ -14,22 +15,34 @@ export interface Step {
   readonly option: boolean;
 }
 
+/** Number 0 is the one that goes, number 5 everybody or the superuser. */
 export const roleCount = 5;
 
-export const steps = fc.array(
+const role = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(0) },
+  { weight: 5, arbitrary: fc.nat({ max: roleCount - 1 }) },
+);
+
+const oneStep = (kind: fc.Arbitrary<number>): fc.Arbitrary<Step> =>
   fc.record({
     database: fc.nat({ max: 2 }),
-    // The last two are the superuser.
-    actor: fc.nat({ max: roleCount + 1 }),
-    kind: fc.nat({ max: 19 }),
+    actors: fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 3 }),
+    kind,
     object: fc.nat({ max: 11 }),
     privilege: fc.nat({ max: 6 }),
-    role: fc.nat({ max: roleCount }),
-    other: fc.nat({ max: roleCount - 1 }),
+    role: fc.oneof({ weight: 9, arbitrary: role }, { weight: 1, arbitrary: fc.constant(roleCount) }),
+    other: role,
     option: fc.boolean(),
-  }),
-  { minLength: 80, maxLength: 160, size: 'max' },
-);
+  });
+
+/** Mostly grants, some of the rest, and at the end what leaves grants without a grantor who may still make them. */
+export const steps = fc
+  .tuple(
+    fc.array(oneStep(fc.oneof(fc.nat({ max: 7 }), fc.nat({ max: 19 }))), { minLength: 200, maxLength: 300 }),
+    fc.array(oneStep(fc.integer({ min: 8, max: 19 })), { minLength: 10, maxLength: 40 }),
+    fc.array(oneStep(fc.nat({ max: 8 })), { minLength: 0, maxLength: 60 }),
+  )
+  .map((parts) => parts.flat());
 
 const objects: readonly { readonly on: string; readonly privileges: readonly string[] }[] = [
   { on: 'table S.t', privileges: ['select', 'insert', 'delete', 'truncate', 'trigger', 'references', 'maintain'] },
@@ -54,14 +67,14 @@ const shared = (prefix: string, major: number): typeof objects => [
 const pick = <T>(list: readonly T[], number: number): T => list[number % list.length] as T;
 
 export interface Statement {
-  readonly actor: string;
+  readonly actors: readonly string[];
   readonly text: string;
 }
 
 export function sqlOf(step: Step, prefix: string, major: number): Statement {
   const role = (number: number): string => (number >= roleCount ? 'public' : `${prefix}r${number}`);
-  const actor = step.actor >= roleCount ? 'cloud_admin' : role(step.actor);
-  return { actor, text: text(step, prefix, major, role) };
+  const actors = step.actors.map((actor) => (actor >= roleCount ? 'cloud_admin' : role(actor)));
+  return { actors, text: text(step, prefix, major, role) };
 }
 
 function text(step: Step, prefix: string, major: number, role: (number: number) => string): string {
@@ -121,7 +134,7 @@ export async function setUp(target: PgTarget, prefix: string, databases: readonl
          for t in select evtname from pg_event_trigger loop execute format('drop event trigger %I', t); end loop;
          for t in select pubname from pg_publication loop execute format('drop publication %I', t); end loop;
        end $x$;
-       create schema ${schema}; create table ${schema}.t (a int, b int); insert into ${schema}.t values (1, 2);
+       create schema ${schema}; grant usage on schema ${schema} to public; create table ${schema}.t (a int, b int); insert into ${schema}.t values (1, 2);
        create table ${schema}.u (a serial, b int); create sequence ${schema}.q; create type ${schema}.e as enum ('x');
        create function ${schema}.f(${schema}.e) returns int language sql as 'select 1';
        create function ${schema}.v() returns event_trigger language plpgsql as 'begin end';
@@ -130,11 +143,13 @@ export async function setUp(target: PgTarget, prefix: string, databases: readonl
   }
 }
 
-/** Runs the statements, each as its actor, and goes on after those that fail. */
+/** Runs the statements, each as the first of its actors who may, and goes on after those that nobody may. */
 export async function attempt(target: PgTarget, statements: readonly Statement[]): Promise<void> {
   const blocks = statements.map(
-    ({ actor, text: statement }) =>
-      `begin execute $q$set role ${actor}$q$; execute $q$${statement}$q$; exception when others then null; end; reset role;`,
+    ({ actors, text: statement }) =>
+      `foreach actor in array array[${actors.map((one) => `'${one}'`).join(', ')}] loop
+         begin execute format('set role %I', actor); execute $q$${statement}$q$; exit; exception when others then null; end;
+       end loop; reset role;`,
   );
-  await query(target, `do $x$ begin ${blocks.join('\n')} end $x$`);
+  await query(target, `do $x$ declare actor text; begin ${blocks.join('\n')} end $x$`);
 }
