@@ -18,7 +18,8 @@ export interface HandOver {
 /** One statement, and so one transaction: nothing is dropped unless everything was handed over. Names of roles appear in
  *  it as OIDs, because a name of the shared catalogs has the bytes of the database where it was given: in a database with
  *  another encoding it may not be possible to write it, only to copy it from the catalog. */
-export const handOver = ({ role, dropped, toOwner, privilegedRole, major }: HandOver): Sql => sql`do ${body(sql`
+export const handOver = ({ role, dropped, toOwner, privilegedRole, major }: HandOver): Sql =>
+  sql`do ${body(sql`
 declare
   gone constant pg_catalog.oid := ${integer(role)};
   gone_is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_authid r where r.oid = gone);

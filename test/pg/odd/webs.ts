@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
+import { type PgClient, connectPg } from '../../../src/pg/client.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
-import { query } from '../catalog/support.ts';
+import { never, query } from '../catalog/support.ts';
 
 /** One random statement about rights: who tries it, where, and numbers that choose the rest. */
 export interface Step {
@@ -45,7 +46,10 @@ export const steps = fc
   .map((parts) => parts.flat());
 
 const objects: readonly { readonly on: string; readonly privileges: readonly string[] }[] = [
-  { on: 'table S.t', privileges: ['select', 'insert', 'delete', 'truncate', 'trigger', 'references', 'maintain'] },
+  {
+    on: 'table S.t',
+    privileges: ['select', 'insert', 'delete', 'truncate', 'trigger', 'references', 'maintain'],
+  },
   { on: 'table S.t', privileges: ['select (a)', 'update (a)', 'select (b)', 'references (b)'] },
   { on: 'table S.u', privileges: ['select', 'update', 'all', 'select (a)'] },
   { on: 'sequence S.q', privileges: ['usage', 'select', 'update'] },
@@ -80,8 +84,7 @@ export function sqlOf(step: Step, prefix: string, major: number): Statement {
 function text(step: Step, prefix: string, major: number, role: (number: number) => string): string {
   const schema = `${prefix}s`;
   const chosen = pick(objects, step.object);
-  const { on, privileges } =
-    chosen.on === 'D' ? pick(shared(prefix, major), step.privilege) : chosen;
+  const { on, privileges } = chosen.on === 'D' ? pick(shared(prefix, major), step.privilege) : chosen;
   const named = on.replaceAll('S', schema);
   const privilege = pick(privileges, step.privilege);
   const grantee = role(step.role);
@@ -110,7 +113,9 @@ function text(step: Step, prefix: string, major: number, role: (number: number) 
         ? `create table ${schema}.n${step.object} (a int, b int)`
         : `create event trigger v${step.object} on ddl_command_end execute function ${schema}.v()`;
     case 18:
-      return step.option ? `create publication p${step.object}` : `create publication p${step.object} for all tables`;
+      return step.option
+        ? `create publication p${step.object}`
+        : `create publication p${step.object} for all tables`;
     case 19:
       return `alter role ${other} ${step.option ? 'inherit' : 'noinherit'}`;
     default:
@@ -120,7 +125,9 @@ function text(step: Step, prefix: string, major: number, role: (number: number) 
 
 /** Three databases (the system database among them) with one object of each kind. */
 export async function setUp(target: PgTarget, prefix: string, databases: readonly string[]): Promise<void> {
-  const roles = Array.from({ length: roleCount }, (_, at) => `create role ${prefix}r${at} createrole;`).join(' ');
+  const roles = Array.from({ length: roleCount }, (_, at) => `create role ${prefix}r${at} createrole;`).join(
+    ' ',
+  );
   await query(target, roles);
   await query(target, `create tablespace ${prefix}t location ''`);
   for (const [at, database] of databases.entries())
@@ -144,12 +151,26 @@ export async function setUp(target: PgTarget, prefix: string, databases: readonl
 }
 
 /** Runs the statements, each as the first of its actors who may, and goes on after those that nobody may. */
-export async function attempt(target: PgTarget, statements: readonly Statement[]): Promise<void> {
-  const blocks = statements.map(
-    ({ actors, text: statement }) =>
-      `foreach actor in array array[${actors.map((one) => `'${one}'`).join(', ')}] loop
-         begin execute format('set role %I', actor); execute $q$${statement}$q$; exit; exception when others then null; end;
-       end loop; reset role;`,
-  );
-  await query(target, `do $x$ declare actor text; begin ${blocks.join('\n')} end $x$`);
+export async function attempt(
+  target: PgTarget,
+  statements: readonly (Statement & { readonly database: string })[],
+): Promise<void> {
+  const sessions = new Map<string, PgClient>();
+  const open = async (database: string): Promise<PgClient> => {
+    const options = { applicationName: 'test', connectMs: 10_000, database, signal: never };
+    const client = sessions.get(database) ?? (await connectPg(target, options));
+    sessions.set(database, client);
+    return client;
+  };
+  try {
+    for (const { database, actors, text: statement } of statements) {
+      const session = await open(database);
+      await session.query(`do $x$ declare actor text; begin
+        foreach actor in array array[${actors.map((one) => `'${one}'`).join(', ')}] loop
+          begin execute format('set local role %I', actor); execute $q$${statement}$q$; exit; exception when others then null; end;
+        end loop; end $x$`);
+    }
+  } finally {
+    await Promise.all([...sessions.values()].map((session) => session.end()));
+  }
 }
