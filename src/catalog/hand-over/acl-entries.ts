@@ -86,10 +86,10 @@ begin
          where not exists (select from pg_catalog.aclexplode(array[i.item]) a where $1 in (a.grantor, a.grantee)))
        where %3$s returning %2$I', object.catalog, object.stored_in, object.place)
       into remaining using gone;
-    -- A grantor without another entry would count as referred to for good.
+    -- A grantor without another entry would count as referred to for good. Roles of initdb have no such references.
     delete from pg_catalog.pg_shdepend d
     where d.dbid = object.dbid and d.classid = object.classid and d.objid = object.objid and d.objsubid = object.objsubid
-      and d.refclassid = 1260 and d.deptype = 'a'
+      and d.refclassid = 1260 and d.deptype = 'a' and d.refobjid >= 16384
       and not exists (select from pg_catalog.aclexplode(remaining) a where d.refobjid in (a.grantor, a.grantee));
     foreach command in array revokes loop
       execute command;

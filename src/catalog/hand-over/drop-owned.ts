@@ -24,25 +24,35 @@ begin
 end;
 `;
 
-/** From and where: locks of other transactions on `gone`. */
+/** From and where: other transactions that have created an object of `gone`. They have a lock on it until they end. */
 const creators = sql`
     from pg_catalog.pg_locks l
     where l.locktype = 'object' and l.classid = 1260 and l.objid = gone and l.pid is distinct from pg_catalog.pg_backend_pid()`;
 
+/** PL/pgSQL: ends the sessions of `gone`, and waits, for at most 10 s, until no transaction of another session has created
+ *  an object as that role: its members can do that, too. */
+export const awaitCreators = sql`
+  perform pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a where a.usesysid = gone;
+  for attempt in 1..100 loop
+    exit when not exists (select ${creators} and l.pid is not null);
+    perform pg_catalog.pg_sleep(0.1);
+  end loop;
+`;
+
 /** PL/pgSQL: revokes what is left of the privileges of `gone`, and removes it from policies. `DROP OWNED` would also drop
- *  what the role owns, so it runs only when nobody can own anything as that role any more: a transaction that creates an
- *  object has a lock on the owner until it ends, and cannot add the reference to the owner while we lock that catalog.
- *  Waits for such transactions for at most 10 s. */
+ *  what the role owns, so it runs only when nobody can own anything as that role any more: whoever creates an object has to
+ *  add the reference to its owner, and cannot while we lock that catalog. */
 export const dropPrivileges = sql`
 declare
   creating pg_catalog.text;
 begin
-  for attempt in 1..100 loop
-    exit when not exists (select ${creators});
-    perform pg_catalog.pg_sleep(0.1);
-  end loop;
   lock table pg_catalog.pg_shdepend in share row exclusive mode;
-  creating := (select pg_catalog.string_agg(coalesce('session ' || l.pid, 'a prepared transaction'), ', ') ${creators});
+  creating := (
+    select pg_catalog.string_agg(coalesce('session ' || l.pid, (
+      select pg_catalog.format('prepared transaction %L', x.gid)
+      from pg_catalog.pg_locks t join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid
+      where t.virtualtransaction = l.virtualtransaction and t.locktype = 'transactionid' and t.pid is null)), ', ')
+    ${creators});
   if creating is not null then
     raise exception 'objects are being created as this role, by %', creating using errcode = 'object_in_use';
   end if;

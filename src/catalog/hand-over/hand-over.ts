@@ -1,6 +1,6 @@
 import { type Sql, body, integer, join, literal, sql } from '../../core/sql.ts';
 import { removeEntries } from './acl-entries.ts';
-import { dropPrivileges, keepMemberships } from './drop-owned.ts';
+import { awaitCreators, dropPrivileges, keepMemberships } from './drop-owned.ts';
 import { reserve } from './reserved.ts';
 
 export interface HandOver {
@@ -38,7 +38,7 @@ begin
   if not gone_is_superuser and (select r.rolsuper from pg_catalog.pg_authid r where r.oid = heir) then
     heir := (select r.oid from pg_catalog.pg_authid r where r.rolname = ${literal(privilegedRole)});
   end if;
-  perform pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a where a.usesysid = gone;
+${awaitCreators}
   if not (select r.rolsuper from pg_catalog.pg_authid r where r.oid = heir) then
 ${reserve(major)}
   end if;
