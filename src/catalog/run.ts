@@ -3,7 +3,7 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
-import type { Mode, Unit } from './phase.ts';
+import type { Mode, Skip, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
 import { closeSession, openHelper, openSession } from './session.ts';
@@ -21,6 +21,8 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> 
   /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
   readonly systemDatabase: string;
+  /** What of the plan is left alone: it may be the reason of a failure. */
+  readonly skips: readonly Skip[];
   readonly done: (unit: Unit) => void;
   readonly failed: (failure: UnitFailure) => void;
 }
@@ -170,7 +172,7 @@ let cancelled = 0;
 export const statementsCancelled = (): number => cancelled;
 
 function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
-  const failure = new UnitFailure(unit, cause, options.systemDatabase);
+  const failure = new UnitFailure(unit, cause, options.systemDatabase, options.skips);
   if (failure.why.sqlState === '57014') cancelled++;
   options.failed(failure);
   return failure;
