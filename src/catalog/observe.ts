@@ -1,7 +1,13 @@
 import { Secret } from '../core/secret.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { available, bookkeeping, statementsObstructed, wantedExtensions } from './observe-details.ts';
+import {
+  available,
+  bookkeeping,
+  rawNames,
+  statementsObstructed,
+  wantedExtensions,
+} from './observe-details.ts';
 import { observeQuery } from './observe-query.ts';
 import type {
   Observed,
@@ -80,7 +86,11 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
   if (row === undefined) throw new Error('the query of the catalogs returned no row');
-  const databases = new Map((row.databases ?? []).map((one) => [one[0], database(one)]));
+  const raw = await rawNames(
+    client,
+    (row.databases ?? []).map(([name, oid]) => ({ name, oid })),
+  );
+  const databases = new Map((row.databases ?? []).map((one) => [raw.get(one[1]) ?? one[0], database(one)]));
   const names = new Map([...databases].map(([name, { oid }]) => [oid, name]));
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
   const schemas = new Map((row.schemas ?? []).map((one) => [one[0], schema(one)]));

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readName } from '../../../src/pg/raw-name.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
 import { apply, inputFor, query, value } from '../catalog/support.ts';
@@ -111,5 +112,35 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       expect(
         await value({ ...target, database }, `select relowner from pg_class where relname = 'mine'`),
       ).toBe(miller);
+  });
+
+  test('a database whose name is not UTF-8', async () => {
+    const { target } = cluster;
+    const latin = { ...target, database: 'データ LATIN1' };
+    await query(latin, 'create database "größe"');
+    await query(latin, 'create database "größe 2"');
+    await query(target, 'create role met_there');
+    const inside = { ...target, database: readName(Buffer.from('größe', 'latin1')) };
+    expect(await value(inside, 'select datname from pg_database where datname = current_database()')).toBe(
+      'gr\uFFFD\uFFFDe',
+    );
+    await query(inside, 'create table mine (a int); alter table mine owner to met_there');
+    const input = inputFor(target, { delta_operations: [{ action: 'delete_role', name: 'met_there' }] });
+    await apply(cluster, input);
+    expect(await query(target, `select from pg_roles where rolname = 'met_there'`)).toEqual([]);
+    expect(await value(inside, `select pg_get_userbyid(relowner) from pg_class where relname = 'mine'`)).toBe(
+      'neon_superuser',
+    );
+    // The rest of an interrupted DROP DATABASE, which no statement of ours can name.
+    await query(
+      target,
+      `update pg_database set datconnlimit = -2 where pg_catalog.encode(namesend(datname), 'hex') like '6772f6%'`,
+    );
+    expect(
+      (await apply(cluster, input)).outcomes.filter(({ phase }) => phase === 'drop-invalid-databases'),
+    ).toEqual([
+      expect.objectContaining({ object: String.raw`database "gr\udcf6\udcdfe"`, result: 'skipped' }),
+      expect.objectContaining({ object: String.raw`database "gr\udcf6\udcdfe 2"`, result: 'skipped' }),
+    ]);
   });
 });
