@@ -35,7 +35,7 @@ export const isRaw = (name: string): boolean => /\p{Surrogate}/u.test(name);
 /** The bytes of a name that `readName` returned. */
 export const nameBytes = (name: string): Buffer =>
   Buffer.concat(
-    [...name].map((char) => {
+    Array.from(name, (char) => {
       const code = char.charCodeAt(0);
       return char.length === 1 && code >= 0xdc80 && code <= 0xdcff
         ? Buffer.of(code - 0xdc00)
