@@ -14,7 +14,7 @@ const onlyItsOwner = 'it is the system database: only its owner follows the spec
 export const schemaPermissions: Phase = {
   name: 'schema-permissions',
   plan: (input, observed) =>
-    input.spec.cluster.databases.flatMap(({ name, owner }): PlanItem[] => {
+    input.spec.cluster.databases.flatMap(({ name }): PlanItem[] => {
       const database = observed.databases.get(name);
       if (database === undefined) return [];
       if (name === input.systemDatabase) return [note(databaseObject(name), onlyItsOwner)];
@@ -28,7 +28,7 @@ export const schemaPermissions: Phase = {
           'session',
           'set privileges of schema public',
           databaseObject(name),
-          [sql`do ${body(repair(input, observed, owner))}`],
+          [sql`do ${body(repair(input, observed))}`],
           name,
         ),
       ];
