@@ -3,14 +3,15 @@ import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
+import { DatabaseLimits } from './database-limits.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { major } from './observed.ts';
-import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
-import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
+import { Progress } from './progress.ts';
+import { CatalogFailure, type CatalogResult, readFailure } from './result.ts';
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
 import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
@@ -23,14 +24,15 @@ export interface CatalogDeps {
   /** Databases that are changed at the same time, 1 or more; the default depends on the spec and the stage. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
-  /** Work for the session of a successful pass, before the session ends. */
+  /** Work for the session of a pass that came to its end, before the session ends. */
   readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
 
 /** Makes the server match the spec; sends no write when it already matches.
  *  @throws ComputeError `spec_invalid` before anything is sent, with every problem of the spec
  *  @throws ComputeError `catalog` for statements that would certainly fail, before the first write
- *  @throws CatalogFailure with phase, database, object and SQLSTATE of every failure, and the result so far
+ *  @throws CatalogFailure with phase, database, object and SQLSTATE of every failure, and the result so far. What failed
+ *  in single databases does not keep the rest from being done
  *  @throws ComputeError `deadline` when the whole pass takes too long */
 export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Promise<CatalogResult> {
   assertValid(input);
@@ -42,11 +44,21 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
       const own = { ...deps, limits, signal };
       await lock(main, input, own);
       const found = await endingStrangers(main, own, () => observe(main, input));
-      const known = { ...deps, limits, signal, target: { ...deps.target, major: major(found) } };
-      const plan = planCatalog(input, await inspectDatabases(found, input, known));
-      const result = await carryOut(plan, main, input, known, startMs);
+      const databaseLimits = new DatabaseLimits(limits);
+      const target = { ...deps.target, major: major(found) };
+      const known = { ...deps, limits, databaseLimits, signal, target };
+      const inspected = await inspectDatabases(found, input, known);
+      const plan = planCatalog(input, inspected.observed);
+      const progress = new Progress(plan, input.systemDatabase, inspected.unreadable);
+      await carryOut(plan, progress, main, input, { ...known, startMs });
+      const result = progress.result(elapsedMs(startMs));
       await deps.afterwards?.(main, signal);
       closeSession(main);
+      if (progress.failures.length > 0) throw failureOf(progress, startMs, true);
+      deps.log.info(
+        { statements: result.statements, duration_ms: result.durationMs },
+        result.statements === 0 ? 'the catalog is as the spec asks' : 'applied the spec to the catalog',
+      );
       return result;
     } catch (error) {
       destroyPg(main);
@@ -66,63 +78,34 @@ async function lock(main: PgClient, input: CatalogInput, options: EvictOptions):
 
 async function carryOut(
   plan: Plan,
+  progress: Progress,
   main: PgClient,
   input: CatalogInput,
-  deps: CatalogDeps & { readonly limits: CatalogLimits },
-  startMs: number,
-): Promise<CatalogResult> {
+  deps: CatalogDeps & {
+    readonly limits: CatalogLimits;
+    readonly databaseLimits: DatabaseLimits;
+    readonly startMs: number;
+  },
+): Promise<void> {
+  const { log } = deps;
   for (const { phase, object, reason, warn } of plan.skips) {
-    deps.log[warn ? 'warn' : 'info']({ phase, object }, `left alone: ${reason}`);
+    log[warn ? 'warn' : 'info']({ phase, object }, `left alone: ${reason}`);
   }
-  for (const { phase, object, text } of plan.notes) deps.log.info({ phase, object }, text);
-  const done = new Set<Unit>();
-  const failures: UnitFailure[] = [];
-  const resultSoFar = (): CatalogResult => ({
-    outcomes: outcomes(plan, done, failures),
-    statements: [...done].reduce((sum, unit) => sum + unit.statements.length, 0),
-    durationMs: elapsedMs(startMs),
-  });
+  for (const { phase, object, text } of plan.notes) log.info({ phase, object }, text);
+  const concurrency = Math.max(1, deps.concurrency ?? concurrencyOf(input));
   try {
-    await run(plan.units, {
-      main,
-      target: deps.target,
-      limits: deps.limits,
-      signal: deps.signal,
-      concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
-      systemDatabase: input.systemDatabase,
-      log: deps.log,
-      done: (unit) => {
-        done.add(unit);
-        deps.log.debug({ phase: unit.phase, database: unit.database, object: unit.object }, unit.action);
-      },
-      failed: (failure) => void failures.push(failure),
-    });
+    await run(plan.units, { ...deps, main, concurrency, progress });
   } catch (error) {
     deps.signal.throwIfAborted();
-    if (failures.length === 0) throw error;
-    throw new CatalogFailure(failures, resultSoFar());
+    if (!progress.ended) throw error;
+    throw failureOf(progress, deps.startMs, false);
   }
-  const result = resultSoFar();
-  deps.log.info(
-    { statements: result.statements, duration_ms: result.durationMs },
-    result.statements === 0 ? 'the catalog is as the spec asks' : 'applied the spec to the catalog',
-  );
-  return result;
 }
 
-function outcomes(plan: Plan, done: ReadonlySet<Unit>, failures: readonly UnitFailure[]): Outcome[] {
-  const failed = new Map(failures.map((failure) => [failure.unit, failure]));
-  const skipped = plan.skips.map(({ phase, object, reason }): Outcome => {
-    return { phase, database: null, object, action: '', result: 'skipped', reason, sqlState: null };
+const failureOf = (progress: Progress, startMs: number, onlyDatabases: boolean): CatalogFailure =>
+  new CatalogFailure(progress.failures, {
+    result: progress.result(elapsedMs(startMs)),
+    databases: progress.databases,
+    remainder: progress.remainder,
+    onlyDatabases,
   });
-  const ran = plan.units.map((unit): Outcome => {
-    const { phase, database, object, action } = unit;
-    const failure = failed.get(unit);
-    if (failure === undefined) {
-      const result = done.has(unit) ? 'done' : 'not reached';
-      return { phase, database, object, action, result, reason: null, sqlState: null };
-    }
-    return { phase, database, object, action, result: 'failed', ...failure.why };
-  });
-  return [...skipped, ...ran];
-}

@@ -85,6 +85,8 @@ export interface Bookkeeping {
   readonly subscriptionsDroppedOn: string | null;
   /** Digest of the delta operations that were last applied. */
   readonly operationsDone: string | null;
+  /** Places, from 0, of the spec's delta operations that were applied while others of them could not be. */
+  readonly operationsDoneAlone: ReadonlySet<number>;
 }
 
 export const major = (observed: Observed): number => Math.floor(observed.version / 10_000);

@@ -12,7 +12,14 @@ export const dropInvalidDatabases: Phase = {
     [...databases]
       .filter(([, { invalid }]) => invalid)
       .map(([name]) =>
-        unit('bare', 'drop invalid', databaseObject(name), [sql`drop database if exists ${ident(name)}`]),
+        unit(
+          'bare',
+          'drop invalid',
+          databaseObject(name),
+          [sql`drop database if exists ${ident(name)}`],
+          null,
+          { concerns: name },
+        ),
       ),
   foresee: (_, observed) => ({
     ...observed,

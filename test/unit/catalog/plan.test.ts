@@ -62,7 +62,7 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
     ]),
   ),
   auditOfSystem: null,
-  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null },
+  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null, operationsDoneAlone: new Set() },
   states: new Map(),
   ...more,
 });
