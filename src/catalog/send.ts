@@ -65,10 +65,11 @@ async function message(
   try {
     await raceAbort(client.query(text), signal);
   } catch (error) {
+    const at = Math.min(Math.max(completed - before, 0), count);
     const usable = !signal.aborted && (await rolledBack(client, error, signal));
     if (!usable) destroyPg(client);
     signal.throwIfAborted();
-    throw new SendFailure(Math.min(Math.max(completed - before, 0), count), error, usable);
+    throw new SendFailure(at, error, usable);
   } finally {
     connection.off('commandComplete', onComplete);
   }
