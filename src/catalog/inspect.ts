@@ -33,7 +33,7 @@ export async function inspectDatabases(
     readOnly?: boolean;
   },
 ): Promise<Inspected> {
-  const open = input.spec.cluster.databases.filter(({ name }) => needsInspection(input, observed, name));
+  const open = input.spec.cluster.databases.filter((one) => needsInspection(input, observed, one));
   const unreadable = new Map<string, ComputeError>();
   if (open.length === 0) return { observed, unreadable };
   const states = new Map<string, DatabaseState>();

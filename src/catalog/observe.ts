@@ -41,6 +41,8 @@ type DatabaseRow = [
   number,
   number,
   boolean,
+  boolean,
+  string[] | null,
 ];
 
 interface Row {
@@ -48,6 +50,7 @@ interface Row {
   readonly searchPath: string;
   readonly preload: string;
   readonly superuser: boolean | null;
+  readonly firstSuperuser: string;
   readonly roles: readonly RoleRow[] | null;
   readonly databases: readonly DatabaseRow[] | null;
   readonly references: readonly [string, number][] | null;
@@ -88,6 +91,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   return {
     version: row.version,
     superuser: row.superuser === true,
+    firstSuperuser: row.firstSuperuser,
     searchPath: row.searchPath,
     preloaded,
     roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
@@ -177,6 +181,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     subscriptions,
     defaultPrivileges,
     webAccess,
+    publicMarked,
+    schemaOwners,
   ] = row;
   return {
     oid,
@@ -189,6 +195,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     builtIn,
     subscriptions,
     defaultPrivileges,
+    publicMarked,
+    schemaOwners: schemaOwners ?? [],
     webAccess,
   };
 }

@@ -77,5 +77,7 @@ const created = ({ owner, options }: Database): ObservedDatabase => ({
   builtIn: false,
   subscriptions: 0,
   defaultPrivileges: 0,
+  publicMarked: false,
+  schemaOwners: [],
   webAccess: false,
 });

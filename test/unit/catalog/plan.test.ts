@@ -17,6 +17,8 @@ const database = (more: Partial<ObservedDatabase> = {}): ObservedDatabase => ({
   builtIn: false,
   subscriptions: 0,
   defaultPrivileges: 2,
+  publicMarked: true,
+  schemaOwners: [],
   webAccess: false,
   ...more,
 });
@@ -43,6 +45,7 @@ const privileged = role({ attributes: { ...role().attributes, createrole: false,
 const observed = (more: Partial<Observed> = {}): Observed => ({
   version: 150_000,
   superuser: true,
+  firstSuperuser: 'cloud_admin',
   searchPath: 'pg_catalog,pg_temp',
   preloaded: [],
   roles: new Map([
