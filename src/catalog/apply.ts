@@ -2,7 +2,9 @@ import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { type ComputeError, inline } from '../core/errors.ts';
 import { concurrencyOf } from './concurrency.ts';
+import { Crashes, afterRecovery, endOf, endsNow, suspects } from './crash.ts';
 import { DatabaseLimits } from './database-limits.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
@@ -12,7 +14,7 @@ import { major } from './observed.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { Progress } from './progress.ts';
 import { CatalogFailure, type CatalogResult, readFailure } from './result.ts';
-import { run } from './run.ts';
+import { type RunOptions, run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
 import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
 import { assertValid } from './validate.ts';
@@ -24,6 +26,8 @@ export interface CatalogDeps {
   /** Databases that are changed at the same time, 1 or more; the default depends on the spec and the stage. */
   readonly concurrency?: number;
   readonly limits?: Partial<CatalogLimits>;
+  /** What the process knows from earlier passes, and what it learns. */
+  readonly crashes?: Crashes;
   /** Work for the session of a pass that came to its end, before the session ends. */
   readonly afterwards?: (main: PgClient, signal: AbortSignal) => Promise<void>;
 }
@@ -38,34 +42,77 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
   assertValid(input);
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
-    const startMs = monotonicMs();
-    const main = await openMainSession({ ...deps, limits, signal }, deps.log);
-    try {
-      const own = { ...deps, limits, signal };
-      await lock(main, input, own);
-      const found = await endingStrangers(main, own, () => observe(main, input));
-      const databaseLimits = new DatabaseLimits(limits);
-      const target = { ...deps.target, major: major(found) };
-      const known = { ...deps, limits, databaseLimits, signal, target };
-      const inspected = await inspectDatabases(found, input, known);
-      const plan = planCatalog(input, inspected.observed);
-      const progress = new Progress(plan, input.systemDatabase, inspected.unreadable);
-      await carryOut(plan, progress, main, input, { ...known, startMs });
-      const result = progress.result(elapsedMs(startMs));
-      await deps.afterwards?.(main, signal);
-      closeSession(main);
-      if (progress.failures.length > 0) throw failureOf(progress, startMs, true);
-      deps.log.info(
-        { statements: result.statements, duration_ms: result.durationMs },
-        result.statements === 0 ? 'the catalog is as the spec asks' : 'applied the spec to the catalog',
-      );
-      return result;
-    } catch (error) {
-      destroyPg(main);
-      signal.throwIfAborted();
-      throw error;
+    const { log } = deps;
+    const crashes = deps.crashes ?? new Crashes();
+    const own = { ...deps, crashes, limits, signal, startMs: monotonicMs() };
+    for (let main = await openMainSession(own, log); ;) {
+      try {
+        return await onePass(main, input, own);
+      } catch (error) {
+        destroyPg(main);
+        signal.throwIfAborted();
+        if (!(error instanceof Crashed)) throw error;
+        const names = error.databases.map((name) => JSON.stringify(name)).join(', ');
+        log.error(
+          `Postgres crashed and starts again; the catalog pass begins anew without ${names}: ${inline(error)}`,
+        );
+      }
+      main = await afterRecovery(() => openMainSession(own, log), log, signal);
     }
   });
+}
+
+/** The server crashed during a pass. */
+class Crashed extends Error {
+  readonly databases: readonly string[];
+
+  constructor(databases: readonly string[], cause: unknown) {
+    super('a pass was ended by a crash', { cause });
+    this.databases = databases;
+  }
+}
+
+type OwnDeps = CatalogDeps & {
+  readonly crashes: Crashes;
+  readonly limits: CatalogLimits;
+  readonly startMs: number;
+};
+
+/** @throws Crashed when it may succeed without certain databases */
+async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promise<CatalogResult> {
+  const { crashes, limits, log, signal, startMs } = own;
+  const ended = endOf(main);
+  await lock(main, input, own);
+  const found = await endingStrangers(main, own, () => observe(main, input));
+  const crashOf = (name: string): ComputeError | undefined => crashes.of(name, found);
+  const target = { ...own.target, major: major(found) };
+  const known = { ...own, databaseLimits: new DatabaseLimits(limits), crashOf, target };
+  const inspected = await inspectDatabases(found, input, known);
+  const plan = planCatalog(input, inspected.observed);
+  const progress = new Progress(plan, input.systemDatabase, inspected.unreadable);
+  const throwIfCrashed = async (cause: unknown): Promise<void> => {
+    const suspected = suspects(progress.errors);
+    if (suspected.size === 0 || !(await endsNow(ended, signal))) return;
+    crashes.add(suspected, found);
+    throw new Crashed([...suspected.keys()], cause);
+  };
+  try {
+    await carryOut(plan, progress, main, input, known);
+    await throwIfCrashed([...progress.errors.values()][0]);
+    await own.afterwards?.(main, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof Crashed)) await throwIfCrashed(error);
+    throw error;
+  }
+  closeSession(main);
+  if (progress.failures.length > 0) throw failureOf(progress, startMs, true);
+  const result = progress.result(elapsedMs(startMs));
+  log.info(
+    { statements: result.statements, duration_ms: result.durationMs },
+    result.statements === 0 ? 'the catalog is as the spec asks' : 'applied the spec to the catalog',
+  );
+  return result;
 }
 
 async function lock(main: PgClient, input: CatalogInput, options: EvictOptions): Promise<void> {
@@ -81,11 +128,7 @@ async function carryOut(
   progress: Progress,
   main: PgClient,
   input: CatalogInput,
-  deps: CatalogDeps & {
-    readonly limits: CatalogLimits;
-    readonly databaseLimits: DatabaseLimits;
-    readonly startMs: number;
-  },
+  deps: OwnDeps & Pick<RunOptions, 'databaseLimits' | 'crashOf'>,
 ): Promise<void> {
   const { log } = deps;
   for (const { phase, object, reason, warn } of plan.skips) {

@@ -28,6 +28,7 @@ export async function inspectDatabases(
   options: {
     target: PgTarget;
     databaseLimits: DatabaseLimits;
+    crashOf?: (name: string) => ComputeError | undefined;
     signal: AbortSignal;
     concurrency?: number;
     readOnly?: boolean;
@@ -51,6 +52,11 @@ export async function inspectDatabases(
   };
   const concurrency = Math.min(maxConcurrency, options.concurrency ?? concurrencyOf(input));
   await workThrough(open, concurrency, options.signal, async ({ name, owner }, _, signal) => {
+    const crash = options.crashOf?.(name);
+    if (crash !== undefined) {
+      unreadable.set(name, crash);
+      return;
+    }
     try {
       states.set(name, await options.databaseLimits.spend(() => inspect(name, owner, signal)));
     } catch (error) {

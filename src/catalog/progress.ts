@@ -10,7 +10,6 @@ export class Progress {
   readonly #done = new Set<Unit>();
   readonly #failures = new Map<Unit, UnitFailure>();
   readonly #leftOut = new Set<Unit>();
-  /** The first failure of each database. */
   readonly #databases: Map<string, ComputeError>;
   #ended = false;
 
@@ -26,6 +25,11 @@ export class Progress {
     const failed = [...this.#failures.values()];
     const unreadable = [...this.#databases.values()].filter((error) => !(error instanceof UnitFailure));
     return [...unreadable, ...failed];
+  }
+
+  /** The first failure of each database. */
+  get errors(): ReadonlyMap<string, ComputeError> {
+    return this.#databases;
   }
 
   get databases(): ReadonlyMap<string, DatabaseFault> {

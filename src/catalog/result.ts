@@ -1,5 +1,6 @@
 import { ComputeError, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
+import { isKnown } from './crash.ts';
 import type { Remainder, Unit } from './phase.ts';
 
 /** The result for one object. */
@@ -30,12 +31,15 @@ export interface DatabaseFault {
   readonly reason: string;
   readonly sqlState: string | null;
   readonly hint: string | null;
+  /** It is not tried again before the next start. */
+  readonly final: boolean;
 }
 
 export const faultOf = (error: ComputeError): DatabaseFault => ({
   reason: inline(error),
   sqlState: sqlState(error),
   hint: error.hint ?? null,
+  final: isKnown(error),
 });
 
 /** A pass that ended early, or left databases out, with its result so far. */

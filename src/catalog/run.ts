@@ -24,6 +24,8 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> 
   readonly concurrency: number;
   readonly progress: Progress;
   readonly databaseLimits: DatabaseLimits;
+  /** Why a database is not connected to. */
+  readonly crashOf: (name: string) => ComputeError | undefined;
 }
 
 /** Runs the units in order. Consecutive units of one mode share messages or run in parallel, as their mode allows. A
@@ -169,7 +171,10 @@ async function inSession(
   options: RunOptions,
 ): Promise<void> {
   const { limits } = options.databaseLimits;
-  const client = await opened(openSession({ ...options, limits, database, signal }), units, options);
+  const crash = database === null ? undefined : options.crashOf(database);
+  const session =
+    crash === undefined ? openSession({ ...options, limits, database, signal }) : Promise.reject(crash);
+  const client = await opened(session, units, options);
   try {
     for (const unit of units) await transaction(client, [unit], signal, options);
     closeSession(client);

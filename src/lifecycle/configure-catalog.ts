@@ -31,7 +31,10 @@ export async function configureCatalog(
   };
   const input = catalogInput(spec, { target, privilegedRole, stage, again });
   try {
-    await applyCatalog(input, { target, log, signal, afterwards });
+    const { crashes } = state.databases;
+    // One after the other, so that it is known which one makes the server crash.
+    const concurrency = again === null ? {} : { concurrency: 1 };
+    await applyCatalog(input, { target, log, signal, afterwards, crashes, ...concurrency });
     state.databases.passed(null);
   } catch (error) {
     if (error instanceof CatalogFailure) state.databases.passed(error);

@@ -1,5 +1,6 @@
 import type { Remainder } from '../catalog/phase.ts';
-import type { CatalogFailure } from '../catalog/result.ts';
+import { Crashes } from '../catalog/crash.ts';
+import type { CatalogFailure, DatabaseFault } from '../catalog/result.ts';
 
 /** A database that is not as the spec asks, although the compute runs. */
 export interface FailedDatabase {
@@ -13,13 +14,17 @@ export interface FailedDatabase {
   readonly since: string;
   /** How often it has failed since then, 1 or more. */
   readonly failures: number;
-  /** RFC 3339, UTC, ends in `Z`; null while a try is running, and when none will come before the next configuration. */
+  /** RFC 3339, UTC, ends in `Z`; null while a try is running, and when none will come before the next
+   *  configuration, or the next start. */
   readonly next_try: string | null;
 }
 
+type Failed = Omit<FailedDatabase, 'next_try'> & Pick<DatabaseFault, 'final'>;
+
 /** The databases in which the latest catalog pass failed, for `/status`, the metric and the retry. */
 export class FailedDatabases {
-  #failed: ReadonlyMap<string, Omit<FailedDatabase, 'next_try'>> = new Map();
+  readonly crashes = new Crashes();
+  #failed: ReadonlyMap<string, Failed> = new Map();
   #nextTry: string | null = null;
   #remainder: Remainder | null = null;
 
@@ -36,7 +41,12 @@ export class FailedDatabases {
   list(): FailedDatabase[] {
     return [...this.#failed.values()]
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .map((one) => ({ ...one, next_try: this.#nextTry }));
+      .map(({ final, ...one }) => ({ ...one, next_try: final ? null : this.#nextTry }));
+  }
+
+  /** Whether a retry may help any of them. */
+  get retryable(): boolean {
+    return [...this.#failed.values()].some(({ final }) => !final);
   }
 
   /** Takes the result of a pass. @param failure null after a success */
@@ -47,9 +57,17 @@ export class FailedDatabases {
     const ended = failure !== null && !failure.onlyDatabases;
     const after = new Map(ended ? before : []);
     const now = new Date().toISOString();
-    for (const [name, { reason, sqlState, hint }] of failure?.databases ?? []) {
+    for (const [name, { reason, sqlState, hint, final }] of failure?.databases ?? []) {
       const { since = now, failures = 0 } = before.get(name) ?? {};
-      after.set(name, { name, error: reason, sqlstate: sqlState, hint, since, failures: failures + 1 });
+      after.set(name, {
+        name,
+        error: reason,
+        sqlstate: sqlState,
+        hint,
+        final,
+        since,
+        failures: failures + 1,
+      });
     }
     this.#failed = after;
     if (!ended) this.#remainder = failure?.remainder ?? null;

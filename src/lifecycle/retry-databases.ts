@@ -70,25 +70,39 @@ export class DatabaseRetry {
     const options = {
       what: 'the retry of databases',
       pauseMs: (failures: number) => backoffMs(failures, this.#pauses),
+      retryable: () => state.databases.retryable,
       onRetry: (retry: Retry) => report(context, retry),
     };
-    await retry(work, options, signal);
+    try {
+      await retry(work, options, signal);
+    } catch (error) {
+      if (signal.aborted || state.databases.retryable) throw error;
+      return describe(context, null);
+    }
     log.info(`databases are as the spec asks now: ${names.join(', ')}`);
   }
 }
 
-/** One line for each database, so that the log says which, why and what comes next. */
-function report({ state, log }: StartContext, { error, pauseMs }: Retry): void {
+function report(context: StartContext, { error, pauseMs }: Retry): void {
   const at = new Date(Date.now() + pauseMs);
+  const { state, log } = context;
   state.databases.scheduled(at);
-  const next = `next try in ${Math.ceil(pauseMs / 1000)} s, at ${at.toISOString()}`;
   if (error !== startFailed && !(error instanceof CatalogFailure))
-    log.error({ next_try: at.toISOString() }, `could not try the databases again: ${inline(error)}; ${next}`);
-  for (const { name, error: why, hint, sqlstate, failures } of state.databases.list()) {
+    log.error(`could not try the databases again, ${nextTry(at)}: ${inline(error)}`);
+  describe(context, at);
+}
+
+const nextTry = (at: Date): string =>
+  `next try in ${Math.max(0, Math.ceil((at.getTime() - Date.now()) / 1000))} s, at ${at.toISOString()}`;
+
+/** One line for each database, so that the log says which, why and what comes next. */
+function describe({ state, log }: StartContext, at: Date | null): void {
+  for (const { name, error, hint, sqlstate, failures, next_try } of state.databases.list()) {
+    const next = next_try === null || at === null ? 'not tried again before the next start' : nextTry(at);
     const advice = hint === null ? '' : ` Hint: ${hint}`;
     log.error(
-      { database: name, sqlstate, failures, next_try: at.toISOString() },
-      `database ${JSON.stringify(name)} is not as the spec asks; the compute runs without that, ${next}: ${why}${advice}`,
+      { database: name, sqlstate, failures, next_try },
+      `database ${JSON.stringify(name)} is not as the spec asks; the compute runs without that, ${next}: ${error}${advice}`,
     );
   }
 }

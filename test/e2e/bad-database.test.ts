@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { scratchDir, startCluster } from '../support/cluster.ts';
@@ -12,7 +12,7 @@ import { eventually } from '../support/program.ts';
 const signal = new AbortController().signal;
 const session = { applicationName: 'test', connectMs: 5000, queryMs: 5000, signal };
 
-/** The databases of a storage in which two are broken: without their directories. */
+/** A storage in which two databases have no directory, and one a pg_class of zeros, with which Postgres crashes. */
 let home: string;
 let backup: Buffer;
 /** Their OIDs. */
@@ -23,15 +23,21 @@ beforeAll(async () => {
   const cluster = await startCluster();
   try {
     await withPg(cluster.target, session, async (pg) => {
-      for (const name of ['gone', 'lost', 'fine']) await pg.query(`create database ${name}`);
+      for (const name of ['gone', 'lost', 'zeroed', 'fine']) await pg.query(`create database ${name}`);
       const { rows } = await pg.query<{ name: string; oid: string }>(
         `select datname as name, oid::text from pg_database where datname in ('gone', 'lost')`,
       );
       for (const { name, oid } of rows) bad.set(name, oid);
     });
+    const zeroed = await withPg({ ...cluster.target, database: 'zeroed' }, session, async (pg) => {
+      const { rows } = await pg.query<{ path: string }>(`select pg_relation_filepath('pg_class') as path`);
+      return join(cluster.dataDir, rows[0]?.path ?? '');
+    });
     cluster.postmaster.kill('SIGINT');
     await once(cluster.postmaster, 'exit');
     cpSync(join(cluster.dataDir, 'base'), join(home, 'base'), { recursive: true });
+    writeFileSync(zeroed, Buffer.alloc(readFileSync(zeroed).length));
+    rmSync(join(dirname(zeroed), 'pg_internal.init'), { force: true });
     const without = [
       './postgresql.conf',
       './postmaster.*',
@@ -148,6 +154,34 @@ test('a first spec that comes by HTTP is a start: it is answered with 200 and th
   expect(answer.status).toBe(200);
   const { failed_databases: found } = answer.json<{ failed_databases: Named[] }>();
   expect(found.map(({ name }) => name)).toEqual(names);
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+});
+
+test('a database that makes Postgres crash keeps the compute from nothing else, and does not make it crash again', async () => {
+  const program = it.start({ spec: spec('zeroed', 'made') });
+  await it.until('running', 60_000);
+  const found = (await status()).failed_databases ?? [];
+  expect(found.map(({ name }) => name)).toEqual([...names, 'zeroed']);
+  expect(found[2]?.error).toContain('made Postgres crash');
+  expect(found[2]?.next_try).toBeNull();
+  for (const name of ['fine', 'made']) expect(await isDone(name)).toBe(true);
+  const crashes = (): number => program.stderr().split('was terminated by signal 6').length - 1;
+  expect(crashes()).toBe(1);
+  mend();
+  await eventually(
+    'only that one is left',
+    async () => ((await named())?.length === 1 ? true : undefined),
+    60_000,
+  );
+  expect(await named()).toEqual(['zeroed']);
+  expect(crashes()).toBe(1);
+  expect(
+    await eventually(
+      'its last line',
+      () => /"?zeroed.*not tried again before the next start/.exec(program.stderr()) ?? undefined,
+    ),
+  ).toBeTruthy();
   program.kill('SIGTERM');
   expect(await program.exited()).toBe(0);
 });

@@ -1,10 +1,12 @@
-import { renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CatalogInput } from '../../../src/catalog/input.ts';
+import { Crashes } from '../../../src/catalog/crash.ts';
 import { CatalogFailure } from '../../../src/catalog/result.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { eventually } from '../../support/program.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
 import { type SpecParts, apply, inputFor, never, query, scram, value } from '../catalog/support.ts';
 
@@ -14,6 +16,8 @@ const timelineOfBranch = '0944cacdd3ab0e452e271ae1e0a73626';
 
 describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   let cluster: Cluster;
+  // What depends on no version, or takes long: the server itself waits five seconds for sessions to end.
+  const ends = [installedPostgres()[0], installedPostgres().at(-1)].map((one) => one?.major);
   const mending: (() => unknown)[] = [];
   beforeAll(async () => {
     cluster = await startCluster({ postgres, conf });
@@ -41,9 +45,9 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   };
   const isDone = async (database: string): Promise<boolean> =>
     (await value({ ...cluster.target, database }, 'select count(*)::int from pg_default_acl')) === 2;
-  const names = async (text: string): Promise<unknown[]> =>
+  const rows = async (text: string): Promise<unknown[]> =>
     (await sql(text)).map((row) => Object.values(row)[0]);
-  const databases = () => names('select datname from pg_database order by 1');
+  const databases = () => rows('select datname from pg_database order by 1');
 
   /** What befalls databases: each returns when it has happened. */
   const befall = {
@@ -113,7 +117,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect(failed.get('locked')).toMatchObject({ sqlState: '55P03' });
     expect(failed.get('locked')?.hint).toContain('lock');
     for (const name of [...good, 'made']) expect(await isDone(name)).toBe(true);
-    expect(await names(`select rolname from pg_roles where rolname = 'late'`)).toEqual(['late']);
+    expect(await rows(`select rolname from pg_roles where rolname = 'late'`)).toEqual(['late']);
 
     // Since then users were at work: what is tried again is only what was left.
     await sql(`alter role late password 'theirs'; alter database made owner to late`);
@@ -127,97 +131,102 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect(await value(cluster.target, `select rolpassword from pg_authid where rolname = 'late'`)).toBe(
       stored,
     );
-    expect(await names(`select datdba::regrole::text from pg_database where datname = 'made'`)).toEqual([
+    expect(await rows(`select datdba::regrole::text from pg_database where datname = 'made'`)).toEqual([
       'late',
     ]);
     await run(input);
     expect((await run(input)).statements).toBe(0);
   });
 
-  test('a role stays while a database that refers to it fails, and a database that was deleted beside it is not deleted twice', async () => {
-    for (const name of ['refers', 'other', 'goes']) await sql(`create database ${name} owner ann`);
-    await sql('create role leaving; create role leaves_too');
-    for (const name of ['refers', 'other'])
-      await sql('create table t (); alter table t owner to leaving', name);
-    await run(spec(['refers', 'other']));
-    await befall.missing('refers');
-    const input = spec(['refers', 'other'], {
-      operation_uuid,
-      delta_operations: [
-        { action: 'delete_db', name: 'goes' },
-        { action: 'delete_role', name: 'leaving' },
-        { action: 'delete_role', name: 'leaves_too' },
-      ],
-    });
-    const failure = await failing(input);
-    expect([...failure.databases.keys()]).toEqual(['refers']);
-    expect(failure.onlyDatabases).toBe(true);
-    expect(await databases()).not.toContain('goes');
-    expect(await names(`select rolname from pg_roles where rolname like 'leav%'`)).toEqual(['leaving']);
-    expect(await value({ ...cluster.target, database: 'other' }, `select 't'::regclass::text`)).toBe('t');
+  test.runIf(ends.includes(postgres.major))(
+    'a role stays while a database that refers to it fails, and a database that was deleted beside it is not deleted twice',
+    async () => {
+      for (const name of ['refers', 'other', 'goes']) await sql(`create database ${name} owner ann`);
+      await sql('create role leaving; create role leaves_too');
+      for (const name of ['refers', 'other'])
+        await sql('create table t (); alter table t owner to leaving', name);
+      await run(spec(['refers', 'other']));
+      await befall.missing('refers');
+      const input = spec(['refers', 'other'], {
+        operation_uuid,
+        delta_operations: [
+          { action: 'delete_db', name: 'goes' },
+          { action: 'delete_role', name: 'leaving' },
+          { action: 'delete_role', name: 'leaves_too' },
+        ],
+      });
+      const failure = await failing(input);
+      expect([...failure.databases.keys()]).toEqual(['refers']);
+      expect(failure.onlyDatabases).toBe(true);
+      expect(await databases()).not.toContain('goes');
+      expect(await rows(`select rolname from pg_roles where rolname like 'leav%'`)).toEqual(['leaving']);
+      expect(await value({ ...cluster.target, database: 'other' }, `select 't'::regclass::text`)).toBe('t');
 
-    // The compute runs meanwhile, and its users create what bears the names of what is gone.
-    await sql('create database goes owner ann');
-    await sql('create table mine ()', 'goes');
-    await sql('create role leaves_too');
-    // The next start, with the same spec, and the retry.
-    expect([...(await failing(input)).databases.keys()]).toEqual(['refers']);
-    await mend();
-    await run({ ...input, again: failure.remainder });
-    expect(await names(`select rolname from pg_roles where rolname like 'leav%'`)).toEqual(['leaves_too']);
-    expect(await value({ ...cluster.target, database: 'goes' }, `select 'mine'::regclass::text`)).toBe(
-      'mine',
-    );
-    expect((await run(input)).statements).toBe(0);
-    expect(await databases()).toContain('goes');
-  });
+      // The compute runs meanwhile, and its users create what bears the names of what is gone.
+      await sql('create database goes owner ann');
+      await sql('create table mine ()', 'goes');
+      await sql('create role leaves_too');
+      // The next start, with the same spec, and the retry.
+      expect([...(await failing(input)).databases.keys()]).toEqual(['refers']);
+      await mend();
+      await run({ ...input, again: failure.remainder });
+      expect(await rows(`select rolname from pg_roles where rolname like 'leav%'`)).toEqual(['leaves_too']);
+      expect(await value({ ...cluster.target, database: 'goes' }, `select 'mine'::regclass::text`)).toBe(
+        'mine',
+      );
+      expect((await run(input)).statements).toBe(0);
+      expect(await databases()).toContain('goes');
+    },
+  );
 
-  test('without an operation id, too, the retry deletes nothing that was made since', async () => {
-    for (const name of ['refers2', 'goes2']) await sql(`create database ${name} owner ann`);
-    await sql('create role leaving2');
-    await sql('create table t (); alter table t owner to leaving2', 'refers2');
-    await run(spec(['refers2']));
-    await befall.locked('refers2');
-    const holder = await held('refers2', 'lock table t');
-    mending.push(() => destroyPg(holder));
-    const input = spec(['refers2'], {
-      delta_operations: [
-        { action: 'delete_db', name: 'goes2' },
-        { action: 'delete_role', name: 'leaving2' },
-      ],
-    });
-    const { remainder } = await failing(input);
-    await sql('create database goes2 owner ann');
-    await mend();
-    await run({ ...input, again: remainder });
-    expect(await databases()).toContain('goes2');
-    expect(await names(`select rolname from pg_roles where rolname = 'leaving2'`)).toEqual([]);
-  });
+  test.runIf(ends.includes(postgres.major))(
+    'without an operation id, too, the retry deletes nothing that was made since',
+    async () => {
+      for (const name of ['refers2', 'goes2']) await sql(`create database ${name} owner ann`);
+      await sql('create role leaving2');
+      await sql('create table t (); alter table t owner to leaving2', 'refers2');
+      await run(spec(['refers2']));
+      await befall.locked('refers2');
+      const holder = await held('refers2', 'lock table t');
+      mending.push(() => destroyPg(holder));
+      const input = spec(['refers2'], {
+        delta_operations: [
+          { action: 'delete_db', name: 'goes2' },
+          { action: 'delete_role', name: 'leaving2' },
+        ],
+      });
+      const { remainder } = await failing(input);
+      await sql('create database goes2 owner ann');
+      await mend();
+      await run({ ...input, again: remainder });
+      expect(await databases()).toContain('goes2');
+      expect(await rows(`select rolname from pg_roles where rolname = 'leaving2'`)).toEqual([]);
+    },
+  );
 
-  // The server itself waits five seconds for sessions to end.
-  const ends = [installedPostgres()[0], installedPostgres().at(-1)].map((one) => one?.major);
-  const slow = test.runIf(ends.includes(postgres.major));
-
-  slow('a rename that fails leaves out what is about that database, and is done later', async () => {
-    await sql('create database was owner ann');
-    await sql(`begin; create table t (); prepare transaction 'in the way'`, 'was');
-    mending.push(() => sql(`rollback prepared 'in the way'`, 'was'));
-    const input = spec(['is', 'beside'], {
-      operation_uuid: operation_uuid.replace('5', '6'),
-      delta_operations: [{ action: 'rename_db', name: 'was', new_name: 'is' }],
-    });
-    const failure = await failing(input);
-    expect([...failure.databases.keys()]).toEqual(['is']);
-    expect(failure.databases.get('is')?.reason).toContain('"was"');
-    expect(await databases()).toEqual(expect.arrayContaining(['was', 'beside']));
-    expect(await databases()).not.toContain('is');
-    expect(await isDone('beside')).toBe(true);
-    await mend();
-    await run({ ...input, again: failure.remainder });
-    expect(await databases()).not.toContain('was');
-    expect(await isDone('is')).toBe(true);
-    expect((await run(input)).statements).toBe(0);
-  });
+  test.runIf(ends.includes(postgres.major))(
+    'a rename that fails leaves out what is about that database, and is done later',
+    async () => {
+      await sql('create database was owner ann');
+      await sql(`begin; create table t (); prepare transaction 'in the way'`, 'was');
+      mending.push(() => sql(`rollback prepared 'in the way'`, 'was'));
+      const input = spec(['is', 'beside'], {
+        operation_uuid: operation_uuid.replace('5', '6'),
+        delta_operations: [{ action: 'rename_db', name: 'was', new_name: 'is' }],
+      });
+      const failure = await failing(input);
+      expect([...failure.databases.keys()]).toEqual(['is']);
+      expect(failure.databases.get('is')?.reason).toContain('"was"');
+      expect(await databases()).toEqual(expect.arrayContaining(['was', 'beside']));
+      expect(await databases()).not.toContain('is');
+      expect(await isDone('beside')).toBe(true);
+      await mend();
+      await run({ ...input, again: failure.remainder });
+      expect(await databases()).not.toContain('was');
+      expect(await isDone('is')).toBe(true);
+      expect((await run(input)).statements).toBe(0);
+    },
+  );
 
   test('inherited subscriptions of a database that fails are harmless at once; those made later elsewhere stay', async () => {
     const subscribe = (database: string, name: string) =>
@@ -225,7 +234,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
         `create subscription ${name} connection 'host=/nowhere' publication p with (connect = false, slot_name = kept)`,
         database,
       );
-    const left = () => names('select subname from pg_subscription order by 1');
+    const left = () => rows('select subname from pg_subscription order by 1');
     for (const name of ['subs1', 'subs2']) {
       await sql(`create database ${name} owner ann`);
       await subscribe(name, `inherited_by_${name}`);
@@ -254,7 +263,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     await sql('drop subscription later', 'subs2');
   });
 
-  slow(
+  test.runIf(ends.includes(postgres.major))(
     'a database that cannot be created, and an invalid one that cannot be dropped, do not keep others from it',
     async () => {
       await sql('create database half owner ann');
@@ -285,26 +294,78 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test('an owner that cannot be changed takes nothing with it that was sent in the same message', async () => {
-    for (const name of ['own1', 'own2', 'own3']) await sql(`create database ${name} owner ann`);
-    await run(spec(['own1', 'own2', 'own3']));
-    const holder = await held('postgres', 'alter database own2 connection limit 7');
-    mending.push(() => destroyPg(holder));
-    const input = inputFor(cluster.target, {
-      roles: [{ name: 'ann' }, { name: 'bob' }],
-      databases: ['own1', 'own2', 'own3'].map((name) => ({ name, owner: 'bob' })),
-    });
-    const failure = await failing(input);
-    expect([...failure.databases.keys()]).toEqual(['own2']);
-    const owners = () =>
-      names(`select datdba::regrole::text from pg_database where datname like 'own%' order by datname`);
-    expect(await owners()).toEqual(['bob', 'ann', 'bob']);
-    await mend();
-    await run({ ...input, again: failure.remainder });
-    expect(await owners()).toEqual(['bob', 'bob', 'bob']);
+  test.runIf(ends.includes(postgres.major))(
+    'an owner that cannot be changed takes nothing with it that was sent in the same message',
+    async () => {
+      for (const name of ['own1', 'own2', 'own3']) await sql(`create database ${name} owner ann`);
+      await run(spec(['own1', 'own2', 'own3']));
+      const holder = await held('postgres', 'alter database own2 connection limit 7');
+      mending.push(() => destroyPg(holder));
+      const input = inputFor(cluster.target, {
+        roles: [{ name: 'ann' }, { name: 'bob' }],
+        databases: ['own1', 'own2', 'own3'].map((name) => ({ name, owner: 'bob' })),
+      });
+      const failure = await failing(input);
+      expect([...failure.databases.keys()]).toEqual(['own2']);
+      const owners = () =>
+        rows(`select datdba::regrole::text from pg_database where datname like 'own%' order by datname`);
+      expect(await owners()).toEqual(['bob', 'ann', 'bob']);
+      await mend();
+      await run({ ...input, again: failure.remainder });
+      expect(await owners()).toEqual(['bob', 'bob', 'bob']);
+    },
+  );
+
+  test('a database that makes the server crash is left alone from then on, and everything else is done', async () => {
+    const names = ['crash1', 'crash2', 'a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}_whole`);
+    for (const name of names) await sql(`create database ${name} owner ann`);
+    await sql('checkpoint');
+    for (const database of names.slice(0, 2)) {
+      const at = await value({ ...cluster.target, database }, `select pg_relation_filepath('pg_class')`);
+      const file = join(cluster.dataDir, String(at));
+      const content = readFileSync(file);
+      mending.push(() => writeFileSync(file, content));
+      writeFileSync(file, Buffer.alloc(content.length));
+      rmSync(join(dirname(file), 'pg_internal.init'), { force: true });
+    }
+    // Forgets the pages that the server holds in memory.
+    const restarted = cluster.log().split('database system is ready').length;
+    const backend = await held('postgres', 'select 1');
+    process.kill((backend as unknown as { processID: number }).processID, 'SIGKILL');
+    await eventually('the server has started again', () =>
+      cluster.log().split('database system is ready').length > restarted ? true : undefined,
+    );
+    const crashes = new Crashes();
+    const input = spec(names);
+    const attempt = (given: CatalogInput) =>
+      apply(cluster, given, { ...known(), crashes }).catch((error: unknown) => error);
+    const failure = await attempt(input);
+    expect(failure).toBeInstanceOf(CatalogFailure);
+    const { databases: failed, onlyDatabases, remainder } = failure as CatalogFailure;
+    expect([...failed.keys()].toSorted()).toEqual(names.slice(0, 2));
+    expect(onlyDatabases).toBe(true);
+    expect(failed.get('crash1_whole')).toMatchObject({ final: true });
+    expect(failed.get('crash1_whole')?.hint).toContain('next start');
+    for (const name of names.slice(2)) expect(await isDone(name)).toBe(true);
+
+    const panics = cluster.log().split('PANIC').length;
+    await attempt({ ...input, again: remainder });
+    await attempt(spec(names, { roles: [{ name: 'ann' }, { name: 'after_the_crash' }] }));
+    expect(cluster.log().split('PANIC').length).toBe(panics);
+    expect(await rows(`select rolname from pg_roles where rolname = 'after_the_crash'`)).toHaveLength(1);
+    // It can still be deleted.
+    await apply(
+      cluster,
+      spec(names.slice(2), {
+        delta_operations: names.slice(0, 2).map((name) => ({ action: 'delete_db', name })),
+      }),
+      { ...known(), crashes },
+    );
+    mending.length = 0;
+    expect(await databases()).not.toContain('crash1_whole');
   });
 
-  test('a role that cannot be changed still ends the pass', async () => {
+  test.runIf(ends.includes(postgres.major))('a role that cannot be changed still ends the pass', async () => {
     const holder = await held('postgres', 'alter role ann connection limit 7');
     mending.push(() => destroyPg(holder));
     const failure = await failing(
