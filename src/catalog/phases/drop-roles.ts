@@ -1,5 +1,6 @@
 import { ident, sql } from '../../core/sql.ts';
 import { itemsOf, roleObject } from '../items.ts';
+import type { Observed } from '../observed.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase } from '../phase.ts';
 
@@ -14,7 +15,12 @@ export const dropRoles: Phase = {
       observed.roles.has(name)
         ? unit('batch', 'drop', roleObject(name), [sql`drop role ${ident(name)}`], null, {
             requires: [{ phase: 'delete-role-references', object: roleObject(name) }],
+            concerns: closedTo(name, observed),
           })
         : skip(roleObject(name), 'there is no such role to delete'),
     ),
 };
+
+/** A database in which nothing can be done about what refers to the role: then that is why it cannot be dropped. */
+const closedTo = (name: string, { references, databases }: Observed): string | null =>
+  references.get(name)?.find((place) => databases.get(place ?? '')?.connectable === false) ?? null;

@@ -205,6 +205,26 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   );
 
   test.runIf(ends.includes(postgres.major))(
+    'a role that a database without connections refers to stays, too',
+    async () => {
+      await sql('create role leaving3');
+      await sql('create database shut owner ann');
+      await sql('create table t (); alter table t owner to leaving3', 'shut');
+      await sql('alter database shut allow_connections false');
+      const input = spec(['beside_shut'], {
+        delta_operations: [{ action: 'delete_role', name: 'leaving3' }],
+      });
+      const failure = await failing(input);
+      expect(failure.onlyDatabases).toBe(true);
+      expect([...failure.databases.keys()]).toEqual(['shut']);
+      expect(await isDone('beside_shut')).toBe(true);
+      await sql('alter database shut allow_connections true');
+      await run({ ...input, again: failure.remainder });
+      expect(await rows(`select rolname from pg_roles where rolname = 'leaving3'`)).toEqual([]);
+    },
+  );
+
+  test.runIf(ends.includes(postgres.major))(
     'a rename that fails leaves out what is about that database, and is done later',
     async () => {
       await sql('create database was owner ann');
