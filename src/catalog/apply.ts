@@ -6,6 +6,7 @@ import { type ComputeError, inline } from '../core/errors.ts';
 import { concurrencyOf } from './concurrency.ts';
 import { Crashes, afterRecovery, endOf, endsNow, suspects } from './crash.ts';
 import { DatabaseLimits } from './database-limits.ts';
+import { endStarting } from './end-starting.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
@@ -99,6 +100,7 @@ async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promi
   try {
     await carryOut(plan, progress, main, input, known);
     await throwIfCrashed([...progress.errors.values()][0]);
+    await endStarting(main, progress.errors, log);
     await own.afterwards?.(main, signal);
   } catch (error) {
     signal.throwIfAborted();

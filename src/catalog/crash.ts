@@ -5,12 +5,19 @@ import { retry } from '../core/retry.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
 import type { Observed } from './observed.ts';
 
-/** A database whose catalogs are so corrupt that a connection to it ends the whole server, which then starts again. */
+/** In place of an attempt to connect. There are databases whose catalogs are so corrupt that a connection to them ends
+ *  the whole server, which then starts again. */
 export class DatabaseCrash extends ComputeError {
-  constructor(name: string, cause: unknown) {
-    super('catalog', `a connection to database ${JSON.stringify(name)} made Postgres crash`, {
+  /** @param cause the session's error; left out: it was not this database */
+  constructor(name: string, cause?: unknown) {
+    const shown = `database ${JSON.stringify(name)}`;
+    const [message, hint] =
+      cause === undefined
+        ? [`${shown} is not connected to, because others made Postgres crash`, 'Restore those.']
+        : [`a connection to ${shown} made Postgres crash`, 'Restore the database, or delete it.'];
+    super('catalog', message, {
       cause,
-      hint: 'It is not connected to again before the next start of the compute. Restore the database, or delete it.',
+      hint: `It is not connected to again before the next start of the compute. ${hint}`,
     });
     this.name = 'DatabaseCrash';
   }
@@ -40,9 +47,7 @@ export class Crashes {
   /** What an attempt to connect to a database throws without being made; undefined: it can be made. */
   of(name: string, { databases }: Pick<Observed, 'databases'>): ComputeError | undefined {
     const known = this.#byOid.get(databases.get(name)?.oid ?? 0);
-    if (known !== undefined || this.#count < maxCrashes) return known;
-    const why = `database ${JSON.stringify(name)} was not connected to: others made Postgres crash`;
-    return new ComputeError('catalog', why);
+    return known ?? (this.#count < maxCrashes ? undefined : new DatabaseCrash(name));
   }
 }
 

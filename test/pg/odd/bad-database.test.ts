@@ -336,6 +336,28 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
+  test('a database that lets nobody in fails within its limit, and no session is left waiting for it', async () => {
+    for (const name of ['entrance', 'open']) await sql(`create database ${name} owner ann`);
+    const holder = await held('entrance', 'lock table pg_catalog.pg_class in access exclusive mode');
+    mending.push(() => destroyPg(holder));
+    const oid = await value(cluster.target, `select oid::text from pg_database where datname = 'entrance'`);
+    // Without it a session has to read the catalogs before it knows its settings, and so its time limits.
+    rmSync(join(cluster.dataDir, 'base', String(oid), 'pg_internal.init'), { force: true });
+    const input = spec(['entrance', 'open']);
+    const limits = { connectMs: 1500, lockMs: 300 };
+    const failure = await apply(cluster, input, { ...known(), limits }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(CatalogFailure);
+    expect([...(failure as CatalogFailure).databases.keys()]).toEqual(['entrance']);
+    expect((failure as CatalogFailure).databases.get('entrance')?.sqlState).toBeNull();
+    expect(await isDone('open')).toBe(true);
+    const waiting = () => value(cluster.target, 'select count(*)::int from pg_locks where not granted');
+    await eventually('nobody waits', async () => ((await waiting()) === 0 ? true : undefined));
+    await holder.query('select');
+    await mend();
+    await run({ ...input, again: (failure as CatalogFailure).remainder });
+    expect(await isDone('entrance')).toBe(true);
+  });
+
   test('a database that makes the server crash is left alone from then on, and everything else is done', async () => {
     const names = ['crash1', 'crash2', 'a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}_whole`);
     for (const name of names) await sql(`create database ${name} owner ann`);
