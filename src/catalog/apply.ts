@@ -4,14 +4,14 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type ComputeError, inline } from '../core/errors.ts';
 import { concurrencyOf } from './concurrency.ts';
-import { Crashes, afterRecovery, endOf, endsNow, suspects } from './crash.ts';
+import { Crashes, afterRecovery, crashedSince, endOf, endsNow, suspects } from './crash.ts';
 import { DatabaseLimits } from './database-limits.ts';
 import { endStarting } from './end-starting.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
-import { major } from './observed.ts';
+import { type Observed, major } from './observed.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { Progress } from './progress.ts';
 import { CatalogFailure, type CatalogResult, readFailure } from './result.ts';
@@ -47,29 +47,38 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     const crashes = deps.crashes ?? new Crashes();
     const own = { ...deps, crashes, limits, signal, startMs: monotonicMs() };
     for (let main = await openMainSession(own, log); ;) {
+      let crashed: Crashed;
       try {
         return await onePass(main, input, own);
       } catch (error) {
         destroyPg(main);
         signal.throwIfAborted();
         if (!(error instanceof Crashed)) throw error;
-        const names = error.databases.map((name) => JSON.stringify(name)).join(', ');
-        log.error(
-          `Postgres crashed and starts again; the catalog pass begins anew without ${names}: ${inline(error)}`,
-        );
+        crashed = error;
       }
       main = await afterRecovery(() => openMainSession(own, log), log, signal);
+      const { suspected, observed, cause } = crashed;
+      if (!(await crashedSince(main, observed))) {
+        closeSession(main);
+        throw cause;
+      }
+      crashes.add(suspected, observed);
+      const names = [...suspected.keys()].map((name) => JSON.stringify(name)).join(', ');
+      log.error(`Postgres crashed; the catalog pass begins anew, without ${names}: ${inline(cause)}`);
     }
   });
 }
 
-/** The server crashed during a pass. */
+/** The server may have crashed during a pass. */
 class Crashed extends Error {
-  readonly databases: readonly string[];
+  readonly suspected: ReadonlyMap<string, ComputeError>;
+  readonly observed: Observed;
 
-  constructor(databases: readonly string[], cause: unknown) {
-    super('a pass was ended by a crash', { cause });
-    this.databases = databases;
+  /** @param cause what the pass throws if it was no crash */
+  constructor(suspected: Crashed['suspected'], observed: Observed, cause: unknown) {
+    super('a pass lost its connections', { cause });
+    this.suspected = suspected;
+    this.observed = observed;
   }
 }
 
@@ -79,7 +88,7 @@ type OwnDeps = CatalogDeps & {
   readonly startMs: number;
 };
 
-/** @throws Crashed when it may succeed without certain databases */
+/** @throws Crashed when connections were lost, maybe because of certain databases */
 async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promise<CatalogResult> {
   const { crashes, limits, log, signal, startMs } = own;
   const ended = endOf(main);
@@ -94,12 +103,11 @@ async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promi
   const throwIfCrashed = async (cause: unknown): Promise<void> => {
     const suspected = suspects(progress.errors);
     if (suspected.size === 0 || !(await endsNow(ended, signal))) return;
-    crashes.add(suspected, found);
-    throw new Crashed([...suspected.keys()], cause);
+    throw new Crashed(suspected, found, cause);
   };
   try {
     await carryOut(plan, progress, main, input, known);
-    await throwIfCrashed([...progress.errors.values()][0]);
+    await throwIfCrashed(failureOf(progress, startMs, false));
     await endStarting(main, progress.errors, log);
     await own.afterwards?.(main, signal);
   } catch (error) {

@@ -82,6 +82,15 @@ export const endsNow = async (ended: Promise<true>, signal: AbortSignal): Promis
 export const endOf = (client: PgClient): Promise<true> =>
   new Promise((resolve) => client.once('end', () => resolve(true)));
 
+/** Whether the server has started again since then, without its postmaster: otherwise only connections were lost. */
+export async function crashedSince(client: PgClient, { at }: Pick<Observed, 'at'>): Promise<boolean> {
+  const text = `select exists (
+    select from pg_catalog.pg_stat_activity a
+    where a.backend_type = 'checkpointer' and a.backend_start > $1::pg_catalog.timestamptz) as crashed`;
+  const { rows } = await client.query<{ crashed: boolean }>({ text, values: [at] });
+  return rows[0]?.crashed === true;
+}
+
 /** Connects as soon as the server has recovered from a crash. */
 export async function afterRecovery<T>(open: () => Promise<T>, log: Log, signal: AbortSignal): Promise<T> {
   const notYet = (error: unknown): boolean => {

@@ -44,6 +44,7 @@ with privileged as (
   select s.subdbid, pg_catalog.count(*) as amount from pg_catalog.pg_subscription s group by s.subdbid
 )
 select pg_catalog.json_build_object(
+  'at', pg_catalog.clock_timestamp(),
   'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
   'searchPath', pg_catalog.current_setting('search_path'),
   'preload', pg_catalog.current_setting('shared_preload_libraries'),
@@ -80,10 +81,10 @@ select pg_catalog.json_build_object(
       o.rolsuper and not exists (
         select from pg_catalog.pg_class c join pg_catalog.pg_authid u on u.oid = c.relowner
         where c.relnamespace = n.oid and not u.rolsuper
-          and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done')),
+          and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done', 'subscriptions_left')),
       (select pg_catalog.json_agg(c.relname) from pg_catalog.pg_class c
        where c.relnamespace = n.oid and c.relkind = 'r'
-         and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done'))))
+         and c.relname in ('operation_done', 'migration_id', 'drop_subscriptions_done', 'subscriptions_left'))))
     from pg_catalog.pg_namespace n join pg_catalog.pg_authid o on o.oid = n.nspowner
     where n.nspname in ('neon', 'neon_migration')),
   'auditOfSystem', case when $5::pg_catalog.bool then (

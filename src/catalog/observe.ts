@@ -46,6 +46,7 @@ type DatabaseRow = [
 ];
 
 interface Row {
+  readonly at: string;
   readonly version: number;
   readonly searchPath: string;
   readonly preload: string;
@@ -89,6 +90,7 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
   const wanted = wantedExtensions(input, preloaded, extensions);
   return {
+    at: row.at,
     version: row.version,
     superuser: row.superuser === true,
     firstSuperuser: row.firstSuperuser,

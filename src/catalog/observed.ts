@@ -62,6 +62,8 @@ export interface DatabaseState {
 
 /** The catalogs' content at one moment: the roles that the spec names, and all databases. */
 export interface Observed {
+  /** When, by the server's clock; RFC 3339. */
+  readonly at: string;
   /** `server_version_num`, e.g. 150018. */
   readonly version: number;
   readonly superuser: boolean;
@@ -90,8 +92,10 @@ export interface Observed {
 }
 
 export interface Bookkeeping {
-  /** Neon timeline for which subscriptions were last dropped. */
+  /** Neon timeline for which inherited subscriptions were last disabled and dropped. */
   readonly subscriptionsDroppedOn: string | null;
+  /** OIDs of the databases whose inherited subscriptions are disabled, but could not be dropped so far. */
+  readonly subscriptionsLeftIn: ReadonlySet<number>;
   /** Digest of the delta operations that were last applied. */
   readonly operationsDone: string | null;
   /** Places, from 0, of the spec's delta operations that were applied while others of them could not be. */

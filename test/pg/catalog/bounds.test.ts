@@ -95,6 +95,7 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
         operationsDone: null,
         operationsDoneAlone: new Set(),
         subscriptionsDroppedOn: null,
+        subscriptionsLeftIn: new Set(),
       });
       expect(bytes).toBeLessThan(20_000);
       await run(parts);

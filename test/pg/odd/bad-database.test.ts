@@ -273,10 +273,13 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       { subname: 'inherited_by_subs1', subenabled: false, subslotname: null },
     ]);
     await subscribe('subs2', 'later');
-    expect((await run(input)).statements).toBe(0);
+    // The next start, with the same spec, and the retry.
+    expect([...(await failing(input)).databases.keys()]).toEqual(['subs1']);
     await mend();
     await subscribe('subs1', 'later_too');
     await run({ ...input, again: failure.remainder });
+    expect(await left()).toEqual(['later', 'later_too']);
+    expect((await run(input)).statements).toBe(0);
     expect(await left()).toEqual(['later', 'later_too']);
     await sql(`update pg_subscription set subenabled = false, subslotname = null`);
     await sql('drop subscription later_too', 'subs1');

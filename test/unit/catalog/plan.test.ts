@@ -43,6 +43,7 @@ const role = (more: object = {}) => ({
 const privileged = role({ attributes: { ...role().attributes, createrole: false, login: false } });
 
 const observed = (more: Partial<Observed> = {}): Observed => ({
+  at: '2026-01-02T03:04:05+00:00',
   version: 150_000,
   superuser: true,
   firstSuperuser: 'cloud_admin',
@@ -65,7 +66,12 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
     ]),
   ),
   auditOfSystem: null,
-  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null, operationsDoneAlone: new Set() },
+  bookkeeping: {
+    subscriptionsDroppedOn: null,
+    subscriptionsLeftIn: new Set(),
+    operationsDone: null,
+    operationsDoneAlone: new Set(),
+  },
   states: new Map(),
   ...more,
 });
