@@ -66,7 +66,7 @@ export class Progress {
 
   /** @param endsPass whatever it is about */
   failed(unit: Unit, cause: unknown, endsPass: boolean): UnitFailure {
-    const failure = new UnitFailure(unit, cause, this.#systemDatabase);
+    const failure = new UnitFailure(unit, cause, this.#systemDatabase, this.#plan.skips);
     this.#failures.set(unit, failure);
     const about = this.#about(unit);
     if (endsPass || about === null) this.#ended = true;

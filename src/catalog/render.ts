@@ -1,5 +1,5 @@
 import type { PgTarget } from '../pg/target.ts';
-import { destroyPg } from '../pg/client.ts';
+import { destroyPg, sqlState } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
@@ -18,6 +18,11 @@ export interface PlanOutcome {
   readonly text: string;
 }
 
+/** The connection string may lead to any server. From this major on event triggers may run at the log-in, and must be
+ *  switched off before it; the earlier ones do not know the setting. */
+const sinceLoginTriggers = 17;
+const unknownSetting = '42704';
+
 /** Returns what `applyCatalog` would send to this server now. Only reads from the server.
  *  @throws what `applyCatalog` throws before its first statement */
 export async function runPlan(
@@ -33,7 +38,13 @@ export async function runPlan(
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('planning the catalog pass', limits.overallMs, deps.signal, async (signal) => {
     const session = { target: deps.target, limits, signal, readOnly: true };
-    const client = await openSession(session);
+    const client = await openSession({
+      ...session,
+      target: { ...deps.target, major: sinceLoginTriggers },
+    }).catch((error: unknown) => {
+      if (sqlState(error) !== unknownSetting) throw error;
+      return openSession(session);
+    });
     try {
       const found = await observe(client, input);
       const { observed, unreadable } = await inspectDatabases(found, input, {
