@@ -45,10 +45,10 @@ export interface EvictOptions extends SessionOptions {
   readonly sharedOnly?: boolean;
 }
 
-/** Does work, in the system database unless `sharedOnly`, that may wait for our own locks (advisory locks and those on the bookkeeping) or for
- *  rows of roles and databases. Every user can take the first, members of `pg_write_all_data` the second, and keep them
- *  in a prepared transaction. So sessions and prepared transactions that block the work are ended, unless they are a
- *  superuser's. If that fails, the wait ends at its limit.
+/** Does work, in the system database unless `sharedOnly`, that may wait for our own locks (advisory locks and those on the
+ *  bookkeeping) or for rows of roles and databases. Every user can take the first, members of `pg_write_all_data` the second,
+ *  and keep them in a prepared transaction. So sessions and prepared transactions that block the work are ended, unless
+ *  they are a superuser's. If that fails, the wait ends at its limit.
  *  @throws what `work` throws */
 export async function endingStrangers<T>(
   client: PgClient,
