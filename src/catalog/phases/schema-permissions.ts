@@ -14,7 +14,7 @@ const onlyItsOwner = 'it is the system database: only its owner follows the spec
 export const schemaPermissions: Phase = {
   name: 'schema-permissions',
   plan: (input, observed) =>
-    input.spec.cluster.databases.flatMap(({ name }): PlanItem[] => {
+    input.spec.cluster.databases.flatMap(({ name, owner }): PlanItem[] => {
       const database = observed.databases.get(name);
       if (database === undefined) return [];
       if (name === input.systemDatabase) return [note(databaseObject(name), onlyItsOwner)];
