@@ -1,4 +1,4 @@
-import { type Sql, ident, literal, sql } from '../core/sql.ts';
+import { type Sql, ident, integer, literal, sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
 import type { Database } from '../spec/schema.ts';
@@ -7,17 +7,17 @@ import { type DatabaseState, type Observed, type ObservedDatabase, major } from 
 /** SQL conditions. Each is true when the current database's schema `public` requires a change. */
 export type DatabaseStateConditions = Readonly<Record<keyof DatabaseState, Sql>>;
 
-/** @param owner of the database, by the spec
+/** @param owner OID of the database's owner, by the spec: its name may have no equivalent in the database's encoding
  *  @param webAccess whether this server's role `web_access` requires its own privilege */
 export function insideConditions(
   input: CatalogInput,
-  owner: string,
+  owner: Sql,
   webAccess: boolean,
 ): DatabaseStateConditions {
   return {
     owner: sql`exists (
       select from pg_catalog.pg_namespace n join pg_catalog.pg_authid o on o.oid = n.nspowner
-      where n.nspname = 'public' and o.rolname in (${formerOwners(input)}) and o.rolname <> ${literal(owner)})`,
+      where n.nspname = 'public' and o.rolname in (${formerOwners(input)}) and o.oid <> ${owner})`,
     mark: sql`exists (
       select from pg_catalog.pg_namespace n cross join pg_catalog.pg_authid b
       where n.nspname = 'public' and b.oid = 10 and b.rolname in (${formerOwners(input)}) and n.nspowner <> 10
@@ -107,7 +107,7 @@ export async function readDatabaseState(
     webAccess,
     tables,
     sequences,
-  } = insideConditions(input, owner, wantsWebAccess(observed));
+  } = insideConditions(input, integer(observed.roles.get(owner)?.oid ?? 0), wantsWebAccess(observed));
   const statement = sql`select ${schema} as owner, ${unmarked} as mark, ${webAccess} as "webAccess", ${tables} as tables, ${sequences} as sequences`;
   const { rows } = await client.query<DatabaseState>(statement.reveal());
   const [row] = rows;
@@ -115,20 +115,26 @@ export async function readDatabaseState(
   return row;
 }
 
+/** The database's owner: when the schema is changed, the one of the spec. */
+const currentOwner = sql`(
+    select d.datdba from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())`;
+
 /** Changes the schema so that all conditions become false; writes nothing when all are false already. */
-export function repair(input: CatalogInput, observed: Observed, owner: string): Sql {
+export function repair(input: CatalogInput, observed: Observed): Sql {
   const {
     owner: schema,
     mark: unmarked,
     webAccess,
     tables,
     sequences,
-  } = insideConditions(input, owner, wantsWebAccess(observed));
+  } = insideConditions(input, currentOwner, wantsWebAccess(observed));
   const defaults = sql`alter default privileges for role ${ident(input.adminRole)} in schema public grant all privileges`;
   const heir = sql`to ${ident(input.privilegedRole)} with grant option`;
   return sql`
 begin
-  if ${schema} then alter schema public owner to ${ident(owner)}; end if;
+  if ${schema} then
+    execute pg_catalog.format('alter schema public owner to %I', pg_catalog.pg_get_userbyid(${currentOwner}));
+  end if;
   if ${unmarked} then ${mark}; end if;
   if ${webAccess} then grant create on schema public to web_access; end if;
   if ${tables} then ${defaults} on tables ${heir}; end if;

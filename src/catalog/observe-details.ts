@@ -1,5 +1,6 @@
 import { integer, literal, sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
+import { readName } from '../pg/raw-name.ts';
 import { setting } from '../spec/resolve.ts';
 import type { CatalogInput } from './input.ts';
 import { operationsDigest } from './operations.ts';
@@ -92,4 +93,18 @@ export async function bookkeeping(
     subscriptionsDroppedOn: rows[0]?.timeline ?? null,
     subscriptionsLeftIn: new Set(rows[0]?.left),
   };
+}
+
+/** Names of databases by OID, for those whose name is not UTF-8, or contains the character that stands for that.
+ *  @see readName */
+export async function rawNames(
+  client: PgClient,
+  databases: readonly { readonly oid: number; readonly name: string }[],
+): Promise<Map<number, string>> {
+  const unreadable = databases.filter(({ name }) => name.includes('\uFFFD')).map(({ oid }) => oid);
+  if (unreadable.length === 0) return new Map();
+  const text = `select d.oid::pg_catalog.text as oid, pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') as bytes
+    from pg_catalog.pg_database d where d.oid = any ($1::pg_catalog.oid[])`;
+  const { rows } = await client.query<{ oid: string; bytes: string }>({ text, values: [unreadable] });
+  return new Map(rows.map(({ oid, bytes }) => [Number(oid), readName(Buffer.from(bytes, 'hex'))]));
 }

@@ -72,6 +72,10 @@ select pg_catalog.json_build_object(
     select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_array(r.rolname, d.dbid::pg_catalog.int8))
     from pg_catalog.pg_shdepend d join pg_catalog.pg_authid r on r.oid = d.refobjid
     where d.refclassid = 1260 and r.rolname = any ($3::pg_catalog.name[])),
+  'subscribers', (
+    select pg_catalog.json_agg(distinct pg_catalog.jsonb_build_array(r.rolname, s.subdbid::pg_catalog.int8))
+    from pg_catalog.pg_subscription s join pg_catalog.pg_authid r on r.oid = s.subowner
+    where r.rolname = any ($3::pg_catalog.name[])),
   'extensions', (
     select pg_catalog.json_agg(pg_catalog.json_build_array(e.extname, e.extversion, n.nspname, e.extrelocatable))
     from pg_catalog.pg_extension e join pg_catalog.pg_namespace n on n.oid = e.extnamespace),

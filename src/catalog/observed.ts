@@ -76,6 +76,8 @@ export interface Observed {
   /** For each role to be deleted: the databases whose objects or privileges refer to it; null means shared
    *  objects. */
   readonly references: ReadonlyMap<string, readonly (string | null)[]>;
+  /** For each role to be deleted: the databases in which it owns subscriptions. */
+  readonly subscribers: ReadonlyMap<string, readonly string[]>;
   /** In the system database. */
   readonly extensions: ReadonlyMap<string, ObservedExtension>;
   /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */

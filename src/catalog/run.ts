@@ -139,10 +139,9 @@ async function transaction(
   try {
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
-    // What a table of a user waits for is left to the limit: there it may be somebody's long query.
-    const inSystemDatabase = (units[0]?.database ?? null) === null;
+    const sharedOnly = (units[0]?.database ?? null) !== null;
     await inSpan(units, () =>
-      inSystemDatabase ? endingStrangers(client, { ...options, signal, patience: 'shared' }, send) : send(),
+      endingStrangers(client, { ...options, signal, patience: 'shared', sharedOnly }, send),
     );
     units.forEach((unit) => options.progress.done(unit));
   } catch (error) {

@@ -31,7 +31,16 @@ export const renameAndDeleteDatabases: Phase = {
       role,
       places.flatMap((place) => (place === null ? [null] : (renamed.get(place) ?? []))),
     ]);
-    return { ...observed, databases: after, references: new Map(references) };
+    const subscribers = [...observed.subscribers].map(([role, places]): [string, string[]] => [
+      role,
+      places.flatMap((place) => renamed.get(place) ?? []),
+    ]);
+    return {
+      ...observed,
+      databases: after,
+      references: new Map(references),
+      subscribers: new Map(subscribers),
+    };
   },
 };
 

@@ -30,7 +30,7 @@ export const schemaPermissions: Phase = {
           'session',
           'set privileges of schema public',
           databaseObject(name),
-          [sql`do ${body(repair(input, observed, owner))}`],
+          [sql`do ${body(repair(input, observed))}`],
           name,
         ),
       ];
