@@ -67,7 +67,7 @@ function handOvers(
         true,
       );
     }
-    const block = handOver({
+    const statements = handOver({
       role: oid,
       dropped: [...dropped.values()].map((role) => role.oid),
       toOwner: database !== input.systemDatabase || isListed(input, database),
@@ -79,7 +79,7 @@ function handOvers(
       'session-in-turn',
       `hand over to ${JSON.stringify(heir)}`,
       roleObject(name),
-      [block],
+      statements,
       database,
     );
   });
@@ -88,8 +88,8 @@ function handOvers(
 const isListed = ({ spec }: CatalogInput, database: string): boolean =>
   spec.cluster.databases.some(({ name }) => name === database);
 
-/** What the hand-over does, as far as it is known before: the database's owner, in the system database the superuser; in place of a superuser the privileged role, unless
- *  the role that goes is a superuser itself. */
+/** The heir, as far as it is known before: the database's owner, in the system database the superuser; in place of a
+ *  superuser the privileged role, unless the role that goes is a superuser itself. */
 function heirOf(
   role: string,
   input: CatalogInput,
