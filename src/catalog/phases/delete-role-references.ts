@@ -7,7 +7,10 @@ import { type Observed, type ObservedRole, major } from '../observed.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 
-const { unit, skip } = itemsOf('delete-role-references');
+const { unit, skip, obstacle } = itemsOf('delete-role-references');
+
+/** Roles with smaller OIDs are from initdb. */
+const firstNormalOid = 16_384;
 
 /** Hands the objects of a role over and revokes its privileges, in every database that `pg_shdepend` lists for it, also
  *  in databases that are not in the spec. One transaction for each role and database: nothing may be dropped after a
@@ -27,6 +30,9 @@ export const deleteRoleReferences: Phase = {
       }),
     );
     return [
+      ...[...dropped].flatMap(([name, { oid }]) =>
+        oid < firstNormalOid ? [obstacle(roleObject(name), 'PostgreSQL itself requires it')] : [],
+      ),
       ...[...dropped].flatMap(([name, { attributes }]) =>
         attributes.login
           ? [unit('batch', 'forbid log-ins', roleObject(name), [sql`alter role ${ident(name)} nologin`])]

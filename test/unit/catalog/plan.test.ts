@@ -172,3 +172,9 @@ test('an empty plan says so', () => {
     notes: [],
   });
 });
+
+test('the superuser from initdb cannot be deleted, and keeps its log-in', () => {
+  const parts = { delta_operations: [{ action: 'delete_role', name: 'first' }] };
+  const held = observed({ roles: new Map([...observed().roles, ['first', role({ oid: 10 })]]) });
+  expect(() => statements(parts, held)).toThrow(/role "first": PostgreSQL itself requires it/);
+});
