@@ -12,10 +12,13 @@ import { type SessionOptions, openSession } from './session.ts';
 const patienceMs = { own: 500, shared: 10_000 };
 const everyMs = 200;
 
-/** Sessions that block session `$1`. Those of superusers are ours or the operator's. */
+/** Sessions that block session `$1`; with `$2`, only while it waits for a catalog that all databases share. Those of
+ *  superusers are ours or the operator's. */
 const strangers = `
 from pg_catalog.pg_stat_activity a join pg_catalog.pg_roles r on r.oid = a.usesysid
-where not r.rolsuper and a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
+where not r.rolsuper and a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4)) and (not $2::pg_catalog.bool or exists (
+  select from pg_catalog.pg_locks w
+  where not w.granted and w.pid = $1::pg_catalog.int4 and w.locktype = 'relation' and w.database = 0))`;
 
 /** Prepared transactions that block session `$1`, of every database. They and their locks survive restarts. */
 const prepared = `
@@ -32,14 +35,17 @@ join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid
 join pg_catalog.pg_database d on d.datname = x.database
 join pg_catalog.pg_roles r on r.rolname = x.owner
 where not w.granted and w.pid = $1::pg_catalog.int4 and not r.rolsuper
+  and (not $2::pg_catalog.bool or w.locktype = 'relation' and w.database = 0)
   and 0 = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
 
 export interface EvictOptions extends SessionOptions {
   readonly log: Log;
   readonly patience?: keyof typeof patienceMs;
+  /** For work in a user's database: what it waits for there may be somebody's long query. Default: false */
+  readonly sharedOnly?: boolean;
 }
 
-/** Does work in the system database that may wait for our own locks (advisory locks and those on the bookkeeping) or for
+/** Does work, in the system database unless `sharedOnly`, that may wait for our own locks (advisory locks and those on the bookkeeping) or for
  *  rows of roles and databases. Every user can take the first, members of `pg_write_all_data` the second, and keep them
  *  in a prepared transaction. So sessions and prepared transactions that block the work are ended, unless they are a
  *  superuser's. If that fails, the wait ends at its limit.
@@ -96,7 +102,7 @@ async function sweep(client: PgClient, options: EvictOptions, whole: AbortSignal
 }
 
 async function endBlockers(helper: PgClient, processID: number, options: EvictOptions): Promise<false> {
-  const values = [processID];
+  const values = [processID, options.sharedOnly ?? false];
   const { rows: live } = await helper.query<{ role: string }>({
     text: `select a.usename as role ${strangers}`,
     values,

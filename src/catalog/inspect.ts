@@ -7,11 +7,18 @@ import type { CatalogInput } from './input.ts';
 import { needsInspection, readDatabaseState } from './database-state.ts';
 import { workThrough } from '../core/queue.ts';
 import type { DatabaseState, Observed } from './observed.ts';
-import { readFailure, together } from './result.ts';
-import { type CatalogLimits, closeSession, openSession } from './session.ts';
+import type { DatabaseLimits } from './database-limits.ts';
+import { readFailure } from './result.ts';
+import { closeSession, openSession } from './session.ts';
 
 /** Connections to databases at the same time. */
 const maxConcurrency = 4;
+
+export interface Inspected {
+  readonly observed: Observed;
+  /** The databases that could not be inspected, and why. */
+  readonly unreadable: ReadonlyMap<string, ComputeError>;
+}
 
 /** Adds to `observed` the state of those databases of the spec that may require a change: the shared catalogs alone
  *  cannot rule it out. */
@@ -20,17 +27,20 @@ export async function inspectDatabases(
   input: CatalogInput,
   options: {
     target: PgTarget;
-    limits: CatalogLimits;
+    databaseLimits: DatabaseLimits;
+    crashOf?: (name: string) => ComputeError | undefined;
     signal: AbortSignal;
     concurrency?: number;
     readOnly?: boolean;
   },
-): Promise<Observed> {
-  const open = input.spec.cluster.databases.filter(({ name }) => needsInspection(input, observed, name));
-  if (open.length === 0) return observed;
+): Promise<Inspected> {
+  const open = input.spec.cluster.databases.filter((one) => needsInspection(input, observed, one));
+  const unreadable = new Map<string, ComputeError>();
+  if (open.length === 0) return { observed, unreadable };
   const states = new Map<string, DatabaseState>();
   const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {
-    const client = await openSession({ ...options, database, signal });
+    const { limits } = options.databaseLimits;
+    const client = await openSession({ ...options, limits, database, signal });
     try {
       const found = await raceAbort(readDatabaseState(client, input, observed, owner), signal);
       closeSession(client);
@@ -41,18 +51,18 @@ export async function inspectDatabases(
     }
   };
   const concurrency = Math.min(maxConcurrency, options.concurrency ?? concurrencyOf(input));
-  const failures: ComputeError[] = [];
-  const work = workThrough(open, concurrency, options.signal, async ({ name, owner }, _, signal) => {
+  await workThrough(open, concurrency, options.signal, async ({ name, owner }, _, signal) => {
+    const crash = options.crashOf?.(name);
+    if (crash !== undefined) {
+      unreadable.set(name, crash);
+      return;
+    }
     try {
-      states.set(name, await inspect(name, owner, signal));
+      states.set(name, await options.databaseLimits.spend(() => inspect(name, owner, signal)));
     } catch (error) {
       signal.throwIfAborted();
-      failures.push(readFailure('inspect', name, error));
-      throw error;
+      unreadable.set(name, readFailure('inspect', name, error));
     }
   });
-  await work.catch((error: unknown) => {
-    throw failures.length === 0 ? error : together(failures);
-  });
-  return { ...observed, states };
+  return { observed: { ...observed, states }, unreadable };
 }

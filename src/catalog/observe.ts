@@ -47,13 +47,17 @@ type DatabaseRow = [
   number,
   number,
   boolean,
+  boolean,
+  string[] | null,
 ];
 
 interface Row {
+  readonly at: string;
   readonly version: number;
   readonly searchPath: string;
   readonly preload: string;
   readonly superuser: boolean | null;
+  readonly firstSuperuser: string;
   readonly roles: readonly RoleRow[] | null;
   readonly databases: readonly DatabaseRow[] | null;
   readonly references: readonly [string, number][] | null;
@@ -97,8 +101,10 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
   const wanted = wantedExtensions(input, preloaded, extensions);
   return {
+    at: row.at,
     version: row.version,
     superuser: row.superuser === true,
+    firstSuperuser: row.firstSuperuser,
     searchPath: row.searchPath,
     preloaded,
     roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
@@ -189,6 +195,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     subscriptions,
     defaultPrivileges,
     webAccess,
+    publicMarked,
+    schemaOwners,
   ] = row;
   return {
     oid,
@@ -201,6 +209,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     builtIn,
     subscriptions,
     defaultPrivileges,
+    publicMarked,
+    schemaOwners: schemaOwners ?? [],
     webAccess,
   };
 }

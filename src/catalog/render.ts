@@ -8,6 +8,8 @@ import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { DatabaseLimits } from './database-limits.ts';
+import { together } from './result.ts';
 import { assertValid } from './validate.ts';
 
 export interface PlanOutcome {
@@ -45,10 +47,12 @@ export async function runPlan(
     });
     try {
       const found = await observe(client, input);
-      const observed = await inspectDatabases(found, input, {
+      const { observed, unreadable } = await inspectDatabases(found, input, {
         ...session,
+        databaseLimits: new DatabaseLimits(limits),
         target: { ...deps.target, major: major(found) },
       });
+      if (unreadable.size > 0) throw together([...unreadable.values()]);
       const plan = planCatalog(input, observed);
       closeSession(client);
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };

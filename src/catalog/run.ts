@@ -3,8 +3,10 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
-import type { Mode, Skip, Unit } from './phase.ts';
-import { UnitFailure } from './result.ts';
+import type { Mode, Unit } from './phase.ts';
+import type { DatabaseLimits } from './database-limits.ts';
+import type { Progress } from './progress.ts';
+import type { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
 import { closeSession, openHelper, openSession } from './session.ts';
 
@@ -20,20 +22,22 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> 
   readonly main: PgClient;
   /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
-  readonly systemDatabase: string;
-  /** What of the plan is left alone: it may be the reason of a failure. */
-  readonly skips: readonly Skip[];
-  readonly done: (unit: Unit) => void;
-  readonly failed: (failure: UnitFailure) => void;
+  readonly progress: Progress;
+  readonly databaseLimits: DatabaseLimits;
+  /** Why a database is not connected to. */
+  readonly crashOf: (name: string) => ComputeError | undefined;
 }
 
-/** Runs the units in order and stops at the first failure. Consecutive units of one mode share messages or run in
- *  parallel, as their mode allows.
- *  @throws the error that ended the run; failures of units were passed to `failed` before */
+/** Runs the units in order. Consecutive units of one mode share messages or run in parallel, as their mode allows. A
+ *  failure that is about one database leaves out what depends on it; any other stops the run.
+ *  @throws the error that ended the run; `progress` has the failures of the units */
 export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
   const helpers: PgClient[] = [];
   try {
-    for (const group of groups(units)) await runGroup(group, helpers, options);
+    for (const group of groups(units)) {
+      const possible = group.filter((unit) => options.progress.possible(unit));
+      if (possible.length > 0) await runGroup(possible, helpers, options);
+    }
   } finally {
     for (const helper of helpers) closeSession(helper);
   }
@@ -62,7 +66,7 @@ type RunMode = (group: readonly Unit[], options: RunOptions, connection: Connect
 const byMode: Record<Mode, RunMode> = {
   batch: (group, options) =>
     workThrough(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
-      transaction(options.main, units, signal, options),
+      goingOn(units, options, (left) => transaction(options.main, left, signal, options)),
     ),
   hash: (group, options, connection) => {
     const concurrency = Math.min(hashConcurrency, 1 + options.concurrency);
@@ -72,14 +76,18 @@ const byMode: Record<Mode, RunMode> = {
     );
   },
   bare: (group, options) =>
-    workThrough(group, 1, options.signal, (unit, _, signal) => alone(options.main, unit, signal, options)),
+    workThrough(group, 1, options.signal, (unit, _, signal) =>
+      goingOn([unit], options, () => alone(options.main, unit, signal, options)),
+    ),
   create: (group, options, connection) =>
     workThrough(
       group,
       Math.min(createConcurrency, 1 + options.concurrency),
       options.signal,
-      async (unit, worker, signal) =>
-        alone(await opened(connection(worker), [unit], options), unit, signal, options),
+      (unit, worker, signal) =>
+        goingOn([unit], options, async () =>
+          alone(await opened(connection(worker), [unit], options), unit, signal, options),
+        ),
     ),
   session: (group, options) => sessions(group, Math.min(sessionConcurrency, options.concurrency), options),
   'session-in-turn': (group, options) => sessions(group, 1, options),
@@ -87,8 +95,28 @@ const byMode: Record<Mode, RunMode> = {
 
 const sessions = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
   workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
-    inSession(database, units, signal, options),
+    goingOn(units, options, (left) =>
+      options.databaseLimits.spend(() => inSession(database, left, signal, options)),
+    ),
   );
+
+/** Does what is possible of the units, after a failure that is about one database without what is about it. */
+async function goingOn(
+  units: readonly Unit[],
+  { progress, signal }: RunOptions,
+  work: (left: readonly Unit[]) => Promise<void>,
+): Promise<void> {
+  for (let left = units; ;) {
+    left = left.filter((unit) => !progress.isDone(unit) && progress.possible(unit));
+    if (left.length === 0) return;
+    try {
+      return await work(left);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!progress.goesOn(error)) throw error;
+    }
+  }
+}
 
 function chunks(units: readonly Unit[], size: number): Unit[][] {
   const count = Math.ceil(units.length / size);
@@ -111,16 +139,15 @@ async function transaction(
   try {
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
-    // What a table of a user waits for is left to the limit: there it may be somebody's long query.
-    const inSystemDatabase = (units[0]?.database ?? null) === null;
+    const sharedOnly = (units[0]?.database ?? null) !== null;
     await inSpan(units, () =>
-      inSystemDatabase ? endingStrangers(client, { ...options, signal, patience: 'shared' }, send) : send(),
+      endingStrangers(client, { ...options, signal, patience: 'shared', sharedOnly }, send),
     );
-    units.forEach(options.done);
+    units.forEach((unit) => options.progress.done(unit));
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
     const owner = owners[Math.min(error.at, owners.length - 1)]?.unit ?? units[0];
-    throw report(owner as Unit, error.cause, options);
+    throw report(owner as Unit, error, options);
   }
 }
 
@@ -129,10 +156,10 @@ async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options:
     await inSpan([unit], async () => {
       for (const statement of unit.statements) await sendAlone(client, statement, signal);
     });
-    options.done(unit);
+    options.progress.done(unit);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
-    throw report(unit, error.cause, options);
+    throw report(unit, error, options);
   }
 }
 
@@ -142,7 +169,11 @@ async function inSession(
   signal: AbortSignal,
   options: RunOptions,
 ): Promise<void> {
-  const client = await opened(openSession({ ...options, database, signal }), units, options);
+  const { limits } = options.databaseLimits;
+  const crash = database === null ? undefined : options.crashOf(database);
+  const session =
+    crash === undefined ? openSession({ ...options, limits, database, signal }) : Promise.reject(crash);
+  const client = await opened(session, units, options);
   try {
     for (const unit of units) await transaction(client, [unit], signal, options);
     closeSession(client);
@@ -171,10 +202,12 @@ let cancelled = 0;
 /** This process's statements that the server canceled, for example at their timeout (SQLSTATE 57014). */
 export const statementsCancelled = (): number => cancelled;
 
-function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
-  const failure = new UnitFailure(unit, cause, options.systemDatabase, options.skips);
+function report(unit: Unit, error: SendFailure | ComputeError, { progress }: RunOptions): UnitFailure {
+  const sent = error instanceof SendFailure;
+  // Without a connection to the system database nothing goes on.
+  const endsPass = unit.database === null && !(sent && error.usable);
+  const failure = progress.failed(unit, sent ? error.cause : error, endsPass);
   if (failure.why.sqlState === '57014') cancelled++;
-  options.failed(failure);
   return failure;
 }
 

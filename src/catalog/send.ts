@@ -2,16 +2,19 @@ import type { EventEmitter } from 'node:events';
 import { raceAbort } from '../core/clock.ts';
 import { forgetQuotes } from '../core/server-words.ts';
 import type { Sql } from '../core/sql.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 
-/** A statement of a message failed. The connection must not be used again. */
+/** A statement of a message failed. */
 export class SendFailure extends Error {
   /** The statement's index in the list that was sent; the list's length when the commit failed. */
   readonly at: number;
+  /** The transaction was rolled back, and the connection can be used again. Otherwise it is closed. */
+  readonly usable: boolean;
 
-  constructor(at: number, cause: unknown) {
+  constructor(at: number, cause: unknown, usable: boolean) {
     super('a statement failed', { cause });
     this.at = at;
+    this.usable = usable;
   }
 }
 
@@ -42,6 +45,15 @@ export async function sendTransaction(
 export const sendAlone = (client: PgClient, statement: Sql, signal: AbortSignal): Promise<void> =>
   message(client, statement.reveal(), signal, [statement]);
 
+/** After an error of the server, which has ended the statement. After a time limit of ours it may still run. */
+async function rolledBack(client: PgClient, error: unknown, signal: AbortSignal): Promise<boolean> {
+  if (sqlState(error) === null) return false;
+  return raceAbort(client.query('rollback'), signal).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** @param statements those of the message whose failure is reported, `before` the number of others in front of them */
 async function message(
   client: PgClient,
@@ -57,12 +69,13 @@ async function message(
   try {
     await raceAbort(client.query(text), signal);
   } catch (error) {
-    destroyPg(client);
-    signal.throwIfAborted();
     const at = Math.min(Math.max(completed - before, 0), statements.length);
+    const usable = !signal.aborted && (await rolledBack(client, error, signal));
+    if (!usable) destroyPg(client);
+    signal.throwIfAborted();
     // A commit runs what was deferred by any of them.
     if (statements[at]?.secret ?? statements.some(({ secret }) => secret)) forgetQuotes(error);
-    throw new SendFailure(at, error);
+    throw new SendFailure(at, error, usable);
   } finally {
     connection.off('commandComplete', onComplete);
   }

@@ -172,7 +172,6 @@ test.runIf(canMount())(
       // The line that was cut off does not swallow the one after it.
       expect(written().find((line) => line.includes('log lines were dropped'))).toMatch(/^\d{4}-/);
     } finally {
-      await it.stop();
       execFileSync('umount', ['-l', disk]);
     }
   },

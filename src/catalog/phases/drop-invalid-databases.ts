@@ -14,7 +14,14 @@ export const dropInvalidDatabases: Phase = {
       .map(([name]) =>
         nameFault(name) !== null
           ? skip(databaseObject(name), 'it is invalid, but its name is not UTF-8', true)
-          : unit('bare', 'drop invalid', databaseObject(name), [sql`drop database if exists ${ident(name)}`]),
+          : unit(
+              'bare',
+              'drop invalid',
+              databaseObject(name),
+              [sql`drop database if exists ${ident(name)}`],
+              null,
+              { concerns: name },
+            ),
       ),
   foresee: (_, observed) => ({
     ...observed,

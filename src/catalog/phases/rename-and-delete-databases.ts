@@ -44,7 +44,7 @@ export const renameAndDeleteDatabases: Phase = {
   },
 };
 
-function itemFor({ op, existing, target, taken }: DatabaseStep): PlanItem {
+function itemFor({ op, existing, target, final, taken }: DatabaseStep): PlanItem {
   const name = ident(op.name);
   const object = databaseObject(op.name);
   if (existing === null)
@@ -56,10 +56,11 @@ function itemFor({ op, existing, target, taken }: DatabaseStep): PlanItem {
       'drop',
       object,
       existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop],
+      null,
+      { concerns: final },
     );
   }
   if (taken) return obstacle(object, `${databaseObject(target)} exists already`);
-  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [
-    sql`alter database ${name} rename to ${ident(target)}`,
-  ]);
+  const rename = sql`alter database ${name} rename to ${ident(target)}`;
+  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename], null, { concerns: final });
 }

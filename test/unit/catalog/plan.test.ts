@@ -17,6 +17,8 @@ const database = (more: Partial<ObservedDatabase> = {}): ObservedDatabase => ({
   builtIn: false,
   subscriptions: 0,
   defaultPrivileges: 2,
+  publicMarked: true,
+  schemaOwners: [],
   webAccess: false,
   ...more,
 });
@@ -41,8 +43,10 @@ const role = (more: object = {}) => ({
 const privileged = role({ attributes: { ...role().attributes, createrole: false, login: false } });
 
 const observed = (more: Partial<Observed> = {}): Observed => ({
+  at: '2026-01-02T03:04:05+00:00',
   version: 150_000,
   superuser: true,
+  firstSuperuser: 'cloud_admin',
   searchPath: 'pg_catalog,pg_temp',
   preloaded: [],
   roles: new Map([
@@ -63,7 +67,12 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
     ]),
   ),
   auditOfSystem: null,
-  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null },
+  bookkeeping: {
+    subscriptionsDroppedOn: null,
+    subscriptionsLeftIn: new Set(),
+    operationsDone: null,
+    operationsDoneAlone: new Set(),
+  },
   states: new Map(),
   ...more,
 });
