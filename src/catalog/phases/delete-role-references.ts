@@ -44,13 +44,19 @@ export const deleteRoleReferences: Phase = {
   },
 };
 
-/** In each database a subscription of the role, as only there it can be altered. */
+/** The databases that have subscriptions which the heir may not own: only there they can be altered. */
+const subscribersOf = (name: string, observed: Observed): readonly string[] =>
+  major(observed) >= 16
+    ? []
+    : (observed.subscribers.get(name) ?? []).filter(
+        (database) => observed.databases.get(database)?.connectable === true,
+      );
+
 function subscriptionsOf(name: string, { oid }: ObservedRole, observed: Observed): PlanItem[] {
-  if (major(observed) >= 16) return [];
   const block = sql`do ${body(reserveSubscriptions(integer(oid)))}`;
-  return (observed.subscribers.get(name) ?? [])
-    .filter((database) => observed.databases.get(database)?.connectable === true)
-    .map((database) => unit('session', 'hand over subscriptions', roleObject(name), [block], database));
+  return subscribersOf(name, observed).map((database) =>
+    unit('session', 'hand over subscriptions', roleObject(name), [block], database),
+  );
 }
 
 function handOvers(
@@ -60,6 +66,11 @@ function handOvers(
   observed: Observed,
   dropped: ReadonlyMap<string, ObservedRole>,
 ): PlanItem[] {
+  // A hand-over includes all shared objects, subscriptions among them.
+  const requires =
+    subscribersOf(name, observed).length === 0
+      ? []
+      : [{ phase: 'delete-role-references', object: roleObject(name) }];
   const places = observed.references.get(name) ?? [];
   const names = new Set(places.map((place) => place ?? input.systemDatabase));
   const ordered = [...names].sort(
@@ -87,6 +98,7 @@ function handOvers(
       roleObject(name),
       statements,
       database,
+      { requires },
     );
   });
 }
