@@ -14,6 +14,7 @@ import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, rea
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
 import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
+import { reopenLeft } from './set-aside.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -41,6 +42,7 @@ export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Prom
     try {
       const own = { ...deps, limits, signal };
       await lock(main, input, own);
+      await reopenLeft(main, deps.log, signal);
       const found = await endingStrangers(main, own, () => observe(main, input));
       const known = { ...deps, limits, signal, target: { ...deps.target, major: major(found) } };
       const plan = planCatalog(input, await inspectDatabases(found, input, known));

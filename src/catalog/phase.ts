@@ -23,6 +23,14 @@ export interface Unit {
   /** For people: `create`. */
   readonly action: string;
   readonly statements: readonly Sql[];
+  /** For `bare` and `create`: the database that nobody else may use meanwhile. */
+  readonly alone?: DatabaseUse;
+}
+
+/** What a statement does to a database as a whole. Postgres refuses it while others use the database. */
+export interface DatabaseUse {
+  readonly database: string;
+  readonly purpose: 'copy' | 'rename' | 'delete';
 }
 
 /** A request of the spec that is not applied. */

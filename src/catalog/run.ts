@@ -3,6 +3,7 @@ import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
+import { undisturbed } from './in-use.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
@@ -124,13 +125,18 @@ async function transaction(
 
 async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options: RunOptions): Promise<void> {
   try {
-    await inSpan([unit], async () => {
+    const own = { ...options, signal };
+    const send = async (): Promise<void> => {
       for (const statement of unit.statements) await sendAlone(client, statement, signal);
-    });
+    };
+    const { alone: use } = unit;
+    const work = use === undefined ? send : () => undisturbed(client, use, own, send);
+    await inSpan([unit], () => endingStrangers(client, { ...own, patience: 'shared' }, work));
     options.done(unit);
   } catch (error) {
-    if (!(error instanceof SendFailure)) throw error;
-    throw report(unit, error.cause, options);
+    signal.throwIfAborted();
+    if (error instanceof SendFailure) throw report(unit, error.cause, options);
+    throw error instanceof ComputeError ? report(unit, error, options) : error;
   }
 }
 

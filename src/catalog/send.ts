@@ -1,16 +1,19 @@
 import type { EventEmitter } from 'node:events';
 import { raceAbort } from '../core/clock.ts';
 import type { Sql } from '../core/sql.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 
-/** A statement of a message failed. The connection must not be used again. */
+/** A statement of a message failed. */
 export class SendFailure extends Error {
   /** The statement's index in the list that was sent; the list's length when the commit failed. */
   readonly at: number;
+  /** The transaction was rolled back, and the connection can be used again. Otherwise it is closed. */
+  readonly usable: boolean;
 
-  constructor(at: number, cause: unknown) {
+  constructor(at: number, cause: unknown, usable: boolean) {
     super('a statement failed', { cause });
     this.at = at;
+    this.usable = usable;
   }
 }
 
@@ -39,6 +42,15 @@ export async function sendTransaction(
 export const sendAlone = (client: PgClient, statement: Sql, signal: AbortSignal): Promise<void> =>
   message(client, statement.reveal(), signal);
 
+/** After an error of the server, which has ended the statement. After a time limit of ours it may still run. */
+async function rolledBack(client: PgClient, error: unknown, signal: AbortSignal): Promise<boolean> {
+  if (sqlState(error) === null) return false;
+  return raceAbort(client.query('rollback'), signal).then(
+    () => true,
+    () => false,
+  );
+}
+
 async function message(
   client: PgClient,
   text: string,
@@ -53,9 +65,10 @@ async function message(
   try {
     await raceAbort(client.query(text), signal);
   } catch (error) {
-    destroyPg(client);
+    const usable = !signal.aborted && (await rolledBack(client, error, signal));
+    if (!usable) destroyPg(client);
     signal.throwIfAborted();
-    throw new SendFailure(Math.min(Math.max(completed - before, 0), count), error);
+    throw new SendFailure(Math.min(Math.max(completed - before, 0), count), error, usable);
   } finally {
     connection.off('commandComplete', onComplete);
   }

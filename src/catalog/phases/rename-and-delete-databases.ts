@@ -42,15 +42,16 @@ function itemFor({ op, existing, target, taken }: DatabaseStep): PlanItem {
     return skip(object, `there is no such database to ${target === null ? 'delete' : 'rename'}`);
   if (target === null) {
     const drop = sql`drop database if exists ${name} with (force)`;
-    return unit(
-      'bare',
-      'drop',
-      object,
-      existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop],
-    );
+    const statements = existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop];
+    return {
+      ...unit('bare', 'drop', object, statements),
+      alone: { database: op.name, purpose: 'delete' },
+    };
   }
   if (taken) return obstacle(object, `${databaseObject(target)} exists already`);
-  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [
-    sql`alter database ${name} rename to ${ident(target)}`,
-  ]);
+  const rename = sql`alter database ${name} rename to ${ident(target)}`;
+  return {
+    ...unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename]),
+    alone: { database: op.name, purpose: 'rename' },
+  };
 }
