@@ -3,17 +3,18 @@ import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
-import { type EvictOptions, endingStrangers } from './evict.ts';
+import { endingStrangers } from './evict.ts';
+import { endEarlier, inTurn } from './in-turn.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
 import { type Plan, planCatalog } from './plan.ts';
-import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure, readFailure } from './result.ts';
+import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure } from './result.ts';
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
-import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
+import { type CatalogLimits, type SessionOptions, closeSession, defaultLimits, passName } from './session.ts';
 import { reopenLeft } from './set-aside.ts';
 import { assertValid } from './validate.ts';
 
@@ -36,33 +37,31 @@ export interface CatalogDeps {
 export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Promise<CatalogResult> {
   assertValid(input);
   const limits = { ...defaultLimits, ...deps.limits };
-  return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
-    const startMs = monotonicMs();
-    const main = await openMainSession({ ...deps, limits, signal }, deps.log);
-    try {
-      const own = { ...deps, limits, signal };
-      await lock(main, input, own);
-      await reopenLeft(main, deps.log, signal);
-      const found = await endingStrangers(main, own, () => observe(main, input));
-      const known = { ...deps, limits, signal, target: { ...deps.target, major: major(found) } };
-      const plan = planCatalog(input, await inspectDatabases(found, input, known));
-      const result = await carryOut(plan, main, input, known, startMs);
-      await deps.afterwards?.(main, signal);
-      closeSession(main);
-      return result;
-    } catch (error) {
-      destroyPg(main);
-      signal.throwIfAborted();
-      throw error;
-    }
-  });
+  return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, (signal) =>
+    inTurn(passName, deps.target, signal, () => pass(input, { ...deps, limits, signal })),
+  );
 }
 
-async function lock(main: PgClient, input: CatalogInput, options: EvictOptions): Promise<void> {
+type PassDeps = CatalogDeps & SessionOptions;
+
+async function pass(input: CatalogInput, own: PassDeps): Promise<CatalogResult> {
+  const { signal } = own;
+  const startMs = monotonicMs();
+  const main = await openMainSession(own, own.log);
   try {
-    await endingStrangers(main, options, () => main.query(passLock));
+    await endEarlier(main, own);
+    await reopenLeft(main, own.log, signal);
+    const found = await endingStrangers(main, own, () => observe(main, input));
+    const known = { ...own, main, target: { ...own.target, major: major(found) } };
+    const plan = planCatalog(input, await inspectDatabases(found, input, known));
+    const result = await carryOut(plan, main, input, known, startMs);
+    await own.afterwards?.(main, signal);
+    closeSession(main);
+    return result;
   } catch (error) {
-    throw readFailure('wait-for-other-pass', input.systemDatabase, error);
+    destroyPg(main);
+    signal.throwIfAborted();
+    throw error;
   }
 }
 
@@ -70,7 +69,7 @@ async function carryOut(
   plan: Plan,
   main: PgClient,
   input: CatalogInput,
-  deps: CatalogDeps & { readonly limits: CatalogLimits },
+  deps: PassDeps,
   startMs: number,
 ): Promise<CatalogResult> {
   for (const { phase, object, reason, warn } of plan.skips) {

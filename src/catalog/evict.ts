@@ -1,25 +1,30 @@
 import { linked } from '../core/abort.ts';
-import { sleep } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
+import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { until } from '../core/poll.ts';
 import { literal, sql } from '../core/sql.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
+import { type SessionShown, describeSession, listed, sessionColumns } from '../pg/session-name.ts';
+import { SendFailure } from './send.ts';
 import { type SessionOptions, openSession } from './session.ts';
 
-/** Milliseconds of waiting before blockers are ended: for our own locks, which nobody else needs, and for rows of roles
- *  and databases, which a user may be changing. Less than the limit for a lock. */
-const patienceMs = { own: 500, shared: 10_000 };
+/** Milliseconds of waiting before blockers are ended: for our own tables, which nobody else needs, and for rows of roles
+ *  and databases, which a user may be changing. Less than the limit for a lock. In users' databases nobody is ended: there
+ *  it may be somebody's long query. */
+const patienceMs = { own: 500, shared: 10_000, endless: Infinity };
+/** Milliseconds of waiting before it is found out who blocks. */
+const lookMs = 2000;
 const everyMs = 200;
 
-/** Sessions that block session `$1`. Those of superusers are ours or the operator's. */
-const strangers = `
-from pg_catalog.pg_stat_activity a join pg_catalog.pg_roles r on r.oid = a.usesysid
-where not r.rolsuper and a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
+const blocking = `
+from pg_catalog.pg_stat_activity a left join pg_catalog.pg_roles r on r.oid = a.usesysid
+where a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
 
 /** Prepared transactions that block session `$1`. They and their locks survive restarts. */
 const prepared = `
-select distinct x.gid, x.owner as role
+select distinct x.gid, x.owner as role, x.database,
+  x.database = pg_catalog.current_database() and not r.rolsuper as stranger
 from pg_catalog.pg_locks w
 join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = w.locktype
   and h.database is not distinct from w.database and h.relation is not distinct from w.relation
@@ -28,20 +33,22 @@ join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = w.loc
   and h.tuple is not distinct from w.tuple and h.transactionid is not distinct from w.transactionid
 join pg_catalog.pg_locks t on t.granted and t.pid is null and t.locktype = 'transactionid'
   and t.virtualtransaction = h.virtualtransaction
-join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid and x.database = pg_catalog.current_database()
+join pg_catalog.pg_prepared_xacts x on x.transaction = t.transactionid
 join pg_catalog.pg_roles r on r.rolname = x.owner
-where not w.granted and w.pid = $1::pg_catalog.int4 and not r.rolsuper
+where not w.granted and w.pid = $1::pg_catalog.int4
   and 0 = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
 
 export interface EvictOptions extends SessionOptions {
-  readonly log: Log;
+  readonly log?: Log;
   readonly patience?: keyof typeof patienceMs;
+  /** A session in the system database that is free meanwhile. Left out: a new one is opened. */
+  readonly watcher?: PgClient;
 }
 
-/** Does work in the system database that may wait for our own locks (advisory locks and those on the bookkeeping) or for
- *  rows of roles and databases. Every user can take the first, members of `pg_write_all_data` the second, and keep them
- *  in a prepared transaction. So sessions and prepared transactions that block the work are ended, unless they are a
- *  superuser's. If that fails, the wait ends at its limit.
+/** Does work that may wait for locks: on our own tables, on rows of roles and databases, and in users' databases. Members
+ *  of `pg_write_all_data` can take the first, every user can take others, and keep them in a prepared transaction. So
+ *  sessions and prepared transactions that block the work are ended, unless they are a superuser's, whose sessions are
+ *  ours or the operator's. If that fails, the wait ends at its limit, and the error names who holds the lock.
  *  @throws what `work` throws */
 export async function endingStrangers<T>(
   client: PgClient,
@@ -49,41 +56,90 @@ export async function endingStrangers<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const waiting = linked(options.signal);
-  const sweeping = sweep(client, { ...options, signal: waiting.signal }).catch((error: unknown) => {
+  let holders: readonly string[] = [];
+  const found = (names: readonly string[]): void => void (holders = names);
+  const watching = watch(client, { ...options, signal: waiting.signal }, found).catch((error: unknown) => {
     if (!waiting.signal.aborted)
-      options.log.warn(`cannot find out which session blocks compute_ctl: ${inline(error)}`);
+      options.log?.warn(`cannot find out which session blocks compute_ctl: ${inline(error)}`);
   });
   try {
     return await work();
+  } catch (error) {
+    throw naming(error, holders);
   } finally {
     waiting.abort();
     waiting.release();
-    await sweeping;
+    await watching;
   }
 }
 
-async function sweep(client: PgClient, options: EvictOptions): Promise<void> {
+/** Limits of a lock, of a statement. */
+const waits: readonly (string | null)[] = ['55P03', '57014'];
+
+function naming(error: unknown, holders: readonly string[]): unknown {
+  if (holders.length === 0 || !waits.includes(sqlState(error))) return error;
+  const sent = error instanceof SendFailure;
+  const cause = sent ? error.cause : error;
+  const named = new ComputeError('catalog', `a lock is held by ${listed(holders)}`, { cause });
+  return sent ? new SendFailure(error.at, named, error.usable) : named;
+}
+
+type Blocker = SessionShown & { readonly stranger: boolean };
+interface Prepared {
+  readonly gid: string;
+  readonly role: string;
+  readonly database: string;
+  readonly stranger: boolean;
+}
+
+const describePrepared = ({ gid, role, database }: Prepared): string =>
+  `prepared transaction ${JSON.stringify(gid)} of role ${JSON.stringify(role)} in database ${JSON.stringify(database)}`;
+
+async function watch(
+  client: PgClient,
+  options: EvictOptions,
+  found: (holders: readonly string[]) => void,
+): Promise<void> {
   const { processID } = client as unknown as { processID: number };
-  await sleep(patienceMs[options.patience ?? 'own'], options.signal);
-  const helper = await openSession(options);
+  const startMs = monotonicMs();
+  const { limits, signal } = options;
+  const patience = patienceMs[options.patience ?? 'own'];
+  await sleep(Math.min(lookMs, patience, limits.lockMs / 2, limits.statementMs / 2), signal);
+  const helper = options.watcher ?? (await openSession(options));
   try {
     const values = [processID];
     const once = async (): Promise<false> => {
-      const { rows: live } = await helper.query<{ role: string }>({
-        text: `select a.usename as role ${strangers}`,
+      const { rows: live } = await helper.query<Blocker>({
+        text: `select ${sessionColumns}, coalesce(not r.rolsuper, false) as stranger ${blocking}`,
         values,
       });
-      const { rows: left } = await helper.query<{ gid: string; role: string }>({ text: prepared, values });
-      // Logged first, because this stops as soon as the wait is over.
-      for (const { role } of [...live, ...left])
-        options.log.warn({ role }, 'ending a transaction that blocks compute_ctl');
-      if (live.length > 0)
-        await helper.query({ text: `select pg_catalog.pg_terminate_backend(a.pid) ${strangers}`, values });
-      for (const { gid } of left) await helper.query(sql`rollback prepared ${literal(gid)}`.reveal());
+      const { rows: left } = await helper.query<Prepared>({ text: prepared, values });
+      found([...live.map(describeSession), ...left.map(describePrepared)]);
+      if (elapsedMs(startMs) >= patience) await end(helper, values, live, left, options.log);
       return false;
     };
-    await until('the end of the blocking transactions', once, { everyMs, limitMs: Infinity }, options.signal);
+    await until('the end of the blocking transactions', once, { everyMs, limitMs: Infinity }, signal);
   } finally {
-    destroyPg(helper);
+    if (helper !== options.watcher) destroyPg(helper);
   }
+}
+
+async function end(
+  helper: PgClient,
+  values: readonly number[],
+  live: readonly Blocker[],
+  left: readonly Prepared[],
+  log: Log | undefined,
+): Promise<void> {
+  const sessions = live.filter(({ stranger }) => stranger);
+  const transactions = left.filter(({ stranger }) => stranger);
+  // Logged first, because this stops as soon as the wait is over.
+  for (const { role } of [...sessions, ...transactions])
+    log?.warn({ role }, 'ending a transaction that blocks compute_ctl');
+  if (sessions.length > 0)
+    await helper.query({
+      text: `select pg_catalog.pg_terminate_backend(a.pid) ${blocking} and not r.rolsuper`,
+      values: [...values],
+    });
+  for (const { gid } of transactions) await helper.query(sql`rollback prepared ${literal(gid)}`.reveal());
 }

@@ -1,14 +1,14 @@
 import { monotonicMs, raceAbort, sleep, timeLimit } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { listed } from '../pg/session-name.ts';
-import type { EvictOptions } from './evict.ts';
 import { type Occupied, inTheWay, occupantsOf } from './occupants.ts';
 import type { DatabaseUse } from './phase.ts';
 import { sendAlone } from './send.ts';
-import { closeSession, openSession } from './session.ts';
+import { type SessionOptions, closeSession, openSession } from './session.ts';
 import { type Accepts, reopen, setAside } from './set-aside.ts';
 import { dropSubscriptionsBlock } from './subscriptions.ts';
 
@@ -31,7 +31,9 @@ interface Sharing {
 }
 const sharings = new Map<string, Sharing>();
 
-type Options = Omit<EvictOptions, 'database' | 'patience'>;
+interface Options extends SessionOptions {
+  readonly log: Log;
+}
 
 /** Does work that Postgres refuses while others use a database. What uses it is ended: sessions, walsenders, background
  *  workers; where the database is dropped, subscriptions and prepared transactions, too. Those of a database that is kept

@@ -1,10 +1,11 @@
 import { raceAbort } from '../core/clock.ts';
 import type { ComputeError } from '../core/errors.ts';
-import { destroyPg } from '../pg/client.ts';
+import { type PgClient, destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
 import { needsInspection, readDatabaseState } from './database-state.ts';
+import { endingStrangers } from './evict.ts';
 import { workThrough } from '../core/queue.ts';
 import type { DatabaseState, Observed } from './observed.ts';
 import { readFailure, together } from './result.ts';
@@ -19,11 +20,13 @@ export async function inspectDatabases(
   observed: Observed,
   input: CatalogInput,
   options: {
+    main: PgClient;
     target: PgTarget;
     limits: CatalogLimits;
     signal: AbortSignal;
     concurrency?: number;
     readOnly?: boolean;
+    applicationName?: string;
   },
 ): Promise<Observed> {
   const open = input.spec.cluster.databases.filter(({ name }) => needsInspection(input, observed, name));
@@ -32,7 +35,13 @@ export async function inspectDatabases(
   const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {
     const client = await openSession({ ...options, database, signal });
     try {
-      const found = await raceAbort(readDatabaseState(client, input, observed, owner), signal);
+      const read = (): Promise<DatabaseState> => readDatabaseState(client, input, observed, owner);
+      const watched = endingStrangers(
+        client,
+        { ...options, signal, patience: 'endless', watcher: options.main },
+        read,
+      );
+      const found = await raceAbort(watched, signal);
       closeSession(client);
       return found;
     } catch (error) {

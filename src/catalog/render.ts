@@ -30,12 +30,19 @@ export async function runPlan(
   assertValid(input);
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('planning the catalog pass', limits.overallMs, deps.signal, async (signal) => {
-    const session = { target: deps.target, limits, signal, readOnly: true };
+    const session = {
+      target: deps.target,
+      limits,
+      signal,
+      readOnly: true,
+      applicationName: 'compute_ctl:plan',
+    };
     const client = await openSession(session);
     try {
       const found = await observe(client, input);
       const observed = await inspectDatabases(found, input, {
         ...session,
+        main: client,
         target: { ...deps.target, major: major(found) },
       });
       const plan = planCatalog(input, observed);

@@ -1,4 +1,5 @@
 import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
@@ -7,7 +8,7 @@ import { undisturbed } from './in-use.ts';
 import type { Mode, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
-import { closeSession, openHelper, openSession } from './session.ts';
+import { closeSession, openSession } from './session.ts';
 
 /** The largest number of statements in one message. */
 const messageSize = 50;
@@ -17,7 +18,8 @@ const createConcurrency = 2;
 /** A session's cost is mostly the server's work for the new connection. */
 const sessionConcurrency = 4;
 
-export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> {
+export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' | 'watcher'> {
+  readonly log: Log;
   readonly main: PgClient;
   /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
@@ -50,7 +52,7 @@ function groups(units: readonly Unit[]): Unit[][] {
 
 async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
   const connection = async (number: number): Promise<PgClient> =>
-    number === 0 ? options.main : (helpers[number - 1] ??= await openHelper(options));
+    number === 0 ? options.main : (helpers[number - 1] ??= await openSession(options));
   await byMode[group[0]?.mode ?? 'batch'](group, options, connection);
 }
 
@@ -110,11 +112,12 @@ async function transaction(
   try {
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
-    // What a table of a user waits for is left to the limit: there it may be somebody's long query.
     const inSystemDatabase = (units[0]?.database ?? null) === null;
-    await inSpan(units, () =>
-      inSystemDatabase ? endingStrangers(client, { ...options, signal, patience: 'shared' }, send) : send(),
-    );
+    // The main session has nothing to do while others work in users' databases.
+    const patience = inSystemDatabase
+      ? ({ patience: 'shared' } as const)
+      : ({ patience: 'endless', watcher: options.main } as const);
+    await inSpan(units, () => endingStrangers(client, { ...options, signal, ...patience }, send));
     units.forEach(options.done);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;

@@ -1,4 +1,4 @@
-import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
+import { type PgClient, connectPg } from '../pg/client.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
@@ -52,41 +52,25 @@ interface PinnedBy {
 export interface SessionOptions extends PinnedBy {
   readonly signal: AbortSignal;
   readonly database?: string | null;
+  /** Names the work; sessions of an earlier one are found by it. Default: `passName`. */
+  readonly applicationName?: string;
 }
+
+/** The application name of a catalog pass. */
+export const passName = 'compute_ctl:apply_config';
 
 /** Opens a maintenance connection to `database`, or to the system database. */
 export const openSession = (options: SessionOptions): Promise<PgClient> =>
   connectPg(
     { ...options.target, options: sessionOptions(options) },
     {
-      applicationName: 'compute_ctl:apply_config',
+      applicationName: options.applicationName ?? passName,
       connectMs: options.limits.connectMs,
       queryMs: options.limits.statementMs + patienceMs,
       ...(options.database === null || options.database === undefined ? {} : { database: options.database }),
       signal: options.signal,
     },
   );
-
-/** Allows one pass at a time, after the earlier pass's helper connections have ended: a server notices a disconnected
- *  client only after a while, and a statement that still runs would conflict with the same one of the next pass. These
- *  are session locks in the system database, released at the session's end; `lock_timeout` limits the wait. */
-export const passLock =
-  'select pg_catalog.pg_advisory_lock(1668246631, 1); ' +
-  'select pg_catalog.pg_advisory_lock(1668246631, 3); select pg_catalog.pg_advisory_unlock(1668246631, 3)';
-
-const helperLock = 'select pg_catalog.pg_advisory_lock_shared(1668246631, 3)';
-
-/** Opens a further connection to the system database for the pass that holds the lock. */
-export async function openHelper(options: SessionOptions): Promise<PgClient> {
-  const client = await openSession(options);
-  try {
-    await client.query(helperLock);
-    return client;
-  } catch (error) {
-    destroyPg(client);
-    throw error;
-  }
-}
 
 /** Closes a connection whose work is done, without waiting for the server's session to end. */
 export function closeSession(client: PgClient): void {

@@ -18,17 +18,13 @@ const parts = {
 
 /** What a role of the spec may hold, for as long as it likes. */
 const holds = [
-  'select pg_advisory_lock(1668246631, 1)',
-  'select pg_advisory_lock(1668246631, 3)',
-  'select pg_advisory_lock_shared(1668246631, 2)',
   'begin; lock table neon_migration.operation_done in access exclusive mode',
   'begin; lock table neon_migration.migration_id in access exclusive mode',
   'begin; lock table neon.drop_subscriptions_done in access exclusive mode',
 ];
 const prepared = [
-  `begin; select pg_advisory_xact_lock(1668246631, 1); prepare transaction 'it''s \\ "one"'`,
-  `begin; select pg_advisory_xact_lock(1668246631, 2); prepare transaction 'two'`,
-  `begin; lock table neon_migration.operation_done in access exclusive mode; prepare transaction 'three'`,
+  `begin; lock table neon_migration.operation_done in access exclusive mode; prepare transaction 'it''s \\ "one"'`,
+  `begin; lock table neon_migration.migration_id in access exclusive mode; prepare transaction 'two'`,
 ];
 
 /** In nobody's way. */
