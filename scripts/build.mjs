@@ -55,7 +55,7 @@ const common = {
   sourcemap: 'linked',
   sourcesContent: false,
   // Faster helpers of packages that do without them.
-  external: ['pg-native', 'bufferutil', 'utf-8-validate'],
+  external: ['bufferutil', 'utf-8-validate'],
   // Its main file hides its imports from the bundler; the ES build does not.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   define: {

@@ -91,6 +91,7 @@ async function carryOut(
       signal: deps.signal,
       concurrency: Math.max(1, deps.concurrency ?? concurrencyOf(input)),
       systemDatabase: input.systemDatabase,
+      skips: plan.skips,
       log: deps.log,
       done: (unit) => {
         done.add(unit);

@@ -6,8 +6,10 @@ import { until } from '../core/poll.ts';
 import { literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { type SessionShown, describeSession, listed, sessionColumns } from '../pg/session-name.ts';
+import { occupantsOf } from './occupants.ts';
 import { SendFailure } from './send.ts';
 import { type SessionOptions, openSession } from './session.ts';
+import { reopen, setAside } from './set-aside.ts';
 
 /** Milliseconds of waiting before blockers are ended: for our own tables, which nobody else needs, and for rows of roles
  *  and databases, which a user may be changing. Less than the limit for a lock. In users' databases nobody is ended: there
@@ -21,10 +23,10 @@ const blocking = `
 from pg_catalog.pg_stat_activity a left join pg_catalog.pg_roles r on r.oid = a.usesysid
 where a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
 
-/** Prepared transactions that block session `$1`. They and their locks survive restarts. */
+/** Prepared transactions that block session `$1`, of every database. They and their locks survive restarts. */
 const prepared = `
 select distinct x.gid, x.owner as role, x.database,
-  x.database = pg_catalog.current_database() and not r.rolsuper as stranger
+  x.database = pg_catalog.current_database() as here, not r.rolsuper as stranger
 from pg_catalog.pg_locks w
 join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = w.locktype
   and h.database is not distinct from w.database and h.relation is not distinct from w.relation
@@ -58,10 +60,12 @@ export async function endingStrangers<T>(
   const waiting = linked(options.signal);
   let holders: readonly string[] = [];
   const found = (names: readonly string[]): void => void (holders = names);
-  const watching = watch(client, { ...options, signal: waiting.signal }, found).catch((error: unknown) => {
-    if (!waiting.signal.aborted)
-      options.log?.warn(`cannot find out which session blocks compute_ctl: ${inline(error)}`);
-  });
+  const watching = watch(client, { ...options, signal: waiting.signal }, options.signal, found).catch(
+    (error: unknown) => {
+      if (!waiting.signal.aborted)
+        options.log?.warn(`cannot find out which session blocks compute_ctl: ${inline(error)}`);
+    },
+  );
   try {
     return await work();
   } catch (error) {
@@ -89,15 +93,19 @@ interface Prepared {
   readonly gid: string;
   readonly role: string;
   readonly database: string;
+  /** Whether that is the system database. */
+  readonly here: boolean;
   readonly stranger: boolean;
 }
 
 const describePrepared = ({ gid, role, database }: Prepared): string =>
   `prepared transaction ${JSON.stringify(gid)} of role ${JSON.stringify(role)} in database ${JSON.stringify(database)}`;
 
+/** @param whole ends later than the wait: what was changed for it must be changed back */
 async function watch(
   client: PgClient,
   options: EvictOptions,
+  whole: AbortSignal,
   found: (holders: readonly string[]) => void,
 ): Promise<void> {
   const { processID } = client as unknown as { processID: number };
@@ -106,21 +114,30 @@ async function watch(
   const patience = patienceMs[options.patience ?? 'own'];
   await sleep(Math.min(lookMs, patience, limits.lockMs / 2, limits.statementMs / 2), signal);
   const helper = options.watcher ?? (await openSession(options));
+  let running: Promise<unknown> = Promise.resolve();
   try {
     const values = [processID];
-    const once = async (): Promise<false> => {
+    const round = async (): Promise<false> => {
       const { rows: live } = await helper.query<Blocker>({
         text: `select ${sessionColumns}, coalesce(not r.rolsuper, false) as stranger ${blocking}`,
         values,
       });
       const { rows: left } = await helper.query<Prepared>({ text: prepared, values });
       found([...live.map(describeSession), ...left.map(describePrepared)]);
-      if (elapsedMs(startMs) >= patience) await end(helper, values, live, left, options.log);
+      if (elapsedMs(startMs) < patience) return false;
+      await end(helper, values, live, left, { ...options, signal: whole });
       return false;
+    };
+    const once = (): Promise<false> => {
+      const result = round();
+      running = result.catch(() => {});
+      return result;
     };
     await until('the end of the blocking transactions', once, { everyMs, limitMs: Infinity }, signal);
   } finally {
     if (helper !== options.watcher) destroyPg(helper);
+    // It may have to close a database again.
+    await running;
   }
 }
 
@@ -129,17 +146,40 @@ async function end(
   values: readonly number[],
   live: readonly Blocker[],
   left: readonly Prepared[],
-  log: Log | undefined,
+  options: EvictOptions,
 ): Promise<void> {
   const sessions = live.filter(({ stranger }) => stranger);
   const transactions = left.filter(({ stranger }) => stranger);
   // Logged first, because this stops as soon as the wait is over.
   for (const { role } of [...sessions, ...transactions])
-    log?.warn({ role }, 'ending a transaction that blocks compute_ctl');
+    options.log?.warn({ role }, 'ending a transaction that blocks compute_ctl');
   if (sessions.length > 0)
     await helper.query({
       text: `select pg_catalog.pg_terminate_backend(a.pid) ${blocking} and not r.rolsuper`,
       values: [...values],
     });
-  for (const { gid } of transactions) await helper.query(sql`rollback prepared ${literal(gid)}`.reveal());
+  for (const one of transactions) {
+    if (one.here) await helper.query(rollback(one).reveal());
+    else await rollbackElsewhere(one, options);
+  }
+}
+
+const rollback = ({ gid }: Prepared) => sql`rollback prepared ${literal(gid)}`;
+
+/** A prepared transaction can be ended only in its own database. Its owner may have closed that one since. */
+async function rollbackElsewhere(one: Prepared, options: SessionOptions): Promise<void> {
+  const outside = await openSession(options);
+  try {
+    const found = await occupantsOf(outside, one.database);
+    if (found === null) return;
+    if (!found.open) await setAside(outside, found, 'superusers', options.signal);
+    try {
+      const there = await openSession({ ...options, database: one.database });
+      await there.query(rollback(one).reveal()).finally(() => destroyPg(there));
+    } finally {
+      if (!found.open) await reopen(outside, found.oid, options.signal);
+    }
+  } finally {
+    destroyPg(outside);
+  }
 }

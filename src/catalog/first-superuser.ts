@@ -4,6 +4,7 @@ import { ident, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { readFailure } from './result.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
+import { repairSystemDatabase } from './system-database.ts';
 
 /** The first superuser's name in the earliest clusters. */
 const firstName = 'zenith_admin';
@@ -12,12 +13,8 @@ const refusals: readonly (string | null)[] = ['28P01', '28000'];
 
 /** Only a superuser may set what our sessions set. */
 const notSuperuser = '42501';
-/** The database does not accept connections. */
-const closed = '55000';
-/** Exists in every cluster. */
-const otherDatabase = 'template1';
 
-/** Opens a pass's main connection. If the owner of the system database made it refuse connections, it accepts them again.
+/** Opens a pass's main connection. If the owner of the system database keeps us out of it, it is repaired.
  *  If the cluster was initialised with another superuser and does not have ours, the other one creates ours first.
  *  @throws ComputeError `sql`, or `catalog` when our login is not a superuser */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
@@ -25,30 +22,15 @@ export async function openMainSession(options: SessionOptions, log: Log): Promis
     return await openSession(options);
   } catch (error) {
     if (sqlState(error) === notSuperuser) throw readFailure('observe', options.target.database, error);
-    if (sqlState(error) === closed) {
-      await acceptConnections(options, error);
-      log.warn(`database ${JSON.stringify(options.target.database)} did not accept connections; it does now`);
+    const repaired = await repairSystemDatabase(options, error);
+    if (repaired !== null) {
+      log.warn(`repaired the system database ${JSON.stringify(options.target.database)}: ${repaired}`);
       return openSession(options);
     }
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;
     await makeSuperuser(options, error);
     log.warn(`created the superuser ${options.target.user}: this cluster only had ${firstName}`);
     return openSession(options);
-  }
-}
-
-async function acceptConnections(options: SessionOptions, refused: unknown): Promise<void> {
-  const client = await openSession({ ...options, database: otherDatabase }).catch(() => {
-    options.signal.throwIfAborted();
-    throw refused;
-  });
-  try {
-    await client.query(sql`alter database ${ident(options.target.database)} allow_connections true`.reveal());
-    closeSession(client);
-  } catch (cause) {
-    destroyPg(client);
-    options.signal.throwIfAborted();
-    throw new ComputeError('sql', `could not open database ${options.target.database}`, { cause });
   }
 }
 

@@ -2,7 +2,7 @@ import type { Migration } from './migration.ts';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { fromFile, ident, integer, literal, sql } from '../core/sql.ts';
+import { type Sql, fromFile, ident, integer, literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { endingStrangers } from './evict.ts';
@@ -81,27 +81,30 @@ async function runAll(
   all: readonly Migration[],
   deps: MigrationDeps,
 ): Promise<MigrationResult> {
-  const { current, deferred, version } = await prepare(client, all, deps);
+  const before = await prepare(client, all, deps);
+  const { current, deferred, version } = before;
   const role = sql`select pg_catalog.set_config('compute_ctl.privileged_role', ${literal(deps.privilegedRole)}, false)`;
   await client.query(role.reveal());
   const due = all.filter(({ id, needs }) => id > current || (deferred.includes(id) && version >= needs));
   const ran: number[] = [];
+  let state = before;
   for (const migration of due) {
-    if (await runOne(client, migration, current, version, deps)) ran.push(migration.id);
+    const done = await runOne(client, migration, state, deps);
+    if (done.ran) ran.push(migration.id);
+    state = done.state;
   }
   return { ran, current: Math.max(current, ...all.map(({ id }) => id)) };
 }
 
-/** False when it was skipped or deferred. */
+/** Also returns the state after it, and whether it ran: it may be skipped or deferred. */
 async function runOne(
   client: PgClient,
   migration: Migration,
-  current: number,
-  version: number,
+  state: State,
   { log, signal, failAt }: MigrationDeps,
-): Promise<boolean> {
+): Promise<{ ran: boolean; state: State }> {
   const { id, name, text, skip, needs } = migration;
-  const later = version < needs;
+  const later = state.version < needs;
   if (skip) log.info(`Skipping migration id=${id}`);
   else if (later)
     log.info({ migration: name }, `Deferring migration id=${id}, which requires a newer PostgreSQL`);
@@ -109,7 +112,8 @@ async function runOne(
   const runs = !skip && !later;
   const forget = sql`delete from neon_migration.deferred where id = ${integer(id)}`;
   const defer = sql`insert into neon_migration.deferred values (${integer(id)}) on conflict do nothing`;
-  const count = sql`update neon_migration.migration_id set id = ${integer(id)} where key = 0`;
+  const count = sql`insert into neon_migration.migration_id values (0, ${integer(id)}) on conflict (key) do update set id = excluded.id`;
+  const next = after(state, migration, later && !skip);
   const fault = sql`select 1 / 0`;
   try {
     await sendTransaction(
@@ -117,7 +121,8 @@ async function runOne(
       [
         ...(runs ? [fromFile(text)] : []),
         ...(failAt === id ? [fault] : []),
-        ...(id > current ? [count, ...(later && !skip ? [defer] : [])] : [forget]),
+        ...(id > state.current ? [count, ...(later && !skip ? [defer] : [])] : [forget]),
+        record(next),
       ],
       signal,
     );
@@ -125,8 +130,15 @@ async function runOne(
     throw new MigrationFailure(migration, error instanceof SendFailure ? error.cause : error);
   }
   if (runs) log.info(`Finished migration id=${id}`);
-  return runs;
+  return { ran: runs, state: next };
 }
+
+/** The state once this migration is done, or deferred. */
+const after = (state: State, { id }: Migration, deferred: boolean): State => ({
+  ...state,
+  current: Math.max(state.current, id),
+  deferred: [...state.deferred.filter((one) => one !== id), ...(deferred ? [id] : [])],
+});
 
 interface State {
   readonly current: number;
@@ -135,9 +147,30 @@ interface State {
   readonly version: number;
 }
 
+/** Members of `pg_write_all_data` can write to the tables, which are there because the original reads them. So we go by the
+ *  comment on one of them, which only its owner can change. */
+const record = ({ current, deferred }: Pick<State, 'current' | 'deferred'>): Sql =>
+  sql`comment on table neon_migration.migration_id is ${literal(`migrations: ${[current, ...deferred].join(' ')}`)}`;
+
+/** Null for a comment of somebody else, or none. */
+function recorded(comment: string | null): Pick<State, 'current' | 'deferred'> | null {
+  const numbers = /^migrations: (\d{1,6}(?: \d{1,6})*)$/
+    .exec(comment ?? '')?.[1]
+    ?.split(' ')
+    .map(Number);
+  if (numbers === undefined) return null;
+  const [current = 0, ...deferred] = numbers;
+  return { current, deferred };
+}
+
 async function prepare(client: PgClient, all: readonly Migration[], deps: MigrationDeps): Promise<State> {
   const before = await read(client, all);
-  if (before !== null) return before;
+  if (before?.recorded === true) return before;
+  if (before !== null) {
+    // Left by the original, or by an earlier version: from now on the tables do not count.
+    await sendTransaction(client, [record(before)], deps.signal);
+    return before;
+  }
   const admin = ident(deps.target.user);
   const statements = [
     sql`create schema if not exists neon_migration`,
@@ -146,6 +179,7 @@ async function prepare(client: PgClient, all: readonly Migration[], deps: Migrat
     sql`create table if not exists neon_migration.migration_id (key pg_catalog.int4 not null primary key, id pg_catalog.int8 not null default 0)`,
     sql`insert into neon_migration.migration_id values (0, 0) on conflict do nothing`,
     sql`create table if not exists neon_migration.deferred (id pg_catalog.int8 primary key)`,
+    record({ current: 0, deferred: [] }),
   ];
   try {
     await sendTransaction(client, statements, deps.signal);
@@ -163,13 +197,24 @@ async function prepare(client: PgClient, all: readonly Migration[], deps: Migrat
 /** More than any migration's id. */
 const maxId = 1_000_000;
 
-/** Null when a part of the bookkeeping is missing. Members of `pg_write_all_data` can write to these tables, so this reads
- *  only the rows that it requires, and accepts only numbers that we could have written. */
-async function read(client: PgClient, all: readonly Migration[]): Promise<State | null> {
-  const { rows: owners } = await client.query<{ version: number; tables: number; strangers: number }>(
+/** Null when a part of the bookkeeping is missing. Without a record of ours this reads the tables: only the rows that it
+ *  requires, and it accepts only numbers that we could have written. */
+async function read(
+  client: PgClient,
+  all: readonly Migration[],
+): Promise<(State & { readonly recorded: boolean }) | null> {
+  const { rows: owners } = await client.query<{
+    version: number;
+    tables: number;
+    strangers: number;
+    comment: string | null;
+  }>(
     `select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as version,
        pg_catalog.count(*) filter (where c.relname in ('migration_id', 'deferred'))::pg_catalog.int4 as tables,
-       pg_catalog.count(*) filter (where not o.rolsuper or not s.rolsuper)::pg_catalog.int4 as strangers
+       pg_catalog.count(*) filter (where not o.rolsuper or not s.rolsuper)::pg_catalog.int4 as strangers,
+       (select pg_catalog.left(x.description, 1000) from pg_catalog.pg_description x
+        join pg_catalog.pg_class t on t.oid = x.objoid join pg_catalog.pg_namespace m on m.oid = t.relnamespace
+        where x.classoid = 1259 and x.objsubid = 0 and m.nspname = 'neon_migration' and t.relname = 'migration_id') as comment
      from pg_catalog.pg_namespace n
      join pg_catalog.pg_authid s on s.oid = n.nspowner
      left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname in ('migration_id', 'deferred')
@@ -187,6 +232,8 @@ async function read(client: PgClient, all: readonly Migration[]): Promise<State 
     );
   }
   if (row?.tables !== 2) return null;
+  const ours = recorded(row.comment);
+  if (ours !== null) return { ...ours, version: row.version, recorded: true };
   const { rows } = await client.query<{ id: string | null; deferred: number[] | null }>({
     text: `select (select m.id::pg_catalog.text from neon_migration.migration_id m where m.key = 0 limit 1) as id,
        (select pg_catalog.array_agg(k.id) from pg_catalog.unnest($1::pg_catalog.int4[]) k (id)
@@ -202,5 +249,5 @@ async function read(client: PgClient, all: readonly Migration[]): Promise<State 
       'A user changed it. Set it to the id of the last migration, or to 0 to run all of them again.';
     throw new ComputeError('catalog', message, { hint });
   }
-  return { current, deferred: rows[0]?.deferred ?? [], version: row.version };
+  return { current, deferred: rows[0]?.deferred ?? [], version: row.version, recorded: false };
 }

@@ -1,5 +1,5 @@
 import type { PgTarget } from '../pg/target.ts';
-import { destroyPg } from '../pg/client.ts';
+import { destroyPg, sqlState } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
@@ -15,6 +15,11 @@ export interface PlanOutcome {
   readonly exitCode: 0 | 2;
   readonly text: string;
 }
+
+/** The connection string may lead to any server. From this major on event triggers may run at the log-in, and must be
+ *  switched off before it; the earlier ones do not know the setting. */
+const sinceLoginTriggers = 17;
+const unknownSetting = '42704';
 
 /** Returns what `applyCatalog` would send to this server now. Only reads from the server.
  *  @throws what `applyCatalog` throws before its first statement */
@@ -37,7 +42,13 @@ export async function runPlan(
       readOnly: true,
       applicationName: 'compute_ctl:plan',
     };
-    const client = await openSession(session);
+    const client = await openSession({
+      ...session,
+      target: { ...deps.target, major: sinceLoginTriggers },
+    }).catch((error: unknown) => {
+      if (sqlState(error) !== unknownSetting) throw error;
+      return openSession(session);
+    });
     try {
       const found = await observe(client, input);
       const observed = await inspectDatabases(found, input, {

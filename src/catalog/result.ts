@@ -1,6 +1,6 @@
 import { ComputeError, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
-import type { Unit } from './phase.ts';
+import type { Skip, Unit } from './phase.ts';
 
 /** The result for one object. */
 export interface Outcome {
@@ -42,21 +42,35 @@ const hints: Readonly<Record<string, string>> = {
   '55P03': 'Another session holds a lock on it; find it in pg_locks. End it, then apply again.',
   '57014':
     'The statement took longer than its limit; check for locks, and whether the storage acknowledges commits.',
-  '2BP01': 'Objects in another database still depend on it; apply again, or drop them by hand.',
+  '2BP01':
+    'Objects in another database still depend on it; apply again, or drop them by hand. A database that accepts no connections must accept them first: ALTER DATABASE … ALLOW_CONNECTIONS true.',
 };
 
-/** One unit's failure: names phase, database, object and SQLSTATE. */
+/** The server's own limits are shorter than that of our client, but do not hold for a commit. */
+const noAnswer =
+  'The server did not answer. A commit waits until the storage, or a standby of synchronous_standby_names, acknowledges it: check those.';
+
+/** What to do about a failed statement or log-in. */
+function hintFor(state: string | null, cause: unknown): { hint?: string } {
+  const other = cause instanceof ComputeError ? cause.hint : state === null ? noAnswer : undefined;
+  const hint = hints[state ?? ''] ?? other;
+  return hint === undefined ? {} : { hint };
+}
+
+/** One unit's failure: names phase, database, object and SQLSTATE, and what of the same object was left alone. */
 export class UnitFailure extends ComputeError {
   readonly unit: Unit;
   readonly why: { readonly reason: string; readonly sqlState: string | null };
 
-  constructor(unit: Unit, cause: unknown, systemDatabase: string) {
+  constructor(unit: Unit, cause: unknown, systemDatabase: string, skips: readonly Skip[]) {
     const state = sqlState(cause);
     const where = `catalog phase "${unit.phase}", database ${JSON.stringify(unit.database ?? systemDatabase)}, ${unit.object}`;
     const how = state === null ? 'failed' : `failed with SQLSTATE ${state}`;
-    super('catalog', `${where}: ${unit.action} ${how}`, {
+    const left = skips.filter(({ object, warn }) => warn && object === unit.object);
+    const before = left.length === 0 ? '' : ` (${left.map(({ reason }) => reason).join('; ')})`;
+    super('catalog', `${where}: ${unit.action} ${how}${before}`, {
       cause: cause instanceof Error ? cause : new Error(messageOf(cause)),
-      ...(state !== null && hints[state] !== undefined ? { hint: hints[state] } : {}),
+      ...hintFor(state, cause),
     });
     this.unit = unit;
     this.why = { reason: inline(cause), sqlState: state };
@@ -72,7 +86,7 @@ export function readFailure(phase: string, database: string, cause: unknown): Co
     `catalog phase "${phase}", database ${JSON.stringify(database)}: ${how}`,
     {
       cause,
-      ...(state !== null && hints[state] !== undefined ? { hint: hints[state] } : {}),
+      ...hintFor(state, cause),
     },
   );
 }

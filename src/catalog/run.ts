@@ -5,7 +5,7 @@ import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import { undisturbed } from './in-use.ts';
-import type { Mode, Unit } from './phase.ts';
+import type { Mode, Skip, Unit } from './phase.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
 import { closeSession, openSession } from './session.ts';
@@ -24,6 +24,8 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' |
   /** Connections to databases at the same time, 1 or more, without `main`. */
   readonly concurrency: number;
   readonly systemDatabase: string;
+  /** What of the plan is left alone: it may be the reason of a failure. */
+  readonly skips: readonly Skip[];
   readonly done: (unit: Unit) => void;
   readonly failed: (failure: UnitFailure) => void;
 }
@@ -179,7 +181,7 @@ let cancelled = 0;
 export const statementsCancelled = (): number => cancelled;
 
 function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
-  const failure = new UnitFailure(unit, cause, options.systemDatabase);
+  const failure = new UnitFailure(unit, cause, options.systemDatabase, options.skips);
   if (failure.why.sqlState === '57014') cancelled++;
   options.failed(failure);
   return failure;

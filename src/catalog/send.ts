@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { raceAbort } from '../core/clock.ts';
+import { forgetQuotes } from '../core/server-words.ts';
 import type { Sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 
@@ -17,11 +18,12 @@ export class SendFailure extends Error {
   }
 }
 
-/** By default the server's log and statistics may record statements unchanged, passwords included. */
-const quiet = `set log_statement = none; set log_min_duration_statement = -1; set log_min_duration_sample = -1;
+/** By default the server's log and statistics may record statements unchanged, passwords included, and members of
+ *  pg_monitor, who cannot read them otherwise, see a statement while it runs. */
+const quiet = `set track_activities = off; set log_statement = none; set log_min_duration_statement = -1; set log_min_duration_sample = -1;
   set log_transaction_sample_rate = 0; set log_min_error_statement = panic; set pg_stat_statements.track_utility = off; set auto_explain.log_min_duration = -1`;
 const loud = `reset log_statement; reset log_min_duration_statement; reset log_min_duration_sample;
-  reset log_transaction_sample_rate; reset log_min_error_statement; reset pg_stat_statements.track_utility; reset auto_explain.log_min_duration`;
+  reset log_transaction_sample_rate; reset log_min_error_statement; reset pg_stat_statements.track_utility; reset auto_explain.log_min_duration; reset track_activities`;
 
 /** Sends the statements in one message: all of them take effect, or none. The server stops at the first failure.
  *  @throws SendFailure */
@@ -33,14 +35,15 @@ export async function sendTransaction(
   const secret = statements.some((statement) => statement.secret);
   if (secret) await message(client, quiet, signal);
   const text = ['begin', ...statements.map((statement) => statement.reveal()), 'commit'].join(';\n');
-  await message(client, text, signal, 1, statements.length);
+  // BEGIN is the first statement of the message.
+  await message(client, text, signal, statements, 1);
   if (secret) await message(client, loud, signal);
 }
 
 /** Sends a statement that cannot be part of a transaction.
  *  @throws SendFailure */
 export const sendAlone = (client: PgClient, statement: Sql, signal: AbortSignal): Promise<void> =>
-  message(client, statement.reveal(), signal);
+  message(client, statement.reveal(), signal, [statement]);
 
 /** After an error of the server, which has ended the statement. After a time limit of ours it may still run. */
 async function rolledBack(client: PgClient, error: unknown, signal: AbortSignal): Promise<boolean> {
@@ -51,12 +54,13 @@ async function rolledBack(client: PgClient, error: unknown, signal: AbortSignal)
   );
 }
 
+/** @param statements those of the message whose failure is reported, `before` the number of others in front of them */
 async function message(
   client: PgClient,
   text: string,
   signal: AbortSignal,
+  statements: readonly Sql[] = [],
   before = 0,
-  count = Number.MAX_SAFE_INTEGER,
 ): Promise<void> {
   let completed = 0;
   const { connection } = client as unknown as { connection: EventEmitter };
@@ -68,7 +72,10 @@ async function message(
     const usable = !signal.aborted && (await rolledBack(client, error, signal));
     if (!usable) destroyPg(client);
     signal.throwIfAborted();
-    throw new SendFailure(Math.min(Math.max(completed - before, 0), count), error, usable);
+    const at = Math.min(Math.max(completed - before, 0), statements.length);
+    // A commit runs what was deferred by any of them.
+    if (statements[at]?.secret ?? statements.some(({ secret }) => secret)) forgetQuotes(error);
+    throw new SendFailure(at, error, usable);
   } finally {
     connection.off('commandComplete', onComplete);
   }

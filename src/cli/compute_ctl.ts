@@ -15,13 +15,13 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { options } = parsed;
   const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
   if (parsed.command === 'check') {
-    await becomeOsUser(options.osUser, null);
+    await becomeOsUser(options, null);
     const { check } = await import('./check.ts');
     process.stdout.write(await check(options, parsed.json, env));
     return 0;
   }
   if (parsed.command === 'plan') {
-    await becomeOsUser(options.osUser, null);
+    await becomeOsUser(options, null);
     const { plan } = await import('./plan.ts');
     const { text, exitCode } = await plan(parsed.options, parsed.json, env);
     process.stdout.write(text);
@@ -32,7 +32,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
     process.title = 'compute_ctl';
   const stops = watchStops(log);
-  await becomeOsUser(parsed.options.osUser, parsed.options.pgdata);
+  await becomeOsUser(parsed.options, parsed.options.pgdata);
   const { main } = await import('./main.ts');
   return main(parsed.options, { log, env, stops });
 }

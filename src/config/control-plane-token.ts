@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { sleep, withDeadline } from '../core/clock.ts';
+import { open } from 'node:fs/promises';
+import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { givenFile, isFile, readToEnd } from './given-files.ts';
 
 const maxBytes = 64 * 1024;
 const limitMs = 10_000;
-const pauseMs = 20;
 
 /** Tokens of pipes, which can be read only once, by path. */
 const readOnce = new Map<string, Secret>();
@@ -22,13 +22,20 @@ export async function controlPlaneToken(
   if (file === null) return new Secret(env['NEON_CONTROL_PLANE_TOKEN'] ?? '');
   const known = readOnce.get(file);
   if (known !== undefined) return known;
+  const tokenOf = async (fd: number): Promise<Secret> => {
+    const token = tokenIn(
+      await withDeadline('reading it', limitMs, signal, (s) => readToEnd(fd, maxBytes, s)),
+    );
+    if (!(await isFile(fd))) readOnce.set(file, token);
+    return token;
+  };
   try {
+    const given = givenFile(file);
+    if (given !== null) return await tokenOf(given);
     // A pipe that nobody writes to must not hold a thread: the process could not exit then.
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const token = new Secret(await withDeadline('reading it', limitMs, signal, (s) => readAll(handle, s)));
-      if (!(await handle.stat()).isFile()) readOnce.set(file, token);
-      return token;
+      return await tokenOf(handle.fd);
     } finally {
       await handle.close();
     }
@@ -41,30 +48,9 @@ export async function controlPlaneToken(
   }
 }
 
-async function readAll(handle: FileHandle, signal: AbortSignal): Promise<string> {
-  const isFile = (await handle.stat()).isFile();
-  const bytes = Buffer.alloc(maxBytes + 1);
-  let length = 0;
-  while (length <= maxBytes) {
-    signal.throwIfAborted();
-    const count = await handle.read(bytes, length, bytes.length - length, null).then(
-      ({ bytesRead }) => bytesRead,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'EAGAIN') return null;
-        throw error;
-      },
-    );
-    // A named pipe that nobody has opened for writing yet looks like one that has ended.
-    if (count === 0 && (length > 0 || isFile)) return tokenIn(bytes.toString('utf8', 0, length));
-    if (count === null || count === 0) await sleep(pauseMs, signal);
-    else length += count;
-  }
-  throw new Error(`it is longer than ${maxBytes} bytes`);
-}
-
-function tokenIn(text: string): string {
+function tokenIn(text: string): Secret {
   const token = text.trim();
   // What a header cannot hold would be in the message of the refusal.
   if (!/^[\x21-\x7e]+$/.test(token)) throw new Error('it is not one word of printable characters');
-  return token;
+  return new Secret(token);
 }

@@ -1,3 +1,5 @@
+import { wordsAfterMessage } from './server-words.ts';
+
 /** Every way this program fails, once: the process exit code and the HTTP status that go with it. */
 export const errorCodes = {
   usage: { exit: 2, http: 400, doc: 'The command line is wrong.' },
@@ -99,11 +101,12 @@ export class ComputeError extends Error {
   }
 }
 
-/** A text for any thrown value, also one that is not an Error or has no message. */
+/** A text for any thrown value, also one that is not an Error or has no message. With what a PostgreSQL server adds to its
+ *  message: which objects are in the way, and what to do. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
-  if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return String(error);
+  if (!(error instanceof Error)) return String(error);
+  return (error.message === '' ? error.name : error.message) + wordsAfterMessage(error);
 }
 
 /** The messages from the outermost error to its last cause; cycles end the walk. */

@@ -51,5 +51,6 @@ export function inWordsOfServer(what: string, error: unknown): ComputeError {
   let innermost = error;
   while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause;
   const reason = sqlState(error) === null ? messageOf(error) : messageOf(innermost);
-  return new ComputeError('sql', `${what}: ${reason}`, { cause: error });
+  const hint = error instanceof ComputeError ? error.hint : undefined;
+  return new ComputeError('sql', `${what}: ${reason}`, { cause: error, ...(hint !== undefined && { hint }) });
 }

@@ -5,6 +5,7 @@ import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { nameFault } from '../core/sql.ts';
+import { acceptAgain, acceptsNone } from '../pg/client.ts';
 import { libpqArguments, libpqEnvironment, withoutLibpq } from '../pg/libpq-write.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
@@ -94,9 +95,11 @@ export class SchemaDumps {
     // pg_dump's own message is in the server's language.
     const { target } = this.#settings;
     const session = { target, name: 'get_database_schema', statementMs: this.#limits.lookMs, readOnly: true };
-    const query = 'select 1 from pg_catalog.pg_database where datname = $1';
-    const there = await withOwnPg(session, signal, (pg) => pg.query(query, [database])).catch(failOver);
-    throw there.rowCount === 0 ? noDatabase() : failed();
+    const query = 'select datallowconn as open from pg_catalog.pg_database where datname = $1';
+    const { rows } = await withOwnPg(session, signal, (pg) =>
+      pg.query<{ open: boolean }>(query, [database]),
+    ).catch(failOver);
+    throw rows[0] === undefined ? noDatabase() : rows[0].open ? failed() : closed(database);
   }
 
   #stream(
@@ -155,6 +158,8 @@ function dumpEnvironment(env: NodeJS.ProcessEnv, target: PgTarget, database: str
 const noDatabase = (): ComputeError => new ComputeError('not_found', 'database does not exist');
 const failed = (cause?: unknown): ComputeError =>
   new ComputeError('internal', 'failed to execute pg_dump', { cause });
+const closed = (database: string): ComputeError =>
+  new ComputeError('internal', `failed to execute pg_dump: ${acceptsNone(database)}`, { hint: acceptAgain });
 const failOver = (error: unknown): never => {
   throw failed(error);
 };

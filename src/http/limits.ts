@@ -1,5 +1,6 @@
-import { type IncomingMessage, type RequestListener, type Server, createServer } from 'node:http';
-import type { Socket } from 'node:net';
+import { type RequestListener, type Server, createServer } from 'node:http';
+import { openFilesLimit } from '../process/proc.ts';
+import { limitConnections } from './connections.ts';
 
 /** Limits against slow, idle and flooding clients. */
 export interface ServerLimits {
@@ -13,10 +14,9 @@ export interface ServerLimits {
   readonly unreadMs: number;
   /** How often the limits above are checked, in milliseconds. */
   readonly checkMs: number;
+  /** One connection more closes another: see `limitConnections`. At most a quarter of the files that this process may have
+   *  open, so that it can still open those that it needs. */
   readonly connections: number;
-  /** One connection more than that is refused, or closes one that has not sent a request yet: the oldest of the address that
-   *  has most of them. So idle connections cannot keep a client out. */
-  readonly whenFull: 'refuse' | 'close-idle';
   /** Number of requests after which a connection is closed; 0: never. */
   readonly requestsPerConnection: number;
 }
@@ -28,7 +28,6 @@ export const defaultLimits: ServerLimits = {
   unreadMs: 60_000,
   checkMs: 1000,
   connections: 2000,
-  whenFull: 'refuse',
   requestsPerConnection: 0,
 };
 
@@ -42,8 +41,9 @@ export const keptLimitBytes = 64 * 1024 * 1024;
 const maxHeaderBytes = 16_384;
 const maxHeaders = 100;
 
-/** A server of Node that keeps these limits. */
-export function createLimited(limits: ServerLimits, listener: RequestListener): Server {
+/** A server of Node that keeps these limits.
+ *  @param canUpgrade whether it also speaks another protocol */
+export function createLimited(limits: ServerLimits, listener: RequestListener, canUpgrade: boolean): Server {
   const server = createServer(
     {
       headersTimeout: limits.headersMs,
@@ -55,32 +55,9 @@ export function createLimited(limits: ServerLimits, listener: RequestListener): 
     listener,
   );
   server.maxHeadersCount = maxHeaders;
-  if (limits.whenFull === 'refuse') server.maxConnections = limits.connections;
-  else closeIdleAbove(server, limits.connections);
+  limitConnections(server, Math.min(limits.connections, Math.floor(openFilesLimit() / 4)), canUpgrade);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
   // An idle connection is closed then, and one whose answer waits for the client: see `inTurn`.
   server.timeout = limits.unreadMs;
   return server;
-}
-
-function closeIdleAbove(server: Server, most: number): void {
-  const idle = new Set<Socket>();
-  const busy = ({ socket }: IncomingMessage): void => void idle.delete(socket);
-  server.on('request', busy).on('upgrade', busy);
-  server.on('connection', (socket) => {
-    idle.add(socket);
-    socket.once('close', () => idle.delete(socket));
-    if (idle.size > most) oldestOfTheMost(idle)?.destroy();
-  });
-}
-
-/** The oldest connection of the address that has most of them. */
-function oldestOfTheMost(sockets: ReadonlySet<Socket>): Socket | undefined {
-  const byAddress = new Map<string, Socket[]>();
-  for (const socket of sockets) {
-    const address = socket.remoteAddress ?? '';
-    byAddress.set(address, [...(byAddress.get(address) ?? []), socket]);
-  }
-  const [most] = [...byAddress.values()].toSorted((a, b) => b.length - a.length);
-  return most?.[0];
 }

@@ -51,7 +51,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
   const upgraded = new Upgraded(options, isClosing);
   const listener = requestListener(options, open, isClosing);
   const bound = await listen(`the ${name}`, host, options.port, () => {
-    const server = createLimited(limits, listener);
+    const server = createLimited(limits, listener, options.upgrade !== undefined);
     server.on('clientError', (error, socket) => answerBrokenRequest(error, socket, open, log));
     upgraded.serve(server);
     return server;

@@ -12,7 +12,8 @@ import {
 } from '../postgres/files.ts';
 import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
-import { checkWipeable, emptyPgdata, markerFile, preparePgdata } from '../postgres/prepare.ts';
+import { markerFile } from '../postgres/marker.ts';
+import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
 import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
@@ -42,7 +43,7 @@ export const startup = [
 async function secureDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
   const { settings, log } = context;
   const path = await canonicalPath(settings.pgdata);
-  await checkWipeable(path, settings);
+  checkWipeable(path, settings);
   context.lock = await lockPgdata(path);
   await stopLeftover(path, leftoverLimits, log, signal);
 }

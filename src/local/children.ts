@@ -7,6 +7,7 @@ import { formatUrl } from '../pg/libpq-write.ts';
 import { type RunningProcess, ownProgram, startProcess } from '../process/process.ts';
 import { endChild } from '../process/end.ts';
 import { untilRunning } from './compute-api.ts';
+import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import type { Kept } from './supervisor.ts';
 import { openLog } from './prepare.ts';
@@ -48,7 +49,7 @@ async function startNode(
     const child = await startProcess({
       command: ownProgram(),
       args: [join(context.programs, `${name === 'storage' ? 'compute-local' : name}.js`), ...args],
-      env: { ...process.env, ...options.env },
+      env: { ...environmentForOwnPrograms(process.env), ...options.env },
       cwd: '/',
       stdin: options.piped ? 'pipe' : 'ignore',
       stdout: options.piped ? 'pipe' : log.fd,

@@ -10,6 +10,7 @@ import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { writeLine } from '../core/stderr.ts';
+import { closeInherited } from '../config/given-files.ts';
 import { createReport, failureText } from './report.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
 
@@ -68,6 +69,8 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env).values;
   const dir = localDir(options.dir ?? defaultDir());
   const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
+  // psql may be given a file that the shell has opened: `-f <(...)`.
+  if (name !== 'psql') closeInherited();
   await becomeOsUser(dir, osUser, name === 'up');
   return actionsOf(log)[name](dir, options, command.args);
 }

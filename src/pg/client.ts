@@ -23,8 +23,8 @@ export interface ConnectOptions {
 /** Loads the driver on first use. Without a `navigator` the driver would load all of fetch to detect a worker runtime. */
 export async function loadClient(): Promise<typeof PgClient> {
   (globalThis as { navigator?: unknown }).navigator ??= { userAgent: `Node.js/${process.versions.node}` };
-  const { default: loaded } = await import('pg');
-  return loaded.Client;
+  const { default: Client } = await import('pg/lib/client.js');
+  return Client;
 }
 
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
@@ -46,8 +46,10 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
     stream: () => new ServerStream(target, options.limits),
     // The stream encrypts.
     ssl: false,
+    sslnegotiation: 'postgres',
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
+  ignoreEnvironment(client, { ...target, database: options.database ?? target.database });
   const destroy = (): void => destroyPg(client);
   // Without a listener the driver throws when an idle connection breaks; the next query reports the error anyway. After
   // such an error the driver would only go on reading.
@@ -62,10 +64,33 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   } catch (error) {
     destroyPg(client);
     options.signal.throwIfAborted();
-    const where = describeTarget({ ...target, database: options.database ?? target.database });
-    throw new ComputeError('sql', `could not connect to ${where}`, { cause: error });
+    throw refusedLogin({ ...target, database: options.database ?? target.database }, error);
   }
 }
+
+/** For each parameter that is empty or left out, the driver takes `PG` and its name from the environment (`PGOPTIONS`,
+ *  `PGREPLICATION`), without a way to say that it must not. */
+function ignoreEnvironment(client: PgClient, { user, database, options }: PgTarget): void {
+  const { connectionParameters } = client as unknown as { connectionParameters: Record<string, unknown> };
+  Object.assign(connectionParameters, { user, database, options, replication: undefined });
+}
+
+/** The SQLSTATE of a database that exists but cannot be used: it accepts no connections, or a DROP DATABASE was cut off, for
+ *  which the server has a HINT. */
+const closed = '55000';
+
+function refusedLogin(target: PgTarget, cause: unknown): ComputeError {
+  const message = `could not connect to ${describeTarget(target)}`;
+  if (sqlState(cause) !== closed || (cause as { hint?: string }).hint !== undefined)
+    return new ComputeError('sql', message, { cause });
+  return new ComputeError('sql', `${message}: ${acceptsNone(target.database)}`, { cause, hint: acceptAgain });
+}
+
+/** The reason, where a database that accepts no connections is in the way. */
+export const acceptsNone = (database: string): string =>
+  `database ${JSON.stringify(database)} accepts no connections`;
+
+export const acceptAgain = 'ALTER DATABASE … ALLOW_CONNECTIONS true lets it accept connections again';
 
 /** The number of log-ins by this process, by server and database. */
 const opened = new Map<string, Map<string, number>>();

@@ -13,7 +13,9 @@ interface PinnedSetting {
   readonly firm?: true;
 }
 
-/** The one list, for every session of ours on this compute's Postgres and for its programs. */
+/** The one list, for every session of ours on this compute's Postgres and for its programs. What only superusers may set and
+ *  only writes to the log (`log_statement`, `log_duration`) is left to the operator; before a statement with a secret,
+ *  `catalog/send.ts` turns it off. */
 export const pinnedSettings: readonly PinnedSetting[] = [
   // What a session may do, and until when.
   { name: 'role', value: 'none' },
@@ -29,7 +31,9 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'exit_on_error', value: 'off' },
   { name: 'client_connection_check_interval', value: '0' },
   { name: 'tcp_user_timeout', value: '0' },
-  // `remote_apply` would wait for replicas.
+  // A change of ours counts when the storage has it: as on Neon, where all commits wait for the standby `walproposer`. With a
+  // lower value of an owner, /configure would answer too early; `remote_apply` would also wait until replicas have applied
+  // it. When no standby acknowledges a commit, PostgreSQL waits for ever, and the limit of our client ends the wait.
   { name: 'synchronous_commit', value: 'on' },
   // What it loads and where it creates.
   { name: 'local_preload_libraries', value: '' },

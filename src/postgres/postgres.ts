@@ -22,7 +22,7 @@ export interface PostgresOptions {
   /** Memory control group to start it in, by `cgexec`; null for none. */
   readonly cgroup: string | null;
   readonly log: Log;
-  /** Gets its log lines, with the prefix `PG:`. Default: stderr. */
+  /** Gets its log lines, with the prefix `PG:`, and what its programs print, such as `archive_command`. Default: stderr. */
   readonly writeLog?: (line: string) => void;
 }
 
@@ -47,7 +47,6 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       ...inCgroup(bin.path, ['-D', pgdata], cgroup),
       env: authToken === null ? options.env : { ...options.env, NEON_AUTH_TOKEN: authToken.reveal() },
       cwd: pgdata, // Postgres changes to it anyway; this way `findPostgresOf` finds it from the first moment
-      stdout: 'inherit',
       detached: true,
     });
     return new Postgres(child, options, watching);
@@ -65,17 +64,19 @@ export class Postgres {
   readonly #child: RunningProcess;
   readonly #options: PostgresOptions;
   readonly #watching: PidFileWatch;
-  readonly #log: PostmasterLog;
+  readonly #logs: readonly PostmasterLog[];
   readonly #escalate = new AbortController();
   #stopping: Promise<Exit> | null = null;
 
   constructor(child: RunningProcess, options: PostgresOptions, watching: PidFileWatch) {
-    if (child.stderr === null) throw new ComputeError('internal', 'the stderr of Postgres is not captured');
+    if (child.stdout === null || child.stderr === null)
+      throw new ComputeError('internal', 'the output of Postgres is not captured');
     this.pid = child.pid;
     this.#child = child;
     this.#options = options;
     this.#watching = watching;
-    this.#log = followPostmasterLog(child.stderr, options.writeLog);
+    // Its stdout is not ours either: whoever has that could empty root's log file, or wait for a reader that has stopped.
+    this.#logs = [child.stdout, child.stderr].map((output) => followPostmasterLog(output, options.writeLog));
     this.exited = this.#afterExit();
   }
 
@@ -147,7 +148,7 @@ export class Postgres {
     // Each child of the postmaster has its own process group and may still run after the postmaster has ended.
     const stuck = hasProc() ? await endOrphans(pgdata) : [];
     if (stuck.length > 0) log.error({ pids: stuck }, 'Postgres processes still run after SIGKILL');
-    await this.#log.drain(drainMs);
+    await Promise.all(this.#logs.map((log) => log.drain(drainMs)));
     return exit;
   }
 }

@@ -43,10 +43,10 @@ export interface PostmasterLog {
   drain(limitMs: number): Promise<void>;
 }
 
-/** Reads Postgres's stderr to its end and writes each message as one line with the prefix `PG:`. It never stops reading:
+/** Reads Postgres's stderr or stdout to its end and writes each message as one line with the prefix `PG:`. It never stops reading:
  *  a full pipe would block Postgres. */
 export function followPostmasterLog(
-  stderr: Readable,
+  output: Readable,
   write: (line: string) => void = writeLine,
 ): PostmasterLog {
   const ended = new AbortController();
@@ -75,12 +75,12 @@ export function followPostmasterLog(
     lines.end();
     joiner.flush();
   };
-  const closed = new Promise<true>((resolve) => stderr.once('close', () => resolve(true)));
-  stderr.on('data', (chunk: Buffer) => lines.push(chunk));
-  stderr.on('error', () => {}).once('close', finish);
+  const closed = new Promise<true>((resolve) => output.once('close', () => resolve(true)));
+  output.on('data', (chunk: Buffer) => lines.push(chunk));
+  output.on('error', () => {}).once('close', finish);
   return {
     async drain(limitMs) {
-      if ((await within(closed, limitMs, never)) === null) stderr.destroy();
+      if ((await within(closed, limitMs, never)) === null) output.destroy();
       finish();
     },
   };

@@ -1,13 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { type Dirent, lstatSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, rename } from 'node:fs/promises';
+import {
+  type Dirent,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+} from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { lockInside } from './lock.ts';
+import { isMarked, mark } from './marker.ts';
 import { checkReachable } from './parent.ts';
 import { canonicalPath } from './path.ts';
-import { writeAtomically } from '../process/files.ts';
-import { readSmall } from '../process/regular-file.ts';
+import { entryOf, openDirectory, openForEntries } from '../process/dir-fd.ts';
 import { emptyInPlace, isVolumeOwn, removeTree } from '../process/remove-tree.ts';
 
 export interface PreparedPgdata {
@@ -17,15 +26,6 @@ export interface PreparedPgdata {
    *  background once the compute runs; rejects when an entry cannot be removed. */
   readonly cleanUp: (signal: AbortSignal) => Promise<void>;
 }
-
-/** Created in every data directory before anything else: only a directory with this file is ever wiped. */
-export const markerFile = 'compute_ctl.marker';
-
-/** @param birth of the directory, so that a copy of it does not count */
-const markerText = (birth: string): string =>
-  `compute_ctl created this directory. It is wiped and created again at every start: keep nothing in it.
-Created: ${birth}
-`;
 
 export interface PrepareOptions {
   /** Also wipe a data directory that compute_ctl did not create. Default false. */
@@ -37,14 +37,20 @@ export interface PrepareOptions {
  *  @param path absolute, no symbolic links
  *  @throws ComputeError `pgdata_refused` when it is a file, belongs to another user, or contains something that compute_ctl
  *  did not create */
-export async function checkWipeable(
-  path: string,
-  { wipeForeign = false }: PrepareOptions = {},
-): Promise<void> {
+export function checkWipeable(path: string, options: PrepareOptions = {}): void {
   checkReachable(path);
-  const entries = await entriesOf(path);
-  if (entries === null) return;
-  const { uid } = await lstat(path);
+  const dir = openPgdata(path, path);
+  if (dir === null) return;
+  try {
+    checkContent(dir, path, options);
+  } finally {
+    closeSync(dir);
+  }
+}
+
+/** @param dir a descriptor of it */
+function checkContent(dir: number, path: string, { wipeForeign = false }: PrepareOptions): void {
+  const { uid } = fstatSync(dir);
   if (uid !== process.getuid?.()) {
     throw new ComputeError(
       'pgdata_refused',
@@ -54,8 +60,8 @@ export async function checkWipeable(
       },
     );
   }
-  const own = entries.filter((entry) => !isVolumeOwn(entry) && !isLock(entry.name));
-  if (own.length === 0 || wipeForeign || (await isMarked(path))) return;
+  const own = ownEntries(dir).filter((entry) => !isLock(entry.name));
+  if (own.length === 0 || wipeForeign || isMarked(dir)) return;
   const some = own.slice(0, 5).map(({ name }) => name);
   throw new ComputeError(
     'pgdata_refused',
@@ -66,18 +72,10 @@ export async function checkWipeable(
   );
 }
 
-/** A link or a file of another user is not a marker, nor is one that was copied together with its directory. */
-async function isMarked(path: string): Promise<boolean> {
-  const file = join(path, markerFile);
-  const stat = await lstat(file).catch(() => null);
-  if (stat === null || !stat.isFile() || stat.uid !== process.getuid?.()) return false;
-  const birth = /^Created: (\w+)$/m.exec(readSmall(file))?.[1];
-  return birth === unknownBirth || birth === String(lstatSync(path, { bigint: true }).birthtimeNs);
-}
-
 /** Prepares an empty data directory with its marker: mode 0700. An old directory is renamed to `<pgdata>.old-<random>`,
  *  which is quick, or emptied in place if it cannot be renamed (a mounted volume). The caller holds the lock and has made
- *  sure that no Postgres uses the directory.
+ *  sure that no Postgres uses the directory. All of it is done to the directory that was checked: whoever swaps it, or one
+ *  above it, meanwhile has nothing else wiped.
  *  @throws ComputeError `pgdata_refused` as `checkWipeable`, or when it cannot be created */
 export async function preparePgdata(
   pgdata: string,
@@ -85,88 +83,124 @@ export async function preparePgdata(
   options: PrepareOptions = {},
 ): Promise<PreparedPgdata> {
   const path = await canonicalPath(pgdata);
+  checkReachable(path);
+  let parent: number | null = null;
+  let dir: number | null = null;
   try {
-    await checkWipeable(path, options);
-    const entries = await entriesOf(path);
-    if (entries === null) await mkdir(path, { mode: 0o700 });
-    else if (entries.length > 0) await clear(path, entries, signal);
-    await chmod(path, 0o700);
-    mark(path);
+    parent = openForEntries(dirname(path));
+    const place = { path, parent, name: basename(path) };
+    dir = openPgdata(entryOf(parent, place.name), path);
+    if (dir === null) dir = createFresh(place);
+    else {
+      checkContent(dir, path, options);
+      if (ownEntries(dir).length > 0) dir = await clear(place, dir, signal);
+    }
+    fchmodSync(dir, 0o700);
+    mark(dir);
   } catch (error) {
     if (signal.aborted || error instanceof ComputeError) throw error;
     throw cannotPrepare(path, error as NodeJS.ErrnoException);
+  } finally {
+    for (const fd of [parent, dir]) if (fd !== null) closeSync(fd);
   }
   return { path, cleanUp: (signal) => removeMovedAside(path, signal) };
+}
+
+interface Place {
+  readonly path: string;
+  /** A descriptor of the directory above. */
+  readonly parent: number;
+  readonly name: string;
 }
 
 /** The lock of a data directory that cannot be renamed: it holds while the content is replaced. */
 const isLock = (name: string): boolean => name === lockInside;
 
-/** Where the file system does not record when a directory was created. */
-const unknownBirth = 'unknown';
-
-function mark(path: string): void {
-  const write = (birth: string): void =>
-    writeAtomically(join(path, markerFile), markerText(birth), { mode: 0o600 });
-  const { birthtimeNs } = lstatSync(path, { bigint: true });
-  write(String(birthtimeNs));
-  // Then Node gives the time of the last change instead, which the marker itself has just moved.
-  const after = lstatSync(path, { bigint: true });
-  if (birthtimeNs === 0n || after.birthtimeNs !== birthtimeNs) write(unknownBirth);
-}
-
 /** Empties the data directory between two attempts to fetch a base backup; the directory itself stays.
  *  @param path as returned by `preparePgdata` */
 export async function emptyPgdata(path: string, signal: AbortSignal): Promise<void> {
+  let dir: number | null = null;
   try {
-    await emptyInPlace(path, signal, isLock);
-    mark(path);
+    dir = openPgdata(path, path);
+    if (dir === null || !isMarked(dir)) throw replaced(path);
+    await emptyInPlace(entryOf(dir, '.'), signal, isLock);
+    mark(dir);
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (signal.aborted || error instanceof ComputeError) throw error;
     throw cannotPrepare(path, error as NodeJS.ErrnoException);
+  } finally {
+    if (dir !== null) closeSync(dir);
   }
 }
 
-/** Null when there is no such directory. */
-async function entriesOf(path: string): Promise<Dirent[] | null> {
+/** Null when there is no such directory.
+ *  @param shown its path for messages */
+function openPgdata(path: string, shown: string): number | null {
   try {
-    return await readdir(path, { withFileTypes: true });
+    return openDirectory(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return null;
-    if (code !== 'ENOTDIR') throw error;
-    throw new ComputeError('pgdata_refused', `the data directory ${path} is a file`, {
+    if (code !== 'ENOTDIR' && code !== 'ELOOP') throw error;
+    throw new ComputeError('pgdata_refused', `the data directory ${shown} is a file or a symbolic link`, {
       hint: 'give the path of a directory, which may not exist yet',
     });
   }
 }
 
-async function clear(path: string, entries: readonly Dirent[], signal: AbortSignal): Promise<void> {
-  const own = entries.filter((entry) => !isVolumeOwn(entry));
-  if (own.length === 0) return;
-  if (!(await holdsMounts(path, own)) && (await moveAside(path))) await mkdir(path, { mode: 0o700 });
-  else await emptyInPlace(path, signal, isLock);
+const entriesOf = (dir: number): Dirent[] => readdirSync(`/proc/self/fd/${dir}`, { withFileTypes: true });
+
+const ownEntries = (dir: number): Dirent[] => entriesOf(dir).filter((entry) => !isVolumeOwn(entry));
+
+function createFresh({ path, parent, name }: Place): number {
+  mkdirSync(entryOf(parent, name), { mode: 0o700 });
+  const dir = openDirectory(entryOf(parent, name));
+  if (entriesOf(dir).length === 0) return dir;
+  closeSync(dir);
+  throw replaced(path);
+}
+
+/** @returns a descriptor of the empty directory; `dir` is closed when that is another one */
+async function clear(place: Place, dir: number, signal: AbortSignal): Promise<number> {
+  if (!holdsMounts(dir) && moveAside(place, dir)) {
+    const fresh = createFresh(place);
+    closeSync(dir);
+    return fresh;
+  }
+  await emptyInPlace(entryOf(dir, '.'), signal, isLock);
+  return dir;
 }
 
 /** A volume mounted inside, e.g. on pg_wal, must stay where it is. */
-async function holdsMounts(path: string, entries: readonly Dirent[]): Promise<boolean> {
-  const { dev } = await lstat(path);
-  const directories = entries.filter((entry) => entry.isDirectory());
-  const stats = await Promise.all(directories.map(({ name }) => lstat(join(path, name))));
-  return stats.some((stat) => stat.dev !== dev);
+function holdsMounts(dir: number): boolean {
+  const { dev } = fstatSync(dir);
+  return ownEntries(dir).some(
+    (entry) =>
+      entry.isDirectory() && lstatSync(entryOf(dir, entry.name), { throwIfNoEntry: false })?.dev !== dev,
+  );
 }
 
-/** False when the directory is a mount point, or we may not write to its parent. */
-async function moveAside(path: string): Promise<boolean> {
+/** False when the directory is a mount point, or we may not write to its parent.
+ *  @throws ComputeError `pgdata_refused` when another one is in its place by now */
+function moveAside({ path, parent, name }: Place, dir: number): boolean {
+  const old = entryOf(parent, `${name}.old-${randomBytes(8).toString('hex')}`);
   try {
-    await rename(path, `${path}.old-${randomBytes(8).toString('hex')}`);
-    return true;
+    renameSync(entryOf(parent, name), old);
   } catch (error) {
     if (['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? ''))
       return false;
     throw error;
   }
+  const [checked, moved] = [fstatSync(dir), lstatSync(old)];
+  if (moved.ino === checked.ino && moved.dev === checked.dev) return true;
+  renameSync(old, entryOf(parent, name));
+  throw replaced(path);
 }
+
+const replaced = (path: string): ComputeError =>
+  new ComputeError('pgdata_refused', `the data directory ${path} was replaced meanwhile`, {
+    hint: 'only its OS user and root should be able to write to the directories above it',
+  });
 
 async function removeMovedAside(path: string, signal: AbortSignal): Promise<void> {
   const parent = dirname(path);

@@ -5,7 +5,8 @@ interface Allowed {
 }
 
 /** The variables that the programs we start inherit from us. Everything else stays here: tokens, passwords and the settings of
- *  compute_ctl itself. A superuser, or code that runs as the user of Postgres, can read the environment of Postgres. */
+ *  compute_ctl itself, and libpq's variables (`PG*`). A superuser, or code that runs as the user of Postgres, can read the
+ *  environment of Postgres. */
 export const inherited: readonly Allowed[] = [
   { name: 'PATH', doc: 'Where programs are found, also by `archive_command` and the like.' },
   { name: 'HOME', doc: 'The home directory; libraries look for files there.' },
@@ -35,8 +36,6 @@ export const inherited: readonly Allowed[] = [
   { name: 'GDAL_DATA', doc: 'Data of PostGIS: formats.' },
   { name: 'POSTGIS_GDAL_ENABLED_DRIVERS', doc: 'The formats that PostGIS may read.' },
   { name: 'POSTGIS_ENABLE_OUTDB_RASTERS', doc: 'Whether PostGIS may read files.' },
-  { name: 'PGTZ', doc: 'The default time zone of sessions.' },
-  { name: 'PGDATESTYLE', doc: 'The default style of dates.' },
   {
     name: 'PG_OOM_ADJUST_FILE',
     doc: 'Where the postmaster says how willingly the kernel may end its children.',
@@ -45,11 +44,19 @@ export const inherited: readonly Allowed[] = [
   { name: 'AUTOSCALING', doc: 'Whether this is an autoscaled VM.' },
 ];
 
-const isInherited = (name: string): boolean =>
-  inherited.some(({ name: allowed }) =>
-    allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed,
+/** What of the environment has one of the names; a name that ends in `*` is the beginning of names. */
+export const only = (env: NodeJS.ProcessEnv, names: readonly string[]): NodeJS.ProcessEnv =>
+  Object.fromEntries(
+    Object.entries(env).filter(([name]) =>
+      names.some((allowed) =>
+        allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed,
+      ),
+    ),
   );
 
 /** What a program that we start gets of our environment. */
 export const environmentForPrograms = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => isInherited(name)));
+  only(
+    env,
+    inherited.map(({ name }) => name),
+  );

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { ComputeError } from '../core/errors.ts';
+import { environmentForPrograms } from './environment.ts';
 
 /** A user of the operating system, as in passwd(5). */
 export interface OsUser {
@@ -50,6 +51,7 @@ async function getent(name: string | number): Promise<OsUser | null> {
   try {
     const { stdout } = await promisify(execFile)('getent', ['passwd', '--', String(name)], {
       timeout: getentMs,
+      env: environmentForPrograms(process.env),
     });
     return passwdEntry(stdout, name);
   } catch {

@@ -78,3 +78,10 @@ function readText(path: string): string | null {
     return null;
   }
 }
+
+/** How many files, connections included, this process may have open; Infinity where that is not known.
+ *  @see https://man7.org/linux/man-pages/man2/getrlimit.2.html RLIMIT_NOFILE */
+export function openFilesLimit(): number {
+  const soft = /^Max open files\s+(\d+)/m.exec(readText('/proc/self/limits') ?? '')?.[1];
+  return soft === undefined ? Infinity : Number(soft);
+}

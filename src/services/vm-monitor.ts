@@ -26,7 +26,7 @@ export const vmMonitor: Service<Wanted> = {
 async function run(
   scaling: ScalingSettings,
   resizeFileCache: () => boolean,
-  { metrics, log }: ServiceDeps,
+  { metrics, log, settings }: ServiceDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const [{ runMonitor }, { FileCache }, { parseAddress }, { parseLibpqUrl }] = await Promise.all([
@@ -37,7 +37,9 @@ async function run(
   ]);
   signal.throwIfAborted();
   const listening = parseAddress(scaling.monitorAddress);
-  const cache = new FileCache(parseLibpqUrl(scaling.fileCacheConnstr), log);
+  const { major } = settings.target;
+  const target = { ...parseLibpqUrl(scaling.fileCacheConnstr), ...(major === undefined ? {} : { major }) };
+  const cache = new FileCache(target, log);
   const fileCache = (): typeof cache | null => (resizeFileCache() ? cache : null);
   try {
     await runMonitor({ listening, cgroup: scaling.cgroup, fileCache, metrics, log }, signal);

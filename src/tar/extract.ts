@@ -15,8 +15,8 @@ import type { TarEntry, TarSink } from './read.ts';
 
 /** An entry that never occurs in a valid base backup. Not retryable: the next attempt would get the same entry. */
 export class HostileArchive extends NotRetryable {
-  constructor(entry: string, why: string, cause?: unknown) {
-    super('archive_invalid', `archive entry ${JSON.stringify(entry)} is refused: ${why}`, { cause });
+  constructor(entry: string, why: string, options: { cause?: unknown; hint?: string } = {}) {
+    super('archive_invalid', `archive entry ${JSON.stringify(entry)} is refused: ${why}`, options);
   }
 }
 
@@ -112,6 +112,10 @@ export class Extractor implements TarSink {
     }
     if (name === '') throw new HostileArchive(entry.name, 'it has no name');
     if (entry.type === 'hardlink') throw new HostileArchive(entry.name, 'it is a hard link');
+    if (entry.type === 'sparse')
+      throw new HostileArchive(entry.name, 'it is stored as a sparse file', {
+        hint: 'create the archive without the holes of files: tar without --sparse (-S), bsdtar with --no-read-sparse',
+      });
     if (entry.type === 'other') throw new HostileArchive(entry.name, 'it is neither a file nor a directory');
     if (this.#options.keep?.has(topOf(name)) === true) return;
     if (entry.type === 'symlink') this.#symlink(name, entry);
@@ -139,8 +143,8 @@ export class Extractor implements TarSink {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof ComputeError || code === undefined) return error;
     if (throughLink.has(code))
-      return new HostileArchive(name, 'its path leads through a link or file', error);
-    if (contradictions.has(code)) return new HostileArchive(name, code, error);
+      return new HostileArchive(name, 'its path leads through a link or file', { cause: error });
+    if (contradictions.has(code)) return new HostileArchive(name, code, { cause: error });
     return new ComputeError('pgdata_refused', `cannot write ${this.#options.dir}/${name}: ${code}`, {
       cause: error,
     });

@@ -1,11 +1,12 @@
-/** The archive is damaged, or is not a tar archive. */
-export class TarError extends Error {
-  override readonly name = 'TarError';
-}
+import { type Extended, readPax } from './pax.ts';
+import { TarError } from './tar-error.ts';
 
 export interface TarEntry {
+  /** The name of the file itself, also where the archive has another one in its place (`GNUSparseFile.N/x`). */
   readonly name: string;
-  readonly type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'other';
+  /** `sparse`: a file whose content is stored without its holes, with a map of them. Its sink must refuse it, since what
+   *  follows is not the content. */
+  readonly type: 'file' | 'directory' | 'symlink' | 'hardlink' | 'sparse' | 'other';
   /** Permission bits only. */
   readonly mode: number;
   /** Bytes of content that follow. */
@@ -37,9 +38,10 @@ const types: Record<string, TarEntry['type']> = {
   '1': 'hardlink',
   '2': 'symlink',
   '5': 'directory',
+  S: 'sparse',
 };
 
-/** Reads ustar, GNU long names and pax headers (path, linkpath, size). Passes content on at once and buffers only one
+/** Reads ustar, GNU long names and pax headers (path, linkpath, size), and recognises sparse files. Passes content on at once and buffers only one
  *  block or extended header. Zero blocks do not end the archive: old pageservers send them before an error.
  *  @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13 */
 export class TarReader {
@@ -53,7 +55,7 @@ export class TarReader {
   #metas = 0;
   #zeros = 0;
   #inEntry = false;
-  #next: { path?: string; linkpath?: string; size?: number } = {};
+  #next: Extended = {};
 
   constructor(sink: TarSink) {
     this.#sink = sink;
@@ -137,8 +139,8 @@ export class TarReader {
   }
 
   #entry(header: Buffer, letter: string, size: number): TarEntry {
-    const name = this.#next.path ?? headerName(header);
-    const type = types[letter] ?? 'other';
+    const name = this.#next.realName ?? this.#next.path ?? headerName(header);
+    const type = this.#next.sparse === true ? 'sparse' : (types[letter] ?? 'other');
     return {
       name,
       type: type === 'file' && name.endsWith('/') ? 'directory' : type,
@@ -162,6 +164,12 @@ export class TarReader {
     if (type === 'L') this.#next.path = text(body, 0, body.length);
     else if (type === 'K') this.#next.linkpath = text(body, 0, body.length);
     else if (type === 'x') readPax(body, this.#next);
+    else {
+      // Those of all entries that follow. Names and sizes there would be the same for each of them.
+      const shared: Extended = {};
+      readPax(body, shared);
+      if (shared.sparse === true) this.#next.sparse = true;
+    }
   }
 }
 
@@ -199,26 +207,4 @@ function headerName(header: Buffer): string {
   // Only POSIX archives have a prefix there; GNU archives use these bytes for other data.
   const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? text(header, 345, 155) : '';
   return prefix === '' ? name : `${prefix}/${name}`;
-}
-
-function readPax(body: Buffer, next: { path?: string; linkpath?: string; size?: number }): void {
-  for (let at = 0; at < body.length;) {
-    const space = body.indexOf(0x20, at);
-    const digits = space === -1 ? '' : body.toString('latin1', at, Math.min(space, at + 10));
-    const end = at + Number(digits);
-    if (!/^[1-9]\d{0,6}$/.test(digits) || end > body.length || end <= space || body[end - 1] !== 0x0a) {
-      throw new TarError('a pax header is malformed');
-    }
-    const record = body.toString('utf8', space + 1, end - 1);
-    const equals = record.indexOf('=');
-    if (equals < 1) throw new TarError('a pax header is malformed');
-    const [key, value] = [record.slice(0, equals), record.slice(equals + 1)];
-    if (key === 'path') next.path = value;
-    else if (key === 'linkpath') next.linkpath = value;
-    else if (key === 'size') {
-      if (!/^\d{1,15}$/.test(value)) throw new TarError('the size in a pax header is not a number');
-      next.size = Number(value);
-    }
-    at = end;
-  }
 }

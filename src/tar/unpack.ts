@@ -2,9 +2,11 @@ import { createGunzip } from 'node:zlib';
 import { linked } from '../core/abort.ts';
 import { raceAbort } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import { collectYoungGarbage } from '../core/garbage.ts';
 import { Bounded, type UnpackLimits } from './bounded.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
-import { TarError, TarReader } from './read.ts';
+import { TarReader } from './read.ts';
+import { TarError } from './tar-error.ts';
 
 export interface UnpackOptions extends ExtractOptions {
   /** False for a plain tar. */
@@ -27,6 +29,9 @@ const inflateBytes = 1024 * 1024;
 /** Compressed bytes that may be buffered for zlib, so that its thread never waits for the next message. */
 const waitingBytes = 1024 * 1024;
 
+/** Unpacked bytes after which the buffers that held them are freed. */
+const droppedBytes = 4 * 1024 * 1024;
+
 /** Unpacks an archive while it arrives, and buffers only a few pieces of it. Reads `source` to its end, also after the
  *  archive's end mark, since errors may be reported there. After a failure the files written so far stay: the caller must
  *  empty the directory.
@@ -39,7 +44,14 @@ export async function unpack(
 ): Promise<UnpackResult> {
   const extractor = new Extractor(options);
   const reader = new TarReader(new Bounded(extractor, options.dir, options.limits));
-  const push = (piece: Buffer): void => reader.push(piece);
+  let dropped = 0;
+  const push = (piece: Buffer): void => {
+    reader.push(piece);
+    dropped += piece.length;
+    if (dropped < droppedBytes) return;
+    collectYoungGarbage();
+    dropped = 0;
+  };
   try {
     if (options.gzip) await inflate(source, push, signal);
     else for await (const piece of source) push(piece);

@@ -7,7 +7,10 @@ import { buildVersion } from '../core/build.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
+import { closeInherited } from '../config/given-files.ts';
 import { Metrics } from '../metrics/registry.ts';
+import { giveUpRoot, isRoot } from '../process/give-up-root.ts';
+import { findOsUser } from '../process/os-user.ts';
 import { onSignals } from '../process/signals.ts';
 import { parseAddress } from './address.ts';
 import { FileCache } from './file-cache.ts';
@@ -26,6 +29,9 @@ async function run(): Promise<void> {
       if (meaning === 'stop') resolve();
     });
   });
+  closeInherited();
+  // It only reads; whoever connects, or answers for the file cache, must not reach root.
+  if (isRoot()) giveUpRoot(await findOsUser(given.osUser));
   const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
   const monitor = await startMonitor({
     listening: parseAddress(given.addr),

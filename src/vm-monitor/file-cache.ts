@@ -6,6 +6,7 @@ import { Queue } from '../core/queue.ts';
 import { type Retry, retry } from '../core/retry.ts';
 import { integer, sql } from '../core/sql.ts';
 import { type PgClient, connectPg, destroyPg, sqlFailure, sqlState } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { floorToMib, inMib, mib } from './decisions.ts';
 
@@ -22,8 +23,8 @@ const withoutCache: Readonly<Record<string, string>> = {
 };
 
 const readSizes =
-  "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::text AS size, " +
-  "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::text AS most";
+  "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::pg_catalog.text AS size, " +
+  "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::pg_catalog.text AS most";
 
 /** Resizes Postgres's local file cache, over one connection that is kept, and opened again after a loss. */
 export class FileCache {
@@ -114,7 +115,7 @@ export class FileCache {
   async #connect(signal: AbortSignal): Promise<PgClient> {
     // The connection outlives this call, so the call's signal must not end it later.
     const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: never };
-    const connecting = connectPg(this.#target, options);
+    const connecting = connectPg(ownSession(this.#target), options);
     try {
       return await raceAbort(connecting, signal);
     } catch (error) {

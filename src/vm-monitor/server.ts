@@ -31,7 +31,6 @@ const limits: Partial<ServerLimits> = {
   headersMs: 5000,
   requestMs: 5000,
   connections: 32,
-  whenFull: 'close-idle',
   requestsPerConnection: 1,
 };
 /** Time limit for the agent's answer to the close frame. */

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { type HttpRig, httpRig } from '../support/http-rig.ts';
+import type { Rig } from '../support/compute.ts';
 import { type LocalRig, localRig } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 
@@ -29,8 +30,11 @@ async function growth(pid: number, during: () => Promise<void>): Promise<number>
   return most - before;
 }
 
-async function withCompute(use: (rig: HttpRig) => Promise<void>): Promise<void> {
-  const rig = await httpRig();
+async function withCompute(
+  use: (rig: HttpRig) => Promise<void>,
+  start: Parameters<Rig['start']>[0] = {},
+): Promise<void> {
+  const rig = await httpRig({ prepare: () => start });
   try {
     await use(rig);
   } finally {
@@ -173,3 +177,19 @@ test('a page in a browser gets no answer from any HTTP server of compute-local',
     await rig.clean();
   }
 });
+
+test('a crowd of connections leaves a process that may open 1024 files those that it needs', () =>
+  withCompute(
+    async (rig) => {
+      const { it, program } = rig;
+      const sockets: Socket[] = [];
+      for (const bytes of ['', 'GET /livez HTTP/1.1\r\nhost: a\r\n\r\n'])
+        for (let at = 0; at < 1200; at++) sockets.push((await unread(it.httpPort, bytes)).resume());
+      expect(readdirSync(`/proc/${program.pid}/fd`).length).toBeLessThan(1024 / 2);
+      expect(await it.http('POST', '/check_writability')).toMatchObject({ status: 200 });
+      expect(await it.http('GET', '/database_schema?database=postgres')).toMatchObject({ status: 200 });
+      expect(program.stderr()).not.toContain('EMFILE');
+      for (const socket of sockets) socket.destroy();
+    },
+    { before: 'ulimit -n 1024' },
+  ));

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { overrideFile } from '../../src/postgres/files.ts';
-import { markerFile } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/marker.ts';
 import { type Rig, baseBackup, processesIn, rig } from '../support/compute.ts';
 import {
   type PageserverScript,

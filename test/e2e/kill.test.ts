@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { markerFile } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/marker.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { type LocalRig, localRig, targetOf } from '../support/local.ts';

@@ -17,18 +17,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { markerFile } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/marker.ts';
+import { preparePgdata } from '../../src/postgres/prepare.ts';
 import { handOver } from '../../src/process/hand-over.ts';
 import { findOsUser } from '../../src/process/os-user.ts';
+import { uidOf } from '../../src/process/proc.ts';
 import { removeTree } from '../../src/process/remove-tree.ts';
 import { HostileArchive } from '../../src/tar/extract.ts';
 import { unpack } from '../../src/tar/unpack.ts';
-import { startCluster } from '../support/cluster.ts';
+import { freePort, startCluster } from '../support/cluster.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { makeTarball } from '../support/fake-storage.ts';
 import { localRig } from '../support/local.ts';
 import { osUser } from '../support/postgres-versions.ts';
-import { eventually } from '../support/program.ts';
+import { eventually, startProgram } from '../support/program.ts';
 
 const never = new AbortController().signal;
 const tries = 1000;
@@ -82,8 +84,10 @@ describe.runIf(osUser !== null)('started as root', () => {
   test('no process of a running compute is root', async () => {
     const program = it.start();
     await it.until('running');
-    for (const pid of [program.pid, ...processesIn(it.pgdata)])
-      expect(statusOf(pid, 'Uid')).toMatch(new RegExp(`^${user.uid}\\s`));
+    // Some of them end meanwhile, such as the connection of a probe.
+    const uids = [program.pid, ...processesIn(it.pgdata)].map(uidOf);
+    expect(new Set(uids.filter((uid) => uid !== null))).toEqual(new Set([user.uid]));
+    expect(uids.length).toBeGreaterThan(3);
   });
 
   test('a link planted in place of the data directory is refused, and its target stays', async () => {
@@ -196,6 +200,27 @@ describe.runIf(osUser !== null)('started as root', () => {
     const program = it.start({ args: ['-D', join(closed, 'pgdata')] });
     const { error } = await it.until('failed', 10_000).catch(() => ({ error: program.stderr() }));
     expect(error).toContain(`cannot enter ${closed}`);
+  });
+
+  test('the vm-monitor is the OS user for good before it listens, and says so when there is no such user', async () => {
+    const port = await freePort();
+    const program = startProgram('vm-monitor', ['--addr', `127.0.0.1:${port}`]);
+    try {
+      await eventually(
+        'the monitor',
+        async () => (await fetch(`http://127.0.0.1:${port}/`)).status === 404 || undefined,
+      );
+      for (const thread of readdirSync(`/proc/${program.pid}/task`)) {
+        const status = readFileSync(`/proc/${program.pid}/task/${thread}/status`, 'utf8');
+        expect(status).toMatch(new RegExp(`^Uid:(\\s+${user.uid}){4}$`, 'm'));
+        expect(status).toMatch(/^CapPrm:\s+0+$/m);
+      }
+    } finally {
+      program.kill('SIGKILL');
+    }
+    const nobody = startProgram('vm-monitor', ['--addr', `127.0.0.1:${port}`, '--os-user', 'no-such-user']);
+    expect(await nobody.exited()).not.toBe(0);
+    expect(nobody.stderr()).toContain('the operating system user "no-such-user" does not exist');
   });
 
   describe('compute-local', () => {
@@ -333,6 +358,26 @@ describe.runIf(osUser !== null)('started as root', () => {
       // It fails by the swap: the way leads through a link, or the directory has just gone.
       expect(failures.every((one) => one instanceof HostileArchive || one instanceof Error)).toBe(true);
       expect(failures.length).toBeLessThan(tries);
+    }, 240_000);
+
+    test(`a directory above the data directory, swapped while that is wiped, is not won in ${tries} tries`, async () => {
+      // Somebody else's cluster, which compute_ctl did not create, beyond the link.
+      const foreign = join(victim, 'sub', 'pgdata');
+      mkdirSync(join(foreign, 'base'), { recursive: true });
+      writeFileSync(join(foreign, 'PG_VERSION'), '17');
+      victim = join(victim, 'sub');
+      const above = join(it.home, 'above');
+      await attack(above);
+      let wiped = 0;
+      for (let each = 0; each < tries; each++) {
+        await preparePgdata(join(above, 'pgdata'), never).then(
+          () => wiped++,
+          () => {},
+        );
+        expect(readdirSync(victim)).toEqual(['pgdata']);
+        expect(readdirSync(foreign).sort()).toEqual(['PG_VERSION', 'base']);
+      }
+      expect(wiped).toBeGreaterThan(0);
     }, 240_000);
 
     test(`a directory swapped while it is removed is not won in ${tries} tries`, async () => {

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { emptyPgdata, markerFile, preparePgdata } from '../../src/postgres/prepare.ts';
+import { markerFile } from '../../src/postgres/marker.ts';
+import { emptyPgdata, preparePgdata } from '../../src/postgres/prepare.ts';
 import { scratchDir } from '../support/cluster.ts';
 
 // What only root can set up: these tests keep root, and so have directories of root.

@@ -50,9 +50,17 @@ export interface Rig {
     httpPort?: number;
     /** A file descriptor for its stderr. */
     stderr?: number;
+    /** What the shell does before it becomes the program. */
+    before?: string;
   }): Program;
   /** Starts the program with just these arguments besides directory, port and grace time. */
-  run(args: readonly string[], env?: NodeJS.ProcessEnv, httpPort?: number, stderr?: number): Program;
+  run(
+    args: readonly string[],
+    env?: NodeJS.ProcessEnv,
+    httpPort?: number,
+    stderr?: number,
+    before?: string,
+  ): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
   /** Waits for a status; a program that has exited is the end of hope. */
   until(status: string, limitMs?: number): Promise<Record<string, unknown>>;
@@ -62,7 +70,11 @@ export interface Rig {
 const tenant = '3aa8fcc61f6d357410b7de754b1d9001';
 const timeline = '641e5342083b2235ee3deb8066819683';
 
-export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig> {
+/** @param tarball the base backup; of an empty cluster when left out */
+export async function rig(
+  postgres: Installed = defaultPostgres(),
+  tarball: Buffer = baseBackup(postgres),
+): Promise<Rig> {
   const home = scratchDir('e2e');
   const pgdata = join(home, 'pgdata');
   mkdirSync(join(home, 'run'));
@@ -70,7 +82,7 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   const [port, httpPort, internalPort] = [await freePort(), await freePort(), await freePort()];
   const keys = issuer();
   const token = await keys.token({ compute_id: 'compute-1' });
-  const pageserver = await startFakePageserver({ tarball: baseBackup(postgres) });
+  const pageserver = await startFakePageserver({ tarball });
   const safekeeper = await startFakeSafekeeper({ flush: '0/169B1D8', commit: '0/169B1D8' });
   const programs: Program[] = [];
 
@@ -99,7 +111,7 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
   });
   const config = (given: object | null): object => ({ spec: given, compute_ctl_config: { jwks: keys.jwks } });
 
-  const run: Rig['run'] = (args, env = {}, http = httpPort, stderr) => {
+  const run: Rig['run'] = (args, env = {}, http = httpPort, stderr, before) => {
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
     const common = [...(args.includes('-D') ? [] : ['-D', pgdata]), ...(args.includes('-C') ? [] : connstr)];
     const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
@@ -112,6 +124,7 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
         ...env,
       },
       stderr,
+      before,
     );
     programs.push(program);
     return program;
@@ -140,10 +153,10 @@ export async function rig(postgres: Installed = defaultPostgres()): Promise<Rig>
     safekeeper,
     spec,
     config,
-    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort, stderr } = {}) {
+    start({ spec: given = spec(), args = [], env = {}, httpPort: http = httpPort, stderr, before } = {}) {
       const file = join(home, 'config.json');
       writeFileSync(file, JSON.stringify(config(given)));
-      return run(['-c', file, '-i', 'compute-1', ...args], env, http, stderr);
+      return run(['-c', file, '-i', 'compute-1', ...args], env, http, stderr, before);
     },
     run,
     http,

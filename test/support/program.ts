@@ -23,10 +23,15 @@ export function startProgram(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   stderrTo: 'pipe' | number = 'pipe',
+  /** What the shell does before it becomes the program, such as `ulimit -n 1024`. */
+  before = '',
 ): Program {
   const file = join(dist, `${name}.js`);
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
-  const child = spawn(process.execPath, [file, ...args], {
+  const command = [process.execPath, file, ...args] as const;
+  const [start, ...rest] =
+    before === '' ? command : (['bash', '-c', `${before}; exec "$@"`, 'bash', ...command] as const);
+  const child = spawn(start, rest, {
     stdio: ['ignore', 'pipe', stderrTo],
     env: { ...process.env, ...env },
     cwd: '/',

@@ -1,4 +1,5 @@
 import type { ProgramEntry } from './entry.ts';
+import { mainOptions } from './main.ts';
 import { moreOptions } from './more.ts';
 
 const { cgroup, cgroupRoot, vmMonitorAddr, logFormat } = moreOptions;
@@ -22,6 +23,11 @@ export const vmMonitor = {
       },
       addr: { ...vmMonitorAddr, flag: '--addr', short: '-a', group: 'options', doc: 'Address to listen on.' },
       cgroupRoot: { ...cgroupRoot, group: 'options' },
+      osUser: {
+        ...mainOptions.osUser,
+        group: 'options',
+        doc: 'Operating system user that vm-monitor becomes when it is started by root, before it reads anything.',
+      },
       logFormat: { ...logFormat, group: 'options' },
     },
   },

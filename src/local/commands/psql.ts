@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { formatUrl } from '../../pg/libpq-write.ts';
 import { startProcess } from '../../process/process.ts';
+import { environmentForPsql } from '../environment.ts';
 import type { Tools } from '../storage/tools.ts';
 import { type LocalDir, stateOf } from '../state.ts';
 
@@ -15,7 +16,7 @@ export async function psql(dir: LocalDir, tools: Tools, args: readonly string[])
   const child = await startProcess({
     command: existsSync(own) ? own : 'psql',
     args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
-    env: { ...process.env, PGPASSWORD: password },
+    env: { ...environmentForPsql(process.env), PGPASSWORD: password },
     ...(canEnter(process.cwd()) ? {} : { cwd: '/' }),
     stdin: 'inherit',
     stdout: 'inherit',

@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { literal, sql } from '../../core/sql.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
+import { ownSession } from '../../pg/session-settings.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
 import { readSmall } from '../../process/regular-file.ts';
@@ -54,10 +55,10 @@ export async function identify(server: Socket, signal: AbortSignal): Promise<Com
   try {
     return await withCompute(server, signal, async (pg) => {
       const { rows } = await pg.query<{ id: string; generation: string | null; lsn: string | null }>(
-        sql`select system_identifier::text as id,
+        sql`select system_identifier::pg_catalog.text as id,
                 pg_catalog.pg_read_file(${literal(generationFile)}, 0, 20, true) as generation,
                 case when not pg_catalog.pg_is_in_recovery()
-                     then pg_catalog.pg_current_wal_flush_lsn()::text end as lsn
+                     then pg_catalog.pg_current_wal_flush_lsn()::pg_catalog.text end as lsn
            from pg_catalog.pg_control_system()`.reveal(),
       );
       const [row] = rows;
@@ -116,5 +117,5 @@ export function withCompute<T>(
     options: '-c statement_timeout=5s',
   };
   const options = { applicationName: 'compute_local_link', connectMs, queryMs: connectMs, signal };
-  return withPg(target, options, work);
+  return withPg(ownSession(target), options, work);
 }

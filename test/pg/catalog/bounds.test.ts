@@ -101,15 +101,30 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
       expect(await migrateAll()).toEqual({ ran: [], current: migrations.length });
     });
 
+    test('no number that a member of pg_write_all_data gives to the migrations counts, once there is a record of ours', async () => {
+      const all = { ran: [], current: migrations.length };
+      for (const id of ['-1', '0', '3000000000', '9223372036854775807']) {
+        await as('ann', `update neon_migration.migration_id set id = ${id} where key = 0`);
+        expect(await migrateAll()).toEqual(all);
+      }
+      await as('ann', 'delete from neon_migration.migration_id');
+      await as('ann', 'insert into neon_migration.deferred values (3), (10) on conflict do nothing');
+      expect(await migrateAll()).toEqual(all);
+      await expect(
+        as('ann', `comment on table neon_migration.migration_id is 'migrations: 0'`),
+      ).rejects.toThrow();
+    });
+
     test('a number of a migration that cannot be ours is named, and no pass depends on it', async () => {
       for (const id of ['-1', '3000000000', '9223372036854775807']) {
-        await as('ann', `update neon_migration.migration_id set id = ${id} where key = 0`);
+        await admin(`comment on table neon_migration.migration_id is null;
+          insert into neon_migration.migration_id values (0, ${id}) on conflict (key) do update set id = excluded.id`);
         await expect(migrateAll()).rejects.toMatchObject({
           message: expect.stringContaining(`contains ${id}`),
         });
         expect((await run({ roles: [{ name: 'ann' }] })).statements).toBe(0);
       }
-      await as('ann', 'delete from neon_migration.migration_id');
+      await admin('delete from neon_migration.migration_id');
       expect((await migrateAll()).current).toBe(migrations.length);
     });
 

@@ -89,6 +89,31 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
+  test.runIf(ends.includes(postgres.major))(
+    'nor does a name that a prepared transaction of another database holds, not even when that database is closed',
+    async () => {
+      const maker = { ...cluster.target, user: 'maker', database: 'own' };
+      await query(
+        cluster.target,
+        'create role maker login createrole; grant connect on database own to maker',
+      );
+      await query(maker, `begin; create role next1; prepare transaction 'elsewhere'`);
+      await query(maker, `begin; create role next2; prepare transaction 'closed'`);
+      await query({ ...cluster.target, user: 'ann' }, 'alter database own allow_connections false');
+      const names = ['next1', 'next2'];
+      await apply(cluster, inputFor(cluster.target, { roles: names.map((name) => ({ name })) }));
+      expect(
+        await query(
+          cluster.target,
+          `select datallowconn as open, (select count(*)::int from pg_roles where rolname = any ($1)) as roles,
+           (select count(*)::int from pg_prepared_xacts) as left from pg_database where datname = 'own'`,
+          [names],
+        ),
+      ).toEqual([{ open: false, roles: 2, left: 0 }]);
+      await query(cluster.target, 'alter database own allow_connections true');
+    },
+  );
+
   test('nor does one that is held by a prepared transaction, which outlives a restart', async () => {
     const lines: string[] = [];
     for (const text of prepared) await query({ ...cluster.target, user: 'ann' }, text);

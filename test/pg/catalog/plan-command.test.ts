@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { runPlan } from '../../../src/catalog/render.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
-import { apply, inputFor, md5, never, scram, withoutWrite } from './support.ts';
+import { installedPostgres } from '../../support/postgres-versions.ts';
+import { apply, inputFor, md5, never, query, scram, withoutWrite } from './support.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -58,3 +59,23 @@ test('a spec that cannot be applied is refused here too', async () => {
     code: 'spec_invalid',
   });
 });
+
+test.each(installedPostgres().filter(({ major }) => major >= 17))(
+  'no login trigger runs when a plan is made for a server that nothing is known of, PostgreSQL $major',
+  async (postgres) => {
+    const other = await startCluster({ postgres });
+    try {
+      await query(
+        other.target,
+        `create function public.f() returns event_trigger language plpgsql as $$ begin raise log 'SPRUNG'; end $$;
+         create event trigger e on login execute function public.f(); alter event trigger e enable always`,
+      );
+      const { major: _, ...target } = other.target;
+      const plan = await runPlan(inputFor(target, {}), { target, signal: never, json: false });
+      expect(plan.exitCode).toBe(2);
+      expect(other.log()).not.toContain('SPRUNG');
+    } finally {
+      await other.stop();
+    }
+  },
+);

@@ -81,16 +81,23 @@ export async function rounds(pg: PgClient): Promise<readonly (readonly Trial[])[
 }
 
 /** Attaches the values to databases and roles in every way that there is. @returns those that the server accepted */
-export async function attach(
+export const attach = (
   pg: PgClient,
   trials: readonly Trial[],
   databases: readonly string[],
-): Promise<readonly Trial[]> {
-  const places = [
+): Promise<readonly Trial[]> =>
+  attachTo(pg, trials, [
     'role all',
     'role cloud_admin',
     ...databases.flatMap((name) => [`database ${name}`, `role cloud_admin in database ${name}`]),
-  ];
+  ]);
+
+/** @param places in the syntax of `ALTER … SET`. @returns those that the server accepted */
+export async function attachTo(
+  pg: PgClient,
+  trials: readonly Trial[],
+  places: readonly string[],
+): Promise<readonly Trial[]> {
   const name = `(select pg_catalog.string_agg(pg_catalog.quote_ident(p), '.') from pg_catalog.unnest(pg_catalog.string_to_array(each.name, '.')) p)`;
   await pg.query(`do $$
     declare each record; place text;

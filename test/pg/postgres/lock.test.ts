@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { lockInside, lockPgdata } from '../../../src/postgres/lock.ts';
-import { emptyPgdata, markerFile, preparePgdata } from '../../../src/postgres/prepare.ts';
+import { markerFile } from '../../../src/postgres/marker.ts';
+import { emptyPgdata, preparePgdata } from '../../../src/postgres/prepare.ts';
 import { scratchDir } from '../../support/cluster.ts';
 
 const never = new AbortController().signal;

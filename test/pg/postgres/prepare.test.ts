@@ -16,7 +16,8 @@ import {
   createStandbySignal,
   linkDynamicSharedMemory,
 } from '../../../src/postgres/files.ts';
-import { emptyPgdata, markerFile, preparePgdata } from '../../../src/postgres/prepare.ts';
+import { markerFile } from '../../../src/postgres/marker.ts';
+import { emptyPgdata, preparePgdata } from '../../../src/postgres/prepare.ts';
 import { scratchDir } from '../../support/cluster.ts';
 
 const never = new AbortController().signal;

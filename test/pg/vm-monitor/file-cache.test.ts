@@ -48,6 +48,37 @@ test.each(installedPostgres())(
   },
 );
 
+test.each(installedPostgres())(
+  'nothing that the owner of the database puts into it runs when the size is changed in PostgreSQL $major',
+  async (one) => {
+    const cluster = await startCluster({ postgres: one, conf: placeholders });
+    const [login, evict] = one.major >= 17 ? ['login', 'enable always'] : ['ddl_command_start', 'enable'];
+    await query(
+      cluster,
+      `create role owner login; alter database postgres owner to owner;
+       create function public.event() returns event_trigger language plpgsql as $$ begin raise log 'SPRUNG event'; end $$;
+       create event trigger e on ${login} execute function public.event(); alter event trigger e ${evict}`,
+    );
+    await query(
+      cluster,
+      `create schema evil;
+       create function evil.f() returns bool language plpgsql as $$ begin raise log 'SPRUNG as %', session_user; return true; end $$;
+       create domain evil.text as pg_catalog.text check (evil.f() or value is null);
+       alter database postgres set search_path = evil, pg_catalog`,
+      'owner',
+    );
+    const from = cluster.log().length;
+    const cache = new FileCache(cluster.target, quiet);
+    try {
+      expect(await cache.resize(3 * mib, never)).toBe(3 * mib);
+      expect(cluster.log().slice(from)).not.toContain('SPRUNG');
+    } finally {
+      await cache.close();
+      await cluster.stop();
+    }
+  },
+);
+
 describe('a server with the settings', () => {
   let cluster: Cluster;
   beforeAll(async () => {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { TarError, TarReader } from '../../../src/tar/read.ts';
+import { TarReader } from '../../../src/tar/read.ts';
+import { TarError } from '../../../src/tar/tar-error.ts';
 import { makeTarball } from '../../support/fake-storage.ts';
 
 interface Seen {

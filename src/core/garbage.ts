@@ -1,0 +1,19 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+type Collect = (options: { readonly type: 'minor' }) => void;
+
+let collect: Collect | null = null;
+
+/** Collects young garbage now, in less than a millisecond, for work that drops many large buffers. Left to itself, V8 waits
+ *  for up to 32 MB of them, and the C library's allocator keeps most of that memory when it is freed so late. Node has no
+ *  function for it; with this flag a new context has V8's own.
+ *  @see v8/src/extensions/gc-extension.cc */
+export function collectYoungGarbage(): void {
+  if (collect === null) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as Collect;
+    setFlagsFromString('--no-expose-gc');
+  }
+  collect({ type: 'minor' });
+}

@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { type Socket, connect } from 'node:net';
+import * as v from 'valibot';
+import { expect, test } from 'vitest';
+import { text } from '../../../src/http/answer.ts';
+import { route } from '../../../src/http/routes/route.ts';
+import { eventually } from '../../support/program.ts';
+import { exchange, withServer } from './support.ts';
+
+const most = 20;
+const limits = { connections: most };
+/** More than the kernel keeps for a connection. */
+const large = 'x'.repeat(8_000_000);
+
+const quick = route({
+  method: 'GET',
+  path: '/quick',
+  auth: 'none',
+  summary: 'Answers at once.',
+  reply: v.string(),
+  contentType: 'text/plain',
+  errors: [],
+  handler: () => text(200, 'yes', 'text/plain'),
+});
+const much = route({ ...quick, path: '/much', handler: () => text(200, large, 'text/plain') });
+
+const head = (path: string): string => `GET ${path} HTTP/1.1\r\nhost: a\r\n\r\n`;
+
+/** Twice as many connections as the server takes; all have sent the same. */
+async function crowd(port: number, bytes: string): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  for (let at = 0; at < most * 2; at++) {
+    const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {});
+    await once(socket, 'connect');
+    if (bytes !== '') socket.write(bytes);
+    sockets.push(socket);
+  }
+  return sockets;
+}
+
+const openOf = (sockets: readonly Socket[]): Socket[] => sockets.filter(({ destroyed }) => !destroyed);
+
+test.each([
+  ['idle connections', ''],
+  ['heads that never end', 'GET /quick HTTP/1.1\r\nx: '],
+  ['connections that are kept after their answer', head('/quick')],
+  ['half a request after an answer', `${head('/quick')}GET`],
+])('%s keep nobody out, and are no more than the limit', (_, bytes) =>
+  withServer({ routes: [quick], limits }, async ({ port }) => {
+    const sockets = await crowd(port, bytes);
+    for (const socket of sockets) socket.resume();
+    for (let times = 0; times < 5; times++)
+      expect(await exchange(port, 'GET', '/quick')).toMatchObject({ status: 200 });
+    await eventually('the others are closed', () => openOf(sockets).length <= most || undefined);
+    for (const socket of sockets) socket.destroy();
+  }),
+);
+
+test('clients that do not take their answers keep nobody out', () =>
+  withServer({ routes: [quick, much], limits }, async ({ port }) => {
+    const sockets = await crowd(port, head('/much').repeat(3));
+    expect(await exchange(port, 'GET', '/quick')).toMatchObject({ status: 200 });
+    for (const socket of sockets) socket.destroy();
+  }));
+
+test('a request that is worked on keeps its connection while idle ones come and go', () => {
+  let release: (() => void) | undefined;
+  const slow = route({
+    ...quick,
+    path: '/slow',
+    handler: () => new Promise((resolve) => (release = () => resolve(text(200, 'done', 'text/plain')))),
+  });
+  return withServer({ routes: [quick, slow], limits }, async ({ port }) => {
+    const asked = exchange(port, 'GET', '/slow');
+    const done = await eventually('the request', () => release);
+    const sockets = [...(await crowd(port, '')), ...(await crowd(port, head('/quick')))];
+    done();
+    expect(await asked).toMatchObject({ status: 200 });
+    for (const socket of sockets) socket.destroy();
+  });
+});
+
+test('when every connection is worked on, one more is closed', () => {
+  const waiting: (() => void)[] = [];
+  const slow = route({
+    ...quick,
+    path: '/slow',
+    handler: () => new Promise((resolve) => waiting.push(() => resolve(text(200, 'yes', 'text/plain')))),
+  });
+  return withServer({ routes: [slow], limits }, async ({ port }) => {
+    const asked = Array.from({ length: most }, () => exchange(port, 'GET', '/slow'));
+    await eventually('all of them', () => waiting.length === most || undefined);
+    await expect(exchange(port, 'GET', '/slow')).rejects.toMatchObject({ code: 'ECONNRESET' });
+    for (const done of waiting) done();
+    for (const { status } of await Promise.all(asked)) expect(status).toBe(200);
+  });
+});
