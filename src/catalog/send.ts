@@ -69,10 +69,11 @@ async function message(
   try {
     await raceAbort(client.query(text), signal);
   } catch (error) {
+    // Before the rollback, which completes, too.
+    const at = Math.min(Math.max(completed - before, 0), statements.length);
     const usable = !signal.aborted && (await rolledBack(client, error, signal));
     if (!usable) destroyPg(client);
     signal.throwIfAborted();
-    const at = Math.min(Math.max(completed - before, 0), statements.length);
     // A commit runs what was deferred by any of them.
     if (statements[at]?.secret ?? statements.some(({ secret }) => secret)) forgetQuotes(error);
     throw new SendFailure(at, error, usable);

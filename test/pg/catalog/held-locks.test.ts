@@ -24,7 +24,6 @@ const holds = [
 ];
 const prepared = [
   `begin; lock table neon_migration.operation_done in access exclusive mode; prepare transaction 'it''s \\ "one"'`,
-  `begin; lock table neon_migration.migration_id in access exclusive mode; prepare transaction 'two'`,
 ];
 
 /** In nobody's way. */
@@ -33,9 +32,15 @@ const unrelated = `begin; select pg_advisory_xact_lock(1, 1); select from pg_aut
 describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   let cluster: Cluster;
   const held: PgClient[] = [];
-  const run = () => apply(cluster, inputFor(cluster.target, parts), { limits: { lockMs: 20_000 } });
-  const migrateAll = (log = silent) =>
-    migrate(migrations, { target: cluster.target, privilegedRole: 'neon_superuser', log, signal: never });
+  const run = (log = silent) =>
+    apply(cluster, inputFor(cluster.target, parts), { log, limits: { lockMs: 20_000 } });
+  const migrateAll = () =>
+    migrate(migrations, {
+      target: cluster.target,
+      privilegedRole: 'neon_superuser',
+      log: silent,
+      signal: never,
+    });
   const hold = async (text: string, user = 'ann'): Promise<void> => {
     const client = await connectPg(
       { ...cluster.target, user },
@@ -118,8 +123,8 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     const lines: string[] = [];
     for (const text of prepared) await query({ ...cluster.target, user: 'ann' }, text);
     await query({ ...cluster.target, user: 'ann' }, unrelated);
-    expect((await run()).statements).toBe(0);
-    await migrateAll(pino({}, { write: (line: string) => void lines.push(line) }));
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    expect((await run(log)).statements).toBe(0);
     expect(await query(cluster.target, 'select gid from pg_prepared_xacts')).toEqual([{ gid: 'unrelated' }]);
     expect(lines.join('')).toContain('ending a transaction that blocks compute_ctl');
   });

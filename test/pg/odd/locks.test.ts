@@ -130,19 +130,15 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
   });
 
   test('where a superuser holds a lock on what is ours it is waited for and named, and he is not ended', async () => {
-    await migrateAll();
-    const holder = await holding(
-      'begin; lock table neon_migration.migration_id in access exclusive mode',
-      'cloud_admin',
-    );
-    const work = migrate(migrations, {
-      target: cluster.target,
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-      limits: { lockMs: 2000 },
-    });
-    const failure: unknown = await work.catch((error: unknown) => error);
+    const parts = {
+      ...spec,
+      operation_uuid: '5f7a2c3e-9d67-4c3f-9a36-0c4f4f1f9a11',
+      delta_operations: [{ action: 'delete_db', name: 'nosuch' }],
+    };
+    await run(parts);
+    const lock = 'begin; lock table neon_migration.operation_done in access exclusive mode';
+    const holder = await holding(lock, 'cloud_admin');
+    const failure: unknown = await run(parts, { lockMs: 2000 }).catch((error: unknown) => error);
     expect(JSON.stringify(causes(failure))).toContain(`process ${pidOf(holder)} of role`);
     expect(await alive(holder)).toBe(true);
   });
