@@ -1,6 +1,6 @@
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import type { PgClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import { endingStrangers } from './evict.ts';
@@ -10,11 +10,12 @@ import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
+import { PassSessions } from './pass-sessions.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { CatalogFailure, type CatalogResult, type Outcome, type UnitFailure } from './result.ts';
 import { run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
-import { type CatalogLimits, type SessionOptions, closeSession, defaultLimits, passName } from './session.ts';
+import { type CatalogLimits, type SessionOptions, defaultLimits, passName } from './session.ts';
 import { reopenLeft } from './set-aside.ts';
 import { assertValid } from './validate.ts';
 
@@ -47,19 +48,20 @@ type PassDeps = CatalogDeps & SessionOptions;
 async function pass(input: CatalogInput, own: PassDeps): Promise<CatalogResult> {
   const { signal } = own;
   const startMs = monotonicMs();
-  const main = await openMainSession(own, own.log);
+  const sessions = new PassSessions(own, () => openMainSession(own, own.log));
   try {
+    const main = await sessions.main();
     await endEarlier(main, own);
     await reopenLeft(main, own.log, signal);
     const found = await endingStrangers(main, own, () => observe(main, input));
-    const known = { ...own, main, target: { ...own.target, major: major(found) } };
+    const known = { ...own, sessions, target: { ...own.target, major: major(found) } };
     const plan = planCatalog(input, await inspectDatabases(found, input, known));
-    const result = await carryOut(plan, main, input, known, startMs);
-    await own.afterwards?.(main, signal);
-    closeSession(main);
+    const result = await carryOut(plan, sessions, input, known, startMs);
+    await own.afterwards?.(await sessions.main(), signal);
+    sessions.close();
     return result;
   } catch (error) {
-    destroyPg(main);
+    sessions.destroy();
     signal.throwIfAborted();
     throw error;
   }
@@ -67,7 +69,7 @@ async function pass(input: CatalogInput, own: PassDeps): Promise<CatalogResult> 
 
 async function carryOut(
   plan: Plan,
-  main: PgClient,
+  sessions: PassSessions,
   input: CatalogInput,
   deps: PassDeps,
   startMs: number,
@@ -85,7 +87,7 @@ async function carryOut(
   });
   try {
     await run(plan.units, {
-      main,
+      sessions,
       target: deps.target,
       limits: deps.limits,
       signal: deps.signal,

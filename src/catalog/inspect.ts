@@ -1,6 +1,6 @@
 import { raceAbort } from '../core/clock.ts';
 import type { ComputeError } from '../core/errors.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import { destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
@@ -9,7 +9,8 @@ import { endingStrangers } from './evict.ts';
 import { workThrough } from '../core/queue.ts';
 import type { DatabaseState, Observed } from './observed.ts';
 import { readFailure, together } from './result.ts';
-import { type CatalogLimits, closeSession, openSession } from './session.ts';
+import type { PassSessions } from './pass-sessions.ts';
+import { type CatalogLimits, closeSession } from './session.ts';
 
 /** Connections to databases at the same time. */
 const maxConcurrency = 4;
@@ -20,7 +21,7 @@ export async function inspectDatabases(
   observed: Observed,
   input: CatalogInput,
   options: {
-    main: PgClient;
+    sessions: PassSessions;
     target: PgTarget;
     limits: CatalogLimits;
     signal: AbortSignal;
@@ -33,12 +34,12 @@ export async function inspectDatabases(
   if (open.length === 0) return observed;
   const states = new Map<string, DatabaseState>();
   const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {
-    const client = await openSession({ ...options, database, signal });
+    const client = await options.sessions.inDatabase({ ...options, database, signal });
     try {
       const read = (): Promise<DatabaseState> => readDatabaseState(client, input, observed, owner);
       const watched = endingStrangers(
         client,
-        { ...options, signal, patience: 'endless', watcher: options.main },
+        { ...options, signal, patience: 'endless', ...options.sessions.idle },
         read,
       );
       const found = await raceAbort(watched, signal);

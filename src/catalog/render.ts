@@ -1,13 +1,14 @@
 import type { PgTarget } from '../pg/target.ts';
-import { destroyPg, sqlState } from '../pg/client.ts';
+import { sqlState } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
+import { PassSessions } from './pass-sessions.ts';
 import { type Plan, planCatalog } from './plan.ts';
-import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { type CatalogLimits, defaultLimits, openSession } from './session.ts';
 import { assertValid } from './validate.ts';
 
 export interface PlanOutcome {
@@ -42,25 +43,26 @@ export async function runPlan(
       readOnly: true,
       applicationName: 'compute_ctl:plan',
     };
-    const client = await openSession({
-      ...session,
-      target: { ...deps.target, major: sinceLoginTriggers },
-    }).catch((error: unknown) => {
-      if (sqlState(error) !== unknownSetting) throw error;
-      return openSession(session);
-    });
+    const sessions = new PassSessions(session, () =>
+      openSession({ ...session, target: { ...deps.target, major: sinceLoginTriggers } }).catch(
+        (error: unknown) => {
+          if (sqlState(error) !== unknownSetting) throw error;
+          return openSession(session);
+        },
+      ),
+    );
     try {
-      const found = await observe(client, input);
+      const found = await observe(await sessions.main(), input);
       const observed = await inspectDatabases(found, input, {
         ...session,
-        main: client,
+        sessions,
         target: { ...deps.target, major: major(found) },
       });
       const plan = planCatalog(input, observed);
-      closeSession(client);
+      sessions.close();
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };
     } catch (error) {
-      destroyPg(client);
+      sessions.destroy();
       signal.throwIfAborted();
       throw error;
     }

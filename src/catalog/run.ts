@@ -6,9 +6,10 @@ import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import { undisturbed } from './in-use.ts';
 import type { Mode, Skip, Unit } from './phase.ts';
+import type { PassSessions } from './pass-sessions.ts';
 import { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
-import { closeSession, openSession } from './session.ts';
+import { closeSession } from './session.ts';
 
 /** The largest number of statements in one message. */
 const messageSize = 50;
@@ -20,8 +21,8 @@ const sessionConcurrency = 4;
 
 export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' | 'watcher'> {
   readonly log: Log;
-  readonly main: PgClient;
-  /** Connections to databases at the same time, 1 or more, without `main`. */
+  readonly sessions: PassSessions;
+  /** Connections to databases at the same time, 1 or more, without the main session. */
   readonly concurrency: number;
   readonly systemDatabase: string;
   /** What of the plan is left alone: it may be the reason of a failure. */
@@ -34,12 +35,7 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' |
  *  parallel, as their mode allows.
  *  @throws the error that ended the run; failures of units were passed to `failed` before */
 export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
-  const helpers: PgClient[] = [];
-  try {
-    for (const group of groups(units)) await runGroup(group, helpers, options);
-  } finally {
-    for (const helper of helpers) closeSession(helper);
-  }
+  for (const group of groups(units)) await byMode[group[0]?.mode ?? 'batch'](group, options);
 }
 
 function groups(units: readonly Unit[]): Unit[][] {
@@ -52,41 +48,48 @@ function groups(units: readonly Unit[]): Unit[][] {
   return found;
 }
 
-async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
-  const connection = async (number: number): Promise<PgClient> =>
-    number === 0 ? options.main : (helpers[number - 1] ??= await openSession(options));
-  await byMode[group[0]?.mode ?? 'batch'](group, options, connection);
-}
-
-/** Each worker's connection. */
-type Connection = (worker: number) => Promise<PgClient>;
-type RunMode = (group: readonly Unit[], options: RunOptions, connection: Connection) => Promise<void>;
+type RunMode = (group: readonly Unit[], options: RunOptions) => Promise<void>;
 
 const byMode: Record<Mode, RunMode> = {
   batch: (group, options) =>
-    workThrough(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
-      transaction(options.main, units, signal, options),
+    overSystemSessions(chunks(group, messageSize), 1, options, (client, units, signal) =>
+      transaction(client, units, signal, options),
     ),
-  hash: (group, options, connection) => {
+  hash: (group, options) => {
     const concurrency = Math.min(hashConcurrency, 1 + options.concurrency);
     const size = Math.min(messageSize, Math.max(2, Math.ceil(group.length / (2 * concurrency))));
-    return workThrough(chunks(group, size), concurrency, options.signal, async (units, worker, signal) =>
-      transaction(await opened(connection(worker), units, options), units, signal, options),
+    return overSystemSessions(chunks(group, size), concurrency, options, (client, units, signal) =>
+      transaction(client, units, signal, options),
     );
   },
   bare: (group, options) =>
-    workThrough(group, 1, options.signal, (unit, _, signal) => alone(options.main, unit, signal, options)),
-  create: (group, options, connection) =>
-    workThrough(
-      group,
+    overSystemSessions(chunks(group, 1), 1, options, (client, [unit], signal) =>
+      alone(client, unit as Unit, signal, options),
+    ),
+  create: (group, options) =>
+    overSystemSessions(
+      chunks(group, 1),
       Math.min(createConcurrency, 1 + options.concurrency),
-      options.signal,
-      async (unit, worker, signal) =>
-        alone(await opened(connection(worker), [unit], options), unit, signal, options),
+      options,
+      (client, [unit], signal) => alone(client, unit as Unit, signal, options),
     ),
   session: (group, options) => sessions(group, Math.min(sessionConcurrency, options.concurrency), options),
   'session-in-turn': (group, options) => sessions(group, 1, options),
 };
+
+/** Works over several sessions in the system database, each with one job at a time. */
+async function overSystemSessions(
+  jobs: readonly (readonly Unit[])[],
+  concurrency: number,
+  options: RunOptions,
+  work: (client: PgClient, units: readonly Unit[], signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const opening = options.sessions.several(Math.min(concurrency, jobs.length));
+  const clients = await opened(opening, jobs[0] ?? [], options);
+  await workThrough(jobs, clients.length, options.signal, (units, worker, signal) =>
+    work(clients[worker] as PgClient, units, signal),
+  );
+}
 
 const sessions = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
   workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
@@ -115,10 +118,9 @@ async function transaction(
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
     const inSystemDatabase = (units[0]?.database ?? null) === null;
-    // The main session has nothing to do while others work in users' databases.
     const patience = inSystemDatabase
       ? ({ patience: 'shared' } as const)
-      : ({ patience: 'endless', watcher: options.main } as const);
+      : ({ patience: 'endless', ...options.sessions.idle } as const);
     await inSpan(units, () => endingStrangers(client, { ...options, signal, ...patience }, send));
     units.forEach(options.done);
   } catch (error) {
@@ -151,7 +153,8 @@ async function inSession(
   signal: AbortSignal,
   options: RunOptions,
 ): Promise<void> {
-  const client = await opened(openSession({ ...options, database, signal }), units, options);
+  const opening = options.sessions.inDatabase({ ...options, database, signal });
+  const client = await opened(opening, units, options);
   try {
     for (const unit of units) await transaction(client, [unit], signal, options);
     closeSession(client);
@@ -162,13 +165,9 @@ async function inSession(
 }
 
 /** A connection that cannot be opened counts as a failure of the unit that requires it. */
-async function opened(
-  session: Promise<PgClient>,
-  units: readonly Unit[],
-  options: RunOptions,
-): Promise<PgClient> {
+async function opened<T>(opening: Promise<T>, units: readonly Unit[], options: RunOptions): Promise<T> {
   try {
-    return await session;
+    return await opening;
   } catch (error) {
     if (!(error instanceof ComputeError)) throw error;
     throw report(units[0] as Unit, error, options);

@@ -1,4 +1,5 @@
 import { type PgClient, connectPg } from '../pg/client.ts';
+import { whenFree } from '../pg/full.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
@@ -7,7 +8,7 @@ export interface CatalogLimits {
   readonly connectMs: number;
   /** For one statement. Commits may wait until the storage is attached. */
   readonly statementMs: number;
-  /** For a lock that another session holds. */
+  /** For a lock that another session holds, and for a free connection. */
   readonly lockMs: number;
   /** For the whole pass. */
   readonly overallMs: number;
@@ -54,23 +55,29 @@ export interface SessionOptions extends PinnedBy {
   readonly database?: string | null;
   /** Names the work; sessions of an earlier one are found by it. Default: `passName`. */
   readonly applicationName?: string;
+  /** When the server has no free connection: `wait` for one within the limit for a lock (the default), or `fail`. */
+  readonly whenFull?: 'wait' | 'fail';
 }
 
 /** The application name of a catalog pass. */
 export const passName = 'compute_ctl:apply_config';
 
 /** Opens a maintenance connection to `database`, or to the system database. */
-export const openSession = (options: SessionOptions): Promise<PgClient> =>
-  connectPg(
-    { ...options.target, options: sessionOptions(options) },
-    {
-      applicationName: options.applicationName ?? passName,
-      connectMs: options.limits.connectMs,
-      queryMs: options.limits.statementMs + patienceMs,
-      ...(options.database === null || options.database === undefined ? {} : { database: options.database }),
-      signal: options.signal,
-    },
-  );
+export function openSession(options: SessionOptions): Promise<PgClient> {
+  const { limits, database, signal } = options;
+  const connect = (): Promise<PgClient> =>
+    connectPg(
+      { ...options.target, options: sessionOptions(options) },
+      {
+        applicationName: options.applicationName ?? passName,
+        connectMs: limits.connectMs,
+        queryMs: limits.statementMs + patienceMs,
+        ...(database === null || database === undefined ? {} : { database }),
+        signal,
+      },
+    );
+  return options.whenFull === 'fail' ? connect() : whenFree(connect, limits.lockMs, signal);
+}
 
 /** Closes a connection whose work is done, without waiting for the server's session to end. */
 export function closeSession(client: PgClient): void {

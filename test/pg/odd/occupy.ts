@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type PgClient, connectPg, destroyPg, loadClient } from '../../../src/pg/client.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
-import { never } from '../catalog/support.ts';
+import { never } from '../../../src/core/abort.ts';
 
 /** A session of somebody else, which stays until it is ended. */
 export const hold = async (target: PgTarget, text = 'select', name = 'holder'): Promise<PgClient> => {
