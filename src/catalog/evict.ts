@@ -12,13 +12,20 @@ import { type SessionOptions, openSession } from './session.ts';
 import { reopen, setAside } from './set-aside.ts';
 
 /** Milliseconds of waiting before blockers are ended: for our own tables, which nobody else needs, and for rows of roles
- *  and databases, which a user may be changing. Less than the limit for a lock. In users' databases nobody is ended: there
- *  it may be somebody's long query. */
-const patienceMs = { own: 500, shared: 10_000, endless: Infinity };
+ *  and databases, which a user may be changing. Less than the limit for a lock. */
+const patienceMs = { own: 500, shared: 10_000 };
 /** Milliseconds of waiting before it is found out who blocks. */
 const lookMs = 2000;
 const everyMs = 200;
 
+/** Session `$1` waits for a catalog that all databases share. */
+const waitsForShared = `exists (
+  select from pg_catalog.pg_locks w
+  where not w.granted and w.pid = $1::pg_catalog.int4 and w.locktype = 'relation' and w.database = 0)`;
+
+/** Sessions that block session `$1`, and whether they may be ended: those of superusers are ours or the operator's. With
+ *  `$2` only while it waits for a shared catalog. */
+const mayEnd = `coalesce(not r.rolsuper, false) and (not $2::pg_catalog.bool or ${waitsForShared})`;
 const blocking = `
 from pg_catalog.pg_stat_activity a left join pg_catalog.pg_roles r on r.oid = a.usesysid
 where a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
@@ -26,7 +33,8 @@ where a.pid = any (pg_catalog.pg_blocking_pids($1::pg_catalog.int4))`;
 /** Prepared transactions that block session `$1`, of every database. They and their locks survive restarts. */
 const prepared = `
 select distinct x.gid, x.owner as role, x.database,
-  x.database = pg_catalog.current_database() as here, not r.rolsuper as stranger
+  x.database = pg_catalog.current_database() as here,
+  not r.rolsuper and (not $2::pg_catalog.bool or w.locktype = 'relation' and w.database = 0) as stranger
 from pg_catalog.pg_locks w
 join pg_catalog.pg_locks h on h.granted and h.pid is null and h.locktype = w.locktype
   and h.database is not distinct from w.database and h.relation is not distinct from w.relation
@@ -43,6 +51,8 @@ where not w.granted and w.pid = $1::pg_catalog.int4
 export interface EvictOptions extends SessionOptions {
   readonly log?: Log;
   readonly patience?: keyof typeof patienceMs;
+  /** For work in a user's database: what it waits for there may be somebody's long query. Default: false */
+  readonly sharedOnly?: boolean;
   /** A session in the system database that is free meanwhile. Left out: a new one is opened. */
   readonly watcher?: PgClient;
 }
@@ -116,10 +126,10 @@ async function watch(
   const helper = options.watcher ?? (await openSession(options));
   let running: Promise<unknown> = Promise.resolve();
   try {
-    const values = [processID];
+    const values = [processID, options.sharedOnly ?? false];
     const round = async (): Promise<false> => {
       const { rows: live } = await helper.query<Blocker>({
-        text: `select ${sessionColumns}, coalesce(not r.rolsuper, false) as stranger ${blocking}`,
+        text: `select ${sessionColumns}, ${mayEnd} as stranger ${blocking}`,
         values,
       });
       const { rows: left } = await helper.query<Prepared>({ text: prepared, values });
@@ -143,7 +153,7 @@ async function watch(
 
 async function end(
   helper: PgClient,
-  values: readonly number[],
+  values: readonly unknown[],
   live: readonly Blocker[],
   left: readonly Prepared[],
   options: EvictOptions,
@@ -155,7 +165,7 @@ async function end(
     options.log?.warn({ role }, 'ending a transaction that blocks compute_ctl');
   if (sessions.length > 0)
     await helper.query({
-      text: `select pg_catalog.pg_terminate_backend(a.pid) ${blocking} and not r.rolsuper`,
+      text: `select pg_catalog.pg_terminate_backend(a.pid) ${blocking} and ${mayEnd}`,
       values: [...values],
     });
   for (const one of transactions) {

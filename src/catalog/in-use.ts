@@ -7,7 +7,7 @@ import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { listed } from '../pg/session-name.ts';
 import { type Occupied, inTheWay, occupantsOf } from './occupants.ts';
 import type { DatabaseUse } from './phase.ts';
-import { sendAlone } from './send.ts';
+import { SendFailure, sendAlone } from './send.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 import { type Accepts, reopen, setAside } from './set-aside.ts';
 import { dropSubscriptionsBlock } from './subscriptions.ts';
@@ -39,7 +39,7 @@ interface Options extends SessionOptions {
  *  workers; where the database is dropped, subscriptions and prepared transactions, too. Those of a database that is kept
  *  may be somebody's data: they are waited for. Meanwhile the database accepts no connections, and afterwards what it
  *  accepted before.
- *  @throws what `work` throws; ComputeError `catalog` that names what is still in the way at the statement's limit */
+ *  @throws SendFailure of `work`; or that names what is still in the way at the statement's limit */
 export async function undisturbed(
   client: PgClient,
   use: DatabaseUse,
@@ -67,6 +67,11 @@ export async function undisturbed(
       if (monotonicMs() > endMs) throw stillUsed(use, left, refused);
       await sleep(everyMs, options.signal);
     }
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (error instanceof SendFailure) throw error;
+    // Where the session still answers, only this database is left out.
+    throw new SendFailure(0, error, error instanceof ComputeError || sqlState(error) !== null);
   } finally {
     sharing.workers--;
     if (sharing.workers === 0) {
@@ -135,7 +140,7 @@ async function clearInside(use: DatabaseUse, { subscriptions }: Occupied, option
     for (const { gid } of rows)
       await sendAlone(session, sql`rollback prepared ${literal(gid)}`, options.signal);
     if (use.purpose === 'delete' && subscriptions.length > 0)
-      await sendAlone(session, dropSubscriptionsBlock, options.signal);
+      await sendAlone(session, dropSubscriptionsBlock(false), options.signal);
     closeSession(session);
   } catch (error) {
     destroyPg(session);

@@ -1,5 +1,6 @@
 import type { PgTarget } from '../pg/target.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { Remainder } from './phase.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 
 /** The input of a catalog pass, except the server's own state. */
@@ -16,6 +17,8 @@ export interface CatalogInput {
   readonly stage: 'start' | 'reconfigure';
   /** Inspect every database of the spec, also if the shared catalogs show that it requires no change. */
   readonly verify: boolean;
+  /** Do only what an earlier pass has left undone; null: everything. */
+  readonly again: Remainder | null;
 }
 
 export function catalogInput(
@@ -25,6 +28,7 @@ export function catalogInput(
     readonly privilegedRole: string;
     readonly stage: CatalogInput['stage'];
     readonly verify?: boolean;
+    readonly again?: Remainder | null;
   },
 ): CatalogInput {
   return {
@@ -35,6 +39,7 @@ export function catalogInput(
     systemDatabase: options.target.database,
     stage: options.stage,
     verify: options.verify ?? false,
+    again: options.again ?? null,
   };
 }
 

@@ -1,5 +1,6 @@
-import { sql } from '../core/sql.ts';
+import { integer, literal, sql } from '../core/sql.ts';
 import type { PgClient } from '../pg/client.ts';
+import { readName } from '../pg/raw-name.ts';
 import { setting } from '../spec/resolve.ts';
 import type { CatalogInput } from './input.ts';
 import { operationsDigest } from './operations.ts';
@@ -45,9 +46,15 @@ export async function statementsObstructed(client: PgClient, names: readonly str
 }
 
 const nothing = sql`null::pg_catalog.text`;
+const nothingDone: Bookkeeping = {
+  operationsDone: null,
+  operationsDoneAlone: new Set(),
+  subscriptionsDroppedOn: null,
+  subscriptionsLeftIn: new Set(),
+};
 
 /** Reads the bookkeeping that the plan requires. Members of `pg_write_all_data` can write to these tables, so this reads
- *  only one row of each, and only a value of the length that we write. */
+ *  only the rows that we write, and only values of the length that we write. */
 export async function bookkeeping(
   client: PgClient,
   input: CatalogInput,
@@ -57,19 +64,47 @@ export async function bookkeeping(
     const found = schemas.get(name);
     return found?.trusted === true && found.tables.includes(table);
   };
-  const wantsOperation = operationsDigest(input) !== null && has('neon_migration', 'operation_done');
+  const digest = operationsDigest(input);
+  const wantsOperation = digest !== null && has('neon_migration', 'operation_done');
   const wantsTimeline = input.spec.drop_subscriptions_before_start && has('neon', 'drop_subscriptions_done');
-  if (!wantsOperation && !wantsTimeline) return { operationsDone: null, subscriptionsDroppedOn: null };
+  const wantsLeft = wantsTimeline && has('neon_migration', 'subscriptions_left');
+  if (!wantsOperation && !wantsTimeline) return nothingDone;
   const operation = sql`(select o.digest::pg_catalog.text from neon_migration.operation_done o
     where o.key = 0 and pg_catalog.octet_length(o.digest) = 64 limit 1)`;
+  const alone = sql`(select pg_catalog.json_agg(o.key) from neon_migration.operation_done o
+    where o.key between 1 and ${integer(input.spec.delta_operations?.length ?? 0)}
+      and case when pg_catalog.octet_length(o.digest) = 64 then o.digest = ${literal(digest ?? '')} else false end)`;
   const timeline = sql`(select d.timeline_id::pg_catalog.text from neon.drop_subscriptions_done d
     where d.id = 1 and pg_catalog.octet_length(d.timeline_id) = 32 limit 1)`;
-  const statement = sql`select ${wantsOperation ? operation : nothing} as operation, ${wantsTimeline ? timeline : nothing} as timeline`;
-  const { rows } = await client.query<{ operation: string | null; timeline: string | null }>(
-    statement.reveal(),
-  );
+  const left = sql`(select pg_catalog.json_agg(l.database::pg_catalog.int8)
+    from neon_migration.subscriptions_left l join pg_catalog.pg_database d on d.oid = l.database)`;
+  const statement = sql`select ${wantsOperation ? operation : nothing} as operation,
+    ${wantsOperation ? alone : nothing} as alone, ${wantsTimeline ? timeline : nothing} as timeline,
+    ${wantsLeft ? left : nothing} as left`;
+  const { rows } = await client.query<{
+    operation: string | null;
+    alone: readonly number[] | null;
+    timeline: string | null;
+    left: readonly number[] | null;
+  }>(statement.reveal());
   return {
     operationsDone: rows[0]?.operation ?? null,
+    operationsDoneAlone: new Set(rows[0]?.alone?.map((key) => key - 1)),
     subscriptionsDroppedOn: rows[0]?.timeline ?? null,
+    subscriptionsLeftIn: new Set(rows[0]?.left),
   };
+}
+
+/** Names of databases by OID, for those whose name is not UTF-8, or contains the character that stands for that.
+ *  @see readName */
+export async function rawNames(
+  client: PgClient,
+  databases: readonly { readonly oid: number; readonly name: string }[],
+): Promise<Map<number, string>> {
+  const unreadable = databases.filter(({ name }) => name.includes('\uFFFD')).map(({ oid }) => oid);
+  if (unreadable.length === 0) return new Map();
+  const text = `select d.oid::pg_catalog.text as oid, pg_catalog.encode(pg_catalog.namesend(d.datname), 'hex') as bytes
+    from pg_catalog.pg_database d where d.oid = any ($1::pg_catalog.oid[])`;
+  const { rows } = await client.query<{ oid: string; bytes: string }>({ text, values: [unreadable] });
+  return new Map(rows.map(({ oid, bytes }) => [Number(oid), readName(Buffer.from(bytes, 'hex'))]));
 }

@@ -1,7 +1,13 @@
 import { Secret } from '../core/secret.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
-import { available, bookkeeping, statementsObstructed, wantedExtensions } from './observe-details.ts';
+import {
+  available,
+  bookkeeping,
+  rawNames,
+  statementsObstructed,
+  wantedExtensions,
+} from './observe-details.ts';
 import { observeQuery } from './observe-query.ts';
 import type {
   Observed,
@@ -41,16 +47,21 @@ type DatabaseRow = [
   number,
   number,
   boolean,
+  boolean,
+  string[] | null,
 ];
 
 interface Row {
+  readonly at: string;
   readonly version: number;
   readonly searchPath: string;
   readonly preload: string;
   readonly superuser: boolean | null;
+  readonly firstSuperuser: string;
   readonly roles: readonly RoleRow[] | null;
   readonly databases: readonly DatabaseRow[] | null;
   readonly references: readonly [string, number][] | null;
+  readonly subscribers: readonly [string, number][] | null;
   readonly extensions: readonly [string, string, string, boolean][] | null;
   readonly schemas: readonly [string, string, boolean, string[] | null][] | null;
   readonly auditOfSystem: string | null;
@@ -79,20 +90,27 @@ async function read(client: PgClient, input: CatalogInput): Promise<Observed> {
   const { rows } = await client.query<{ observed: Row }>({ text: observeQuery, values });
   const row = rows[0]?.observed;
   if (row === undefined) throw new Error('the query of the catalogs returned no row');
-  const databases = new Map((row.databases ?? []).map((one) => [one[0], database(one)]));
+  const raw = await rawNames(
+    client,
+    (row.databases ?? []).map(([name, oid]) => ({ name, oid })),
+  );
+  const databases = new Map((row.databases ?? []).map((one) => [raw.get(one[1]) ?? one[0], database(one)]));
   const names = new Map([...databases].map(([name, { oid }]) => [oid, name]));
   const extensions = new Map((row.extensions ?? []).map((one) => [one[0], extension(one)]));
   const schemas = new Map((row.schemas ?? []).map((one) => [one[0], schema(one)]));
   const preloaded = row.preload.split(',').map((library) => library.trim().replaceAll('"', ''));
   const wanted = wantedExtensions(input, preloaded, extensions);
   return {
+    at: row.at,
     version: row.version,
     superuser: row.superuser === true,
+    firstSuperuser: row.firstSuperuser,
     searchPath: row.searchPath,
     preloaded,
     roles: new Map((row.roles ?? []).map((one) => [one[0], role(one)])),
     databases,
     references: references(row.references ?? [], names),
+    subscribers: subscribers(row.subscribers ?? [], names),
     extensions,
     schemas,
     auditOfSystem: row.auditOfSystem,
@@ -177,6 +195,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     subscriptions,
     defaultPrivileges,
     webAccess,
+    publicMarked,
+    schemaOwners,
   ] = row;
   return {
     oid,
@@ -189,6 +209,8 @@ function database(row: DatabaseRow): ObservedDatabase {
     builtIn,
     subscriptions,
     defaultPrivileges,
+    publicMarked,
+    schemaOwners: schemaOwners ?? [],
     webAccess,
   };
 }
@@ -226,4 +248,12 @@ function references(
     if (at !== undefined) found.set(role, [...(found.get(role) ?? []), at]);
   }
   return found;
+}
+
+function subscribers(
+  rows: readonly [string, number][],
+  names: ReadonlyMap<number, string>,
+): Map<string, string[]> {
+  const found = [...references(rows, names)];
+  return new Map(found.map(([role, places]) => [role, places.filter((place) => place !== null)]));
 }

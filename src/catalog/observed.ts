@@ -26,6 +26,11 @@ export interface ObservedDatabase {
   /** Default privileges inside, as the shared catalog shows them: 2 when those on tables and on sequences are both
    *  granted to the privileged role. */
   readonly defaultPrivileges: number;
+  /** Our row in the shared catalog says that `public` does not belong to the superuser from initdb. */
+  readonly publicMarked: boolean;
+  /** Which of the superusers that must not own `public` own it, as the shared catalog shows. Never the one from initdb.
+   *  Without our row, these may own any schemas inside. */
+  readonly schemaOwners: readonly string[];
   /** `web_access` holds a privilege on some schema inside. */
   readonly webAccess: boolean;
 }
@@ -48,6 +53,8 @@ export interface ObservedSchema {
 /** State that can only be read inside a database; each member is true when a change is required. */
 export interface DatabaseState {
   readonly owner: boolean;
+  /** The row of `publicMarked` is missing. */
+  readonly mark: boolean;
   readonly webAccess: boolean;
   readonly tables: boolean;
   readonly sequences: boolean;
@@ -55,9 +62,13 @@ export interface DatabaseState {
 
 /** The catalogs' content at one moment: the roles that the spec names, and all databases. */
 export interface Observed {
+  /** When, by the server's clock; RFC 3339. */
+  readonly at: string;
   /** `server_version_num`, e.g. 150018. */
   readonly version: number;
   readonly superuser: boolean;
+  /** The name of the one from initdb, who can never be dropped. */
+  readonly firstSuperuser: string;
   readonly searchPath: string;
   readonly preloaded: readonly string[];
   readonly roles: ReadonlyMap<string, ObservedRole>;
@@ -65,6 +76,8 @@ export interface Observed {
   /** For each role to be deleted: the databases whose objects or privileges refer to it; null means shared
    *  objects. */
   readonly references: ReadonlyMap<string, readonly (string | null)[]>;
+  /** For each role to be deleted: the databases in which it owns subscriptions. */
+  readonly subscribers: ReadonlyMap<string, readonly string[]>;
   /** In the system database. */
   readonly extensions: ReadonlyMap<string, ObservedExtension>;
   /** Default versions of extensions that could be installed; empty when the plan does not depend on it. */
@@ -81,10 +94,14 @@ export interface Observed {
 }
 
 export interface Bookkeeping {
-  /** Neon timeline for which subscriptions were last dropped. */
+  /** Neon timeline for which inherited subscriptions were last disabled and dropped. */
   readonly subscriptionsDroppedOn: string | null;
+  /** OIDs of the databases whose inherited subscriptions are disabled, but could not be dropped so far. */
+  readonly subscriptionsLeftIn: ReadonlySet<number>;
   /** Digest of the delta operations that were last applied. */
   readonly operationsDone: string | null;
+  /** Places, from 0, of the spec's delta operations that were applied while others of them could not be. */
+  readonly operationsDoneAlone: ReadonlySet<number>;
 }
 
 export const major = (observed: Observed): number => Math.floor(observed.version / 10_000);

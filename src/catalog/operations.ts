@@ -3,12 +3,12 @@ import type { DeltaOp } from '../spec/schema.ts';
 import type { CatalogInput } from './input.ts';
 import type { Observed, ObservedDatabase } from './observed.ts';
 
-/** The delta operations that must still be applied: none when the same ones, with the same operation id, were applied
- *  before. A spec is applied again at every restart, and by then a name may be in use again. */
-export function pendingOps(input: CatalogInput, observed: Observed): readonly DeltaOp[] {
+/** The delta operations that must still be applied, without those that were applied before, with the same operation id. A
+ *  spec is applied again at every restart, and by then a name may be in use again. */
+export function pendingOps(input: CatalogInput, { bookkeeping }: Observed): readonly DeltaOp[] {
   const digest = operationsDigest(input);
-  if (digest !== null && digest === observed.bookkeeping.operationsDone) return [];
-  return input.spec.delta_operations ?? [];
+  if (digest !== null && digest === bookkeeping.operationsDone) return [];
+  return (input.spec.delta_operations ?? []).filter((_, at) => !bookkeeping.operationsDoneAlone.has(at));
 }
 
 /** Identifies a spec's delta operations; null when there are none or the spec has no operation id. */
@@ -34,6 +34,8 @@ export interface DatabaseStep {
   readonly original: string;
   /** Name of a renamed database; null for a deletion. */
   readonly target: string | null;
+  /** Its name after the last of the operations; that of a deleted one is its last name. */
+  readonly final: string;
   /** The new name is in use. */
   readonly taken: boolean;
 }
@@ -45,7 +47,8 @@ export function walkDatabases(
 ): { steps: DatabaseStep[]; after: Map<string, ObservedDatabase>; originals: Map<string, string> } {
   const after = new Map(databases);
   const originals = new Map([...databases.keys()].map((name) => [name, name]));
-  const steps: DatabaseStep[] = [];
+  const steps: Omit<DatabaseStep, 'final'>[] = [];
+  const finals = new Map<string, string>();
   for (const op of ops) {
     if (op.action !== 'delete_db' && op.action !== 'rename_db') continue;
     const existing = after.get(op.name) ?? null;
@@ -54,11 +57,13 @@ export function walkDatabases(
     const taken = target !== null && after.has(target);
     steps.push({ op, existing, original, target, taken });
     if (existing === null || taken) continue;
+    finals.set(original, target ?? op.name);
     after.delete(op.name);
     originals.delete(op.name);
     if (target === null) continue;
     after.set(target, existing);
     originals.set(target, original);
   }
-  return { steps, after, originals };
+  const final = ({ original, op }: Omit<DatabaseStep, 'final'>): string => finals.get(original) ?? op.name;
+  return { steps: steps.map((step) => ({ ...step, final: final(step) })), after, originals };
 }

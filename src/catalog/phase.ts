@@ -23,6 +23,11 @@ export interface Unit {
   /** For people: `create`. */
   readonly action: string;
   readonly statements: readonly Sql[];
+  /** The database that this is about, by its name after the pass. Null, or the system database: a failure ends the pass.
+   *  Otherwise only the rest of what is about the same database is left out. */
+  readonly concerns: string | null;
+  /** Earlier units without which this one is left out. */
+  readonly requires: readonly Requirement[];
   /** For `bare` and `create`: the database that nobody else may use meanwhile. */
   readonly alone?: DatabaseUse;
 }
@@ -31,6 +36,30 @@ export interface Unit {
 export interface DatabaseUse {
   readonly database: string;
   readonly purpose: 'copy' | 'rename' | 'delete';
+}
+
+/** All units of this phase and object were carried out. */
+export interface Requirement {
+  readonly phase: string;
+  readonly object: string;
+}
+
+/** Whether a unit is of those that are required. */
+export const meets =
+  ({ phase, object }: Unit) =>
+  (required: Requirement): boolean =>
+    required.phase === phase && required.object === object;
+
+/** Identifies a unit from one pass to the next. */
+export const unitKey = ({ phase, database, object }: Pick<Unit, 'phase' | 'database' | 'object'>): string =>
+  JSON.stringify([phase, database, object]);
+
+/** What an earlier pass with the same spec has left undone because of single databases. */
+export interface Remainder {
+  /** The databases that failed. */
+  readonly databases: ReadonlySet<string>;
+  /** Keys of the units that failed or were left out. */
+  readonly units: ReadonlySet<string>;
 }
 
 /** A request of the spec that is not applied. */

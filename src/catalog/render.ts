@@ -9,6 +9,8 @@ import type { Unit } from './phase.ts';
 import { PassSessions } from './pass-sessions.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { type CatalogLimits, defaultLimits, openSession } from './session.ts';
+import { DatabaseLimits } from './database-limits.ts';
+import { together } from './result.ts';
 import { assertValid } from './validate.ts';
 
 export interface PlanOutcome {
@@ -53,11 +55,13 @@ export async function runPlan(
     );
     try {
       const found = await observe(await sessions.main(), input);
-      const observed = await inspectDatabases(found, input, {
+      const { observed, unreadable } = await inspectDatabases(found, input, {
         ...session,
         sessions,
+        databaseLimits: new DatabaseLimits(limits),
         target: { ...deps.target, major: major(found) },
       });
+      if (unreadable.size > 0) throw together([...unreadable.values()]);
       const plan = planCatalog(input, observed);
       sessions.close();
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };

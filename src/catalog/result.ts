@@ -1,6 +1,7 @@
 import { ComputeError, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
-import type { Skip, Unit } from './phase.ts';
+import { isKnown } from './crash.ts';
+import type { Remainder, Skip, Unit } from './phase.ts';
 
 /** The result for one object. */
 export interface Outcome {
@@ -24,15 +25,43 @@ export interface CatalogResult {
   readonly durationMs: number;
 }
 
-/** A pass that ended early, with its result so far. */
+/** Why a database is not as the spec asks. */
+export interface DatabaseFault {
+  /** Where, what and why, on one line. */
+  readonly reason: string;
+  readonly sqlState: string | null;
+  readonly hint: string | null;
+  /** It is not tried again before the next start. */
+  readonly final: boolean;
+}
+
+export const faultOf = (error: ComputeError): DatabaseFault => ({
+  reason: inline(error),
+  sqlState: sqlState(error),
+  hint: error.hint ?? null,
+  final: isKnown(error),
+});
+
+/** A pass that ended early, or left databases out, with its result so far. */
 export class CatalogFailure extends ComputeError {
   readonly result: CatalogResult;
+  /** The databases that failed, by their names in the spec. */
+  readonly databases: ReadonlyMap<string, DatabaseFault>;
+  /** What is left to be done. When only databases failed, everything else is done. */
+  readonly remainder: Remainder;
+  readonly onlyDatabases: boolean;
 
-  constructor(failures: readonly UnitFailure[], result: CatalogResult) {
+  constructor(
+    failures: readonly ComputeError[],
+    parts: Pick<CatalogFailure, 'result' | 'databases' | 'remainder' | 'onlyDatabases'>,
+  ) {
     const { message, cause, hint } = together(failures);
     super('catalog', message, { cause, ...(hint === undefined ? {} : { hint }) });
     this.name = 'CatalogFailure';
-    this.result = result;
+    this.result = parts.result;
+    this.databases = parts.databases;
+    this.remainder = parts.remainder;
+    this.onlyDatabases = parts.onlyDatabases;
   }
 }
 

@@ -5,9 +5,11 @@ import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
 import { undisturbed } from './in-use.ts';
-import type { Mode, Skip, Unit } from './phase.ts';
+import type { Mode, Unit } from './phase.ts';
 import type { PassSessions } from './pass-sessions.ts';
-import { UnitFailure } from './result.ts';
+import type { DatabaseLimits } from './database-limits.ts';
+import type { Progress } from './progress.ts';
+import type { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
 import { closeSession } from './session.ts';
 
@@ -24,18 +26,20 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' |
   readonly sessions: PassSessions;
   /** Connections to databases at the same time, 1 or more, without the main session. */
   readonly concurrency: number;
-  readonly systemDatabase: string;
-  /** What of the plan is left alone: it may be the reason of a failure. */
-  readonly skips: readonly Skip[];
-  readonly done: (unit: Unit) => void;
-  readonly failed: (failure: UnitFailure) => void;
+  readonly progress: Progress;
+  readonly databaseLimits: DatabaseLimits;
+  /** Why a database is not connected to. */
+  readonly crashOf: (name: string) => ComputeError | undefined;
 }
 
-/** Runs the units in order and stops at the first failure. Consecutive units of one mode share messages or run in
- *  parallel, as their mode allows.
- *  @throws the error that ended the run; failures of units were passed to `failed` before */
+/** Runs the units in order. Consecutive units of one mode share messages or run in parallel, as their mode allows. A
+ *  failure that is about one database leaves out what depends on it; any other stops the run.
+ *  @throws the error that ended the run; `progress` has the failures of the units */
 export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
-  for (const group of groups(units)) await byMode[group[0]?.mode ?? 'batch'](group, options);
+  for (const group of groups(units)) {
+    const possible = group.filter((unit) => options.progress.possible(unit));
+    if (possible.length > 0) await byMode[group[0]?.mode ?? 'batch'](possible, options);
+  }
 }
 
 function groups(units: readonly Unit[]): Unit[][] {
@@ -53,7 +57,7 @@ type RunMode = (group: readonly Unit[], options: RunOptions) => Promise<void>;
 const byMode: Record<Mode, RunMode> = {
   batch: (group, options) =>
     overSystemSessions(chunks(group, messageSize), 1, options, (client, units, signal) =>
-      transaction(client, units, signal, options),
+      goingOn(units, options, (left) => transaction(client, left, signal, options)),
     ),
   hash: (group, options) => {
     const concurrency = Math.min(hashConcurrency, 1 + options.concurrency);
@@ -62,17 +66,8 @@ const byMode: Record<Mode, RunMode> = {
       transaction(client, units, signal, options),
     );
   },
-  bare: (group, options) =>
-    overSystemSessions(chunks(group, 1), 1, options, (client, [unit], signal) =>
-      alone(client, unit as Unit, signal, options),
-    ),
-  create: (group, options) =>
-    overSystemSessions(
-      chunks(group, 1),
-      Math.min(createConcurrency, 1 + options.concurrency),
-      options,
-      (client, [unit], signal) => alone(client, unit as Unit, signal, options),
-    ),
+  bare: (group, options) => eachAlone(group, 1, options),
+  create: (group, options) => eachAlone(group, Math.min(createConcurrency, 1 + options.concurrency), options),
   session: (group, options) => sessions(group, Math.min(sessionConcurrency, options.concurrency), options),
   'session-in-turn': (group, options) => sessions(group, 1, options),
 };
@@ -91,10 +86,35 @@ async function overSystemSessions(
   );
 }
 
+const eachAlone = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
+  overSystemSessions(chunks(group, 1), concurrency, options, (client, units, signal) =>
+    goingOn(units, options, async ([unit]) => alone(client, unit as Unit, signal, options)),
+  );
+
 const sessions = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
   workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
-    inSession(database, units, signal, options),
+    goingOn(units, options, (left) =>
+      options.databaseLimits.spend(() => inSession(database, left, signal, options)),
+    ),
   );
+
+/** Does what is possible of the units, after a failure that is about one database without what is about it. */
+async function goingOn(
+  units: readonly Unit[],
+  { progress, signal }: RunOptions,
+  work: (left: readonly Unit[]) => Promise<void>,
+): Promise<void> {
+  for (let left = units; ;) {
+    left = left.filter((unit) => !progress.isDone(unit) && progress.possible(unit));
+    if (left.length === 0) return;
+    try {
+      return await work(left);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!progress.goesOn(error)) throw error;
+    }
+  }
+}
 
 function chunks(units: readonly Unit[], size: number): Unit[][] {
   const count = Math.ceil(units.length / size);
@@ -118,15 +138,15 @@ async function transaction(
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
     const inSystemDatabase = (units[0]?.database ?? null) === null;
-    const patience = inSystemDatabase
-      ? ({ patience: 'shared' } as const)
-      : ({ patience: 'endless', ...options.sessions.idle } as const);
-    await inSpan(units, () => endingStrangers(client, { ...options, signal, ...patience }, send));
-    units.forEach(options.done);
+    const who = inSystemDatabase ? {} : { sharedOnly: true, ...options.sessions.idle };
+    await inSpan(units, () =>
+      endingStrangers(client, { ...options, signal, patience: 'shared', ...who }, send),
+    );
+    units.forEach((unit) => options.progress.done(unit));
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
     const owner = owners[Math.min(error.at, owners.length - 1)]?.unit ?? units[0];
-    throw report(owner as Unit, error.cause, options);
+    throw report(owner as Unit, error, options);
   }
 }
 
@@ -139,11 +159,10 @@ async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options:
     const { alone: use } = unit;
     const work = use === undefined ? send : () => undisturbed(client, use, own, send);
     await inSpan([unit], () => endingStrangers(client, { ...own, patience: 'shared' }, work));
-    options.done(unit);
+    options.progress.done(unit);
   } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof SendFailure) throw report(unit, error.cause, options);
-    throw error instanceof ComputeError ? report(unit, error, options) : error;
+    if (!(error instanceof SendFailure)) throw error;
+    throw report(unit, error, options);
   }
 }
 
@@ -153,7 +172,12 @@ async function inSession(
   signal: AbortSignal,
   options: RunOptions,
 ): Promise<void> {
-  const opening = options.sessions.inDatabase({ ...options, database, signal });
+  const { limits } = options.databaseLimits;
+  const crash = database === null ? undefined : options.crashOf(database);
+  const opening =
+    crash === undefined
+      ? options.sessions.inDatabase({ ...options, limits, database, signal })
+      : Promise.reject(crash);
   const client = await opened(opening, units, options);
   try {
     for (const unit of units) await transaction(client, [unit], signal, options);
@@ -179,10 +203,12 @@ let cancelled = 0;
 /** This process's statements that the server canceled, for example at their timeout (SQLSTATE 57014). */
 export const statementsCancelled = (): number => cancelled;
 
-function report(unit: Unit, cause: unknown, options: RunOptions): UnitFailure {
-  const failure = new UnitFailure(unit, cause, options.systemDatabase, options.skips);
+function report(unit: Unit, error: SendFailure | ComputeError, { progress }: RunOptions): UnitFailure {
+  const sent = error instanceof SendFailure;
+  // Without a connection to the system database nothing goes on.
+  const endsPass = unit.database === null && !(sent && error.usable);
+  const failure = progress.failed(unit, sent ? error.cause : error, endsPass);
   if (failure.why.sqlState === '57014') cancelled++;
-  options.failed(failure);
   return failure;
 }
 

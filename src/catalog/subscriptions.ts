@@ -1,12 +1,14 @@
-import { body, sql } from '../core/sql.ts';
+import { type Sql, body, join, literal, sql } from '../core/sql.ts';
 
-/** Drops every subscription of the current database without contacting the publisher: the slot there stays, because on a
+/** Drops the subscriptions of the current database without contacting the publisher: the slot there stays, because on a
  *  branch it belongs to the parent. The lock prevents a deadlock between two databases.
  *
  *  While tables are still being copied, DROP SUBSCRIPTION connects even without a slot, to drop the slots of those copies:
  *  to an address that a user chose, and that may never answer. So these tables are removed from the subscription first,
- *  once its workers have ended: they would update the same rows, and hold the copies' origins. */
-export const dropSubscriptionsBlock = sql`do ${body(sql`
+ *  once its workers have ended: they would update the same rows, and hold the copies' origins.
+ *  @param inert only those that are disabled and have no slot, as `disableSubscriptions` leaves them */
+export const dropSubscriptionsBlock = (inert: boolean): Sql =>
+  sql`do ${body(sql`
 declare
   one record;
 begin
@@ -14,6 +16,7 @@ begin
   for one in
     select s.oid as id, s.subname as name from pg_catalog.pg_subscription s
     where s.subdbid = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
+      ${inert ? sql`and not s.subenabled and s.subslotname is null` : sql``}
   loop
     execute pg_catalog.format('alter subscription %I disable', one.name);
     execute pg_catalog.format('alter subscription %I set (slot_name = none)', one.name);
@@ -26,3 +29,10 @@ begin
   end loop;
 end
 `)}`;
+
+/** Takes the slots from the subscriptions of these databases and disables them, whether the databases can be connected to or not:
+ *  the catalog is shared. */
+export const disableSubscriptions = (databases: readonly string[]): Sql => sql`
+update pg_catalog.pg_subscription s set subenabled = false, subslotname = null
+from pg_catalog.pg_database d
+where d.oid = s.subdbid and d.datname in (${join(databases.map(literal))}) and (s.subenabled or s.subslotname is not null)`;

@@ -114,6 +114,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   followStatus(metrics, state.lifecycle);
   followAttachment(parts, state);
   metrics.observe('compute_ctl_log_lines_dropped_total', droppedLines);
+  metrics.observe('compute_ctl_failed_databases', () => state.databases.size);
   metrics.observe('pg_cctl_configure_statement_timeout_errors_total', statementsCancelled);
   state.lifecycle.changed.on('status', ({ from, to }) =>
     log.info(`Changing compute status from ${statusText(from)} to ${statusText(to)}`),

@@ -505,6 +505,23 @@ export interface components {
                     readonly error: string | null;
                 };
             };
+            /** @description The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none. */
+            readonly failed_databases?: readonly {
+                /** @description Its name in the spec. */
+                readonly name: string;
+                /** @description Where, what and why it failed, with PostgreSQL's words. */
+                readonly error: string;
+                /** @description PostgreSQL's error code; null without an answer from the server. */
+                readonly sqlstate: string | null;
+                /** @description What to do about it. */
+                readonly hint: string | null;
+                /** @description When it first failed; UTC, ends in Z. */
+                readonly since: string;
+                /** @description How often it has failed since then. */
+                readonly failures: number;
+                /** @description When it is tried again; UTC, ends in Z. Null while a try is running, and after a failed `/configure`, which has to be repeated. */
+                readonly next_try: string | null;
+            }[];
         };
         readonly ProbeStatus: {
             /**

@@ -9,6 +9,8 @@ export class LineQueue {
   #chars = 0;
   #dropped = 0;
   #reported = 0;
+  /** Of the last `take`: its lines, and what had been reported before it. */
+  #taken = { lines: 0, reported: 0 };
 
   /** @param maxChars of all lines that wait, in UTF-16 units */
   constructor(maxChars: number) {
@@ -20,9 +22,10 @@ export class LineQueue {
     return this.#dropped;
   }
 
-  /** Counts lines that were taken and then not written. */
+  /** Counts lines that were taken last and then not written. A notice among them is given again. */
   drop(lines: number): void {
-    this.#dropped += lines;
+    if (lines > this.#taken.lines) this.#reported = this.#taken.reported;
+    this.#dropped += Math.min(lines, this.#taken.lines);
   }
 
   add(line: string): void {
@@ -42,18 +45,19 @@ export class LineQueue {
   /** Takes the oldest lines, each with its end: one write's worth. Where lines are missing, `notice` says how many. */
   take(notice: (dropped: number) => string): string {
     let text = '';
+    const [before, reported] = [this.#lines.length - this.#first, this.#reported];
     if (this.#dropped > this.#reported) {
       text = `${notice(this.#dropped - this.#reported)}\n`;
       this.#reported = this.#dropped;
     }
     while (this.#first < this.#lines.length && text.length < maxTakenChars) text += `${this.#shift()}\n`;
+    this.#taken = { lines: before - (this.#lines.length - this.#first), reported };
     return text;
   }
 
   /** Drops everything, and counts it. */
   clear(): void {
     this.#dropped += this.#lines.length - this.#first;
-    this.#reported = this.#dropped;
     this.#lines = [];
     this.#first = this.#chars = 0;
   }

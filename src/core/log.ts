@@ -63,7 +63,10 @@ interface LogOptions {
 function droppedLine(options: LogOptions, count: number): string {
   let said = '';
   const log = logTo({ ...options, level: 'warn' }, (line) => (said = line));
-  log.warn({ dropped: count }, `${count} log lines were dropped: the reader of stderr was too slow`);
+  log.warn(
+    { dropped: count },
+    `${count} log lines were dropped: the reader of stderr was too slow, or had no room`,
+  );
   return said;
 }
 

@@ -13,7 +13,9 @@ const retryMs = 5;
 
 const queue = new LineQueue(maxQueuedChars);
 let fd: number | null = null;
-let unwritten = Buffer.alloc(0);
+let unwritten: Buffer = Buffer.alloc(0);
+/** What was written last does not end a line. */
+let midLine = false;
 let retrying = false;
 let lastTryMs = 0;
 let notice = (count: number): string => `${count} log lines were dropped`;
@@ -62,20 +64,33 @@ function writeQueued(): boolean {
   lastTryMs = monotonicMs();
   try {
     for (;;) {
-      if (unwritten.length === 0) unwritten = Buffer.from(queue.take(notice));
+      if (unwritten.length === 0) unwritten = nextToWrite();
       if (unwritten.length === 0) return true;
-      unwritten = unwritten.subarray(writeSync(fd ?? 2, unwritten));
+      const written = writeSync(fd ?? 2, unwritten);
+      if (written > 0) midLine = unwritten[written - 1] !== lineFeed;
+      unwritten = unwritten.subarray(written);
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') retryLater();
     else {
-      // There is no reader anymore.
+      // There is no reader anymore, or no room on its disk.
+      queue.drop(linesIn(unwritten));
       unwritten = Buffer.alloc(0);
       queue.clear();
       return true;
     }
     return false;
   }
+}
+
+const lineFeed = 0x0a;
+
+const linesIn = (bytes: Buffer): number => bytes.toString('latin1').split('\n').length - 1;
+
+/** After a line whose end was lost, a new one begins. */
+function nextToWrite(): Buffer {
+  const text = queue.take(notice);
+  return Buffer.from(midLine && text !== '' ? `\n${text}` : text);
 }
 
 function retryLater(): void {
@@ -90,7 +105,7 @@ function retryLater(): void {
 /** The newest lines are the ones that say why. A line that is half written is completed first. */
 function writeLast(): void {
   const lineEnd = unwritten.indexOf('\n') + 1;
-  queue.drop(unwritten.subarray(lineEnd).toString().split('\n').length - 1);
+  queue.drop(linesIn(unwritten.subarray(lineEnd)));
   unwritten = unwritten.subarray(0, lineEnd);
   queue.keepNewest(maxLastChars);
   const pause = new Int32Array(new SharedArrayBuffer(4));

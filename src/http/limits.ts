@@ -1,6 +1,7 @@
 import { type RequestListener, type Server, createServer } from 'node:http';
 import { openFilesLimit } from '../process/proc.ts';
 import { limitConnections } from './connections.ts';
+import { mostHeaders } from './target.ts';
 
 /** Limits against slow, idle and flooding clients. */
 export interface ServerLimits {
@@ -39,7 +40,6 @@ export const mostWaiting = 16;
 export const keptLimitBytes = 64 * 1024 * 1024;
 
 const maxHeaderBytes = 16_384;
-const maxHeaders = 100;
 
 /** A server of Node that keeps these limits.
  *  @param canUpgrade whether it also speaks another protocol */
@@ -54,7 +54,7 @@ export function createLimited(limits: ServerLimits, listener: RequestListener, c
     },
     listener,
   );
-  server.maxHeadersCount = maxHeaders;
+  server.maxHeadersCount = mostHeaders;
   limitConnections(server, Math.min(limits.connections, Math.floor(openFilesLimit() / 4)), canUpgrade);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
   // An idle connection is closed then, and one whose answer waits for the client: see `inTurn`.

@@ -14,9 +14,14 @@ export interface Target {
   readonly query: string;
 }
 
+/** Headers of a request. Node leaves out those above its limit, in silence: also one that a check looks for. */
+export const mostHeaders = 100;
+
 /** Parses a request's target, also in its absolute form.
- *  @throws UnreadableRequest `bad_request` */
-export function readTarget({ url = '', headers: { host = '' } }: IncomingMessage): Target {
+ *  @throws UnreadableRequest `bad_request`, also for too many headers */
+export function readTarget({ url = '', headers: { host = '' }, rawHeaders }: IncomingMessage): Target {
+  if (rawHeaders.length > mostHeaders * 2)
+    throw new UnreadableRequest('bad_request', `the request has more than ${mostHeaders} headers`);
   const at = url.indexOf('?');
   const [path, query] = at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at)];
   if (hostName.test(host)) {

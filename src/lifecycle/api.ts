@@ -4,6 +4,7 @@ import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { Health } from '../services/service.ts';
+import type { FailedDatabase } from './failed-databases.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
@@ -21,6 +22,8 @@ export interface StatusBody {
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */
   readonly services: Readonly<Record<string, Health>>;
+  /** Absent when there are none. */
+  readonly failed_databases?: FailedDatabase[];
 }
 
 /** The figures of `GET /metrics.json`: whole numbers, 0 until measured. */

@@ -11,6 +11,7 @@ import type { StartContext } from './context.ts';
 import { type PromotionContext, promotion } from './promote.ts';
 import type { PromotionRequest } from './promotions.ts';
 import { reconfiguration, withSpec } from './reconfigure.ts';
+import { DatabaseRetry } from './retry-databases.ts';
 import { syncSafekeepersAtShutdown } from './shutdown.ts';
 import { startup } from './start.ts';
 import type { ComputeState } from './state.ts';
@@ -38,11 +39,13 @@ const builtIn: OperationSteps = { start: startup, reconfigure: reconfiguration, 
 export class Operations {
   readonly #deps: OperationsDeps;
   readonly #steps: OperationSteps;
+  readonly #retry: DatabaseRetry;
   #context: StartContext | null = null;
 
-  constructor(deps: OperationsDeps, steps: OperationSteps = builtIn) {
+  constructor(deps: OperationsDeps, steps: OperationSteps = builtIn, retry = new DatabaseRetry()) {
     this.#deps = deps;
     this.#steps = steps;
+    this.#retry = retry;
   }
 
   /** The prepared data directory; null until the start has prepared it. */
@@ -66,6 +69,7 @@ export class Operations {
     state.figures.total_startup_ms = state.sinceStartMs;
     state.lifecycle.tryMove('running');
     log.info({ total_ms: state.figures.total_startup_ms, steps: ms }, 'compute start finished');
+    this.#retry.begin(context);
     await services.bring('after-ready', spec, signal);
   }
 
@@ -73,6 +77,7 @@ export class Operations {
   async reconfigure(): Promise<void> {
     const { state, log } = this.#deps;
     const context = withSpec(this.#started('reconfigure'), this.#spec());
+    await this.#retry.stop();
     const running = { log, signal: state.stop.asked, onStep: () => {} };
     await traced('reconfigure', {}, () => runSteps(this.#steps.reconfigure, context, running));
   }
@@ -82,9 +87,11 @@ export class Operations {
     const { state, log, failpoints, lfc } = this.#deps;
     const took = new Map<string, number>();
     const own = withSpec(this.#started('promote'), replica);
+    await this.#retry.stop();
     const context = { ...own, ...request, lfc, failpoints };
     const onStep = (name: string, ms: number): unknown => took.set(name, ms);
     await runSteps(this.#steps.promote, context, { log, signal: state.stop.asked, onStep });
+    this.#retry.begin(withSpec(context, request.next));
     return took;
   }
 
@@ -93,6 +100,7 @@ export class Operations {
    *  @param escalate aborts the waits */
   async shutDown(served: boolean, escalate: AbortSignal): Promise<void> {
     const { services } = this.#deps;
+    await this.#retry.stop();
     await services.stop('after-ready', escalate);
     if (served && this.#context !== null) await syncSafekeepersAtShutdown(this.#context, escalate);
     await services.stop('beside-postgres', escalate);

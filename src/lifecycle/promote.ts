@@ -11,7 +11,7 @@ import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf } from './context.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import { withOwnPg } from '../database/own-sql.ts';
-import { reconfiguration, withSpec } from './reconfigure.ts';
+import { firstConfiguration, withSpec } from './reconfigure.ts';
 import { runSteps, step } from './steps.ts';
 
 /** The values that the steps of a promotion pass to each other, besides those of every operation. `spec` is the replica's. */
@@ -141,7 +141,7 @@ function takeSpec({ acceptSpec }: PromotionContext): Promise<void> {
 
 async function reconfigure(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const then = withSpec(context, context.next);
-  await runSteps(reconfiguration, then, { log: context.log, signal, onStep: () => {} });
+  await runSteps(firstConfiguration, then, { log: context.log, signal, onStep: () => {} });
 }
 
 /** The answer's three figures, from the steps' times. */

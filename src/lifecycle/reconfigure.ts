@@ -4,7 +4,7 @@ import { reloadAndWait } from '../pg/reload.ts';
 import { writeOverride } from '../postgres/files.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
-import { configureCatalog, removeOverride, wantsCatalog } from './configure-catalog.ts';
+import { configureCatalog, leavingDatabases, removeOverride, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { step } from './steps.ts';
 
@@ -14,6 +14,14 @@ export const reconfiguration = [
   step('write-config', writeConfig, dropOverride), // postgresql.conf, and the override for the catalog pass
   step('reload', reload), // must take effect before the catalog changes
   step('apply-catalog', applyCatalog), // roles, databases
+] as const;
+
+/** The same at the end of a promotion, which is a primary's start. */
+export const firstConfiguration = [
+  ...reconfiguration.slice(0, -1),
+  step('apply-catalog', (context: StartContext, signal: AbortSignal) =>
+    leavingDatabases(configureCatalog(context, 'reconfigure', signal)),
+  ),
 ] as const;
 
 function reconfigureServices({ services, spec }: StartContext, signal: AbortSignal): Promise<void> {
@@ -28,14 +36,17 @@ async function writeConfig(context: StartContext, signal: AbortSignal): Promise<
 }
 
 /** After a failure the size limit must hold again. The new `postgresql.conf` stays. */
-async function dropOverride(context: StartContext): Promise<void> {
+export async function dropOverride(context: StartContext): Promise<void> {
   await removeOverride(context);
   context.state.postgres?.reload();
 }
 
 const cannotConnectNow = '57P03';
 
-async function reload({ settings, spec, state, log }: StartContext, signal: AbortSignal): Promise<void> {
+export async function reload(
+  { settings, spec, state, log }: StartContext,
+  signal: AbortSignal,
+): Promise<void> {
   const ask = (): void => void state.postgres?.reload();
   try {
     await reloadAndWait(settings.target, ask, signal);

@@ -18,7 +18,7 @@ import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
-import { configureCatalog } from './configure-catalog.ts';
+import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf, required } from './context.ts';
 import { step, together } from './steps.ts';
@@ -37,7 +37,7 @@ export const startup = [
   step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
   step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
   step('start-postgres', startPostgres, stopPostgres), // spawned, and ready
-  step('apply-catalog', applyCatalog), // roles, databases
+  step('apply-catalog', applyCatalog), // roles, databases; those that fail are tried again later
 ] as const;
 
 async function secureDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
@@ -148,6 +148,7 @@ async function stopPostgres({ state }: StartContext): Promise<void> {
 
 async function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void> {
   const startMs = monotonicMs();
-  if (context.spec.mode.kind === 'primary') await configureCatalog(context, 'start', signal);
+  if (context.spec.mode.kind === 'primary')
+    await leavingDatabases(configureCatalog(context, 'start', signal));
   context.state.figures.config_ms = elapsedMs(startMs);
 }

@@ -7,6 +7,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import type { Span, TraceHeaders } from '../telemetry/trace.ts';
 import type { StartFigures, StatusBody } from './api.ts';
+import { FailedDatabases } from './failed-databases.ts';
 import { StopRequest } from './stop-request.ts';
 
 const noFigures = (): StartFigures => ({
@@ -32,6 +33,8 @@ export class ComputeState {
   readonly figures = noFigures();
   /** True while a replica is being promoted: no other request may change its configuration. */
   promoting = false;
+  /** The databases that are not as the spec asks, although the compute runs. */
+  readonly databases = new FailedDatabases();
   /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that brought the spec, or the process's parent, for traces. */
@@ -79,6 +82,7 @@ export class ComputeState {
       error: this.lifecycle.error ?? this.services?.error ?? null,
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
+      ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),
     };
   }
 }

@@ -30,6 +30,11 @@ export const metricDefinitions = {
     labels: ['migration_id'],
     help: 'Failed migrations of the system catalogs.',
   },
+  compute_ctl_failed_databases: {
+    type: 'gauge',
+    labels: [],
+    help: 'Databases that are not as the spec asks, because the latest catalog pass failed in them; GET /status names them.',
+  },
   compute_pg_current_downtime_ms: {
     type: 'gauge',
     labels: [],

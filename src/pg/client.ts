@@ -1,6 +1,7 @@
 import type { Client as PgClient } from 'pg';
 import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import { isRaw, nameBytes } from './raw-name.ts';
 import type { FrameLimits } from './server-frames.ts';
 import { ServerStream } from './server-stream.ts';
 import { type PgTarget, describeTarget } from './target.ts';
@@ -33,23 +34,25 @@ export async function loadClient(): Promise<typeof PgClient> {
 export async function connectPg(target: PgTarget, options: ConnectOptions): Promise<PgClient> {
   const Client = await loadClient();
   options.signal.throwIfAborted();
+  const database = options.database ?? target.database;
+  const raw = isRaw(database) ? nameBytes(database) : null;
   const client = new Client({
     host: target.host,
     port: target.port,
     user: target.user,
     // A function: for an empty password the driver would look into the environment and files, and throw when it finds none.
     password: () => target.password?.reveal() ?? '',
-    database: options.database ?? target.database,
+    database,
     options: target.options,
     application_name: options.applicationName,
     connectionTimeoutMillis: options.connectMs,
-    stream: () => new ServerStream(target, options.limits),
+    stream: () => new ServerStream(target, options.limits, raw),
     // The stream encrypts.
     ssl: false,
     sslnegotiation: 'postgres',
     ...(options.queryMs === undefined ? {} : { query_timeout: options.queryMs }),
   });
-  ignoreEnvironment(client, { ...target, database: options.database ?? target.database });
+  ignoreEnvironment(client, { ...target, database });
   const destroy = (): void => destroyPg(client);
   // Without a listener the driver throws when an idle connection breaks; the next query reports the error anyway. After
   // such an error the driver would only go on reading.
@@ -58,13 +61,13 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   client.once('end', () => options.signal.removeEventListener('abort', destroy));
   try {
     await client.connect();
-    count(target, options.database ?? target.database);
+    count(target, database);
     options.signal.throwIfAborted();
     return client;
   } catch (error) {
     destroyPg(client);
     options.signal.throwIfAborted();
-    throw refusedLogin({ ...target, database: options.database ?? target.database }, error);
+    throw refusedLogin({ ...target, database }, error);
   }
 }
 

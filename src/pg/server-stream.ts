@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { type FrameLimits, ServerFrames } from './server-frames.ts';
+import { startupWith } from './raw-name.ts';
 import { openSocket } from './socket.ts';
 import type { PgTarget } from './target.ts';
 
@@ -13,9 +14,12 @@ export class ServerStream extends Duplex {
   #socket: Socket | null = null;
   /** True once the server has closed its side. */
   #ended = false;
+  /** For the first message: a name of the database that the driver, which writes UTF-8, cannot send. */
+  #database: Buffer | null;
 
-  constructor(target: PgTarget, limits?: FrameLimits) {
+  constructor(target: PgTarget, limits?: FrameLimits, database: Buffer | null = null) {
     super({ allowHalfOpen: false });
+    this.#database = database;
     this.#frames = new ServerFrames(limits);
     this.#target = target;
   }
@@ -51,8 +55,10 @@ export class ServerStream extends Duplex {
 
   override _write(bytes: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
     // After the server has closed the connection, a write cannot arrive; the end is reported anyway.
-    if (this.#ended || this.#socket === null) done();
-    else this.#socket.write(bytes, done);
+    if (this.#ended || this.#socket === null) return done();
+    const message = this.#database === null ? bytes : startupWith(bytes, this.#database);
+    this.#database = null;
+    this.#socket.write(message, done);
   }
 
   override _writev(pieces: { chunk: Buffer }[], done: (error?: Error | null) => void): void {

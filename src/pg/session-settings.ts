@@ -11,6 +11,8 @@ interface PinnedSetting {
   readonly until?: number;
   /** True for what the operator's own options may not change either, because the safety of our queries hangs on it. */
   readonly firm?: true;
+  /** True for what only superusers may set, also when they log in. */
+  readonly superuser?: true;
 }
 
 /** The one list, for every session of ours on this compute's Postgres and for its programs. What only superusers may set and
@@ -37,7 +39,7 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'synchronous_commit', value: 'on' },
   // What it loads and where it creates.
   { name: 'local_preload_libraries', value: '' },
-  { name: 'session_preload_libraries', value: '' },
+  { name: 'session_preload_libraries', value: '', superuser: true },
   { name: 'default_tablespace', value: '' },
   { name: 'temp_tablespaces', value: '' },
   { name: 'default_table_access_method', value: 'heap' },
@@ -53,7 +55,7 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   { name: 'quote_all_identifiers', value: 'off' },
   { name: 'check_function_bodies', value: 'on' },
   { name: 'plpgsql.extra_errors', value: 'none' },
-  { name: 'plpgsql.variable_conflict', value: 'error' },
+  { name: 'plpgsql.variable_conflict', value: 'error', superuser: true },
   // Since 18 only, because the first minor releases before it do not have it.
   { name: 'restrict_nonsystem_relation_kind', value: '', since: 18 },
   // The notices are not read, and users can cause any number.
@@ -79,26 +81,31 @@ export const pinnedSettings: readonly PinnedSetting[] = [
   ...['from', 'join'].map((what) => ({ name: `${what}_collapse_limit`, value: '8' })),
   { name: 'max_parallel_workers_per_gather', value: '0' },
   { name: 'work_mem', value: '4MB' },
-  { name: 'temp_file_limit', value: '-1' },
+  { name: 'temp_file_limit', value: '-1', superuser: true },
   // Event triggers of users, login triggers among them, would run with our rights. Before 17 there is no switch but this
   // one, which leaves out those that are not enabled as ALWAYS or REPLICA.
-  { name: 'event_triggers', value: 'off', since: 17, firm: true },
-  { name: 'session_replication_role', value: 'replica', until: 16, firm: true },
+  { name: 'event_triggers', value: 'off', since: 17, firm: true, superuser: true },
+  { name: 'session_replication_role', value: 'replica', until: 16, firm: true, superuser: true },
   // When pg_temp is not named, it comes first for tables and types.
   { name: 'search_path', value: 'pg_catalog,pg_temp', firm: true },
 ];
 
 /** The target of a session of ours.
- *  @param settings further ones of this session, e.g. `statement_timeout`; in milliseconds where they are times */
+ *  @param settings further ones of this session, e.g. `statement_timeout`; in milliseconds where they are times
+ *  @param superuser false where the login may be one of another role: without what only superusers may set, which nobody
+ *  else can attach to a database either */
 export function ownSession(
   target: PgTarget,
   settings: Readonly<Record<string, string | number>> = {},
+  { superuser = true } = {},
 ): PgTarget {
   // Where the major is unknown, every setting that some major does not have is left out.
   const { major } = target;
   const known = pinnedSettings.filter(
-    ({ since, until = Infinity }) =>
-      (since === undefined || (major !== undefined && major >= since)) && (major ?? 0) <= until,
+    ({ since, until = Infinity, ...only }) =>
+      (superuser || only.superuser !== true) &&
+      (since === undefined || (major !== undefined && major >= since)) &&
+      (major ?? 0) <= until,
   );
   const pins = (firm: boolean): string[] =>
     known.filter((setting) => (setting.firm === true) === firm).map(({ name, value }) => option(name, value));

@@ -22,6 +22,9 @@ const withoutCache: Readonly<Record<string, string>> = {
     'the user of the connection string may not resize the file cache (ALTER SYSTEM); the vm-monitor continues without it',
 };
 
+/** The login is not a superuser's, and may not pin all settings. */
+const notSuperuser = '42501';
+
 const readSizes =
   "SELECT pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.file_cache_size_limit'))::pg_catalog.text AS size, " +
   "pg_catalog.pg_size_bytes(pg_catalog.current_setting('neon.max_file_cache_size'))::pg_catalog.text AS most";
@@ -115,7 +118,12 @@ export class FileCache {
   async #connect(signal: AbortSignal): Promise<PgClient> {
     // The connection outlives this call, so the call's signal must not end it later.
     const options = { applicationName: 'vm-monitor', connectMs, queryMs, signal: never };
-    const connecting = connectPg(ownSession(this.#target), options);
+    const login = (superuser: boolean): Promise<PgClient> =>
+      connectPg(ownSession(this.#target, {}, { superuser }), options);
+    const connecting = login(true).catch((error: unknown) => {
+      if (sqlState(error) !== notSuperuser) throw error;
+      return login(false);
+    });
     try {
       return await raceAbort(connecting, signal);
     } catch (error) {

@@ -1,5 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { connectPg, destroyPg } from '../../src/pg/client.ts';
@@ -134,3 +143,36 @@ test('a reader behind a socket that stopped costs log lines, too', async () => {
   program.kill('SIGTERM');
   expect(await program.exited(30_000)).toBe(0);
 });
+
+/** Containers often may not mount. */
+const canMount = (): boolean =>
+  spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+
+test.runIf(canMount())(
+  'lines that find no room on a full disk are counted, and the log says so when there is room again',
+  async () => {
+    const disk = join(it.home, 'disk');
+    mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'log', disk]);
+    try {
+      const log = openSync(join(disk, 'log'), 'a');
+      writeFileSync(join(disk, 'other'), Buffer.alloc(56 * 1024));
+      it.start({ stderr: log });
+      closeSync(log);
+      await it.until('running');
+      const before = await eventually('lost lines', async () => (await dropped()) || undefined);
+      rmSync(join(disk, 'other'));
+      const written = (): string[] => readFileSync(join(disk, 'log'), 'utf8').trimEnd().split('\n');
+      await eventually('the notice', async () => {
+        await it.http('POST', '/check_writability');
+        return written().some((line) => /dropped/.test(line)) || undefined;
+      });
+      const told = Number(/(\d+) log lines were dropped/.exec(written().join('\n'))?.[1]);
+      expect(told).toBeGreaterThanOrEqual(before);
+      // The line that was cut off does not swallow the one after it.
+      expect(written().find((line) => line.includes('log lines were dropped'))).toMatch(/^\d{4}-/);
+    } finally {
+      execFileSync('umount', ['-l', disk]);
+    }
+  },
+);

@@ -26,17 +26,19 @@ export const databases: Phase = {
         if (existing === undefined || existing.owner === owner || incomplete.includes(one)) return [];
         if (existing.invalid) return [skip(databaseObject(name), 'it is invalid', true)];
         const alter = sql`alter database ${ident(name)} owner to ${ident(owner)}`;
-        return [unit('batch', 'change owner', databaseObject(name), [alter])];
+        return [unit('batch', 'change owner', databaseObject(name), [alter], null, { concerns: name })];
       }),
-      ...missing.map((database): PlanItem => ({
-        ...unit('create', 'create', databaseObject(database.name), [create(database)]),
-        alone: { database: templateOf(database), purpose: 'copy' },
-      })),
+      ...missing.map((database) =>
+        unit('create', 'create', databaseObject(database.name), [create(database)], null, {
+          concerns: database.name,
+          alone: { database: templateOf(database), purpose: 'copy' },
+        }),
+      ),
       ...incomplete.map(({ name, owner }) => {
         const grant = sql`grant all privileges on database ${ident(name)} to ${ident(input.privilegedRole)}`;
         const handOver = sql`alter database ${ident(name)} owner to ${ident(owner)}`;
         const statements = owner === input.adminRole ? [grant] : [grant, handOver];
-        return unit('batch', 'grant', databaseObject(name), statements);
+        return unit('batch', 'grant', databaseObject(name), statements, null, { concerns: name });
       }),
     ];
   },
@@ -89,5 +91,7 @@ const created = ({ owner, options }: Database): ObservedDatabase => ({
   builtIn: false,
   subscriptions: 0,
   defaultPrivileges: 0,
+  publicMarked: false,
+  schemaOwners: [],
   webAccess: false,
 });

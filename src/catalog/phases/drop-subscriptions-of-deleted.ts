@@ -10,12 +10,19 @@ export const dropSubscriptionsOfDeleted: Phase = {
   name: 'drop-subscriptions-of-deleted',
   plan(input, observed) {
     const { steps } = walkDatabases(pendingOps(input, observed), observed.databases);
-    return steps.flatMap(({ op, existing, original }): PlanItem[] => {
+    return steps.flatMap(({ op, existing, original, final }): PlanItem[] => {
       if (op.action !== 'delete_db' || existing === null || existing.subscriptions === 0) return [];
       // The subscriptions of one that accepts no connections are dropped with it.
       if (!existing.connectable || existing.invalid) return [];
       return [
-        unit('session', 'drop subscriptions', databaseObject(original), [dropSubscriptionsBlock], original),
+        unit(
+          'session',
+          'drop subscriptions',
+          databaseObject(original),
+          [dropSubscriptionsBlock(false)],
+          original,
+          { concerns: final },
+        ),
       ];
     });
   },

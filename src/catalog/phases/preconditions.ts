@@ -1,13 +1,16 @@
+import { type Sql, body, literal, sql } from '../../core/sql.ts';
+import type { CatalogInput } from '../input.ts';
 import { itemsOf, roleObject } from '../items.ts';
+import type { Observed } from '../observed.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 import { pinnedSettings } from '../../pg/session-settings.ts';
 
 const searchPath = pinnedSettings.find(({ name }) => name === 'search_path')?.value;
 
-const { obstacle } = itemsOf('preconditions');
+const { obstacle, unit } = itemsOf('preconditions');
 
-/** Sends no statement: checks the conditions that all later phases require. */
+/** Checks the conditions that all later phases require. */
 export const preconditions: Phase = {
   name: 'preconditions',
   plan(input, observed) {
@@ -22,7 +25,10 @@ export const preconditions: Phase = {
       );
     }
     for (const schema of observed.schemas.values()) {
-      if (!schema.trusted) {
+      if (!schema.trusted && isSystemDatabaseNew(input, observed)) {
+        const away = sql`do ${body(moveAway(schema.name))}`;
+        items.push(unit('batch', 'move away', `schema ${JSON.stringify(schema.name)}`, [away]));
+      } else if (!schema.trusted) {
         const object = `schema ${JSON.stringify(schema.name)}`;
         items.push(
           obstacle(
@@ -52,7 +58,24 @@ export const preconditions: Phase = {
     }
     return items;
   },
+  foresee(input, observed) {
+    if (!isSystemDatabaseNew(input, observed)) return observed;
+    const schemas = new Map([...observed.schemas].filter(([, { trusted }]) => trusted));
+    return { ...observed, schemas };
+  },
 };
+
+/** Not the one of initdb: a user who owned that has dropped it, and has put something of his own in its place. */
+const isSystemDatabaseNew = (input: CatalogInput, observed: Observed): boolean =>
+  observed.databases.get(input.systemDatabase)?.builtIn === false;
+
+/** To a name that nobody can have taken before. */
+const moveAway = (schema: string): Sql => sql`
+begin
+  execute pg_catalog.format('alter schema %I rename to %I', ${literal(schema)}::pg_catalog.text,
+    pg_catalog.concat(${literal(schema)}, ' ', pg_catalog.gen_random_uuid()));
+end
+`;
 
 const renamedTo = (
   ops: readonly { action: string; new_name: string | null }[] | null,

@@ -31,27 +31,39 @@ export const renameAndDeleteDatabases: Phase = {
       role,
       places.flatMap((place) => (place === null ? [null] : (renamed.get(place) ?? []))),
     ]);
-    return { ...observed, databases: after, references: new Map(references) };
+    const subscribers = [...observed.subscribers].map(([role, places]): [string, string[]] => [
+      role,
+      places.flatMap((place) => renamed.get(place) ?? []),
+    ]);
+    return {
+      ...observed,
+      databases: after,
+      references: new Map(references),
+      subscribers: new Map(subscribers),
+    };
   },
 };
 
-function itemFor({ op, existing, target, taken }: DatabaseStep): PlanItem {
+function itemFor({ op, existing, target, final, taken }: DatabaseStep): PlanItem {
   const name = ident(op.name);
   const object = databaseObject(op.name);
   if (existing === null)
     return skip(object, `there is no such database to ${target === null ? 'delete' : 'rename'}`);
   if (target === null) {
     const drop = sql`drop database if exists ${name} with (force)`;
-    const statements = existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop];
-    return {
-      ...unit('bare', 'drop', object, statements),
-      alone: { database: op.name, purpose: 'delete' },
-    };
+    return unit(
+      'bare',
+      'drop',
+      object,
+      existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop],
+      null,
+      { concerns: final, alone: { database: op.name, purpose: 'delete' } },
+    );
   }
   if (taken) return obstacle(object, `${databaseObject(target)} exists already`);
   const rename = sql`alter database ${name} rename to ${ident(target)}`;
-  return {
-    ...unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename]),
+  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename], null, {
+    concerns: final,
     alone: { database: op.name, purpose: 'rename' },
-  };
+  });
 }

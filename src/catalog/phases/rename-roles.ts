@@ -51,5 +51,8 @@ function renamed(observed: Observed, from: string, to: string): Observed {
   const references = new Map(observed.references);
   references.delete(from);
   references.set(to, observed.references.get(from) ?? []);
-  return { ...observed, roles, databases, references };
+  const subscribers = new Map(observed.subscribers);
+  subscribers.delete(from);
+  subscribers.set(to, observed.subscribers.get(from) ?? []);
+  return { ...observed, roles, databases, references, subscribers };
 }

@@ -41,6 +41,18 @@ const serviceHealth = v.object({
   error: textOrNull('Why the state is not `ok`.'),
 });
 
+const failedDatabase = v.object({
+  name: text('Its name in the spec.'),
+  error: text("Where, what and why it failed, with PostgreSQL's words."),
+  sqlstate: textOrNull("PostgreSQL's error code; null without an answer from the server."),
+  hint: textOrNull('What to do about it.'),
+  since: text('When it first failed; UTC, ends in Z.'),
+  failures: count('How often it has failed since then.'),
+  next_try: textOrNull(
+    'When it is tried again; UTC, ends in Z. Null while a try is running, and after a failed `/configure`, which has to be repeated.',
+  ),
+});
+
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
@@ -55,6 +67,10 @@ export const computeStatus = v.object({
   services: described(
     v.record(v.string(), serviceHealth),
     'Every service that the spec or the command line asks for, by name.',
+  ),
+  failed_databases: described(
+    v.optional(v.array(failedDatabase)),
+    'The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none.',
   ),
 });
 

@@ -91,7 +91,12 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
       );
       const parts = { roles: [{ name: 'ann' }], drop_subscriptions_before_start: true, ...operation };
       const { found, bytes } = await observed(inputFor(cluster.target, parts));
-      expect(found.bookkeeping).toEqual({ operationsDone: null, subscriptionsDroppedOn: null });
+      expect(found.bookkeeping).toEqual({
+        operationsDone: null,
+        operationsDoneAlone: new Set(),
+        subscriptionsDroppedOn: null,
+        subscriptionsLeftIn: new Set(),
+      });
       expect(bytes).toBeLessThan(20_000);
       await run(parts);
       const kept = await observed(inputFor(cluster.target, parts));

@@ -119,6 +119,24 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
+  test.runIf(postgres.major === ends[1])(
+    'nobody who has read the list of subscriptions keeps a pass from dropping them',
+    async () => {
+      const own = { ...cluster.target, database: 'own' };
+      await query(
+        own,
+        `create subscription s connection 'host=/nowhere' publication p with (connect = false)`,
+      );
+      await query(
+        { ...own, user: 'ann' },
+        `begin; select subname from pg_subscription; prepare transaction 'read'`,
+      );
+      await hold('begin; select subname from pg_subscription');
+      await apply(cluster, { ...inputFor(cluster.target, parts), timelineId: '1'.repeat(32) });
+      expect(await query(cluster.target, 'select from pg_subscription')).toEqual([]);
+    },
+  );
+
   test('nor does one that is held by a prepared transaction, which outlives a restart', async () => {
     const lines: string[] = [];
     for (const text of prepared) await query({ ...cluster.target, user: 'ann' }, text);

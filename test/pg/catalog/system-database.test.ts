@@ -64,6 +64,26 @@ describe.each(installedPostgres())('PostgreSQL $major: the owner of the system d
     expect(lines.join('')).toContain('it did not exist');
   });
 
+  test('puts one of his own in its place, with the schemas of the bookkeeping: those are moved away', async () => {
+    await owner('drop database postgres');
+    await owner('create database postgres');
+    await owner('create schema neon; create schema neon_migration; create table neon.kept ()', 'postgres');
+    await run();
+    expect((await run()).statements).toBe(0);
+    expect(
+      await query(
+        cluster.target,
+        `select n.nspowner::regrole::text as owner, n.nspname ~ '^neon(_migration)?$' as named, count(c.oid)::int as tables
+         from pg_namespace n left join pg_class c on c.relnamespace = n.oid where n.nspname ~ '^neon' group by n.oid order by named, tables`,
+      ),
+    ).toEqual([
+      { owner: 'owner', named: false, tables: 0 },
+      { owner: 'owner', named: false, tables: 1 },
+      { owner: 'cloud_admin', named: true, tables: 0 },
+      { owner: 'cloud_admin', named: true, tables: 0 },
+    ]);
+  });
+
   test('attaches settings to it that no log-in can read in time: they are removed', async () => {
     const options = { target: cluster.target, limits: defaultLimits, signal: never };
     const late = new Error('timeout expired');

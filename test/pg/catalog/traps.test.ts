@@ -44,6 +44,7 @@ const after = {
     { action: 'rename_db', name: 'moving', new_name: 'moved' },
     { action: 'delete_db', name: 'going' },
     { action: 'delete_role', name: 'leaving' },
+    { action: 'delete_role', name: 'dba' },
   ],
   settings: [{ name: 'shared_preload_libraries', value: 'pg_stat_statements', vartype: 'string' }],
   drop_subscriptions_before_start: true,
@@ -72,6 +73,11 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     // What is in template1 is in every database that is made from it.
     await lay('template1');
     await lay('postgres');
+    await query(
+      careful,
+      'create role dba superuser; create role fresher; grant fresher to dba with admin option',
+    );
+    await query(careful, 'set role dba; create role friend; grant fresher to friend');
     await apply(cluster, inputFor(cluster.target, before));
     await migrate(migrations, {
       target: cluster.target,
@@ -85,7 +91,14 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
         `create subscription ${database} connection 'host=/nowhere' publication p with (connect = false);
          create table public.mine (a pg_catalog.int4); create view public.seen as select public.sprung('view') as a;
          alter table public.mine owner to leaving; alter view public.seen owner to leaving;
-         grant select on public.mine to neon_superuser with grant option`,
+         grant select on public.mine to neon_superuser with grant option;
+         create table public.of_ann (a pg_catalog.int4); alter table public.of_ann owner to ann;
+         grant select on public.of_ann to old with grant option; grant select (a) on public.of_ann to fresher;
+         set role old; grant select on public.of_ann to leaving, dba with grant option;
+         set role leaving; grant select on public.of_ann to fresher with grant option;
+         set role dba; create function public.of_dba() returns event_trigger language plpgsql as 'begin end';
+         create event trigger of_dba on ddl_command_end execute function public.of_dba(); alter event trigger of_dba disable;
+         create publication of_dba for all tables`,
       );
     }
     const path = `search_path = public, cloud_admin, """''""", pg_catalog`;

@@ -4,10 +4,10 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { maxHashBytes, maxListed, readDbsAndRoles } from '../../../src/database/dbs-and-roles.ts';
 import { collectInsights, maxQueryCharacters } from '../../../src/database/insights.ts';
-import { sqlState, withPg } from '../../../src/pg/client.ts';
+import { type PgClient, connectPg, destroyPg, sqlState, withPg } from '../../../src/pg/client.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { makeCertificate } from '../../support/tls.ts';
-import { figure, never, run, session, watched, brisk, checked } from '../monitor/support.ts';
+import { figure, never, run, watched, brisk, checked } from '../monitor/support.ts';
 
 const lines: string[] = [];
 const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
@@ -15,7 +15,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   cluster = await startCluster({
-    conf: "shared_preload_libraries='pg_stat_statements'\npg_stat_statements.track=all\nlog_min_error_statement=panic\nlog_min_messages=fatal",
+    conf: "shared_preload_libraries='pg_stat_statements'\npg_stat_statements.track=all\nlog_min_error_statement=panic\nlog_min_messages=fatal\ntrack_activity_query_size=1MB\nmax_connections=100",
   });
   await run(cluster.target, 'create role app login createrole');
 }, 240_000);
@@ -159,12 +159,25 @@ test('/dbs_and_roles with verifiers of 96 MB, which the roles set themselves, sh
   expect(mb).toBeLessThan(200);
 }, 240_000);
 
+/** Together more than a message may have. */
+const talkative = 70;
+
 test('the monitor goes on while sessions have all the text that they can', async () => {
-  await session(cluster.target, async (pg) => {
-    await pg.query(
+  const sessions: PgClient[] = [];
+  try {
+    for (let count = 0; count < talkative; count++) {
+      const pg = await connectPg(cluster.target, {
+        applicationName: 'test',
+        connectMs: 10_000,
+        queryMs: 60_000,
+        signal: never,
+      });
+      sessions.push(pg);
+      await pg.query(`select 1 /* ${'x'.repeat(1_048_000)} */`);
+    }
+    await sessions[0]?.query(
       `set client_min_messages = error; do $$ begin perform set_config('application_name', repeat('x', 100000000), false); end $$`,
     );
-    await pg.query(`do $$ begin execute 'select 1 /* ' || repeat('x', 100000000) || ' */'; end $$`);
     await watched(
       cluster.target,
       { times: { ...brisk, queryMs: 10_000, connectMs: 10_000 } },
@@ -173,8 +186,10 @@ test('the monitor goes on while sessions have all the text that they can', async
         expect(monitor.up).toBe(true);
       },
     );
-  });
-});
+  } finally {
+    sessions.forEach(destroyPg);
+  }
+}, 240_000);
 
 test('/dbs_and_roles of more roles than can be listed is an error, and of nearly as many it is whole', async () => {
   const many = (from: number, to: number): Promise<object[]> =>

@@ -6,7 +6,10 @@ import { migrate } from '../../../src/catalog/migrate.ts';
 import { migrations } from '../../../src/catalog/migration.ts';
 import { ownDatabase } from '../../../src/database/api.ts';
 import { inline } from '../../../src/core/errors.ts';
+import { identify } from '../../../src/local/storage/compute-link.ts';
 import { type PgClient, connectPg } from '../../../src/pg/client.ts';
+import { mib } from '../../../src/vm-monitor/decisions.ts';
+import { FileCache } from '../../../src/vm-monitor/file-cache.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { type Installed, installedPostgres } from '../../support/postgres-versions.ts';
 import { apply, inputFor, never, query, scram, silent } from '../catalog/support.ts';
@@ -24,7 +27,10 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
     /** Logged in before anything is attached, so that nothing of it reaches this session. */
     let pg: PgClient;
     beforeAll(async () => {
-      cluster = await startCluster({ postgres });
+      cluster = await startCluster({
+        postgres,
+        conf: `neon.file_cache_size_limit = 0\nneon.max_file_cache_size = '2GB'`,
+      });
       await query(cluster.target, 'create role tenant login');
       pg = await connectPg(cluster.target, { applicationName: 'test', connectMs: 10_000, signal: never });
     });
@@ -93,6 +99,12 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
           expect(monitor.up).toBe(true);
         },
       );
+      // The storage of compute-local, and the vm-monitor.
+      const link = { dir: join(cluster.dataDir, '../run'), port: cluster.port };
+      expect(await identify(link, never)).toMatchObject({ generation: null });
+      const cache = new FileCache(cluster.target, silent);
+      expect(await cache.resize(number * mib, never)).toBe(number * mib);
+      await cache.close();
       expect(cluster.log()).not.toContain(verifier.slice(-44));
     }
 

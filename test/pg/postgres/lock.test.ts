@@ -75,6 +75,13 @@ test('where the directory above cannot be written the lock is inside, and lasts 
 
 test.each([
   ['a symbolic link', (at: string) => symlinkSync('/tmp', at)],
+  [
+    'a symbolic link to a private directory',
+    (at: string) => {
+      mkdirSync(`${at}.private`, { mode: 0o700 });
+      symlinkSync(`${at}.private`, at);
+    },
+  ],
   ['a fifo', (at: string) => execFileSync('mkfifo', [at])],
   ['a directory that others can use', (at: string) => (mkdirSync(at), chmodSync(at, 0o777))],
 ])('%s in place of the lock is refused', async (_, plant) => {

@@ -30,6 +30,33 @@ const backends = (cluster: Cluster) =>
   query(cluster, "select pid from pg_stat_activity where application_name = 'vm-monitor'");
 
 test.each(installedPostgres())(
+  'a user who is not a superuser logs in to PostgreSQL $major, whatever the owner of the database attached to it',
+  async (one) => {
+    const cluster = await startCluster({ postgres: one, conf: placeholders });
+    const { lines, log } = listening();
+    await query(cluster, 'create role monitor login');
+    const attached = {
+      local_preload_libraries: 'nosuch',
+      statement_timeout: '1',
+      default_transaction_read_only: 'on',
+    };
+    for (const [name, value] of Object.entries(attached))
+      await query(cluster, `alter role monitor in database postgres set ${name} = '${value}'`);
+    const cache = new FileCache({ ...cluster.target, user: 'monitor' }, log);
+    try {
+      expect(await cache.resize(mib, never)).toBeNull();
+      expect(lines.join()).toContain('may not resize');
+      expect(cluster.log()).toMatch(
+        /permission denied .*file_cache_size_limit|must be superuser to execute ALTER SYSTEM/,
+      );
+    } finally {
+      await cache.close();
+      await cluster.stop();
+    }
+  },
+);
+
+test.each(installedPostgres())(
   'the size is changed in PostgreSQL $major, capped by the server',
   async (one) => {
     const cluster = await startCluster({ postgres: one, conf: placeholders });

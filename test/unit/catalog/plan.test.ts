@@ -17,6 +17,8 @@ const database = (more: Partial<ObservedDatabase> = {}): ObservedDatabase => ({
   builtIn: false,
   subscriptions: 0,
   defaultPrivileges: 2,
+  publicMarked: true,
+  schemaOwners: [],
   webAccess: false,
   ...more,
 });
@@ -41,8 +43,10 @@ const role = (more: object = {}) => ({
 const privileged = role({ attributes: { ...role().attributes, createrole: false, login: false } });
 
 const observed = (more: Partial<Observed> = {}): Observed => ({
+  at: '2026-01-02T03:04:05+00:00',
   version: 150_000,
   superuser: true,
+  firstSuperuser: 'cloud_admin',
   searchPath: 'pg_catalog,pg_temp',
   preloaded: [],
   roles: new Map([
@@ -52,6 +56,7 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
   ]),
   databases: new Map([['postgres', database({ builtIn: true })]]),
   references: new Map(),
+  subscribers: new Map(),
   extensions: new Map(),
   available: new Map(),
   statementsObstructed: false,
@@ -62,7 +67,12 @@ const observed = (more: Partial<Observed> = {}): Observed => ({
     ]),
   ),
   auditOfSystem: null,
-  bookkeeping: { subscriptionsDroppedOn: null, operationsDone: null },
+  bookkeeping: {
+    subscriptionsDroppedOn: null,
+    subscriptionsLeftIn: new Set(),
+    operationsDone: null,
+    operationsDoneAlone: new Set(),
+  },
   states: new Map(),
   ...more,
 });
@@ -130,6 +140,7 @@ test('deletions, renames and creations follow each other as the phases say', () 
     ['rename-and-delete-databases', 'drop', 'bare', null],
     ['databases', 'create', 'create', null],
     ['databases', 'grant', 'batch', null],
+    ['delete-role-references', 'forbid log-ins', 'batch', null],
     ['delete-role-references', 'hand over to "neon_superuser"', 'session-in-turn', 'postgres'],
     ['schema-permissions', 'set privileges of schema public', 'session', 'gone'],
     ['drop-roles', 'drop', 'batch', null],

@@ -99,6 +99,7 @@ test('vm-monitor has the defaults of the monitor inside compute_ctl', () => {
       pgconnstr: null,
       addr: '0.0.0.0:10301',
       cgroupRoot: '/groups',
+      osUser: 'postgres',
       logFormat: 'text',
     },
     given: new Set(['cgroup', 'cgroupRoot']),

@@ -125,6 +125,20 @@ test('a request that a browser marks as foreign is refused by the internal serve
       expect([header, await ask(port, `${host}${header}\r\n`)]).not.toEqual([header, 403]);
   }));
 
+test.each(['origin: http://evil.example', 'sec-fetch-site: cross-site', 'x: y'])(
+  'a header behind a hundred others is not overlooked: %s',
+  (last) =>
+    withServer(internal, async ({ port, app }) => {
+      let reached = false;
+      app.refresh = () => {
+        reached = true;
+      };
+      const others = 'a: b\r\n'.repeat(99);
+      expect([400, 403]).toContain(await ask(port, `host: localhost\r\n${others}${last}\r\n`));
+      expect(reached).toBe(false);
+    }),
+);
+
 test('a server that listens elsewhere, too, is called by the address that it was reached at, and by no name', async () => {
   const { log } = recorder();
   const options = { program: 'test', name: 'test server', routes: [], app: null, auth: noAuth, log };

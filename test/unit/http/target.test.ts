@@ -6,7 +6,7 @@ import { readTarget } from '../../../src/http/target.ts';
 
 const read = (url: string, host?: string) => {
   const headers = host === undefined ? {} : { host };
-  return readTarget({ url, headers } as IncomingMessage);
+  return readTarget({ url, headers, rawHeaders: [] as string[] } as IncomingMessage);
 };
 
 test.each<[string, string, string]>([

@@ -1,0 +1,50 @@
+import { type Sql, body, integer, join, literal, sql } from '../../core/sql.ts';
+import { removeEntries } from './acl-entries.ts';
+import { awaitCreators, dropPrivileges, keepMemberships } from './drop-owned.ts';
+import { reserve } from './reserved.ts';
+
+export interface HandOver {
+  /** OID of the role that goes. */
+  readonly role: number;
+  /** OIDs of all roles that go. */
+  readonly dropped: readonly number[];
+  /** The objects go to the database's owner, else to the superuser that we log in as. */
+  readonly toOwner: boolean;
+  /** Name of the role that inherits in place of a superuser. */
+  readonly privilegedRole: string;
+  readonly major: number;
+}
+
+/** One statement, and so one transaction: nothing is dropped unless everything was handed over. Names of roles appear in
+ *  it as OIDs, because a name of the shared catalogs has the bytes of the database where it was given: in a database with
+ *  another encoding it may not be possible to write it, only to copy it from the catalog. */
+export const handOver = ({ role, dropped, toOwner, privilegedRole, major }: HandOver): Sql =>
+  sql`do ${body(sql`
+declare
+  gone constant pg_catalog.oid := ${integer(role)};
+  gone_is_superuser constant pg_catalog.bool := (select r.rolsuper from pg_catalog.pg_authid r where r.oid = gone);
+  here constant pg_catalog.oid := (
+    select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database());
+  admin constant pg_catalog.oid := (select r.oid from pg_catalog.pg_authid r where r.rolname = session_user);
+  heir pg_catalog.oid := ${
+    toOwner
+      ? sql`(
+    select r.oid from pg_catalog.pg_database d join pg_catalog.pg_authid r on r.oid = d.datdba
+    where d.oid = here and r.oid not in (${join(dropped.map(integer))}))`
+      : sql`admin`
+  };
+begin
+  heir := coalesce(heir, admin);
+  if not gone_is_superuser and (select r.rolsuper from pg_catalog.pg_authid r where r.oid = heir) then
+    heir := (select r.oid from pg_catalog.pg_authid r where r.rolname = ${literal(privilegedRole)});
+  end if;
+${awaitCreators}
+  if not (select r.rolsuper from pg_catalog.pg_authid r where r.oid = heir) then
+${reserve(major)}
+  end if;
+  execute pg_catalog.format('reassign owned by %I to %I', pg_catalog.pg_get_userbyid(gone), pg_catalog.pg_get_userbyid(heir));
+${removeEntries(major)}
+${keepMemberships(major)}
+${dropPrivileges}
+end
+`)}`;
