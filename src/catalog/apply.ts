@@ -1,23 +1,26 @@
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import type { PgClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type ComputeError, inline } from '../core/errors.ts';
 import { concurrencyOf } from './concurrency.ts';
 import { Crashes, afterRecovery, crashedSince, endOf, endsNow, suspects } from './crash.ts';
 import { DatabaseLimits } from './database-limits.ts';
 import { endStarting } from './end-starting.ts';
-import { type EvictOptions, endingStrangers } from './evict.ts';
+import { endingStrangers } from './evict.ts';
+import { endEarlier, inTurn } from './in-turn.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { type Observed, major } from './observed.ts';
 import { type Plan, planCatalog } from './plan.ts';
 import { Progress } from './progress.ts';
-import { CatalogFailure, type CatalogResult, readFailure } from './result.ts';
+import { CatalogFailure, type CatalogResult } from './result.ts';
 import { type RunOptions, run } from './run.ts';
 import { openMainSession } from './first-superuser.ts';
-import { type CatalogLimits, closeSession, defaultLimits, passLock } from './session.ts';
+import { PassSessions } from './pass-sessions.ts';
+import { type CatalogLimits, defaultLimits, passName } from './session.ts';
+import { reopenLeft } from './set-aside.ts';
 import { assertValid } from './validate.ts';
 
 export interface CatalogDeps {
@@ -42,31 +45,39 @@ export interface CatalogDeps {
 export async function applyCatalog(input: CatalogInput, deps: CatalogDeps): Promise<CatalogResult> {
   assertValid(input);
   const limits = { ...defaultLimits, ...deps.limits };
-  return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, async (signal) => {
-    const { log } = deps;
-    const crashes = deps.crashes ?? new Crashes();
-    const own = { ...deps, crashes, limits, signal, startMs: monotonicMs() };
-    for (let main = await openMainSession(own, log); ;) {
-      let crashed: Crashed;
-      try {
-        return await onePass(main, input, own);
-      } catch (error) {
-        destroyPg(main);
-        signal.throwIfAborted();
-        if (!(error instanceof Crashed)) throw error;
-        crashed = error;
-      }
-      main = await afterRecovery(() => openMainSession(own, log), log, signal);
-      const { suspected, observed, cause } = crashed;
-      if (!(await crashedSince(main, observed))) {
-        closeSession(main);
-        throw cause;
-      }
-      crashes.add(suspected, observed);
-      const names = [...suspected.keys()].map((name) => JSON.stringify(name)).join(', ');
-      log.error(`Postgres crashed; the catalog pass begins anew, without ${names}: ${inline(cause)}`);
+  return withDeadline('applying the spec to Postgres', limits.overallMs, deps.signal, (signal) =>
+    inTurn(passName, deps.target, signal, () => {
+      const crashes = deps.crashes ?? new Crashes();
+      return passes(input, { ...deps, crashes, limits, signal, startMs: monotonicMs() });
+    }),
+  );
+}
+
+/** One pass; after a crash of the server another one. */
+async function passes(input: CatalogInput, own: OwnDeps): Promise<CatalogResult> {
+  const { crashes, log, signal } = own;
+  const fresh = (): PassSessions => new PassSessions(own, () => openMainSession(own, log));
+  for (let sessions = fresh(); ;) {
+    let crashed: Crashed;
+    try {
+      return await onePass(sessions, input, own);
+    } catch (error) {
+      sessions.destroy();
+      signal.throwIfAborted();
+      if (!(error instanceof Crashed)) throw error;
+      crashed = error;
     }
-  });
+    sessions = fresh();
+    const main = await afterRecovery(() => sessions.main(), log, signal);
+    const { suspected, observed, cause } = crashed;
+    if (!(await crashedSince(main, observed))) {
+      sessions.close();
+      throw cause;
+    }
+    crashes.add(suspected, observed);
+    const names = [...suspected.keys()].map((name) => JSON.stringify(name)).join(', ');
+    log.error(`Postgres crashed; the catalog pass begins anew, without ${names}: ${inline(cause)}`);
+  }
 }
 
 /** The server may have crashed during a pass. */
@@ -89,14 +100,16 @@ type OwnDeps = CatalogDeps & {
 };
 
 /** @throws Crashed when connections were lost, maybe because of certain databases */
-async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promise<CatalogResult> {
+async function onePass(sessions: PassSessions, input: CatalogInput, own: OwnDeps): Promise<CatalogResult> {
   const { crashes, limits, log, signal, startMs } = own;
+  const main = await sessions.main();
   const ended = endOf(main);
-  await lock(main, input, own);
+  await endEarlier(main, own);
+  await reopenLeft(main, log, signal);
   const found = await endingStrangers(main, own, () => observe(main, input));
   const crashOf = (name: string): ComputeError | undefined => crashes.of(name, found);
   const target = { ...own.target, major: major(found) };
-  const known = { ...own, databaseLimits: new DatabaseLimits(limits), crashOf, target };
+  const known = { ...own, sessions, databaseLimits: new DatabaseLimits(limits), crashOf, target };
   const inspected = await inspectDatabases(found, input, known);
   const plan = planCatalog(input, inspected.observed);
   const progress = new Progress(plan, input.systemDatabase, inspected.unreadable);
@@ -106,16 +119,16 @@ async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promi
     throw new Crashed(suspected, found, cause);
   };
   try {
-    await carryOut(plan, progress, main, input, known);
+    await carryOut(plan, progress, input, known);
     await throwIfCrashed(failureOf(progress, startMs, false));
-    await endStarting(main, progress.errors, log);
-    await own.afterwards?.(main, signal);
+    await endStarting(sessions, progress.errors, log);
+    await own.afterwards?.(await sessions.main(), signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof Crashed)) await throwIfCrashed(error);
     throw error;
   }
-  closeSession(main);
+  sessions.close();
   if (progress.failures.length > 0) throw failureOf(progress, startMs, true);
   const result = progress.result(elapsedMs(startMs));
   log.info(
@@ -125,20 +138,11 @@ async function onePass(main: PgClient, input: CatalogInput, own: OwnDeps): Promi
   return result;
 }
 
-async function lock(main: PgClient, input: CatalogInput, options: EvictOptions): Promise<void> {
-  try {
-    await endingStrangers(main, options, () => main.query(passLock));
-  } catch (error) {
-    throw readFailure('wait-for-other-pass', input.systemDatabase, error);
-  }
-}
-
 async function carryOut(
   plan: Plan,
   progress: Progress,
-  main: PgClient,
   input: CatalogInput,
-  deps: OwnDeps & Pick<RunOptions, 'databaseLimits' | 'crashOf'>,
+  deps: OwnDeps & Pick<RunOptions, 'databaseLimits' | 'crashOf' | 'sessions'>,
 ): Promise<void> {
   const { log } = deps;
   for (const { phase, object, reason, warn } of plan.skips) {
@@ -147,7 +151,7 @@ async function carryOut(
   for (const { phase, object, text } of plan.notes) log.info({ phase, object }, text);
   const concurrency = Math.max(1, deps.concurrency ?? concurrencyOf(input));
   try {
-    await run(plan.units, { ...deps, main, concurrency, progress });
+    await run(plan.units, { ...deps, concurrency, progress });
   } catch (error) {
     deps.signal.throwIfAborted();
     if (!progress.ended) throw error;

@@ -1,7 +1,8 @@
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { type PgClient, sqlState } from '../pg/client.ts';
+import { sqlState } from '../pg/client.ts';
 import { isKnown } from './crash.ts';
+import type { PassSessions } from './pass-sessions.ts';
 
 /** Sessions that wait for a lock while they start. Until they have started they obey no time limit and do not notice that
  *  their client is gone; before PostgreSQL 18 no view but pg_locks shows them. */
@@ -17,14 +18,14 @@ where not exists (
 /** Ends what is left of our attempts to connect to databases that let nobody in, because somebody holds a lock on what
  *  every session needs: one for each retry would use up the server's connections. Never rejects. */
 export async function endStarting(
-  main: PgClient,
+  sessions: PassSessions,
   failed: ReadonlyMap<string, Error>,
   log: Log,
 ): Promise<void> {
   const silent = [...failed].filter(([, error]) => sqlState(error) === null && !isKnown(error));
   if (silent.length === 0) return;
   try {
-    await main.query({ text: starting, values: [silent.map(([name]) => name)] });
+    await (await sessions.main()).query({ text: starting, values: [silent.map(([name]) => name)] });
   } catch (error) {
     log.warn(`cannot end sessions that wait for a lock while they start: ${inline(error)}`);
   }

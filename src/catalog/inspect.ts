@@ -1,15 +1,18 @@
 import { raceAbort } from '../core/clock.ts';
 import type { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import { destroyPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { concurrencyOf } from './concurrency.ts';
 import type { CatalogInput } from './input.ts';
+import { endingStrangers } from './evict.ts';
 import { needsInspection, readDatabaseState } from './database-state.ts';
 import { workThrough } from '../core/queue.ts';
 import type { DatabaseState, Observed } from './observed.ts';
 import type { DatabaseLimits } from './database-limits.ts';
 import { readFailure } from './result.ts';
-import { closeSession, openSession } from './session.ts';
+import type { PassSessions } from './pass-sessions.ts';
+import { closeSession } from './session.ts';
 
 /** Connections to databases at the same time. */
 const maxConcurrency = 4;
@@ -26,12 +29,15 @@ export async function inspectDatabases(
   observed: Observed,
   input: CatalogInput,
   options: {
+    sessions: PassSessions;
     target: PgTarget;
     databaseLimits: DatabaseLimits;
     crashOf?: (name: string) => ComputeError | undefined;
     signal: AbortSignal;
     concurrency?: number;
     readOnly?: boolean;
+    applicationName?: string;
+    log?: Log;
   },
 ): Promise<Inspected> {
   const open = input.spec.cluster.databases.filter((one) => needsInspection(input, observed, one));
@@ -40,9 +46,14 @@ export async function inspectDatabases(
   const states = new Map<string, DatabaseState>();
   const inspect = async (database: string, owner: string, signal: AbortSignal): Promise<DatabaseState> => {
     const { limits } = options.databaseLimits;
-    const client = await openSession({ ...options, limits, database, signal });
+    const client = await options.sessions.inDatabase({ ...options, limits, database, signal });
     try {
-      const found = await raceAbort(readDatabaseState(client, input, observed, owner), signal);
+      const read = (): Promise<DatabaseState> => readDatabaseState(client, input, observed, owner);
+      const who = { patience: 'shared', sharedOnly: true, ...options.sessions.idle } as const;
+      const found = await raceAbort(
+        endingStrangers(client, { ...options, limits, signal, ...who }, read),
+        signal,
+      );
       closeSession(client);
       return found;
     } catch (error) {

@@ -5,7 +5,7 @@ export const roleObject = (name: string): string => `role ${JSON.stringify(name)
 export const databaseObject = (name: string): string => `database ${JSON.stringify(name)}`;
 
 /** The default of `concerns` is the database that the statements run in. */
-type UnitOptions = Partial<Pick<Unit, 'concerns' | 'requires'>>;
+type UnitOptions = Partial<Pick<Unit, 'concerns' | 'requires' | 'alone'>>;
 
 /** Creates the items of a phase's plan, with the phase's name set. */
 export const itemsOf = (phase: string) => ({
@@ -15,8 +15,8 @@ export const itemsOf = (phase: string) => ({
     object: string,
     statements: readonly Sql[],
     database: string | null = null,
-    { concerns = database, requires = [] }: UnitOptions = {},
-  ): Unit => ({ kind: 'do', phase, mode, database, object, action, statements, concerns, requires }),
+    { concerns = database, requires = [], ...rest }: UnitOptions = {},
+  ): Unit => ({ kind: 'do', phase, mode, database, object, action, statements, concerns, requires, ...rest }),
   skip: (object: string, reason: string, warn = false): Skip => ({
     kind: 'skip',
     phase,

@@ -6,8 +6,15 @@ import { type Sql, fromFile, ident, integer, literal, sql } from '../core/sql.ts
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { endingStrangers } from './evict.ts';
+import { endEarlier, inTurn } from './in-turn.ts';
 import { SendFailure, sendTransaction } from './send.ts';
-import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import {
+  type CatalogLimits,
+  type SessionOptions,
+  closeSession,
+  defaultLimits,
+  openSession,
+} from './session.ts';
 
 export interface MigrationDeps {
   readonly target: PgTarget;
@@ -38,30 +45,35 @@ export class MigrationFailure extends ComputeError {
   }
 }
 
-/** Allows only one runner at a time, across all processes. */
-const lockQuery = 'select pg_catalog.pg_advisory_lock(1668246631, 2)';
+const applicationName = 'compute_ctl:migrations';
 
 /** Runs the migrations that this cluster has not had yet, each in a transaction with its bookkeeping. A migration that
  *  requires a newer PostgreSQL is deferred and runs after an upgrade. Sends no write when there is nothing to run.
  *  @throws MigrationFailure   @throws ComputeError `catalog` when the bookkeeping cannot be trusted */
 export async function migrate(all: readonly Migration[], deps: MigrationDeps): Promise<MigrationResult> {
   const limits = { ...defaultLimits, ...deps.limits };
-  return withDeadline('the migrations', limits.overallMs, deps.signal, async (signal) => {
-    const own = { ...deps, limits, signal };
-    const client = await openSession(own);
-    try {
-      const result = await endingStrangers(client, own, async () => {
-        await client.query(lockQuery);
-        return runAll(client, all, own);
-      });
-      closeSession(client);
-      return result;
-    } catch (error) {
-      destroyPg(client);
-      signal.throwIfAborted();
-      throw error;
-    }
-  });
+  return withDeadline('the migrations', limits.overallMs, deps.signal, (signal) =>
+    inTurn(applicationName, deps.target, signal, () =>
+      runOnce(all, { ...deps, limits, signal, applicationName }),
+    ),
+  );
+}
+
+async function runOnce(
+  all: readonly Migration[],
+  own: MigrationDeps & SessionOptions,
+): Promise<MigrationResult> {
+  const client = await openSession(own);
+  try {
+    await endEarlier(client, own);
+    const result = await endingStrangers(client, own, () => runAll(client, all, own));
+    closeSession(client);
+    return result;
+  } catch (error) {
+    destroyPg(client);
+    own.signal.throwIfAborted();
+    throw error;
+  }
 }
 
 async function runAll(

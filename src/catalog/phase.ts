@@ -28,6 +28,14 @@ export interface Unit {
   readonly concerns: string | null;
   /** Earlier units without which this one is left out. */
   readonly requires: readonly Requirement[];
+  /** For `bare` and `create`: the database that nobody else may use meanwhile. */
+  readonly alone?: DatabaseUse;
+}
+
+/** What a statement does to a database as a whole. Postgres refuses it while others use the database. */
+export interface DatabaseUse {
+  readonly database: string;
+  readonly purpose: 'copy' | 'rename' | 'delete';
 }
 
 /** All units of this phase and object were carried out. */

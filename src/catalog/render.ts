@@ -1,13 +1,14 @@
 import type { PgTarget } from '../pg/target.ts';
-import { destroyPg, sqlState } from '../pg/client.ts';
+import { sqlState } from '../pg/client.ts';
 import { withDeadline } from '../core/clock.ts';
 import type { CatalogInput } from './input.ts';
 import { inspectDatabases } from './inspect.ts';
 import { observe } from './observe.ts';
 import { major } from './observed.ts';
 import type { Unit } from './phase.ts';
+import { PassSessions } from './pass-sessions.ts';
 import { type Plan, planCatalog } from './plan.ts';
-import { type CatalogLimits, closeSession, defaultLimits, openSession } from './session.ts';
+import { type CatalogLimits, defaultLimits, openSession } from './session.ts';
 import { DatabaseLimits } from './database-limits.ts';
 import { together } from './result.ts';
 import { assertValid } from './validate.ts';
@@ -37,27 +38,35 @@ export async function runPlan(
   assertValid(input);
   const limits = { ...defaultLimits, ...deps.limits };
   return withDeadline('planning the catalog pass', limits.overallMs, deps.signal, async (signal) => {
-    const session = { target: deps.target, limits, signal, readOnly: true };
-    const client = await openSession({
-      ...session,
-      target: { ...deps.target, major: sinceLoginTriggers },
-    }).catch((error: unknown) => {
-      if (sqlState(error) !== unknownSetting) throw error;
-      return openSession(session);
-    });
+    const session = {
+      target: deps.target,
+      limits,
+      signal,
+      readOnly: true,
+      applicationName: 'compute_ctl:plan',
+    };
+    const sessions = new PassSessions(session, () =>
+      openSession({ ...session, target: { ...deps.target, major: sinceLoginTriggers } }).catch(
+        (error: unknown) => {
+          if (sqlState(error) !== unknownSetting) throw error;
+          return openSession(session);
+        },
+      ),
+    );
     try {
-      const found = await observe(client, input);
+      const found = await observe(await sessions.main(), input);
       const { observed, unreadable } = await inspectDatabases(found, input, {
         ...session,
+        sessions,
         databaseLimits: new DatabaseLimits(limits),
         target: { ...deps.target, major: major(found) },
       });
       if (unreadable.size > 0) throw together([...unreadable.values()]);
       const plan = planCatalog(input, observed);
-      closeSession(client);
+      sessions.close();
       return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };
     } catch (error) {
-      destroyPg(client);
+      sessions.destroy();
       signal.throwIfAborted();
       throw error;
     }

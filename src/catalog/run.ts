@@ -1,14 +1,17 @@
 import { ComputeError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
 import { type PgClient, destroyPg } from '../pg/client.ts';
 import { traced } from '../telemetry/trace.ts';
 import { workThrough } from '../core/queue.ts';
 import { type EvictOptions, endingStrangers } from './evict.ts';
+import { undisturbed } from './in-use.ts';
 import type { Mode, Unit } from './phase.ts';
+import type { PassSessions } from './pass-sessions.ts';
 import type { DatabaseLimits } from './database-limits.ts';
 import type { Progress } from './progress.ts';
 import type { UnitFailure } from './result.ts';
 import { SendFailure, sendAlone, sendTransaction } from './send.ts';
-import { closeSession, openHelper, openSession } from './session.ts';
+import { closeSession } from './session.ts';
 
 /** The largest number of statements in one message. */
 const messageSize = 50;
@@ -18,9 +21,10 @@ const createConcurrency = 2;
 /** A session's cost is mostly the server's work for the new connection. */
 const sessionConcurrency = 4;
 
-export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> {
-  readonly main: PgClient;
-  /** Connections to databases at the same time, 1 or more, without `main`. */
+export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience' | 'watcher'> {
+  readonly log: Log;
+  readonly sessions: PassSessions;
+  /** Connections to databases at the same time, 1 or more, without the main session. */
   readonly concurrency: number;
   readonly progress: Progress;
   readonly databaseLimits: DatabaseLimits;
@@ -32,14 +36,9 @@ export interface RunOptions extends Omit<EvictOptions, 'database' | 'patience'> 
  *  failure that is about one database leaves out what depends on it; any other stops the run.
  *  @throws the error that ended the run; `progress` has the failures of the units */
 export async function run(units: readonly Unit[], options: RunOptions): Promise<void> {
-  const helpers: PgClient[] = [];
-  try {
-    for (const group of groups(units)) {
-      const possible = group.filter((unit) => options.progress.possible(unit));
-      if (possible.length > 0) await runGroup(possible, helpers, options);
-    }
-  } finally {
-    for (const helper of helpers) closeSession(helper);
+  for (const group of groups(units)) {
+    const possible = group.filter((unit) => options.progress.possible(unit));
+    if (possible.length > 0) await byMode[group[0]?.mode ?? 'batch'](possible, options);
   }
 }
 
@@ -53,45 +52,44 @@ function groups(units: readonly Unit[]): Unit[][] {
   return found;
 }
 
-async function runGroup(group: readonly Unit[], helpers: PgClient[], options: RunOptions): Promise<void> {
-  const connection = async (number: number): Promise<PgClient> =>
-    number === 0 ? options.main : (helpers[number - 1] ??= await openHelper(options));
-  await byMode[group[0]?.mode ?? 'batch'](group, options, connection);
-}
-
-/** Each worker's connection. */
-type Connection = (worker: number) => Promise<PgClient>;
-type RunMode = (group: readonly Unit[], options: RunOptions, connection: Connection) => Promise<void>;
+type RunMode = (group: readonly Unit[], options: RunOptions) => Promise<void>;
 
 const byMode: Record<Mode, RunMode> = {
   batch: (group, options) =>
-    workThrough(chunks(group, messageSize), 1, options.signal, (units, _, signal) =>
-      goingOn(units, options, (left) => transaction(options.main, left, signal, options)),
+    overSystemSessions(chunks(group, messageSize), 1, options, (client, units, signal) =>
+      goingOn(units, options, (left) => transaction(client, left, signal, options)),
     ),
-  hash: (group, options, connection) => {
+  hash: (group, options) => {
     const concurrency = Math.min(hashConcurrency, 1 + options.concurrency);
     const size = Math.min(messageSize, Math.max(2, Math.ceil(group.length / (2 * concurrency))));
-    return workThrough(chunks(group, size), concurrency, options.signal, async (units, worker, signal) =>
-      transaction(await opened(connection(worker), units, options), units, signal, options),
+    return overSystemSessions(chunks(group, size), concurrency, options, (client, units, signal) =>
+      transaction(client, units, signal, options),
     );
   },
-  bare: (group, options) =>
-    workThrough(group, 1, options.signal, (unit, _, signal) =>
-      goingOn([unit], options, () => alone(options.main, unit, signal, options)),
-    ),
-  create: (group, options, connection) =>
-    workThrough(
-      group,
-      Math.min(createConcurrency, 1 + options.concurrency),
-      options.signal,
-      (unit, worker, signal) =>
-        goingOn([unit], options, async () =>
-          alone(await opened(connection(worker), [unit], options), unit, signal, options),
-        ),
-    ),
+  bare: (group, options) => eachAlone(group, 1, options),
+  create: (group, options) => eachAlone(group, Math.min(createConcurrency, 1 + options.concurrency), options),
   session: (group, options) => sessions(group, Math.min(sessionConcurrency, options.concurrency), options),
   'session-in-turn': (group, options) => sessions(group, 1, options),
 };
+
+/** Works over several sessions in the system database, each with one job at a time. */
+async function overSystemSessions(
+  jobs: readonly (readonly Unit[])[],
+  concurrency: number,
+  options: RunOptions,
+  work: (client: PgClient, units: readonly Unit[], signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const opening = options.sessions.several(Math.min(concurrency, jobs.length));
+  const clients = await opened(opening, jobs[0] ?? [], options);
+  await workThrough(jobs, clients.length, options.signal, (units, worker, signal) =>
+    work(clients[worker] as PgClient, units, signal),
+  );
+}
+
+const eachAlone = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
+  overSystemSessions(chunks(group, 1), concurrency, options, (client, units, signal) =>
+    goingOn(units, options, async ([unit]) => alone(client, unit as Unit, signal, options)),
+  );
 
 const sessions = (group: readonly Unit[], concurrency: number, options: RunOptions): Promise<void> =>
   workThrough([...byDatabase(group)], concurrency, options.signal, ([database, units], _, signal) =>
@@ -139,9 +137,10 @@ async function transaction(
   try {
     const statements = owners.map(({ statement }) => statement);
     const send = (): Promise<void> => sendTransaction(client, statements, signal);
-    const sharedOnly = (units[0]?.database ?? null) !== null;
+    const inSystemDatabase = (units[0]?.database ?? null) === null;
+    const who = inSystemDatabase ? {} : { sharedOnly: true, ...options.sessions.idle };
     await inSpan(units, () =>
-      endingStrangers(client, { ...options, signal, patience: 'shared', sharedOnly }, send),
+      endingStrangers(client, { ...options, signal, patience: 'shared', ...who }, send),
     );
     units.forEach((unit) => options.progress.done(unit));
   } catch (error) {
@@ -153,9 +152,13 @@ async function transaction(
 
 async function alone(client: PgClient, unit: Unit, signal: AbortSignal, options: RunOptions): Promise<void> {
   try {
-    await inSpan([unit], async () => {
+    const own = { ...options, signal };
+    const send = async (): Promise<void> => {
       for (const statement of unit.statements) await sendAlone(client, statement, signal);
-    });
+    };
+    const { alone: use } = unit;
+    const work = use === undefined ? send : () => undisturbed(client, use, own, send);
+    await inSpan([unit], () => endingStrangers(client, { ...own, patience: 'shared' }, work));
     options.progress.done(unit);
   } catch (error) {
     if (!(error instanceof SendFailure)) throw error;
@@ -171,9 +174,11 @@ async function inSession(
 ): Promise<void> {
   const { limits } = options.databaseLimits;
   const crash = database === null ? undefined : options.crashOf(database);
-  const session =
-    crash === undefined ? openSession({ ...options, limits, database, signal }) : Promise.reject(crash);
-  const client = await opened(session, units, options);
+  const opening =
+    crash === undefined
+      ? options.sessions.inDatabase({ ...options, limits, database, signal })
+      : Promise.reject(crash);
+  const client = await opened(opening, units, options);
   try {
     for (const unit of units) await transaction(client, [unit], signal, options);
     closeSession(client);
@@ -184,13 +189,9 @@ async function inSession(
 }
 
 /** A connection that cannot be opened counts as a failure of the unit that requires it. */
-async function opened(
-  session: Promise<PgClient>,
-  units: readonly Unit[],
-  options: RunOptions,
-): Promise<PgClient> {
+async function opened<T>(opening: Promise<T>, units: readonly Unit[], options: RunOptions): Promise<T> {
   try {
-    return await session;
+    return await opening;
   } catch (error) {
     if (!(error instanceof ComputeError)) throw error;
     throw report(units[0] as Unit, error, options);

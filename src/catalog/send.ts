@@ -69,6 +69,7 @@ async function message(
   try {
     await raceAbort(client.query(text), signal);
   } catch (error) {
+    // Before the rollback, which completes, too.
     const at = Math.min(Math.max(completed - before, 0), statements.length);
     const usable = !signal.aborted && (await rolledBack(client, error, signal));
     if (!usable) destroyPg(client);

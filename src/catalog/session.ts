@@ -1,4 +1,5 @@
-import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
+import { type PgClient, connectPg } from '../pg/client.ts';
+import { whenFree } from '../pg/full.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
 
@@ -7,7 +8,7 @@ export interface CatalogLimits {
   readonly connectMs: number;
   /** For one statement. Commits may wait until the storage is attached. */
   readonly statementMs: number;
-  /** For a lock that another session holds. */
+  /** For a lock that another session holds, and for a free connection. */
   readonly lockMs: number;
   /** For the whole pass. */
   readonly overallMs: number;
@@ -52,40 +53,30 @@ interface PinnedBy {
 export interface SessionOptions extends PinnedBy {
   readonly signal: AbortSignal;
   readonly database?: string | null;
+  /** Names the work; sessions of an earlier one are found by it. Default: `passName`. */
+  readonly applicationName?: string;
+  /** When the server has no free connection: `wait` for one within the limit for a lock (the default), or `fail`. */
+  readonly whenFull?: 'wait' | 'fail';
 }
 
+/** The application name of a catalog pass. */
+export const passName = 'compute_ctl:apply_config';
+
 /** Opens a maintenance connection to `database`, or to the system database. */
-export const openSession = (options: SessionOptions): Promise<PgClient> =>
-  connectPg(
-    { ...options.target, options: sessionOptions(options) },
-    {
-      applicationName: 'compute_ctl:apply_config',
-      connectMs: options.limits.connectMs,
-      queryMs: options.limits.statementMs + patienceMs,
-      ...(options.database === null || options.database === undefined ? {} : { database: options.database }),
-      signal: options.signal,
-    },
-  );
-
-/** Allows one pass at a time, after the earlier pass's helper connections have ended: a server notices a disconnected
- *  client only after a while, and a statement that still runs would conflict with the same one of the next pass. These
- *  are session locks in the system database, released at the session's end; `lock_timeout` limits the wait. */
-export const passLock =
-  'select pg_catalog.pg_advisory_lock(1668246631, 1); ' +
-  'select pg_catalog.pg_advisory_lock(1668246631, 3); select pg_catalog.pg_advisory_unlock(1668246631, 3)';
-
-const helperLock = 'select pg_catalog.pg_advisory_lock_shared(1668246631, 3)';
-
-/** Opens a further connection to the system database for the pass that holds the lock. */
-export async function openHelper(options: SessionOptions): Promise<PgClient> {
-  const client = await openSession(options);
-  try {
-    await client.query(helperLock);
-    return client;
-  } catch (error) {
-    destroyPg(client);
-    throw error;
-  }
+export function openSession(options: SessionOptions): Promise<PgClient> {
+  const { limits, database, signal } = options;
+  const connect = (): Promise<PgClient> =>
+    connectPg(
+      { ...options.target, options: sessionOptions(options) },
+      {
+        applicationName: options.applicationName ?? passName,
+        connectMs: limits.connectMs,
+        queryMs: limits.statementMs + patienceMs,
+        ...(database === null || database === undefined ? {} : { database }),
+        signal,
+      },
+    );
+  return options.whenFull === 'fail' ? connect() : whenFree(connect, limits.lockMs, signal);
 }
 
 /** Closes a connection whose work is done, without waiting for the server's session to end. */

@@ -307,7 +307,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Answers 200 while Postgres accepts clients and answers them. */
+        /** Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection. */
         readonly get: operations["getReadyz"];
         readonly put?: never;
         readonly post?: never;
@@ -476,6 +476,8 @@ export interface components {
             readonly postgres?: {
                 /** @description Whether Postgres answered the last check, both on the existing connection and on a new one. */
                 readonly up: boolean;
+                /** @description Whether Postgres answered the last check that it has no free connection. It counts as up then. */
+                readonly full: boolean;
                 /** @description Start of the current state, up or down; UTC. */
                 readonly since: string;
                 /** @description The current downtime's duration; 0 while Postgres answers. */
@@ -2714,7 +2716,15 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ProbeStatus"];
+                    readonly "application/json": {
+                        /**
+                         * @description What the compute is doing.
+                         * @enum {string}
+                         */
+                        readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
+                        readonly full?: boolean;
+                    };
                 };
             };
             /** @description A bug in compute_ctl. */
@@ -2734,7 +2744,15 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ProbeStatus"] | components["schemas"]["ErrorBody"];
+                    readonly "application/json": {
+                        /**
+                         * @description What the compute is doing.
+                         * @enum {string}
+                         */
+                        readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
+                        readonly full?: boolean;
+                    } | components["schemas"]["ErrorBody"];
                 };
             };
         };

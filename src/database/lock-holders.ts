@@ -1,5 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
+import { type SessionShown, describeSession, listed, sessionColumns } from '../pg/session-name.ts';
 
 const lockNotAvailable = '55P03';
 
@@ -7,9 +8,9 @@ const lockNotAvailable = '55P03';
  *  a schema or an extension, or have created a table that we do not see yet. Reading takes weaker locks.
  *  The list of locks of a running wait would be exact, but only another session could ask for it. */
 const holders = `
-select s.pid, coalesce(s.usename::pg_catalog.text, '') as role
-from pg_catalog.pg_stat_activity s
-where s.pid <> pg_catalog.pg_backend_pid() and s.pid in (
+select ${sessionColumns}
+from pg_catalog.pg_stat_activity a
+where a.pid <> pg_catalog.pg_backend_pid() and a.pid in (
   select l.pid from pg_catalog.pg_locks l
   where l.granted and (
     l.locktype = 'transactionid' and l.transactionid in (
@@ -22,7 +23,7 @@ where s.pid <> pg_catalog.pg_backend_pid() and s.pid in (
         'pg_catalog.pg_event_trigger'::pg_catalog.regclass, 'pg_catalog.pg_extension'::pg_catalog.regclass,
         pg_catalog.to_regclass('public.health_check'))
       or not exists (select 1 from pg_catalog.pg_class c where c.oid = l.relation))))
-order by s.xact_start nulls last limit 5`;
+order by a.xact_start nulls last limit 5`;
 
 /** Runs a transaction. When a lock cannot be obtained in time, the error names the sessions that hold such locks.
  *  @param end `rollback` for work that only reads: a commit may wait for the storage, even if all it has are row locks
@@ -40,9 +41,8 @@ export async function inTransaction<T>(
   } catch (error) {
     if (sqlState(error) !== lockNotAvailable) throw error;
     await pg.query('rollback');
-    const { rows } = await pg.query<{ pid: number; role: string }>(holders);
-    const named = rows.map(({ pid, role }) => `process ${pid} of role "${role}"`);
-    const who = named.length === 0 ? 'a session that holds it no more' : named.join(', ');
+    const { rows } = await pg.query<SessionShown>(holders);
+    const who = rows.length === 0 ? 'a session that holds it no more' : listed(rows.map(describeSession));
     throw new ComputeError('sql', `an object is locked by ${who}`, {
       hint: 'end the transaction of that session, or the session: pg_terminate_backend',
     });

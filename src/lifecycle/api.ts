@@ -60,6 +60,8 @@ export interface ComputeApi {
   readonly lifecycle: Lifecycle;
   /** True while Postgres answers the checks; decides `/readyz`. */
   readonly ready: boolean;
+  /** True while Postgres answers that it has no free connection. */
+  readonly full: boolean;
   status(): StatusBody;
   figures(): Readonly<StartFigures>;
   /** When and why Postgres did not answer. */

@@ -69,6 +69,10 @@ export class Compute implements ComputeApi {
     return this.#state.ready;
   }
 
+  get full(): boolean {
+    return this.#state.monitor?.full ?? false;
+  }
+
   status(): StatusBody {
     return this.#state.status();
   }

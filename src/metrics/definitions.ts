@@ -45,6 +45,11 @@ export const metricDefinitions = {
     labels: [],
     help: 'Total downtime of Postgres in milliseconds, since it first ran.',
   },
+  compute_pg_full: {
+    type: 'gauge',
+    labels: [],
+    help: '1 while Postgres answers that it has no free connection. That is not downtime.',
+  },
   compute_ctl_vm_monitor_listening: {
     type: 'gauge',
     labels: [],

@@ -43,6 +43,8 @@ export class DowntimeLedger {
   readonly #clock: Clock;
   readonly #downtimes: Downtime[] = [];
   readonly #failing = new Set<Check>();
+  /** The checks whose latest answer was that no connection is free. */
+  readonly #full = new Set<Check>();
   readonly #lastSuccessMs: Record<Check, number> = { activity: 0, connect: 0 };
   #upSinceMs = 0;
   #upSinceWallMs = 0;
@@ -97,6 +99,19 @@ export class DowntimeLedger {
     open.last = failure;
     open.failedChecks++;
     return same ? 'same' : 'changed';
+  }
+
+  /** Whether the latest answer to a check was that no connection is free. Such an answer counts as one. */
+  get full(): boolean {
+    return this.#full.size > 0;
+  }
+
+  /** @returns true when this is news */
+  setFull(check: Check, full: boolean): boolean {
+    const before = this.full;
+    if (full) this.#full.add(check);
+    else this.#full.delete(check);
+    return before !== this.full;
   }
 
   /** Ends the current downtime, if there is one.

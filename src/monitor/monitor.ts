@@ -3,6 +3,7 @@ import type { Log } from '../core/log.ts';
 import { type Pauses, backoffMs, repeat } from '../core/retry.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { sessionsOpened } from '../pg/client.ts';
+import { tooManyConnections } from '../pg/full.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import { type PgTarget, describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
@@ -66,6 +67,7 @@ export class Monitor {
     this.#ledger = new DowntimeLedger(options.clock ?? realClock);
     const { metrics } = options;
     metrics.observe('compute_pg_current_downtime_ms', () => this.#ledger.currentMs);
+    metrics.observe('compute_pg_full', () => (this.full ? 1 : 0));
     metrics.observe('compute_pg_downtime_ms_total', () => this.#ledger.totalMs);
   }
 
@@ -102,6 +104,11 @@ export class Monitor {
   /** Whether Postgres answered the last checks. */
   get up(): boolean {
     return this.#ledger.up;
+  }
+
+  /** Whether Postgres answers that it has no free connection; then it is up. */
+  get full(): boolean {
+    return this.#ledger.full;
   }
 
   /** The latest activity, null until there was some; never goes back. */
@@ -151,11 +158,14 @@ export class Monitor {
       const stoodStill: boolean = !excused && failed !== null && failed.lateMs > stoodStillMs;
       excused = stoodStill;
       if (signal.aborted || stoodStill) return 0;
-      if (failed === null) {
+      const full = failed?.failure.sqlstate === tooManyConnections;
+      if (failed === null || full) {
         failures = 0;
         this.#succeeded(check);
+        this.#setFull(check, full);
         return this.#untilNext(periodMs);
       }
+      this.#setFull(check, false);
       await this.#judge(check, failed);
       return backoffMs(++failures, pauses);
     };
@@ -197,6 +207,13 @@ export class Monitor {
   #succeeded(check: Check): void {
     const ms = this.#ledger.succeeded(check);
     if (ms !== null) this.#options.log.info(this.#info, `Postgres answers again after ${ms} ms`);
+  }
+
+  /** A server without a free connection answers: it is not down. */
+  #setFull(check: Check, full: boolean): void {
+    if (!this.#ledger.setFull(check, full)) return;
+    if (full) this.#options.log.warn('Postgres answers that it has no free connection (SQLSTATE 53300)');
+    else this.#options.log.info('Postgres is no longer without a free connection');
   }
 
   #failed(check: Check, failure: Failure, phase: CheckFailed['phase'] = 'query'): void {

@@ -5,6 +5,8 @@ import type { DowntimeLedger, Incident } from './ledger.ts';
 /** The object `postgres` of `GET /status`. */
 export interface PostgresReport {
   readonly up: boolean;
+  /** It answers that it has no free connection: it is up, and full. */
+  readonly full: boolean;
   /** RFC 3339, UTC: since when Postgres is up, or down. */
   readonly since: string;
   readonly current_downtime_ms: number;
@@ -28,6 +30,7 @@ export const noDowntime: DowntimeReport = { current_downtime_ms: 0, total_downti
 
 export const postgresReport = (ledger: DowntimeLedger, activity: Activity | null): PostgresReport => ({
   up: ledger.up,
+  full: ledger.full,
   since: new Date(ledger.sinceWallMs).toISOString(),
   current_downtime_ms: ledger.currentMs,
   total_downtime_ms: ledger.totalMs,

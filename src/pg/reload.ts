@@ -1,18 +1,22 @@
 import { until } from '../core/poll.ts';
 import { type PgClient, destroyPg, withPg } from './client.ts';
+import { whenFree } from './full.ts';
 import { ownSession } from './session-settings.ts';
 import type { PgTarget } from './target.ts';
 
 /** Milliseconds until a reload must have taken effect. */
 const reloadMs = 10_000;
 const connectMs = 10_000;
+/** Milliseconds of waiting for a free connection. */
+const fullMs = 30_000;
 const queryMs = 12_000;
 const everyMs = 3;
 
 /** One reload, with its own connection. @throws as `reloadOn`; ComputeError `sql` when the server cannot be reached */
 export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
-  return withPg(ownSession(target), options, (pg) => reloadOn(pg, ask, signal));
+  const reload = (): Promise<void> => withPg(ownSession(target), options, (pg) => reloadOn(pg, ask, signal));
+  return whenFree(reload, fullMs, signal);
 }
 
 /** Makes a server read its configuration files again, and waits until the session `pg` sees the new load time.

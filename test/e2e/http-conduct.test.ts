@@ -74,8 +74,8 @@ test('while one /configure is worked on, another and /terminate get 412, and a h
   const target = { host: '127.0.0.1', port: it.port, user: 'cloud_admin', password: null, options: '' };
   const session = { applicationName: 'test', connectMs: 5000, signal };
   await withPg({ ...target, database: 'postgres' }, session, async (pg) => {
-    // The lock that a catalog pass takes first: whoever has it holds up the configuration.
-    await pg.query('select pg_advisory_lock(1668246631, 1)');
+    // A catalog pass reads it first, and waits for the lock of a superuser.
+    await pg.query('begin; lock table pg_catalog.pg_subscription in access exclusive mode');
     const configure = () => ask(it.httpPort, 'POST', '/configure', posting(it.config(it.spec())));
     const first = configure();
     await eventually('the configuration', async () =>
@@ -90,7 +90,7 @@ test('while one /configure is worked on, another and /terminate get 412, and a h
     const others = await Promise.all(Array.from({ length: 100 }, () => external.status()));
     expect(new Set(others.map(({ status }) => status))).toEqual(new Set(['configuration']));
     expect(await external.probe('readyz')).toBe(true);
-    await pg.query('select pg_advisory_unlock(1668246631, 1)');
+    await pg.query('rollback');
     expect(await first).toMatchObject({ status: 200 });
   });
 });

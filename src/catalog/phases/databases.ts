@@ -31,6 +31,7 @@ export const databases: Phase = {
       ...missing.map((database) =>
         unit('create', 'create', databaseObject(database.name), [create(database)], null, {
           concerns: database.name,
+          alone: { database: templateOf(database), purpose: 'copy' },
         }),
       ),
       ...incomplete.map(({ name, owner }) => {
@@ -63,6 +64,19 @@ const isIncomplete = (
 
 const create = ({ name, options }: Database) =>
   (options ?? []).reduce((all, one) => sql`${all} ${option(one)}`, sql`create database ${ident(name)}`);
+
+/** The database that `create` copies. */
+function templateOf({ options }: Database): string {
+  const given = (options ?? []).find((one) => one.name.trim().toLowerCase() === 'template');
+  if (given === undefined || given.value === null) return 'template1';
+  if (given.vartype === 'string') return given.value;
+  const [, quoted] = /^"(.*)"$/s.exec(given.value) ?? [];
+  if (quoted !== undefined) return quoted.replaceAll('""', '"');
+  const [, text] = /^'(.*)'$/s.exec(given.value) ?? [];
+  if (text !== undefined) return text.replaceAll("''", "'");
+  const word = given.value.toLowerCase();
+  return word === 'default' ? 'template1' : word;
+}
 
 const created = ({ owner, options }: Database): ObservedDatabase => ({
   oid: 0,

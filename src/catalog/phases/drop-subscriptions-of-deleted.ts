@@ -3,7 +3,7 @@ import { pendingOps, walkDatabases } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 import { dropSubscriptionsBlock } from '../subscriptions.ts';
 
-const { unit, skip } = itemsOf('drop-subscriptions-of-deleted');
+const { unit } = itemsOf('drop-subscriptions-of-deleted');
 
 /** Postgres refuses to drop a database that a subscription uses, so subscriptions are dropped first. */
 export const dropSubscriptionsOfDeleted: Phase = {
@@ -12,9 +12,8 @@ export const dropSubscriptionsOfDeleted: Phase = {
     const { steps } = walkDatabases(pendingOps(input, observed), observed.databases);
     return steps.flatMap(({ op, existing, original, final }): PlanItem[] => {
       if (op.action !== 'delete_db' || existing === null || existing.subscriptions === 0) return [];
-      if (!existing.connectable || existing.invalid) {
-        return [skip(databaseObject(original), 'it has subscriptions, but accepts no connections', true)];
-      }
+      // The subscriptions of one that accepts no connections are dropped with it.
+      if (!existing.connectable || existing.invalid) return [];
       return [
         unit(
           'session',

@@ -57,10 +57,13 @@ function itemFor({ op, existing, target, final, taken }: DatabaseStep): PlanItem
       object,
       existing.template ? [sql`alter database ${name} is_template false`, drop] : [drop],
       null,
-      { concerns: final },
+      { concerns: final, alone: { database: op.name, purpose: 'delete' } },
     );
   }
   if (taken) return obstacle(object, `${databaseObject(target)} exists already`);
   const rename = sql`alter database ${name} rename to ${ident(target)}`;
-  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename], null, { concerns: final });
+  return unit('bare', `rename to ${JSON.stringify(target)}`, object, [rename], null, {
+    concerns: final,
+    alone: { database: op.name, purpose: 'rename' },
+  });
 }

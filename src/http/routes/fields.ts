@@ -20,6 +20,10 @@ const postgres = v.object({
     v.boolean(),
     'Whether Postgres answered the last check, both on the existing connection and on a new one.',
   ),
+  full: described(
+    v.boolean(),
+    'Whether Postgres answered the last check that it has no free connection. It counts as up then.',
+  ),
   since: text('Start of the current state, up or down; UTC.'),
   current_downtime_ms: count("The current downtime's duration; 0 while Postgres answers."),
   total_downtime_ms: count('All downtimes together, including the current one.'),
@@ -70,8 +74,17 @@ export const computeStatus = v.object({
   ),
 });
 
-/** The body of the three probes. */
+/** The body of two of the probes. */
 export const probeStatus = v.object({ status: status('What the compute is doing.') });
+
+/** The body of `GET /readyz`. */
+export const readiness = v.object({
+  status: status('What the compute is doing.'),
+  full: described(
+    v.optional(v.boolean()),
+    'True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served.',
+  ),
+});
 
 /** One of this compute's databases. */
 export const databaseName = text('Name of the database.');

@@ -90,8 +90,8 @@ export function walkTheStatuses(): void {
       };
       const session = { applicationName: 'test', connectMs: 5000, signal: new AbortController().signal };
       const first = await withPg({ ...target, database: 'postgres' }, session, async (pg) => {
-        // The lock that a catalog pass takes first: whoever has it holds up the configuration.
-        await pg.query('select pg_advisory_lock(1668246631, 1)');
+        // A catalog pass reads it first, and waits for the lock of a superuser.
+        await pg.query('begin; lock table pg_catalog.pg_subscription in access exclusive mode');
         const waiting = later('POST', '/configure', configuring());
         await until('configuration');
         await walk(on, [
@@ -104,7 +104,7 @@ export function walkTheStatuses(): void {
           ['external', 'POST /promote', 500, noReplica, promoting()],
           ['external', 'GET /dbs_and_roles', 200, /"databases":\[/],
         ]);
-        await pg.query('select pg_advisory_unlock(1668246631, 1)');
+        await pg.query('rollback');
         return waiting;
       });
       expect(first).toEqual([200, expect.stringContaining('"status":"running"')]);

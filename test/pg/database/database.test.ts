@@ -176,7 +176,7 @@ test('insights wait neither for a storage that is away nor for a lock of a user,
     await pg.query('begin; alter schema public owner to app');
     const error: unknown = await collectInsights(it.target, log, signal).catch((thrown: unknown) => thrown);
     expect(inline(error)).toBe(
-      `reading the statement statistics failed: an object is locked by process ${rows[0]?.pid} of role "cloud_admin"`,
+      `reading the statement statistics failed: an object is locked by process ${rows[0]?.pid} of role "cloud_admin" in database "postgres" (application "test")`,
     );
     await pg.query('rollback');
   });

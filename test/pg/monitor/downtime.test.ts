@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { sqlState } from '../../../src/pg/client.ts';
 import { monitorTimes } from '../../../src/monitor/monitor.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { brisk, checked, figure, keptPid, pause, proxy, run, seen, session, watched } from './support.ts';
@@ -120,29 +121,51 @@ test('the monitored database may be dropped and created again', () =>
     expect(told.at(-1)).toContain('answers again');
   }));
 
-test('when no connection is left, new ones fail with 53300 and that is downtime', () =>
-  // No check may time out here: the reason would be another.
-  watched(
-    cluster.target,
-    { times: { ...brisk, connectMs: 10_000, queryMs: 10_000 } },
-    async ({ monitor, metrics }) => {
-      await checked(metrics);
-      let letGo = (): void => {};
-      const held = new Promise<void>((resolve) => (letGo = resolve));
-      const taken: Promise<unknown>[] = [];
+// No check may time out here: the reason would be another.
+const patient = { ...brisk, connectMs: 10_000, queryMs: 10_000 };
+
+test.for(['after', 'before'])(
+  'when no connection is left Postgres is full, which is said and is not downtime: %s the monitor has its own',
+  async (when) => {
+    let letGo = (): void => {};
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const taken: Promise<unknown>[] = [];
+    const fill = async (): Promise<void> => {
       const hold = (): Promise<void> => session(cluster.target, () => held);
-      try {
-        for (let each = 0; each < 14; each++) taken.push(hold().catch(() => {}));
-        await seen('too many', () => monitor.postgresReport().sqlstate === '53300');
-        expect(monitor.up).toBe(false);
-      } finally {
+      for (let each = 0; each < 14; each++) taken.push(hold().catch(() => {}));
+      const refusal = () =>
+        session(cluster.target, async () => {}).then(
+          () => null,
+          (error: unknown) => sqlState(error),
+        );
+      await seen('the refusal', async () => (await refusal()) === '53300');
+    };
+    if (when === 'before') await fill();
+    try {
+      await watched(cluster.target, { times: patient }, async ({ monitor, metrics, value, lines }) => {
+        if (when === 'after') {
+          await checked(metrics);
+          await fill();
+        }
+        await seen('full', () => monitor.full);
+        expect(await value('compute_pg_full')).toBe(1);
+        expect(monitor.postgresReport()).toMatchObject({ up: true, full: true, reason: null });
         letGo();
-        await Promise.all(taken);
-      }
-      await seen('up', () => monitor.up);
-      figure('downtime without a free connection, ms', monitor.downtimeReport().total_downtime_ms);
-    },
-  ));
+        await seen('room', () => !monitor.full);
+        expect(await value('compute_pg_full')).toBe(0);
+        expect(monitor.downtimeReport()).toEqual({
+          current_downtime_ms: 0,
+          total_downtime_ms: 0,
+          incidents: [],
+        });
+        expect(lines.filter((line) => line.includes('free connection')).length).toBeGreaterThanOrEqual(2);
+      });
+    } finally {
+      letGo();
+      await Promise.all(taken);
+    }
+  },
+);
 
 test('a listener that accepts and never answers is down, and so is a port without one', async () => {
   const mute = await proxy(null);

@@ -107,6 +107,9 @@ export function testCompute(at: Status, log: Log): TestCompute {
     get ready() {
       return compute.ready;
     },
+    get full() {
+      return compute.full;
+    },
     status: () => compute.status(),
     figures: () => compute.figures(),
     configure: (body, signal) => compute.configure(body, signal),

@@ -138,13 +138,16 @@ test('an operation that went through is not carried out again on what was made s
   expect(await names('replay')).toEqual([]);
 });
 
-test('what keeps a database from being dropped is named, with a hint', async () => {
+test('what keeps a database from being renamed is named, with a hint', async () => {
   await sql('create database held');
   await sql(`begin; create table t (); prepare transaction 'p'`, 'held');
-  const work = run({ delta_operations: [{ action: 'delete_db', name: 'held' }] });
+  const input = inputFor(cluster.target, {
+    delta_operations: [{ action: 'rename_db', name: 'held', new_name: 'renamed' }],
+  });
+  const work = apply(cluster, input, { limits: { statementMs: 500 } });
   await expect(work).rejects.toMatchObject({
     message:
-      'catalog phase "rename-and-delete-databases", database "postgres", database "held": drop failed with SQLSTATE 55006',
+      'catalog phase "rename-and-delete-databases", database "postgres", database "held": rename to "renamed" failed with SQLSTATE 55006',
     hint: expect.stringContaining('prepared transactions'),
     result: {
       outcomes: expect.arrayContaining([

@@ -210,6 +210,15 @@ test('the body of /terminate is ignored', () =>
     expect((await send('POST', '/terminate', { body: '{nonsense' })).status).toBe(200);
   }));
 
+test('a compute whose Postgres is full is ready, and says that it is full', () =>
+  withServer({}, async ({ send, app: { state } }) => {
+    state.monitor = { up: true, full: true } as ComputeState['monitor'];
+    expect(await send('GET', '/readyz')).toMatchObject({
+      status: 200,
+      body: `{"status":"${state.lifecycle.status}","full":true}`,
+    });
+  }));
+
 test('a compute is not ready while its Postgres is gone or does not answer', () =>
   withServer({}, async ({ send, app: { state } }) => {
     const ready = async () => (await send('GET', '/readyz')).status;
