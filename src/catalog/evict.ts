@@ -60,7 +60,8 @@ export interface EvictOptions extends SessionOptions {
 /** Does work that may wait for locks: on our own tables, on rows of roles and databases, and in users' databases. Members
  *  of `pg_write_all_data` can take the first, every user can take others, and keep them in a prepared transaction. So
  *  sessions and prepared transactions that block the work are ended, unless they are a superuser's, whose sessions are
- *  ours or the operator's. If that fails, the wait ends at its limit, and the error names who holds the lock.
+ *  ours or the operator's, or are waited for in a user's database (`sharedOnly`). If that fails, the wait ends at its limit,
+ *  and the error names who holds the lock.
  *  @throws what `work` throws */
 export async function endingStrangers<T>(
   client: PgClient,

@@ -4,7 +4,7 @@ import { ident, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { readFailure } from './result.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
-import { repairSystemDatabase } from './system-database.ts';
+import { repairSystemDatabase, resetSettings } from './system-database.ts';
 
 /** The first superuser's name in the earliest clusters. */
 const firstName = 'zenith_admin';
@@ -18,13 +18,29 @@ const notSuperuser = '42501';
  *  If the cluster was initialised with another superuser and does not have ours, the other one creates ours first.
  *  @throws ComputeError `sql`, or `catalog` when our login is not a superuser */
 export async function openMainSession(options: SessionOptions, log: Log): Promise<PgClient> {
+  const name = options.target.database;
+  const tell = (repaired: string): void =>
+    log.warn(`repaired the system database ${JSON.stringify(name)}: ${repaired}`);
+  const client = await open(options, log, tell);
+  try {
+    const removed = await resetSettings(client, name);
+    if (removed !== null) tell(removed);
+    return client;
+  } catch (error) {
+    destroyPg(client);
+    options.signal.throwIfAborted();
+    throw readFailure('observe', name, error);
+  }
+}
+
+async function open(options: SessionOptions, log: Log, tell: (repaired: string) => void): Promise<PgClient> {
   try {
     return await openSession(options);
   } catch (error) {
     if (sqlState(error) === notSuperuser) throw readFailure('observe', options.target.database, error);
     const repaired = await repairSystemDatabase(options, error);
     if (repaired !== null) {
-      log.warn(`repaired the system database ${JSON.stringify(options.target.database)}: ${repaired}`);
+      tell(repaired);
       return openSession(options);
     }
     if (!refusals.includes(sqlState(error)) || options.target.user === firstName) throw error;

@@ -8,7 +8,7 @@ const elsewhere = 'template1';
 /** The database that initdb makes, which the spec can give to a user. Another one is not made up for a connection string
  *  that is wrong. */
 const usual = 'postgres';
-/** Bytes of the settings that are attached to the system database. Each log-in reads them. */
+/** Bytes of the settings that are attached to the system database. Each log-in reads them: three seconds for 300 MB. */
 const maxSettings = 1_000_000;
 
 /** The database does not accept connections; it does not exist. */
@@ -53,7 +53,8 @@ const open: Repair = async (client, name) => {
   return 'it did not accept connections; it does now';
 };
 
-const resetSettings: Repair = async (client, name) => {
+/** Also for a database that can still be reached: others log in with shorter limits than a pass. */
+export const resetSettings: Repair = async (client, name) => {
   const { rows } = await client.query({
     text: `select from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase
       where d.datname = $1::pg_catalog.name and s.setrole = 0 and $2::pg_catalog.int8 <

@@ -1,7 +1,8 @@
 import { constants } from 'node:os';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { processesIn, type Rig, rig } from '../support/compute.ts';
 import { freePort } from '../support/cluster.ts';
@@ -55,6 +56,38 @@ test('no signal from 1 to 64 that asks for no stop ends compute_ctl or Postgres,
   program.kill('SIGTERM');
   expect(await program.exited(30_000)).toBe(0);
 });
+
+test('SIGUSR1 in the first moments of compute_ctl leaves no debugger open', async () => {
+  for (let delayMs = 0; delayMs <= 30; delayMs += 6) {
+    const program = it.start({ spec: null });
+    await sleep(delayMs);
+    program.kill('SIGUSR1');
+    // Before Node handles signals, it ends the process, which has started nothing yet.
+    const ended = (): boolean => program.child.signalCode === 'SIGUSR1';
+    await eventually(
+      'its start',
+      async () => ended() || (await it.http('GET', '/livez')).status === 200 || undefined,
+    );
+    expect([delayMs, ended() ? [] : inspectorsOf(program.pid)]).toEqual([delayMs, []]);
+    program.kill('SIGKILL');
+    await program.exited();
+  }
+});
+
+/** The sockets at which a process offers Node's debugger, at its usual port. */
+function inspectorsOf(pid: number): string[] {
+  const port = 9229;
+  const listening = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(
+      ([, local = '', , state]) => state === '0A' && Number.parseInt(local.split(':')[1] ?? '', 16) === port,
+    )
+    .map((fields) => `socket:[${fields[9]}]`);
+  return readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    .filter((file) => listening.includes(file));
+}
 
 test.each(stopping)('signal %i ends Postgres first, in order', async (number) => {
   const program = it.start();

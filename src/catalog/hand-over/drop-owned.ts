@@ -4,7 +4,7 @@ import { type Sql, sql } from '../../core/sql.ts';
  *  their memberships, as they do before PostgreSQL 16. Since then `DROP OWNED` removes them. */
 export const keepMemberships = (major: number): Sql =>
   major < 16
-    ? sql``
+    ? sql`null;`
     : sql`
 declare
   membership record;

@@ -7,7 +7,10 @@ import { type Observed, type ObservedRole, major } from '../observed.ts';
 import { droppedRoles } from '../operations.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 
-const { unit, skip } = itemsOf('delete-role-references');
+const { unit, skip, obstacle } = itemsOf('delete-role-references');
+
+/** Roles with smaller OIDs are from initdb. */
+const firstNormalOid = 16_384;
 
 /** Hands the objects of a role over and revokes its privileges, in every database that `pg_shdepend` lists for it, also
  *  in databases that are not in the spec. One transaction for each role and database: nothing may be dropped after a
@@ -27,6 +30,9 @@ export const deleteRoleReferences: Phase = {
       }),
     );
     return [
+      ...[...dropped].flatMap(([name, { oid }]) =>
+        oid < firstNormalOid ? [obstacle(roleObject(name), 'PostgreSQL itself requires it')] : [],
+      ),
       ...[...dropped].flatMap(([name, { attributes }]) =>
         attributes.login
           ? [unit('batch', 'forbid log-ins', roleObject(name), [sql`alter role ${ident(name)} nologin`])]
@@ -38,13 +44,19 @@ export const deleteRoleReferences: Phase = {
   },
 };
 
-/** In each database a subscription of the role, as only there it can be altered. */
+/** The databases that have subscriptions which the heir may not own: only there they can be altered. */
+const subscribersOf = (name: string, observed: Observed): readonly string[] =>
+  major(observed) >= 16
+    ? []
+    : (observed.subscribers.get(name) ?? []).filter(
+        (database) => observed.databases.get(database)?.connectable === true,
+      );
+
 function subscriptionsOf(name: string, { oid }: ObservedRole, observed: Observed): PlanItem[] {
-  if (major(observed) >= 16) return [];
   const block = sql`do ${body(reserveSubscriptions(integer(oid)))}`;
-  return (observed.subscribers.get(name) ?? [])
-    .filter((database) => observed.databases.get(database)?.connectable === true)
-    .map((database) => unit('session', 'hand over subscriptions', roleObject(name), [block], database));
+  return subscribersOf(name, observed).map((database) =>
+    unit('session', 'hand over subscriptions', roleObject(name), [block], database),
+  );
 }
 
 function handOvers(
@@ -54,6 +66,11 @@ function handOvers(
   observed: Observed,
   dropped: ReadonlyMap<string, ObservedRole>,
 ): PlanItem[] {
+  // A hand-over includes all shared objects, subscriptions among them.
+  const requires =
+    subscribersOf(name, observed).length === 0
+      ? []
+      : [{ phase: 'delete-role-references', object: roleObject(name) }];
   const places = observed.references.get(name) ?? [];
   const names = new Set(places.map((place) => place ?? input.systemDatabase));
   const ordered = [...names].sort(
@@ -67,7 +84,7 @@ function handOvers(
         true,
       );
     }
-    const block = handOver({
+    const statements = handOver({
       role: oid,
       dropped: [...dropped.values()].map((role) => role.oid),
       toOwner: database !== input.systemDatabase || isListed(input, database),
@@ -79,8 +96,9 @@ function handOvers(
       'session-in-turn',
       `hand over to ${JSON.stringify(heir)}`,
       roleObject(name),
-      [block],
+      statements,
       database,
+      { requires },
     );
   });
 }
@@ -88,8 +106,8 @@ function handOvers(
 const isListed = ({ spec }: CatalogInput, database: string): boolean =>
   spec.cluster.databases.some(({ name }) => name === database);
 
-/** What the hand-over does, as far as it is known before: the database's owner, in the system database the superuser; in place of a superuser the privileged role, unless
- *  the role that goes is a superuser itself. */
+/** The heir, as far as it is known before: the database's owner, in the system database the superuser; in place of a
+ *  superuser the privileged role, unless the role that goes is a superuser itself. */
 function heirOf(
   role: string,
   input: CatalogInput,

@@ -134,6 +134,8 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       await hold('begin; select subname from pg_subscription');
       await apply(cluster, { ...inputFor(cluster.target, parts), timelineId: '1'.repeat(32) });
       expect(await query(cluster.target, 'select from pg_subscription')).toEqual([]);
+      // Back to the timeline of the other tests.
+      await run();
     },
   );
 

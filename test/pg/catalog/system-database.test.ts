@@ -84,6 +84,21 @@ describe.each(installedPostgres())('PostgreSQL $major: the owner of the system d
     ]);
   });
 
+  test('attaches settings to it that make each log-in slow: a pass removes them', async () => {
+    await owner(
+      `do $$ begin execute format('alter database postgres set search_path = %L', repeat('x', 2000000)); end $$`,
+    );
+    expect((await run()).statements).toBe(0);
+    expect(
+      await value(cluster.target, 'select count(*)::int from pg_db_role_setting where setrole = 0'),
+    ).toBe(0);
+    await owner(`alter database postgres set work_mem = '5MB'`);
+    await run();
+    expect(
+      await value(cluster.target, 'select count(*)::int from pg_db_role_setting where setrole = 0'),
+    ).toBe(1);
+  });
+
   test('attaches settings to it that no log-in can read in time: they are removed', async () => {
     const options = { target: cluster.target, limits: defaultLimits, signal: never };
     const late = new Error('timeout expired');

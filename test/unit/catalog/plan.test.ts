@@ -181,3 +181,35 @@ test('an empty plan says so', () => {
     notes: [],
   });
 });
+
+test('the superuser from initdb cannot be deleted, and keeps its log-in', () => {
+  const parts = { delta_operations: [{ action: 'delete_role', name: 'first' }] };
+  const held = observed({ roles: new Map([...observed().roles, ['first', role({ oid: 10 })]]) });
+  expect(() => statements(parts, held)).toThrow(/role "first": PostgreSQL itself requires it/);
+});
+
+test('before PostgreSQL 16 nothing is handed over while the subscriptions of the role could not be', () => {
+  const parts = { delta_operations: [{ action: 'delete_role', name: 'old' }] };
+  const held = observed({
+    roles: new Map([...observed().roles, ['old', role()]]),
+    databases: new Map([...observed().databases, ['app', database()]]),
+    references: new Map([['old', [null]]]),
+    subscribers: new Map([['old', ['app']]]),
+  });
+  const units = (version: number): [string, number][] =>
+    planCatalog(inputFor(target, parts), { ...held, version }).units.map((unit) => [
+      unit.action,
+      unit.requires.length,
+    ]);
+  expect(units(150_000)).toEqual([
+    ['forbid log-ins', 0],
+    ['hand over subscriptions', 0],
+    ['hand over to "neon_superuser"', 1],
+    ['drop', 1],
+  ]);
+  expect(units(160_000)).toEqual([
+    ['forbid log-ins', 0],
+    ['hand over to "neon_superuser"', 0],
+    ['drop', 1],
+  ]);
+});
