@@ -14,7 +14,8 @@ import { dropSubscriptionsBlock } from './subscriptions.ts';
 
 /** Another session, a prepared transaction, a slot or a subscription uses the database. */
 const objectInUse = '55006';
-/** What everybody may connect to, and where nobody's data is. */
+/** What everybody may connect to, and where nobody's data is. It stays open to superusers: from there a system database is
+ *  repaired that lets nobody in. */
 const commonTemplate = 'template1';
 /** Milliseconds from one check to the next. */
 const everyMs = 50;
@@ -33,6 +34,8 @@ const sharings = new Map<string, Sharing>();
 
 interface Options extends SessionOptions {
   readonly log: Log;
+  /** Why a database is not connected to. */
+  readonly crashOf?: (name: string) => ComputeError | undefined;
 }
 
 /** Does work that Postgres refuses while others use a database. What uses it is ended: sessions, walsenders, background
@@ -62,8 +65,10 @@ export async function undisturbed(
   try {
     for (;;) {
       const left = await clearing.add(() => clear(client, use, { closed, tell }, options), options.signal);
-      const refused = left.length > 0 ? null : await attempt(work);
-      if (refused === null && left.length === 0) return;
+      // Superusers may be in there again, but what has just been ended goes while the server waits.
+      const ready = left.length === 0 || use.database === commonTemplate;
+      const refused = ready ? await attempt(work) : null;
+      if (ready && refused === null) return;
       if (monotonicMs() > endMs) throw stillUsed(use, left, refused);
       await sleep(everyMs, options.signal);
     }
@@ -117,7 +122,9 @@ async function clear(
     await endSessions(client, found);
     await clearInside(use, found, options);
   }
-  if (found.open || inside) await close('nobody');
+  const accepts = found.name === commonTemplate ? 'superusers' : 'nobody';
+  const isClosed = !found.open || (accepts === 'superusers' && found.limit === 0);
+  if (inside ? accepts === 'nobody' : !isClosed) await close(accepts);
   await endSessions(client, found);
   return names;
 }
@@ -132,6 +139,8 @@ async function endSessions(client: PgClient, { current, sessions, slots }: Occup
 
 /** Ends what can only be ended from inside the database. */
 async function clearInside(use: DatabaseUse, { subscriptions }: Occupied, options: Options): Promise<void> {
+  const crash = options.crashOf?.(use.database);
+  if (crash !== undefined) throw crash;
   const session = await openSession({ ...options, database: use.database });
   try {
     const { rows } = await session.query<{ gid: string }>(
