@@ -16,7 +16,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           isolate: false,
-          testTimeout: 10_000,
+          testTimeout: 60_000,
           expect: patient,
         },
       },
