@@ -239,7 +239,8 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
         operation_uuid: operation_uuid.replace('5', '6'),
         delta_operations: [{ action: 'rename_db', name: 'was', new_name: 'is' }],
       });
-      const failure = await failing(input, { statementMs: 8000 });
+      // A prepared transaction is waited for until the statement's limit.
+      const failure = await failing(input, { statementMs: 10_000 });
       expect([...failure.databases.keys()]).toEqual(['is']);
       expect(failure.databases.get('is')?.reason).toContain('"was"');
       expect(await databases()).toEqual(expect.arrayContaining(['was', 'beside']));
