@@ -1,16 +1,13 @@
 import { monotonicMs, raceAbort, sleep } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import { backoffMs } from '../core/retry.ts';
-import { type PgClient, destroyPg } from '../pg/client.ts';
+import { type PgClient, destroyPg, ended } from '../pg/client.ts';
 import { fullPauses, isFull } from '../pg/full.ts';
 import { type SessionOptions, closeSession, openSession } from './session.ts';
 
 interface Options extends SessionOptions {
   readonly log?: Log;
 }
-
-const ended = (client: PgClient): Promise<void> =>
-  new Promise((resolve) => client.once('end', () => resolve()));
 
 /** The sessions of one pass. Where the server has no more connections, the pass goes on with fewer: work in databases
  *  waits for the end of other such work of the pass, and at last the sessions in the system database, which are idle
@@ -63,7 +60,7 @@ export class PassSessions {
       try {
         const client = await openSession({ ...options, whenFull: 'fail' });
         this.#inDatabases.add(client);
-        client.once('end', () => this.#inDatabases.delete(client));
+        void ended(client).then(() => this.#inDatabases.delete(client));
         return client;
       } catch (error) {
         if (!isFull(error)) throw error;

@@ -28,6 +28,13 @@ export async function loadClient(): Promise<typeof PgClient> {
   return Client;
 }
 
+const over = new WeakSet<PgClient>();
+
+/** Resolves when the connection has ended: at once if it has already. The driver's `end` comes only once, and can come in
+ *  the same turn of the event loop as the answer to a query, before its caller goes on. */
+export const ended = (client: PgClient): Promise<void> =>
+  over.has(client) ? Promise.resolve() : new Promise((resolve) => client.once('end', () => resolve()));
+
 /** Connects, or fails within `connectMs`. The caller owns the client and must `end()` it; an abort destroys its socket.
  *  Whatever the server sends, the driver collects no more than its limits allow, and throws nothing but rejections.
  *  @throws ComputeError `sql` that names the server, cause: the driver's error with its SQLSTATE in `code` */
@@ -58,7 +65,10 @@ export async function connectPg(target: PgTarget, options: ConnectOptions): Prom
   // such an error the driver would only go on reading.
   client.on('error', destroy);
   options.signal.addEventListener('abort', destroy, { once: true });
-  client.once('end', () => options.signal.removeEventListener('abort', destroy));
+  client.once('end', () => {
+    over.add(client);
+    options.signal.removeEventListener('abort', destroy);
+  });
   try {
     await client.connect();
     count(target, database);

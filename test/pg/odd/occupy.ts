@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type PgClient, connectPg, destroyPg, loadClient } from '../../../src/pg/client.ts';
+import { type PgClient, connectPg, destroyPg, ended, loadClient } from '../../../src/pg/client.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
 import { never } from '../../../src/core/abort.ts';
 
@@ -41,7 +41,7 @@ export async function reconnecting(connect: () => Promise<PgClient>): Promise<Lo
       first();
       const client: PgClient = current;
       if (stopped) destroyPg(client);
-      else await new Promise<void>((resolve) => client.once('end', () => resolve()));
+      else await ended(client);
     }
   })();
   await inside;
