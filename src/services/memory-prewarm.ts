@@ -4,7 +4,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
+import type { Log, LogFormat } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
+import { jsonSink, textSink } from '../postgres/log-sink.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { preparePgdata } from '../postgres/prepare.ts';
 import { stopLeftover } from '../postgres/leftover.ts';
@@ -19,6 +21,7 @@ export interface PrewarmOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cgroup: string | null;
   readonly log: Log;
+  readonly logFormat: LogFormat;
 }
 
 const initdbMs = 60_000;
@@ -63,8 +66,11 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
 
 async function startAndStop(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const writeLog = (line: string): void => options.log.info(`prewarm ${line}`);
-  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, writeLog });
+  const sink =
+    options.logFormat === 'json'
+      ? jsonSink(writeLine, { service: 'memory-prewarm' })
+      : textSink((line) => options.log.info(`prewarm ${line}`));
+  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, sink });
   try {
     await postgres.waitReady(readyMs, signal);
   } finally {

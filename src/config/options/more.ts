@@ -150,7 +150,7 @@ export const moreOptions = {
     value: 'text|json',
     fallback: 'text',
     group: 'other',
-    doc: "The log lines' format on stderr.",
+    doc: "The log lines' format on stderr. `json`: one object per line from the first line to the last, PostgreSQL's messages included.",
   },
   enableFailpoints: {
     flag: '--enable-failpoints',
