@@ -64,7 +64,7 @@ async function findStartLsn(context: StartContext, signal: AbortSignal): Promise
   const { spec, state, log } = context;
   if (spec.mode.kind === 'static') context.lsn = spec.mode.lsn;
   if (spec.mode.kind !== 'primary') return;
-  const found = await syncSafekeepers(syncContext(context, context.configWritten), signal);
+  const found = await syncSafekeepers(syncContext(context, context.configWritten, signal), signal);
   context.lsn = found.lsn;
   state.figures.sync_sk_check_ms = found.checkMs;
   state.figures.sync_safekeepers_ms = found.syncMs ?? 0;

@@ -1,5 +1,5 @@
 import { never } from '../core/abort.ts';
-import { access, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
@@ -11,8 +11,9 @@ import { canonicalPath } from '../postgres/path.ts';
 import { preparePgdata } from '../postgres/prepare.ts';
 import { stopLeftover } from '../postgres/leftover.ts';
 import type { PostgresBin } from '../postgres/postgres-bin.ts';
+import { hasNeonLibrary } from '../postgres/sync-support.ts';
 import { startPostgres } from '../postgres/postgres.ts';
-import { runOk, runProcess } from '../process/run-process.ts';
+import { runOk } from '../process/run-process.ts';
 
 export interface PrewarmOptions {
   /** The compute's data directory; the temporary one is created beside it and removed. */
@@ -58,7 +59,9 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
     `port = ${await freePort()}`,
     "listen_addresses = '127.0.0.1'",
     "unix_socket_directories = ''",
-    ...((await hasNeonLibrary(options, signal)) ? ["shared_preload_libraries = 'neon'"] : []),
+    ...((await hasNeonLibrary(options.bin, options.env, signal))
+      ? ["shared_preload_libraries = 'neon'"]
+      : []),
   ];
   const file = join(path, 'postgresql.conf');
   await writeFile(file, `${conf.join('\n')}\n`);
@@ -75,20 +78,6 @@ async function startAndStop(options: PrewarmOptions, path: string, signal: Abort
     await postgres.waitReady(readyMs, signal);
   } finally {
     await postgres.stop('immediate', { fastMs: 0, immediateMs: 2000 }, never);
-  }
-}
-
-/** A stock PostgreSQL does not have the library, and would not start with this setting. */
-async function hasNeonLibrary(options: PrewarmOptions, signal: AbortSignal): Promise<boolean> {
-  const { bin, env } = options;
-  try {
-    const command = { command: bin.sibling('pg_config'), args: ['--pkglibdir'], env, cwd: '/' };
-    const { stdout } = await runProcess({ ...command, limitMs: 5000 }, signal);
-    await access(join(stdout.trim(), 'neon.so'));
-    return true;
-  } catch {
-    signal.throwIfAborted();
-    return false;
   }
 }
 
