@@ -1,5 +1,5 @@
 import { inline } from '../core/errors.ts';
-import { type Lsn, formatLsn } from '../core/lsn.ts';
+import { formatLsn } from '../core/lsn.ts';
 import { shutdownCheckpoint } from '../postgres/control-file.ts';
 import { syncAtShutdown } from '../storage/sync.ts';
 import { type StartContext, pathOf } from './context.ts';
@@ -18,27 +18,21 @@ export async function syncSafekeepersAtShutdown(context: StartContext, escalate:
     escalate,
   );
   const synced = 'error' in result ? null : result.lsn;
-  const lost = await lostWal(context, 'error' in result ? result.flushed : result.lsn);
   const why = 'error' in result ? `: ${inline(result.error)}` : '';
-  if (lost !== null) {
+  const flushed = 'error' in result ? result.flushed : result.lsn;
+  const end = await shutdownCheckpoint(pathOf(context));
+  if (end !== null && flushed !== null && flushed < end) {
+    const range = `from ${formatLsn(flushed)} to ${formatLsn(end)}`;
     log.error(
-      { hint: 'the files in pg_wal of the data directory have it, until the next start removes them' },
-      `the safekeepers were not synced at shutdown: the WAL from ${lost.from} to ${lost.to} is lost${why}`,
+      { hint: 'it is in pg_wal of the data directory, until the next start removes that' },
+      `the safekeepers were not synced at shutdown: the WAL ${range} is lost${why}`,
     );
   } else if (synced === null) {
-    log.warn(`the safekeepers were not asked to the end at shutdown; no acknowledged commit is lost${why}`);
+    // A commit is acknowledged when a quorum has it. What asked for less (synchronous_commit off) may be missing.
+    const lost = end !== null && flushed !== null ? 'nothing is lost' : 'no acknowledged commit is lost';
+    log.warn(`the safekeepers did not confirm the end of the WAL at shutdown; ${lost}${why}`);
   }
   if (synced === null) return;
   state.flushLsn = formatLsn(synced);
   log.info(`safekeepers are in sync at ${state.flushLsn}`);
-}
-
-/** The WAL that this compute has written and a quorum has not; null if there is none, or nobody knows. */
-async function lostWal(
-  context: StartContext,
-  flushed: Lsn | null,
-): Promise<{ readonly from: string; readonly to: string } | null> {
-  const end = await shutdownCheckpoint(pathOf(context));
-  if (end === null || flushed === null || flushed >= end) return null;
-  return { from: formatLsn(flushed), to: formatLsn(end) };
 }

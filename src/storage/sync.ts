@@ -86,8 +86,8 @@ export async function syncAtShutdown(
           first,
           limitMs: Math.min(shutdownMs, askAtShutdownMs),
           onCheck: (check) => (flushed = check.flushed ?? flushed),
-          // The storage is down, too, which is no reason to wait: the next start asks again.
-          unlessUnreachable: true,
+          // Nothing else is worth a wait: the next start asks again.
+          onlyLate: true,
         },
         signal,
       );
@@ -123,14 +123,15 @@ interface Asking {
   /** Milliseconds in all. */
   readonly limitMs: number;
   readonly onCheck?: (check: Check) => void;
-  readonly unlessUnreachable?: true;
+  /** Stops at once when the answers do not merely come late. */
+  readonly onlyLate?: true;
 }
 
 /** Asks until the safekeepers are in sync: there is no vote to hold. Each time they get more time.
  *  @throws ComputeError `safekeepers` with the last reason, when the time is up or nothing would help */
 async function askUntilSynced(
   context: SyncContext,
-  { first, limitMs, onCheck, unlessUnreachable }: Asking,
+  { first, limitMs, onCheck, onlyLate }: Asking,
   signal: AbortSignal,
 ): Promise<SyncResult> {
   const { answerMs = defaultAnswerMs, log } = context;
@@ -143,7 +144,9 @@ async function askUntilSynced(
     if (check.outlook === 'no-timeline') throw refusal('the timeline does not exist', reason, timelineHint);
     const pause = backoffMs(tries, { firstMs: 100, maxMs: 2000 });
     const leftMs = endMs - monotonicMs() - pause;
-    if (leftMs <= 0 || (unlessUnreachable && check.outlook === 'unreachable'))
+    if (onlyLate === true && check.outlook !== 'late')
+      throw new ComputeError('safekeepers', `not in sync: ${reason}`);
+    if (leftMs <= 0)
       throw new ComputeError('safekeepers', `not in sync after ${tries} checks in ${limitMs} ms: ${reason}`);
     log[tries === 1 ? 'info' : 'debug']({ reason }, 'the safekeepers are not in sync yet: asking them again');
     await sleep(pause, signal);

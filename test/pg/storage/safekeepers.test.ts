@@ -236,7 +236,7 @@ describe('postgres --sync-safekeepers', () => {
     for (const { commands } of fakes) expect(commands.length).toBeLessThanOrEqual(2);
   });
 
-  test.each(['bad:x', 'does-not-exist.invalid:5454', ''])(
+  test.each(['bad:x', 'does..not..exist:5454', ''])(
     'the address %j, which cannot work, is the error at once',
     async (address) => {
       const error = await syncSafekeepers(stock([address]), never).then(
