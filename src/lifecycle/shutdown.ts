@@ -1,5 +1,5 @@
 import { inline } from '../core/errors.ts';
-import { formatLsn } from '../core/lsn.ts';
+import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { shutdownCheckpoint } from '../postgres/control-file.ts';
 import { syncAtShutdown } from '../storage/sync.ts';
 import { type StartContext, pathOf } from './context.ts';
@@ -21,7 +21,7 @@ export async function syncSafekeepersAtShutdown(context: StartContext, escalate:
   const why = 'error' in result ? `: ${inline(result.error)}` : '';
   const flushed = 'error' in result ? result.flushed : result.lsn;
   const end = await shutdownCheckpoint(pathOf(context));
-  if (end !== null && flushed !== null && flushed < end) {
+  if (end !== null && flushed !== null && isMissing(flushed, end)) {
     const range = `from ${formatLsn(flushed)} to ${formatLsn(end)}`;
     log.error(
       { hint: 'it is in pg_wal of the data directory, until the next start removes that' },
@@ -35,4 +35,15 @@ export async function syncSafekeepersAtShutdown(context: StartContext, escalate:
   if (synced === null) return;
   state.flushLsn = formatLsn(synced);
   log.info(`safekeepers are in sync at ${state.flushLsn}`);
+}
+
+const pageBytes = 8192n;
+/** Of the longer of the two kinds of page headers. */
+const headerBytes = 40n;
+
+/** Whether records between two positions are missing. WAL that ends with a page ends before the header of the next one, and
+ *  the record after it begins behind that header. */
+export function isMissing(flushed: Lsn, end: Lsn): boolean {
+  const onlyHeader = flushed % pageBytes === 0n && end - flushed <= headerBytes;
+  return flushed < end && !onlyHeader;
 }

@@ -16,7 +16,7 @@ import {
   outlookOf,
   settled,
 } from './judge.ts';
-import { lasts } from './lasting.ts';
+import { howLong } from './lasting.ts';
 
 export interface SafekeeperContext {
   /** `host`, `host:port` or `host:port?key=value` each. */
@@ -83,7 +83,8 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
   } catch (error) {
     const reason = `safekeeper ${entry}: ${inline(error)}`;
     const late = error instanceof ComputeError && error.code === 'deadline';
-    return { kind: 'failed', reason, ...(lasts(error) && { lasting: true }), ...(late && { late }) };
+    const lasting = howLong(error);
+    return { kind: 'failed', reason, ...(lasting !== null && { lasting }), ...(late && { late }) };
   }
 }
 

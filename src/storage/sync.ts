@@ -139,8 +139,8 @@ async function askUntilSynced(
   let check = first;
   for (let tries = 1; ; tries++) {
     if ('synced' in check.verdict) return syncedAt(check);
-    refuseLasting(check);
     const { unknown: reason } = check.verdict;
+    refuseLasting(check, true);
     if (check.outlook === 'no-timeline') throw refusal('the timeline does not exist', reason, timelineHint);
     const pause = backoffMs(tries, { firstMs: 100, maxMs: 2000 });
     const leftMs = endMs - monotonicMs() - pause;
@@ -156,9 +156,11 @@ async function askUntilSynced(
   }
 }
 
-/** @throws NotRetryable when the same question would fail again */
-function refuseLasting({ verdict, outlook }: Check): void {
-  if (outlook === 'lasting' && 'unknown' in verdict)
+/** @param onlyWeAsk Postgres does not ask on its own, with its own settings for TLS
+ *  @throws NotRetryable when the same question would fail again */
+function refuseLasting({ verdict, outlook }: Check, onlyWeAsk = false): void {
+  const refused = outlook === 'lasting' || (onlyWeAsk && outlook === 'without-tls');
+  if (refused && 'unknown' in verdict)
     throw refusal('the safekeepers refuse this compute', verdict.unknown, lastingHint);
 }
 

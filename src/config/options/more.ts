@@ -33,7 +33,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 60,
     group: 'limits',
-    doc: 'Time limit for one run of postgres --sync-safekeepers.',
+    doc: 'Time limit for one run of postgres --sync-safekeepers; of a PostgreSQL that does not have it, for asking the safekeepers until they are in sync.',
   },
   basebackupIdleTimeoutSeconds: {
     flag: '--basebackup-idle-timeout',

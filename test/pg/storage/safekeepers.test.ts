@@ -248,6 +248,19 @@ describe('postgres --sync-safekeepers', () => {
     },
   );
 
+  test('a safekeeper that wants TLS is for Postgres to ask, which has settings for that, and else the error at once', async () => {
+    const error = { sqlstate: 'XX000', message: 'must connect with TLS' };
+    const safekeepers = await addresses([{ fault: 'error', error }]);
+    expect(await syncSafekeepers(context('echo 0/169B2A0', safekeepers), never)).toMatchObject({
+      lsn: 0x169b2a0n,
+    });
+    rmSync(join(dir, 'runs'));
+    await expect(syncSafekeepers(stock(safekeepers), never)).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('must connect with TLS') as string },
+    });
+    expect(ran()).toBe(false);
+  });
+
   test('a timeline that no safekeeper knows is the error at once where nothing can create it', async () => {
     const safekeepers = await addresses([{ fault: 'unknown' }, { fault: 'unknown' }, good]);
     await expect(syncSafekeepers(stock(safekeepers), never)).rejects.toMatchObject({
