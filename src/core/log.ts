@@ -78,8 +78,9 @@ function timeInOrder(): string {
 
 const timestamp = /\d{4}-\d\d-\d\dT[\d:.]+Z/;
 
-/** It stands before lines that are older than it, and so has the time of the next one. */
-function droppedLine(options: LogOptions, count: number, next: string | undefined): string {
+/** The line that says how many lines are missing. It stands before lines that are older than it, and so has the time of the
+ *  next one. */
+export function droppedLine(options: LogOptions, count: number, next: string | undefined): string {
   let said = '';
   const log = logTo({ ...options, level: 'warn' }, (line) => (said = line));
   log.warn(

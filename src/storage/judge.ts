@@ -7,7 +7,12 @@ export type Answer =
   | { readonly kind: 'unknown' }
   /** Connection refused, timeout, malformed address, error response. `lasting`: the same question would fail again,
    *  always or only because it is not encrypted. `late`: it did not answer in time. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly lasting?: 'always' | 'without-tls'; readonly late?: true };
+  | {
+      readonly kind: 'failed';
+      readonly reason: string;
+      readonly lasting?: 'always' | 'without-tls';
+      readonly late?: true;
+    };
 
 export type Verdict = { readonly synced: Lsn } | { readonly unknown: string };
 

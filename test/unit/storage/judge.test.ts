@@ -1,7 +1,14 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
-import { type Answer, flushedByQuorum, judge, outlookOf, quorum, settled } from '../../../src/storage/judge.ts';
+import {
+  type Answer,
+  flushedByQuorum,
+  judge,
+  outlookOf,
+  quorum,
+  settled,
+} from '../../../src/storage/judge.ts';
 
 /** `flush/commit` of letters that grow (0 < W < X < Y), `?` unknown timeline, `-` failed, `!` failed for
  *  good, `t` for want of TLS, `~` late, `.` not answered yet. */
