@@ -1,8 +1,9 @@
 import { parseArgs } from './args.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { logFormatOf } from '../config/log-format.ts';
+import { reportFailure } from '../core/last-words.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
+import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
-import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
@@ -27,6 +28,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.stdout.write(text);
     return exitCode;
   }
+  logStrayOutput(log);
   for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
   // Others on this machine can read the command line: a spec and a connection string hold secrets.
   if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
@@ -37,16 +39,8 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   return main(parsed.options, { log, env, stops });
 }
 
-function report(error: unknown): number {
-  const lines = [`Error: ${inline(error)}`];
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
-  }
-  for (const line of lines) writeLine(line);
-  return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
-}
-
 // All work is done; an open handle must not keep the process running.
-void run(process.argv.slice(2), process.env)
-  .catch(report)
+const argv = process.argv.slice(2);
+void run(argv, process.env)
+  .catch((error: unknown) => reportFailure(error, logFormatOf(argv)))
   .then((code) => process.exit(code));

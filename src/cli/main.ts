@@ -97,7 +97,7 @@ interface Parts {
 
 async function serveCompute(parts: Parts): Promise<number> {
   const { options, settings, loaded, metrics, log } = parts;
-  const state = new ComputeState();
+  const state = new ComputeState(null, options);
   const auth = authOf(parts);
   const rotateKeys = (jwks: Parameters<JwtAuth['setKeys']>[0]): Promise<unknown> =>
     auth

@@ -324,7 +324,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Answers 200 once the first start has succeeded. */
+        /** Answers 200 once the first start has succeeded; with --empty-counts-as-started also while the compute waits for its first spec. */
         readonly get: operations["getStartupz"];
         readonly put?: never;
         readonly post?: never;
@@ -2722,6 +2722,10 @@ export interface operations {
                          * @enum {string}
                          */
                         readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description When this answer began to hold, RFC 3339, UTC: of a 503, when its reason did. */
+                        readonly since: string;
+                        /** @description Why the answer is 503: what the compute waits for, the step of the start, or how Postgres does not answer. The error itself is in `GET /status`, which requires a token. */
+                        readonly reason?: string;
                         /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
                         readonly full?: boolean;
                     };
@@ -2750,6 +2754,10 @@ export interface operations {
                          * @enum {string}
                          */
                         readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description When this answer began to hold, RFC 3339, UTC: of a 503, when its reason did. */
+                        readonly since: string;
+                        /** @description Why the answer is 503: what the compute waits for, the step of the start, or how Postgres does not answer. The error itself is in `GET /status`, which requires a token. */
+                        readonly reason?: string;
                         /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
                         readonly full?: boolean;
                     } | components["schemas"]["ErrorBody"];
@@ -2773,7 +2781,17 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ProbeStatus"];
+                    readonly "application/json": {
+                        /**
+                         * @description What the compute is doing.
+                         * @enum {string}
+                         */
+                        readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description When this answer began to hold, RFC 3339, UTC: of a 503, when its reason did. */
+                        readonly since: string;
+                        /** @description Why the answer is 503: what the compute waits for, the step of the start, or how Postgres does not answer. The error itself is in `GET /status`, which requires a token. */
+                        readonly reason?: string;
+                    };
                 };
             };
             /** @description A bug in compute_ctl. */
@@ -2793,7 +2811,17 @@ export interface operations {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["ProbeStatus"] | components["schemas"]["ErrorBody"];
+                    readonly "application/json": {
+                        /**
+                         * @description What the compute is doing.
+                         * @enum {string}
+                         */
+                        readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
+                        /** @description When this answer began to hold, RFC 3339, UTC: of a 503, when its reason did. */
+                        readonly since: string;
+                        /** @description Why the answer is 503: what the compute waits for, the step of the start, or how Postgres does not answer. The error itself is in `GET /status`, which requires a token. */
+                        readonly reason?: string;
+                    } | components["schemas"]["ErrorBody"];
                 };
             };
         };

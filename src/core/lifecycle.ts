@@ -12,7 +12,8 @@ export interface StatusChange {
 export class Lifecycle {
   #status: Status = 'empty';
   #error: string | null = null;
-  #started = false;
+  #since = new Date();
+  #startedAt: Date | null = null;
   readonly changed = new EventEmitter<{ status: [StatusChange] }>().setMaxListeners(0);
 
   get status(): Status {
@@ -24,9 +25,14 @@ export class Lifecycle {
     return this.#error;
   }
 
-  /** True once the compute has been `running`, also when it no longer is. */
-  get started(): boolean {
-    return this.#started;
+  /** When the current status began. */
+  get since(): Date {
+    return this.#since;
+  }
+
+  /** When the compute was first `running`; null before. It stays when the compute no longer is. */
+  get startedAt(): Date | null {
+    return this.#startedAt;
   }
 
   /** Changes the status, if it still is `from`.
@@ -59,8 +65,12 @@ export class Lifecycle {
   #set(to: Status, error?: string): void {
     const from = this.#status;
     this.#status = to;
+    this.#since = new Date();
     if (to === 'failed' || error !== undefined) this.#error = error ?? 'unknown error';
-    if (to === 'running') [this.#error, this.#started] = [null, true];
+    if (to === 'running') {
+      this.#error = null;
+      this.#startedAt ??= this.#since;
+    }
     this.changed.emit('status', { from, to });
   }
 }

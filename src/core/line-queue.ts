@@ -1,6 +1,9 @@
 /** Characters of one write. */
 const maxTakenChars = 64 * 1024;
 
+/** A line that says how many lines are missing. @param next the line after it, if there is one */
+export type Notice = (dropped: number, next: string | undefined) => string;
+
 /** Lines that wait for a slow reader. When they are too many, the oldest are dropped and counted. */
 export class LineQueue {
   readonly #maxChars: number;
@@ -43,11 +46,11 @@ export class LineQueue {
   }
 
   /** Takes the oldest lines, each with its end: one write's worth. Where lines are missing, `notice` says how many. */
-  take(notice: (dropped: number) => string): string {
+  take(notice: Notice): string {
     let text = '';
     const [before, reported] = [this.#lines.length - this.#first, this.#reported];
     if (this.#dropped > this.#reported) {
-      text = `${notice(this.#dropped - this.#reported)}\n`;
+      text = `${notice(this.#dropped - this.#reported, this.#lines[this.#first])}\n`;
       this.#reported = this.#dropped;
     }
     while (this.#first < this.#lines.length && text.length < maxTakenChars) text += `${this.#shift()}\n`;

@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino';
-import { formatDropped, writeLine } from './stderr.ts';
+import { flushHeldBack, formatDropped, writeLine } from './stderr.ts';
 
 export type Log = Logger;
 export type LogFormat = 'text' | 'json';
@@ -12,6 +12,9 @@ const levelNames: Record<number, string> = {
   50: 'ERROR',
   60: 'FATAL',
 };
+
+/** The name of a level in a line of JSON. */
+export type LevelWord = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
 /** Reads a level as the original does: `info`, or `compute_ctl=debug,info`. */
 export function levelFromEnv(value: string | undefined): string {
@@ -51,7 +54,7 @@ function field([key, given]: [string, unknown]): string {
 
 /** @param write gets each line without its end; by default they go to stderr */
 export function createLog(options: LogOptions, write = writeLine): Log {
-  if (write === writeLine) formatDropped((count) => droppedLine(options, count));
+  if (write === writeLine) formatDropped((count, next) => droppedLine(options, count, next));
   return logTo(options, write);
 }
 
@@ -60,14 +63,32 @@ interface LogOptions {
   readonly level: string;
 }
 
-function droppedLine(options: LogOptions, count: number): string {
+/** A line of JSON as the log has them, for what other programs print.
+ *  @param fields without those of every line: `level`, `time`, `msg` */
+export function jsonLine(level: LevelWord, fields: Readonly<Record<string, unknown>>, msg: string): string {
+  flushHeldBack();
+  return JSON.stringify({ level, time: new Date().toISOString(), ...fields, msg });
+}
+
+/** No line is older than the one before it. */
+function timeInOrder(): string {
+  flushHeldBack();
+  return pino.stdTimeFunctions.isoTime();
+}
+
+const timestamp = /\d{4}-\d\d-\d\dT[\d:.]+Z/;
+
+/** The line that says how many lines are missing. It stands before lines that are older than it, and so has the time of the
+ *  next one. */
+export function droppedLine(options: LogOptions, count: number, next: string | undefined): string {
   let said = '';
   const log = logTo({ ...options, level: 'warn' }, (line) => (said = line));
   log.warn(
     { dropped: count },
     `${count} log lines were dropped: the reader of stderr was too slow, or had no room`,
   );
-  return said;
+  const [time] = timestamp.exec(next ?? '') ?? [];
+  return time === undefined ? said : said.replace(timestamp, time);
 }
 
 function logTo(options: LogOptions, write: (line: string) => void): Log {
@@ -79,7 +100,15 @@ function logTo(options: LogOptions, write: (line: string) => void): Log {
     },
   };
   return pino(
-    { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level: options.level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      ...(options.format === 'json' && {
+        timestamp: timeInOrder,
+        formatters: { level: (level: string) => ({ level }) },
+      }),
+    },
     options.format === 'json' ? json : text,
   );
 }

@@ -1,7 +1,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { alarm, monotonicMs } from './clock.ts';
-import { LineQueue } from './line-queue.ts';
+import { LineQueue, type Notice } from './line-queue.ts';
 
 /** Characters that wait at most while the reader of stderr is slow. */
 const maxQueuedChars = 2 * 1024 * 1024;
@@ -18,13 +18,26 @@ let unwritten: Buffer = Buffer.alloc(0);
 let midLine = false;
 let retrying = false;
 let lastTryMs = 0;
-let notice = (count: number): string => `${count} log lines were dropped`;
+let notice: Notice = (count) => `${count} log lines were dropped`;
+const heldBack = new Set<() => void>();
 
 /** Sets how the line looks that says how many lines were dropped. */
-export const formatDropped = (format: (count: number) => string): void => void (notice = format);
+export const formatDropped = (format: Notice): void => void (notice = format);
+
+/** Calls `flush` at each `flushHeldBack`, so that lines that somebody holds back keep their place.
+ *  @returns ends that */
+export function holdBack(flush: () => void): () => void {
+  heldBack.add(flush);
+  return () => void heldBack.delete(flush);
+}
 
 /** Log lines that were dropped since the start, because the reader of stderr was too slow. */
 export const droppedLines = (): number => queue.dropped;
+
+/** To call before a line gets its time: lines that were held back until now are older. */
+export function flushHeldBack(): void {
+  for (const flush of heldBack) flush();
+}
 
 /** Writes one line to stderr, whole and in order, and never waits: what the reader does not take is queued, and of a full
  *  queue the oldest lines are dropped and counted. */

@@ -1,9 +1,9 @@
-import { ComputeError, inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Auth } from './auth.ts';
-import { type Claims, checkClaims, checkTimes } from './claims.ts';
+import { checkClaims, checkTimes } from './claims.ts';
 import { type Jwks, loadKeys } from './keys.ts';
 import { KnownTokens } from './known-tokens.ts';
+import { RefusalLog, TokenRefused } from './refusal.ts';
 
 export interface JwtOptions {
   /** Required value of a token's `compute_id`; null: only tokens with the admin scope are accepted. */
@@ -16,6 +16,8 @@ export interface JwtOptions {
   readonly switchedOffBecause?: string;
   /** Milliseconds since 1970, for tests. */
   readonly nowMs?: () => number;
+  /** Milliseconds of a clock that never goes back, for tests. */
+  readonly monotonicMs?: () => number;
 }
 
 export interface JwtAuth extends Auth {
@@ -25,7 +27,6 @@ export interface JwtAuth extends Auth {
 }
 
 const invalid = 'invalid authorization token';
-const unverified = 'failed to verify authorization token';
 const bearer = /^bearer +([\x21-\x7e]+)$/i;
 
 /** The external server's bearer tokens. The crypto library is loaded when the first token arrives. */
@@ -36,31 +37,36 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
     switchedOffBecause: off,
     allowTokensWithoutExp = false,
     nowMs = Date.now,
+    monotonicMs,
   } = options;
   if (off !== undefined) log.warn(`requests to the external HTTP server are NOT authenticated: ${off}`);
   let keys: Promise<KnownTokens> | undefined;
 
-  const verified = async (token: string): Promise<Claims> => {
-    try {
-      keys ??= loadKeys(options.jwks, log).then((ring) => new KnownTokens(ring));
-      const claims = await (await keys).claimsOf(token);
-      checkTimes(claims, nowMs(), allowTokensWithoutExp);
-      return claims;
-    } catch (error) {
-      log.debug(`token refused: ${inline(error)}`);
-      // Without the cause: its details about the token must not reach the request's error line.
-      throw new ComputeError('bad_token', unverified);
-    }
+  const refusals = new RefusalLog(log, monotonicMs);
+
+  const verify = async (header: string | undefined): Promise<void> => {
+    if (header === undefined)
+      throw new TokenRefused('no-token', 'the request has no Authorization header', { message: invalid });
+    const token = bearer.exec(header.trim())?.[1];
+    if (token === undefined)
+      throw new TokenRefused('not-a-bearer-token', 'the Authorization header is not "Bearer" and a token', {
+        code: 'no_token',
+        message: invalid,
+      });
+    keys ??= loadKeys(options.jwks, log).then((ring) => new KnownTokens(ring));
+    const claims = await (await keys).claimsOf(token);
+    checkTimes(claims, nowMs(), allowTokensWithoutExp);
+    checkClaims(claims, computeId);
   };
 
   return {
     scheme: 'jwt',
     check: async (header) => {
       if (off !== undefined) return;
-      if (header === undefined) throw new ComputeError('bad_token', invalid);
-      const token = bearer.exec(header.trim())?.[1];
-      if (token === undefined) throw new ComputeError('no_token', invalid);
-      checkClaims(await verified(token), computeId, unverified);
+      await verify(header).catch((error: unknown) => {
+        if (error instanceof TokenRefused) refusals.add(error);
+        throw error;
+      });
     },
     setKeys: async (jwks) => {
       const next = await loadKeys(jwks, log);

@@ -1,6 +1,7 @@
 import type { CryptoKey } from 'jose';
 import { inline } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { TokenRefused, shownName } from './refusal.ts';
 
 /** A JWK set, RFC 7517. */
 export interface Jwks {
@@ -65,20 +66,53 @@ async function importKey(jwk: Jwk, { names, fits, pick }: Family): Promise<Crypt
 }
 
 /** Tries the key that the token names first, then all others in their order.
- *  @returns the payload   @throws the reason of the last key, for the log */
+ *  @returns the payload   @throws TokenRefused */
 export async function verifySignature(token: string, ring: KeyRing): Promise<Uint8Array> {
   const { compactVerify } = await import('jose/jws/compact/verify');
-  const { decodeProtectedHeader } = await import('jose/decode/protected_header');
-  const { kid } = decodeProtectedHeader(token);
+  const { alg, kid } = await headerOf(token);
+  if (ring.keys.length === 0) throw new TokenRefused('no-keys', 'this compute has no usable key');
+  if (typeof alg !== 'string' || !ring.names.includes(alg))
+    throw new TokenRefused(
+      'wrong-algorithm',
+      `it is signed by ${shownName(alg)}, the keys are for ${ring.names[0]}`,
+    );
   const named = ring.keys.filter((key) => kid !== undefined && key.kid === kid);
   const others = ring.keys.filter((key) => !named.includes(key));
-  let last: unknown = new Error('no key');
+  let readable = false;
   for (const { key } of [...named, ...others]) {
     try {
       return (await compactVerify(token, key, { algorithms: ring.names })).payload;
     } catch (error) {
-      last = error;
+      readable ||= fitsNot(error);
     }
   }
-  throw last;
+  if (!readable) throw new TokenRefused('malformed', 'it is not a signed token (JWS) that can be read');
+  throw unsigned(kid, named.length > 0, ring);
+}
+
+async function headerOf(token: string): Promise<{ alg?: unknown; kid?: unknown }> {
+  const { decodeProtectedHeader } = await import('jose/decode/protected_header');
+  try {
+    return decodeProtectedHeader(token);
+  } catch {
+    throw new TokenRefused('malformed', 'its header cannot be read');
+  }
+}
+
+/** The token can be read, but this key did not sign it. */
+const fitsNot = (error: unknown): boolean =>
+  (error as { code?: unknown }).code === 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED';
+
+function unsigned(kid: unknown, isNamed: boolean, { keys }: KeyRing): TokenRefused {
+  if (isNamed)
+    return new TokenRefused(
+      'wrong-signature',
+      `its signature is not that of the key ${shownName(kid)} (kid)`,
+    );
+  const ours = keys.map((key) => (key.kid === null ? 'without kid' : shownName(key.kid))).slice(0, 10);
+  const which = kid === undefined ? 'no kid' : `kid ${shownName(kid)}`;
+  return new TokenRefused(
+    'unknown-key',
+    `no key of this compute has signed it (${which}; keys: ${ours.join(', ')})`,
+  );
 }

@@ -5,6 +5,7 @@ import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
+import type { ProbeReport } from './probes.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
@@ -58,8 +59,10 @@ export type PromoteState =
 /** All that the HTTP routes may call on the compute. */
 export interface ComputeApi {
   readonly lifecycle: Lifecycle;
-  /** True while Postgres answers the checks; decides `/readyz`. */
-  readonly ready: boolean;
+  /** Decides `/readyz`. */
+  readonly readiness: ProbeReport;
+  /** Decides `/startupz`. */
+  readonly startup: ProbeReport;
   /** True while Postgres answers that it has no free connection. */
   readonly full: boolean;
   status(): StatusBody;

@@ -14,6 +14,7 @@ import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode 
 import type { DatabaseApi } from '../database/api.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { Operations } from './operations.ts';
+import { type ProbeReport, readiness, startup } from './probes.ts';
 import { Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
 import { findRemoteExtension } from '../database/remote-extension.ts';
@@ -65,8 +66,12 @@ export class Compute implements ComputeApi {
     return this.#state.lifecycle;
   }
 
-  get ready(): boolean {
-    return this.#state.ready;
+  get readiness(): ProbeReport {
+    return readiness(this.#state);
+  }
+
+  get startup(): ProbeReport {
+    return startup(this.#state);
   }
 
   get full(): boolean {

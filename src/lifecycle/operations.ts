@@ -15,7 +15,7 @@ import { DatabaseRetry } from './retry-databases.ts';
 import { syncSafekeepersAtShutdown } from './shutdown.ts';
 import { startup } from './start.ts';
 import type { ComputeState } from './state.ts';
-import { type Steps, runSteps } from './steps.ts';
+import { type Steps, type StepsRun, runSteps } from './steps.ts';
 
 export interface OperationsDeps {
   readonly settings: Settings;
@@ -63,7 +63,16 @@ export class Operations {
     const context = this.#newContext(spec);
     this.#context = context;
     const ms: Record<string, number> = {};
-    const running = { log, signal, onStep: (name: string, took: number) => void (ms[name] = took) };
+    const running: StepsRun = {
+      log,
+      signal,
+      onBegin: (name) => state.steps.add(name),
+      onStep: (name, took) => {
+        ms[name] = took;
+        state.steps.delete(name);
+      },
+      onFailed: (name) => (state.failedStep = name),
+    };
     const run = (): Promise<void> => runSteps(this.#steps.start, context, running);
     await traced('start_compute', {}, run, state.askedBy);
     state.figures.total_startup_ms = state.sinceStartMs;

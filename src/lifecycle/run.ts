@@ -44,6 +44,7 @@ export async function runCompute(options: RunOptions): Promise<number> {
 
 async function firstSpec(state: ComputeState, log: Log): Promise<boolean> {
   log.info('no spec yet, waiting for POST /configure');
+  state.waitedSince = new Date();
   const status = await state.lifecycle.reached(['configuration_pending', ...terminating], never);
   if (status !== 'configuration_pending') return false;
   state.specArrived();

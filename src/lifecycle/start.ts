@@ -1,7 +1,6 @@
 import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { inline } from '../core/errors.ts';
-import { writeLine } from '../core/stderr.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
   copyFormerSignal,
@@ -10,6 +9,7 @@ import {
   linkDynamicSharedMemory,
   writeOverride,
 } from '../postgres/files.ts';
+import { sinkFor } from '../postgres/log-sink.ts';
 import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { markerFile } from '../postgres/marker.ts';
@@ -64,7 +64,7 @@ async function findStartLsn(context: StartContext, signal: AbortSignal): Promise
   const { spec, state, log } = context;
   if (spec.mode.kind === 'static') context.lsn = spec.mode.lsn;
   if (spec.mode.kind !== 'primary') return;
-  const found = await syncSafekeepers(syncContext(context, context.configWritten), signal);
+  const found = await syncSafekeepers(syncContext(context, context.configWritten, signal), signal);
   context.lsn = found.lsn;
   state.figures.sync_sk_check_ms = found.checkMs;
   state.figures.sync_safekeepers_ms = found.syncMs ?? 0;
@@ -135,7 +135,7 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
     authToken: spec.spec.storage_auth_token,
     cgroup: settings.vm.scaling?.cgroup.name ?? null,
     log,
-    writeLog: writeLine,
+    sink: sinkFor(settings.logFormat),
   });
   await state.postgres.waitReady(settings.startTimeoutMs, signal);
   state.figures.start_postgres_ms = elapsedMs(startMs);

@@ -1,6 +1,5 @@
 import { monotonicMs } from '../core/clock.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
-import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ServiceRunner } from '../services/runner.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -47,11 +46,20 @@ export class ComputeState {
   flushLsn: string | null = null;
   /** The current spec, or the one that is being applied. Only `SpecAcceptance` writes it. */
   spec: ResolvedSpec | null;
+  /** A compute that waits for its first spec is started, for `/startupz`: an orchestrator must not end it for waiting. */
+  readonly emptyCountsAsStarted: boolean;
+  /** Since when the compute waits, or waited, for its first spec; null when it had one at once. */
+  waitedSince: Date | null = null;
+  /** The steps of the first start that run now. */
+  readonly steps = new Set<string>();
+  /** The step that the first start failed at. */
+  failedStep: string | null = null;
   #startTime = new Date();
   #startMs = monotonicMs();
 
-  constructor(spec: ResolvedSpec | null = null) {
+  constructor(spec: ResolvedSpec | null = null, { emptyCountsAsStarted = false } = {}) {
     this.spec = spec;
+    this.emptyCountsAsStarted = emptyCountsAsStarted;
   }
 
   /** Milliseconds, for `total_startup_ms`: since process set-up, or since a pushed spec arrived. */
@@ -64,12 +72,6 @@ export class ComputeState {
     this.figures.wait_for_spec_ms = this.sinceStartMs;
     this.#startTime = new Date();
     this.#startMs = monotonicMs();
-  }
-
-  get ready(): boolean {
-    const { status } = this.lifecycle;
-    const started = status !== 'empty' && status !== 'init' && !isTerminating(status);
-    return started && (this.postgres?.running ?? false) && (this.monitor?.up ?? true);
   }
 
   status(): StatusBody {

@@ -28,6 +28,10 @@ export interface StepsRun {
   readonly signal: AbortSignal;
   /** Called with the wall time of every finished step, in milliseconds. */
   onStep(name: string, ms: number): void;
+  /** Called when a step begins. */
+  onBegin?(name: string): void;
+  /** Called with the first step that fails, unless the operation was aborted. */
+  onFailed?(name: string): void;
 }
 
 /** Runs the steps one after the other, timing and logging each. At the first failure or abort it stops and rolls back.
@@ -65,12 +69,14 @@ async function runTogether<Context>(
   let failure: { error: unknown } | undefined;
   const runOne = async (step: Step<Context>): Promise<void> => {
     const start = monotonicMs();
+    options.onBegin?.(step.name);
     try {
       await traced(step.name, {}, () => step.run(context, signal));
       done.push(step);
       options.onStep(step.name, elapsedMs(start));
       options.log.debug({ step: step.name, ms: elapsedMs(start) }, 'step done');
     } catch (error) {
+      if (failure === undefined && !options.signal.aborted) options.onFailed?.(step.name);
       failure ??= { error };
       options.siblings.abort();
       // A step that failed halfway may also require a rollback.

@@ -1,13 +1,18 @@
 import type { SyncContext } from '../storage/sync.ts';
+import { sinkFor } from '../postgres/log-sink.ts';
+import { knowsSync } from '../postgres/sync-support.ts';
 import { joinLines } from '../postgres/postmaster-log.ts';
-import { writeLine } from '../core/stderr.ts';
 import { type StartContext, pathOf } from './context.ts';
 
 /** The input of a safekeeper sync, at the start and at the end.
  *  @param configWritten Postgres finds the safekeepers in `postgresql.conf` */
-export function syncContext(context: StartContext, configWritten: Promise<void>): SyncContext {
+export function syncContext(
+  context: StartContext,
+  configWritten: Promise<void>,
+  signal: AbortSignal,
+): SyncContext {
   const { spec, settings, log } = context;
-  const joiner = joinLines((message) => writeLine(`PG:${message}`));
+  const joiner = joinLines(sinkFor(settings.logFormat));
   return {
     safekeepers: spec.safekeepers,
     tenantId: spec.tenantId,
@@ -17,6 +22,7 @@ export function syncContext(context: StartContext, configWritten: Promise<void>)
     cgroup: settings.vm.scaling?.cgroup.name ?? null,
     pgdata: pathOf(context),
     env: settings.env,
+    knowsSync: () => knowsSync(settings.bin, settings.env, signal),
     log,
     onStderrLine: (line) => {
       joiner.add(line);

@@ -5,6 +5,7 @@ import type { Secret } from '../core/secret.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
+import type { LogSink } from './log-sink.ts';
 import { type PostmasterLog, followPostmasterLog } from './postmaster-log.ts';
 import { type Exit, type RunningProcess, startProcess } from '../process/process.ts';
 import { hasProc } from '../process/proc.ts';
@@ -22,8 +23,8 @@ export interface PostgresOptions {
   /** Memory control group to start it in, by `cgexec`; null for none. */
   readonly cgroup: string | null;
   readonly log: Log;
-  /** Gets its log lines, with the prefix `PG:`, and what its programs print, such as `archive_command`. Default: stderr. */
-  readonly writeLog?: (line: string) => void;
+  /** Gets its log lines, and what its programs print, such as `archive_command`. Default: stderr, with the prefix `PG:`. */
+  readonly sink?: LogSink;
 }
 
 export type StopMode = 'fast' | 'immediate';
@@ -76,7 +77,9 @@ export class Postgres {
     this.#options = options;
     this.#watching = watching;
     // Its stdout is not ours either: whoever has that could empty root's log file, or wait for a reader that has stopped.
-    this.#logs = [child.stdout, child.stderr].map((output) => followPostmasterLog(output, options.writeLog));
+    this.#logs = [child.stdout, child.stderr].map((output) =>
+      followPostmasterLog(output, options.sink, child.pid),
+    );
     this.exited = this.#afterExit();
   }
 

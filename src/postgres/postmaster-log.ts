@@ -1,13 +1,10 @@
 import type { Readable } from 'node:stream';
 import { never } from '../core/abort.ts';
 import { monotonicMs, untilQuiet, within } from '../core/clock.ts';
-import { writeLine } from '../core/stderr.ts';
 import { maxLineChars, splitLines } from '../process/lines.ts';
+import { type LogSink, textSink } from './log-sink.ts';
 
 const quietMs = 100;
-/** Zero width space: it is invisible, and a reader of the log can split the message into its lines there. */
-const joint = '\u200B';
-const newMessage = /^\d+-\d{2}-\d{2} \d{2}:\d{2}:\d{2}/;
 
 export interface LineJoiner {
   add(line: string): void;
@@ -15,21 +12,22 @@ export interface LineJoiner {
   flush(): void;
 }
 
-/** Joins the lines of one message, so that a stack trace stays together. A message ends before a line that starts with a
- *  timestamp (from `log_line_prefix`), or when it would exceed 64 Ki characters. The caller flushes when no line follows. */
-export function joinLines(write: (message: string) => void): LineJoiner {
+/** Joins the lines of one message, so that a stack trace stays together. A message ends before the first line of the next
+ *  one, or when it would exceed 64 Ki characters. The caller flushes when no line follows.
+ *  @param pid of the process that was started */
+export function joinLines(sink: Pick<LogSink, 'begins' | 'write'>, pid: number | null = null): LineJoiner {
   let lines: string[] = [];
   let chars = 0;
   const flush = (): void => {
     if (lines.length === 0) return;
-    const message = lines.join(joint);
+    const message = lines;
     lines = [];
     chars = 0;
-    write(message);
+    sink.write(message, pid);
   };
   return {
     add(line) {
-      if (newMessage.test(line) || chars + line.length > maxLineChars) flush();
+      if (sink.begins(line) || chars + line.length > maxLineChars) flush();
       lines.push(line);
       chars += line.length + 1;
     },
@@ -43,16 +41,23 @@ export interface PostmasterLog {
   drain(limitMs: number): Promise<void>;
 }
 
-/** Reads Postgres's stderr or stdout to its end and writes each message as one line with the prefix `PG:`. It never stops reading:
- *  a full pipe would block Postgres. */
+/** Reads Postgres's stderr or stdout to its end and writes each message as one line. It never stops reading: a full pipe
+ *  would block Postgres.
+ *  @param pid of the postmaster */
 export function followPostmasterLog(
   output: Readable,
-  write: (line: string) => void = writeLine,
+  sink: LogSink = textSink(),
+  pid: number | null = null,
 ): PostmasterLog {
   const ended = new AbortController();
-  const joiner = joinLines((message) => write(`PG:${message}`));
+  const joiner = joinLines(sink, pid);
   let lastLineMs = 0;
   let waiting = false;
+  let midLine = false;
+  const keptInOrder = sink.keepOrder(() => {
+    // The rest of a message may be on its way, where the pipe has cut a line.
+    if (!midLine) joiner.flush();
+  });
   const flushWhenQuiet = async (): Promise<void> => {
     waiting = true;
     try {
@@ -74,9 +79,13 @@ export function followPostmasterLog(
     ended.abort();
     lines.end();
     joiner.flush();
+    keptInOrder();
   };
   const closed = new Promise<true>((resolve) => output.once('close', () => resolve(true)));
-  output.on('data', (chunk: Buffer) => lines.push(chunk));
+  output.on('data', (chunk: Buffer) => {
+    midLine = chunk.at(-1) !== lineFeed;
+    lines.push(chunk);
+  });
   output.on('error', () => {}).once('close', finish);
   return {
     async drain(limitMs) {
@@ -85,3 +94,5 @@ export function followPostmasterLog(
     },
   };
 }
+
+const lineFeed = 0x0a;

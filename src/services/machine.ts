@@ -72,11 +72,11 @@ export const memoryPrewarm: Service<true> = {
       name: 'memory-prewarm',
       async work(signal, loop) {
         const { settings, log } = deps;
-        const { pgdata, bin, env } = settings;
+        const { pgdata, bin, env, logFormat } = settings;
         const cgroup = settings.vm.scaling?.cgroup.name ?? null;
         try {
           const { prewarm } = await import('./memory-prewarm.ts');
-          await prewarm({ pgdata, bin, env, cgroup, log }, signal);
+          await prewarm({ pgdata, bin, env, cgroup, log, logFormat }, signal);
         } catch (error) {
           if (signal.aborted) return log.info('prewarm of the memory was stopped before its end');
           loop.report('failed', inline(error));

@@ -1,16 +1,19 @@
 import { never } from '../core/abort.ts';
-import { access, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
+import type { Log, LogFormat } from '../core/log.ts';
+import { writeLine } from '../core/stderr.ts';
+import { jsonSink, textSink } from '../postgres/log-sink.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { preparePgdata } from '../postgres/prepare.ts';
 import { stopLeftover } from '../postgres/leftover.ts';
 import type { PostgresBin } from '../postgres/postgres-bin.ts';
+import { hasNeonLibrary } from '../postgres/sync-support.ts';
 import { startPostgres } from '../postgres/postgres.ts';
-import { runOk, runProcess } from '../process/run-process.ts';
+import { runOk } from '../process/run-process.ts';
 
 export interface PrewarmOptions {
   /** The compute's data directory; the temporary one is created beside it and removed. */
@@ -19,6 +22,7 @@ export interface PrewarmOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cgroup: string | null;
   readonly log: Log;
+  readonly logFormat: LogFormat;
 }
 
 const initdbMs = 60_000;
@@ -55,7 +59,9 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
     `port = ${await freePort()}`,
     "listen_addresses = '127.0.0.1'",
     "unix_socket_directories = ''",
-    ...((await hasNeonLibrary(options, signal)) ? ["shared_preload_libraries = 'neon'"] : []),
+    ...((await hasNeonLibrary(options.bin, options.env, signal))
+      ? ["shared_preload_libraries = 'neon'"]
+      : []),
   ];
   const file = join(path, 'postgresql.conf');
   await writeFile(file, `${conf.join('\n')}\n`);
@@ -63,26 +69,15 @@ async function initialise(options: PrewarmOptions, path: string, signal: AbortSi
 
 async function startAndStop(options: PrewarmOptions, path: string, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
-  const writeLog = (line: string): void => options.log.info(`prewarm ${line}`);
-  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, writeLog });
+  const sink =
+    options.logFormat === 'json'
+      ? jsonSink(writeLine, { service: 'memory-prewarm' })
+      : textSink((line) => options.log.info(`prewarm ${line}`));
+  const postgres = await startPostgres({ ...options, pgdata: path, authToken: null, sink });
   try {
     await postgres.waitReady(readyMs, signal);
   } finally {
     await postgres.stop('immediate', { fastMs: 0, immediateMs: 2000 }, never);
-  }
-}
-
-/** A stock PostgreSQL does not have the library, and would not start with this setting. */
-async function hasNeonLibrary(options: PrewarmOptions, signal: AbortSignal): Promise<boolean> {
-  const { bin, env } = options;
-  try {
-    const command = { command: bin.sibling('pg_config'), args: ['--pkglibdir'], env, cwd: '/' };
-    const { stdout } = await runProcess({ ...command, limitMs: 5000 }, signal);
-    await access(join(stdout.trim(), 'neon.so'));
-    return true;
-  } catch {
-    signal.throwIfAborted();
-    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { OwnPostgres } from '../database/settings.ts';
+import type { LogFormat } from '../core/log.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
 import { environmentForPrograms } from '../process/environment.ts';
 import { basebackupRetries } from '../storage/basebackup.ts';
@@ -21,6 +22,7 @@ export interface Settings extends OwnPostgres {
   readonly unpackLimits: { readonly bytes: number; readonly entries: number };
   readonly basebackupRetries: number;
   readonly exitGraceMs: number;
+  readonly logFormat: LogFormat;
   readonly vm: VmSettings;
 }
 
@@ -47,5 +49,6 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
   basebackupRetries: basebackupRetries(env),
   exitGraceMs: options.exitGraceMs,
+  logFormat: options.logFormat,
   vm: vmSettings(options, env),
 });

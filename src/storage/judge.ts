@@ -5,10 +5,21 @@ export type Answer =
   | { readonly kind: 'known'; readonly flush: Lsn; readonly commit: Lsn }
   /** It works, but does not have this timeline. */
   | { readonly kind: 'unknown' }
-  /** Connection refused, timeout, malformed address, error response. */
-  | { readonly kind: 'failed'; readonly reason: string };
+  /** Connection refused, timeout, malformed address, error response. `lasting`: the same question would fail again,
+   *  always or only because it is not encrypted. `late`: it did not answer in time. */
+  | {
+      readonly kind: 'failed';
+      readonly reason: string;
+      readonly lasting?: 'always' | 'without-tls';
+      readonly late?: true;
+    };
 
 export type Verdict = { readonly synced: Lsn } | { readonly unknown: string };
+
+/** What may help when the verdict is unknown: `lasting`, nothing, since a quorum refuses; `without-tls`, a
+ *  question that is encrypted; `no-timeline`, only to create the
+ *  timeline; `late`, more time; `unreachable`, another try; `differs`, a vote. */
+export type Outlook = 'lasting' | 'without-tls' | 'no-timeline' | 'late' | 'unreachable' | 'differs';
 
 type Known = Extract<Answer, { kind: 'known' }>;
 
@@ -55,4 +66,28 @@ export function settled(answers: readonly Answer[], members: number): boolean {
   const joinable = known.filter((answer) => answer.flush === most);
   const best = joinable.every(agrees) ? joinable.length + missing : missing;
   return best < quorum(members);
+}
+
+/** @param answers for which `judge` has no LSN */
+export function outlookOf(answers: readonly Answer[], members: number): Outlook {
+  const needed = quorum(members);
+  const count = (fits: (answer: Answer) => boolean): number => answers.filter(fits).length;
+  const known = count(isKnown);
+  if (known >= needed) return 'differs';
+  const most = members - needed;
+  const refused = (how: 'always' | 'without-tls'): number =>
+    count((answer) => answer.kind === 'failed' && answer.lasting === how);
+  const always = refused('always');
+  if (always > most) return 'lasting';
+  const ours = always + refused('without-tls');
+  if (ours > most) return 'without-tls';
+  if (ours + count(({ kind }) => kind === 'unknown') > most) return 'no-timeline';
+  const late = count((answer) => answer.kind === 'failed' && answer.late === true);
+  return known + late >= needed ? 'late' : 'unreachable';
+}
+
+/** Up to where a quorum has the WAL on its disks; null when fewer have answered. */
+export function flushedByQuorum(answers: readonly Answer[], members: number): Lsn | null {
+  const flushed = answers.filter(isKnown).map(({ flush }) => flush);
+  return flushed.toSorted((a, b) => (a < b ? 1 : -1))[quorum(members) - 1] ?? null;
 }

@@ -1,13 +1,22 @@
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
-import { parseLsn } from '../core/lsn.ts';
+import { ComputeError, inline } from '../core/errors.ts';
+import { type Lsn, parseLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { answerLimits } from './limits.ts';
-import { type Answer, type Verdict, judge, settled } from './judge.ts';
+import {
+  type Answer,
+  type Outlook,
+  type Verdict,
+  flushedByQuorum,
+  judge,
+  outlookOf,
+  settled,
+} from './judge.ts';
+import { howLong } from './lasting.ts';
 
 export interface SafekeeperContext {
   /** `host`, `host:port` or `host:port?key=value` each. */
@@ -20,15 +29,26 @@ export interface SafekeeperContext {
   readonly answerMs?: number;
 }
 
-const defaultAnswerMs = 100;
+export const defaultAnswerMs = 100;
+
+export interface Check {
+  readonly verdict: Verdict;
+  /** Where the verdict is unknown. */
+  readonly outlook: Outlook;
+  /** Up to where a quorum has the WAL; null when fewer have answered. Too low where not everybody was waited for. */
+  readonly flushed: Lsn | null;
+  /** The duration in whole milliseconds. */
+  readonly checkMs: number;
+}
 
 /** Asks all safekeepers at once for the timeline's LSNs, and judges the answers that arrive within the limit. Takes a few
  *  milliseconds if all answer. Rejects only with an abort: failures are part of the verdict.
- *  @returns `checkMs`: the duration in whole milliseconds */
+ *  @param waitForAll also when the verdict is unknown whatever the others answer */
 export async function checkSafekeepers(
   context: SafekeeperContext,
   signal: AbortSignal,
-): Promise<{ verdict: Verdict; checkMs: number }> {
+  waitForAll = false,
+): Promise<Check> {
   // Loading the driver for the first time must not use up the safekeepers' time.
   await loadClient();
   const startMs = monotonicMs();
@@ -40,13 +60,18 @@ export async function checkSafekeepers(
     const answer = await ask(entry, context, asking.signal);
     if (enough) return;
     answers.push(answer);
-    enough = settled(answers, members);
+    enough = !waitForAll && settled(answers, members);
     if (enough) asking.abort();
   });
   await Promise.all(questions);
   asking.release();
   signal.throwIfAborted();
-  return { verdict: judge(answers, members), checkMs: elapsedMs(startMs) };
+  return {
+    verdict: judge(answers, members),
+    outlook: outlookOf(answers, members),
+    flushed: flushedByQuorum(answers, members),
+    checkMs: elapsedMs(startMs),
+  };
 }
 
 async function ask(entry: string, context: SafekeeperContext, signal: AbortSignal): Promise<Answer> {
@@ -56,7 +81,10 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
     const status = (inTime: AbortSignal): Promise<Answer> => timelineStatus(target, answerMs, inTime);
     return await withDeadline('the answer', answerMs, signal, status);
   } catch (error) {
-    return { kind: 'failed', reason: `safekeeper ${entry}: ${inline(error)}` };
+    const reason = `safekeeper ${entry}: ${inline(error)}`;
+    const late = error instanceof ComputeError && error.code === 'deadline';
+    const lasting = howLong(error);
+    return { kind: 'failed', reason, ...(lasting !== null && { lasting }), ...(late && { late }) };
   }
 }
 

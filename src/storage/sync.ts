@@ -1,38 +1,14 @@
-import { elapsedMs, monotonicMs } from '../core/clock.ts';
+import { monotonicMs, sleep } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
-import type { Log } from '../core/log.ts';
-import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import type { Lsn } from '../core/lsn.ts';
+import { NotRetryable } from '../core/not-retryable.ts';
 import { backoffMs, retry } from '../core/retry.ts';
-import { inCgroup } from '../process/cgroup.ts';
-import { runProcess } from '../process/run-process.ts';
-import { type SafekeeperContext, checkSafekeepers } from './safekeepers.ts';
-
-export interface SyncContext extends SafekeeperContext {
-  /** The postgres program. */
-  readonly pgbin: string;
-  /** Memory control group to run it in; null for none. */
-  readonly cgroup: string | null;
-  /** Contains `postgresql.conf` with the safekeepers, tenant and timeline; Postgres adds `pg_wal`. */
-  readonly pgdata: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly log: Log;
-  /** Called with each line of Postgres's stderr during a sync. */
-  readonly onStderrLine: (line: string) => void;
-  /** A run of Postgres waits for this (the writing of `postgresql.conf`); the safekeepers are asked before. */
-  readonly beforeRun?: Promise<void>;
-  readonly limits?: Partial<SyncLimits>;
-}
-
-export interface SyncLimits {
-  /** Milliseconds for one run; Postgres itself would wait for a quorum for ever. */
-  readonly runMs: number;
-  /** Milliseconds for all runs, checks and pauses of one start together. */
-  readonly totalMs: number;
-  /** Milliseconds for the one run at shutdown. */
-  readonly shutdownMs: number;
-}
+import { type SyncContext, type SyncLimits, runSync } from './sync-run.ts';
+import { type Check, checkSafekeepers, defaultAnswerMs } from './safekeepers.ts';
 
 export const defaultSyncLimits: SyncLimits = { runMs: 120_000, totalMs: 300_000, shutdownMs: 60_000 };
+
+export type { SyncContext } from './sync-run.ts';
 
 const runs = 6;
 /** The second run follows at once, the third after 1100 ms. */
@@ -47,23 +23,38 @@ export interface SyncResult {
 }
 
 /** Finds the LSN at which a primary may start: asks the safekeepers, and if they are not in sync, runs
- *  `postgres --sync-safekeepers`. Only for a primary: the safekeepers then refuse any other writer of the timeline.
- *  Each retry asks first, since the safekeepers may have recovered meanwhile.
- *  @throws ComputeError `safekeepers`: `failed to sync safekeepers` after six runs or when the time is up;
- *  `postgres_missing` or `program_missing` (cgexec) at once when the program is missing */
+ *  `postgres --sync-safekeepers` where the program has it, and else asks until they are. Only for a primary: the safekeepers
+ *  then refuse any other writer of the timeline. Each retry asks first, since the safekeepers may have recovered meanwhile.
+ *  @throws ComputeError `safekeepers`: `failed to sync safekeepers`, at once for a reason that lasts, else after six runs or
+ *  when the time is up; `postgres_missing` or `program_missing` (cgexec) at once when the program is missing */
 export async function syncSafekeepers(context: SyncContext, signal: AbortSignal): Promise<SyncResult> {
+  const { runMs } = { ...defaultSyncLimits, ...context.limits };
+  try {
+    const first = await askOnce(context, signal);
+    if ('synced' in first.verdict) return syncedAt(first);
+    refuseLasting(first);
+    if (!(await context.knowsSync())) return await askUntilSynced(context, { first, limitMs: runMs }, signal);
+    return await syncByPostgres(context, first, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw isMissing(error) ? error : failed(error);
+  }
+}
+
+async function syncByPostgres(context: SyncContext, first: Check, signal: AbortSignal): Promise<SyncResult> {
   const { runMs, totalMs } = { ...defaultSyncLimits, ...context.limits };
   const { log } = context;
   const once = async (inTime: AbortSignal, run: number): Promise<SyncResult> => {
-    const { verdict, checkMs } = await checkSafekeepers(context, inTime);
-    if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
+    const check = run === 1 ? await askLate(context, first, inTime) : await askOnce(context, inTime);
+    if ('synced' in check.verdict) return syncedAt(check);
+    refuseLasting(check);
     log.info(
-      { reason: verdict.unknown },
+      { reason: check.verdict.unknown },
       'the safekeepers may be out of sync: running postgres --sync-safekeepers',
     );
     try {
       await context.beforeRun;
-      return { ...(await runSync(context, runMs, inTime)), checkMs };
+      return { ...(await runSync(context, runMs, inTime)), checkMs: check.checkMs };
     } catch (error) {
       signal.throwIfAborted();
       if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'postgres --sync-safekeepers failed');
@@ -71,86 +62,130 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
     }
   };
   const options = { what: 'the sync of the safekeepers', attempts: runs, totalMs, pauseMs };
+  const retryable = (error: unknown): boolean => !isMissing(error) && !(error instanceof NotRetryable);
+  return retry(once, { ...options, retryable }, signal);
+}
+
+/** The same at shutdown, after a clean stop of Postgres: asks, and if necessary runs Postgres once.
+ *  @returns the LSN, or the error for the log and how much of the WAL is safe; the shutdown continues in any case */
+export async function syncAtShutdown(
+  context: SyncContext,
+  signal: AbortSignal,
+): Promise<SyncResult | { readonly error: ComputeError; readonly flushed: Lsn | null }> {
+  const { shutdownMs } = { ...defaultSyncLimits, ...context.limits };
+  let flushed: Lsn | null = null;
   try {
-    return await retry(once, { ...options, retryable: (error) => !isMissing(error) }, signal);
+    const first = await askOnce(context, signal, true);
+    flushed = first.flushed;
+    if ('synced' in first.verdict) return syncedAt(first);
+    refuseLasting(first);
+    if (!(await context.knowsSync()))
+      return await askUntilSynced(
+        context,
+        {
+          first,
+          limitMs: Math.min(shutdownMs, askAtShutdownMs),
+          onCheck: (check) => (flushed = check.flushed ?? flushed),
+          // Nothing else is worth a wait: the next start asks again.
+          onlyLate: true,
+        },
+        signal,
+      );
+    const check = await askLate(context, first, signal);
+    if ('synced' in check.verdict) return syncedAt(check);
+    context.log.info(
+      { reason: check.verdict.unknown },
+      'the safekeepers may be out of sync: running postgres --sync-safekeepers',
+    );
+    return { ...(await runSync(context, shutdownMs, signal)), checkMs: check.checkMs };
   } catch (error) {
-    signal.throwIfAborted();
-    throw isMissing(error) ? error : failed(error);
+    return { error: failed(error), flushed };
   }
 }
+
+const syncedAt = ({ verdict, checkMs }: Check): SyncResult => {
+  if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
+  throw new ComputeError('internal', 'the safekeepers are not in sync');
+};
+
+const askOnce = (context: SyncContext, signal: AbortSignal, waitForAll = false): Promise<Check> =>
+  checkSafekeepers(context, signal, waitForAll);
+
+/** Asks once more, with more time, where the first check merely came late. */
+async function askLate(context: SyncContext, first: Check, signal: AbortSignal): Promise<Check> {
+  if (first.outlook !== 'late') return first;
+  const { answerMs = defaultAnswerMs } = context;
+  return checkSafekeepers({ ...context, answerMs: answerMs * 10 }, signal);
+}
+
+interface Asking {
+  readonly first: Check;
+  /** Milliseconds in all. */
+  readonly limitMs: number;
+  readonly onCheck?: (check: Check) => void;
+  /** Stops at once when the answers do not merely come late. */
+  readonly onlyLate?: true;
+}
+
+/** Asks until the safekeepers are in sync: there is no vote to hold. Each time they get more time.
+ *  @throws ComputeError `safekeepers` with the last reason, when the time is up or nothing would help */
+async function askUntilSynced(
+  context: SyncContext,
+  { first, limitMs, onCheck, onlyLate }: Asking,
+  signal: AbortSignal,
+): Promise<SyncResult> {
+  const { answerMs = defaultAnswerMs, log } = context;
+  const endMs = monotonicMs() + limitMs;
+  let check = first;
+  for (let tries = 1; ; tries++) {
+    if ('synced' in check.verdict) return syncedAt(check);
+    const { unknown: reason } = check.verdict;
+    refuseLasting(check, true);
+    if (check.outlook === 'no-timeline') throw refusal('the timeline does not exist', reason, timelineHint);
+    const pause = backoffMs(tries, { firstMs: 100, maxMs: 2000 });
+    const leftMs = endMs - monotonicMs() - pause;
+    if (onlyLate === true && check.outlook !== 'late')
+      throw new ComputeError('safekeepers', `not in sync: ${reason}`);
+    if (leftMs <= 0)
+      throw new ComputeError('safekeepers', `not in sync after ${tries} checks in ${limitMs} ms: ${reason}`);
+    log[tries === 1 ? 'info' : 'debug']({ reason }, 'the safekeepers are not in sync yet: asking them again');
+    await sleep(pause, signal);
+    const patienceMs = Math.min(answerMs * 2 ** tries, mostAnswerMs, leftMs);
+    check = await checkSafekeepers({ ...context, answerMs: Math.max(answerMs, patienceMs) }, signal, true);
+    onCheck?.(check);
+  }
+}
+
+/** @param onlyWeAsk Postgres does not ask on its own, with its own settings for TLS
+ *  @throws NotRetryable when the same question would fail again */
+function refuseLasting({ verdict, outlook }: Check, onlyWeAsk = false): void {
+  const refused = outlook === 'lasting' || (onlyWeAsk && outlook === 'without-tls');
+  if (refused && 'unknown' in verdict)
+    throw refusal('the safekeepers refuse this compute', verdict.unknown, lastingHint);
+}
+
+const refusal = (what: string, reason: string, hint: string): NotRetryable =>
+  new NotRetryable('safekeepers', `${what}, and another try would not help: ${reason}`, { hint });
+
+const lastingHint =
+  'compare storage_auth_token, timeline_id and safekeeper_connstrings of the spec with the storage';
+const timelineHint =
+  'compare tenant_id and timeline_id of the spec with the storage; this PostgreSQL cannot create a timeline (no --sync-safekeepers)';
+
+const mostAnswerMs = 5000;
+/** Milliseconds at shutdown: without an answer nothing that was acknowledged is lost. */
+const askAtShutdownMs = 5000;
+
+const missingCodes: readonly string[] = ['postgres_missing', 'program_missing'];
 
 const isMissing = (error: unknown): boolean =>
   error instanceof ComputeError && missingCodes.includes(error.code);
 
-/** The same at shutdown, after a clean stop of Postgres: asks once, and if necessary runs Postgres once.
- *  @returns the LSN, or the error for the status; the shutdown continues in any case */
-export async function syncAtShutdown(
-  context: SyncContext,
-  signal: AbortSignal,
-): Promise<SyncResult | { readonly error: ComputeError }> {
-  const { shutdownMs } = { ...defaultSyncLimits, ...context.limits };
-  try {
-    const { verdict, checkMs } = await checkSafekeepers(context, signal);
-    if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
-    context.log.info(
-      { reason: verdict.unknown },
-      'the safekeepers may be out of sync: running postgres --sync-safekeepers',
-    );
-    return { ...(await runSync(context, shutdownMs, signal)), checkMs };
-  } catch (error) {
-    return { error: failed(error) };
-  }
-}
-
-const missingCodes: readonly string[] = ['postgres_missing', 'program_missing'];
-
 const failed = (cause: unknown): ComputeError =>
   new ComputeError('safekeepers', 'failed to sync safekeepers', {
     cause,
-    hint: 'a majority of the safekeepers must be reachable, and no other compute may run on this timeline',
+    hint:
+      cause instanceof NotRetryable && cause.hint !== undefined
+        ? cause.hint
+        : 'a majority of the safekeepers must be reachable, and no other compute may run on this timeline',
   });
-
-async function runSync(
-  context: SyncContext,
-  limitMs: number,
-  signal: AbortSignal,
-): Promise<{ lsn: Lsn; syncMs: number }> {
-  const startMs = monotonicMs();
-  const result = await runProcess(
-    {
-      ...inCgroup(context.pgbin, ['--sync-safekeepers'], context.cgroup),
-      env: {
-        ...context.env,
-        PGDATA: context.pgdata,
-        ...(context.token === null ? {} : { NEON_AUTH_TOKEN: context.token.reveal() }),
-      },
-      limitMs,
-      maxBytes: 64 * 1024,
-      onStderrLine: context.onStderrLine,
-    },
-    signal,
-  );
-  // The exit codes of the shell that starts it, for a program that is missing or not executable.
-  if (result.code === 126 || result.code === 127) {
-    throw new ComputeError('postgres_missing', `cannot start ${context.pgbin}`, {
-      cause: new Error(result.stderr.trim().slice(-1000)),
-    });
-  }
-  if (result.code !== 0) {
-    const how = result.code === null ? `signal ${result.signal}` : `exit code ${result.code}`;
-    throw new ComputeError('safekeepers', `postgres --sync-safekeepers exited with non-zero status: ${how}`, {
-      cause: new Error(
-        result.stderr.trim() === ''
-          ? 'its stderr is empty'
-          : `its stderr ends with: ${result.stderr.trim().slice(-1000)}`,
-      ),
-    });
-  }
-  const lsn = parseLsn(result.stdout);
-  if (lsn === null) {
-    const said = JSON.stringify(result.stdout.slice(0, 200));
-    throw new ComputeError('safekeepers', `postgres --sync-safekeepers printed ${said} instead of an LSN`);
-  }
-  context.log.info({ lsn: formatLsn(lsn) }, 'safekeepers synced');
-  return { lsn, syncMs: elapsedMs(startMs) };
-}

@@ -4,9 +4,12 @@ import { vmMonitor } from '../config/options/vm-monitor.ts';
 import { readOptions } from '../config/read-options.ts';
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { logFormatOf } from '../config/log-format.ts';
+import { ComputeError, errorCodes } from '../core/errors.ts';
+import { reportFailure } from '../core/last-words.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
+import { logStrayOutput } from '../core/stray-output.ts';
 import { closeInherited } from '../config/given-files.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { giveUpRoot, isRoot } from '../process/give-up-root.ts';
@@ -23,6 +26,7 @@ async function run(): Promise<void> {
   command.configureOutput({ writeErr: () => {} }).parse();
   const given = readOptions(command, main.options, process.env).values;
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
+  logStrayOutput(log);
   const stop = new Promise<void>((resolve) => {
     onSignals((signal, meaning) => {
       log.info(`received ${signal}${meaning === 'stop' ? '' : ': ignored'}`);
@@ -46,14 +50,14 @@ async function run(): Promise<void> {
 }
 
 function report(error: unknown): number {
+  const format = logFormatOf(process.argv.slice(2));
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    writeLine(error.message);
+    if (format === 'text') writeLine(error.message);
+    else return reportFailure(new ComputeError('usage', error.message.replace(/^error: /, '')), format);
     return errorCodes.usage.exit;
   }
-  const hint = error instanceof ComputeError && error.hint !== undefined ? `\nHint: ${error.hint}` : '';
-  writeLine(`Error: ${inline(error)}${hint}`);
-  return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+  return reportFailure(error, format);
 }
 
 // All work is done by then; an open handle must not keep the process running.

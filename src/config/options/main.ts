@@ -159,6 +159,13 @@ export const mainOptions = {
     group: 'http',
     doc: 'Accept tokens that never expire.',
   },
+  emptyCountsAsStarted: {
+    flag: '--empty-counts-as-started',
+    kind: 'flag',
+    fallback: false,
+    group: 'http',
+    doc: 'GET /startupz answers 200 also while the compute waits for its first spec, so that an orchestrator does not end a compute of a pre-warmed pool for waiting.',
+  },
   httpPort: {
     flag: '--http-port',
     kind: 'port',

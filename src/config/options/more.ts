@@ -33,7 +33,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: 60,
     group: 'limits',
-    doc: 'Time limit for one run of postgres --sync-safekeepers.',
+    doc: 'Time limit for one run of postgres --sync-safekeepers; of a PostgreSQL that does not have it, for asking the safekeepers until they are in sync.',
   },
   basebackupIdleTimeoutSeconds: {
     flag: '--basebackup-idle-timeout',
@@ -150,7 +150,7 @@ export const moreOptions = {
     value: 'text|json',
     fallback: 'text',
     group: 'other',
-    doc: "The log lines' format on stderr.",
+    doc: "The log lines' format on stderr. `json`: one object per line from the first line to the last, PostgreSQL's messages included.",
   },
   enableFailpoints: {
     flag: '--enable-failpoints',

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { type Status, statuses } from '../../core/status.ts';
 import { activityKinds } from '../../monitor/activity.ts';
+import type { ProbeReport } from '../../lifecycle/probes.ts';
 import { downReasons } from '../../monitor/failure.ts';
 
 const described = <S extends v.GenericSchema>(
@@ -74,12 +75,30 @@ export const computeStatus = v.object({
   ),
 });
 
-/** The body of two of the probes. */
+/** The body of `GET /livez`. */
 export const probeStatus = v.object({ status: status('What the compute is doing.') });
 
+const probe = {
+  ...probeStatus.entries,
+  since: text('When this answer began to hold, RFC 3339, UTC: of a 503, when its reason did.'),
+  reason: described(
+    v.optional(v.string()),
+    'Why the answer is 503: what the compute waits for, the step of the start, or how Postgres does not answer. The error itself is in `GET /status`, which requires a token.',
+  ),
+};
+
+/** The body of `GET /startupz`. */
+export const startupBody = v.object(probe);
+
+/** The part of a probe's body that says since when and why. */
+export const probeFields = ({ since, reason }: ProbeReport): { since: string; reason?: string } => ({
+  since: since.toISOString(),
+  ...(reason !== null && { reason }),
+});
+
 /** The body of `GET /readyz`. */
-export const readiness = v.object({
-  status: status('What the compute is doing.'),
+export const readinessBody = v.object({
+  ...probe,
   full: described(
     v.optional(v.boolean()),
     'True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served.',

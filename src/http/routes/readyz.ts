@@ -1,6 +1,6 @@
 import { json } from '../answer.ts';
 import { route } from './route.ts';
-import { readiness } from './fields.ts';
+import { probeFields, readinessBody } from './fields.ts';
 
 export const readyz = route({
   method: 'GET',
@@ -9,9 +9,9 @@ export const readyz = route({
   quiet: true,
   summary:
     'Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection.',
-  reply: readiness,
+  reply: readinessBody,
   otherReplies: { 503: 'Postgres is not ready for clients.' },
   errors: [],
-  handler: (_, { ready, full, lifecycle: { status } }) =>
-    json(ready ? 200 : 503, full ? { status, full } : { status }),
+  handler: (_, { readiness, full, lifecycle: { status } }) =>
+    json(readiness.ok ? 200 : 503, { status, ...probeFields(readiness), ...(full && { full }) }),
 });

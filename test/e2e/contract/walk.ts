@@ -82,7 +82,8 @@ export const ungated = (status: Status): Row[] => [
 
 /** The two probes that depend on how far the compute is. */
 export const probes = (status: Status, ready: boolean, started: boolean): Row[] => {
-  const body = new RegExp(`^{"status":"${status}"}$`);
+  const since = '"since":"\\d{4}-\\d{2}-\\d{2}T[\\d:.]+Z"';
+  const body = new RegExp(`^{"status":"${status}",${since}(,"reason":"[^"]+")?}$`);
   return [
     ['external', 'GET /readyz', ready ? 200 : 503, body],
     ['external', 'GET /startupz', started ? 200 : 503, body],

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { withPg } from '../../../src/pg/client.ts';
+import { textSink } from '../../../src/postgres/log-sink.ts';
 import { locatePostgres } from '../../../src/postgres/postgres-bin.ts';
 import { type PostgresOptions, startPostgres } from '../../../src/postgres/postgres.ts';
 import { findPostgresOf } from '../../../src/postgres/pgdata-processes.ts';
@@ -49,7 +50,7 @@ export async function optionsFor(
     authToken: null,
     cgroup: null,
     log: quiet,
-    writeLog: (line) => lines.push(line),
+    sink: textSink((line) => lines.push(line)),
     ...more,
   };
   return { options, lines };

@@ -26,6 +26,7 @@ const options = async (postgres = defaultPostgres()) => ({
   bin: await locatePostgres(join(postgres.bindir, 'postgres'), env, never),
   env,
   cgroup: null,
+  logFormat: 'text' as const,
   log,
 });
 

@@ -1,6 +1,7 @@
-import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type ComputeError, inline } from '../../../src/core/errors.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { checkSafekeepers } from '../../../src/storage/safekeepers.ts';
@@ -130,6 +131,7 @@ describe('postgres --sync-safekeepers', () => {
       env: { PATH: process.env['PATH'] },
       log: createLog({ format: 'json', level: 'silent' }),
       onStderrLine: () => {},
+      knowsSync: () => Promise.resolve(true),
       safekeepers,
       tenantId: 't',
       timelineId: 'l',
@@ -178,7 +180,10 @@ describe('postgres --sync-safekeepers', () => {
     [`printf '\\377'`, 'instead of an LSN'],
     ['trap "" TERM; sleep 60 & wait', 'took longer than 300 ms'],
   ])('the run at shutdown reports a program that does %j', async (script, reason) => {
-    const result = await syncAtShutdown(context(script, ['bad:x'], { limits: { shutdownMs: 300 } }), never);
+    const result = await syncAtShutdown(
+      context(script, await addresses(['down']), { limits: { shutdownMs: 300 } }),
+      never,
+    );
     if (!('error' in result)) throw new Error('it succeeded');
     expect(result.error.message).toBe('failed to sync safekeepers');
     expect((result.error.cause as Error).message).toContain(reason);
@@ -187,7 +192,7 @@ describe('postgres --sync-safekeepers', () => {
   test('a program that never ends is killed at every run and the start fails within its limit', async () => {
     const limits = { runMs: 100, totalMs: 500 };
     const syncing = syncSafekeepers(
-      context(`echo $$ >> ${dir}/pids; sleep 60`, ['bad:x'], { limits }),
+      context(`echo $$ >> ${dir}/pids; sleep 60`, await addresses(['down']), { limits }),
       never,
     );
     await expect(syncing).rejects.toMatchObject({
@@ -200,7 +205,126 @@ describe('postgres --sync-safekeepers', () => {
   });
 
   test('a missing program fails at once', async () => {
-    const missing = context('', ['bad:x'], { pgbin: '/nowhere/postgres' });
+    const missing = context('', await addresses(['down']), { pgbin: '/nowhere/postgres' });
     await expect(syncSafekeepers(missing, never)).rejects.toMatchObject({ code: 'postgres_missing' });
+  });
+
+  /** A stock PostgreSQL; the program must not run at all. */
+  const stock = (safekeepers: readonly string[], more: Partial<SyncContext> = {}): SyncContext =>
+    context('exit 1', safekeepers, { knowsSync: () => Promise.resolve(false), ...more });
+  const ran = (): boolean => existsSync(join(dir, 'runs'));
+
+  test.each<[string, readonly (SafekeeperScript | 'down')[], RegExp]>([
+    ['a wrong token', [{ ...good, token: 'other' }], /JWT authentication error/],
+    ['a wrong token at two of three', [good, { token: 'x' }, { token: 'x' }], /JWT authentication error/],
+    ['a PostgreSQL server', [{ fault: 'error', error: { sqlstate: '42601', message: 'syntax' } }], /syntax/],
+    ['no such database', [{ fault: 'error', error: { sqlstate: '3D000', message: 'none' } }], /none/],
+    ['no rights', [{ fault: 'error', error: { sqlstate: '28000', message: 'pg_hba' } }], /pg_hba/],
+  ])('a reason that lasts is the error at once, with any PostgreSQL: %s', async (_, scripts, words) => {
+    const safekeepers = await addresses(scripts);
+    for (const knows of [true, false]) {
+      const given = context('exit 1', safekeepers, { knowsSync: () => Promise.resolve(knows) });
+      const error = await syncSafekeepers(given, never).then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      expect([knows, inline(error)]).toEqual([knows, expect.stringMatching(words)]);
+      expect(inline(error)).toMatch(/^failed to sync safekeepers: the safekeepers refuse this compute/);
+      expect((error as ComputeError).hint).toContain('storage_auth_token');
+    }
+    expect(ran()).toBe(false);
+    for (const { commands } of fakes) expect(commands.length).toBeLessThanOrEqual(2);
+  });
+
+  test.each(['bad:x', 'does..not..exist:5454', ''])(
+    'the address %j, which cannot work, is the error at once',
+    async (address) => {
+      const error = await syncSafekeepers(stock([address]), never).then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      expect(inline(error)).toContain('the safekeepers refuse this compute');
+      expect(ran()).toBe(false);
+    },
+  );
+
+  test('a safekeeper that wants TLS is for Postgres to ask, which has settings for that, and else the error at once', async () => {
+    const error = { sqlstate: 'XX000', message: 'must connect with TLS' };
+    const safekeepers = await addresses([{ fault: 'error', error }]);
+    expect(await syncSafekeepers(context('echo 0/169B2A0', safekeepers), never)).toMatchObject({
+      lsn: 0x169b2a0n,
+    });
+    rmSync(join(dir, 'runs'));
+    await expect(syncSafekeepers(stock(safekeepers), never)).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('must connect with TLS') as string },
+    });
+    expect(ran()).toBe(false);
+  });
+
+  test('a timeline that no safekeeper knows is the error at once where nothing can create it', async () => {
+    const safekeepers = await addresses([{ fault: 'unknown' }, { fault: 'unknown' }, good]);
+    await expect(syncSafekeepers(stock(safekeepers), never)).rejects.toMatchObject({
+      code: 'safekeepers',
+      hint: expect.stringContaining('timeline_id') as string,
+      cause: { message: expect.stringContaining('the timeline does not exist') as string },
+    });
+    expect(ran()).toBe(false);
+  });
+
+  test('a minority that refuses does not keep a compute from starting', async () => {
+    const safekeepers = await addresses([good, { token: 'x' }, good]);
+    expect(await syncSafekeepers(stock(safekeepers), never)).toMatchObject({ lsn: 0x169b1d8n });
+  });
+
+  test('a check that came late is asked again, with more time, and the program does not run', async () => {
+    const safekeepers = await addresses([{ ...good, delayMs: 400 }]);
+    for (const knows of [true, false]) {
+      const given = context('exit 1', safekeepers, {
+        knowsSync: () => Promise.resolve(knows),
+        answerMs: 150,
+        limits: { runMs: 60_000, totalMs: 60_000 },
+      });
+      expect(await syncSafekeepers(given, never)).toMatchObject({ lsn: 0x169b1d8n, syncMs: null });
+    }
+    expect(ran()).toBe(false);
+  });
+
+  test('safekeepers that come up later are waited for, with a stock PostgreSQL', async () => {
+    const safekeepers = await addresses([{ ...good, fault: 'close' }]);
+    const [fake] = fakes;
+    const syncing = syncSafekeepers(stock(safekeepers, { limits: { runMs: 60_000 } }), never);
+    await expect.poll(() => fake?.commands.length, { timeout: 20_000 }).toBeGreaterThan(1);
+    if (fake !== undefined) fake.script = { ...good };
+    expect(await syncing).toMatchObject({ lsn: 0x169b1d8n, syncMs: null });
+    expect(ran()).toBe(false);
+  });
+
+  test('safekeepers that never come fail the start within its limit, with the last reason', async () => {
+    const syncing = syncSafekeepers(stock(await addresses(['down']), { limits: { runMs: 400 } }), never);
+    await expect(syncing).rejects.toMatchObject({
+      message: 'failed to sync safekeepers',
+      cause: {
+        message: expect.stringMatching(/not in sync after \d+ checks in 400 ms: .*ECONNREFUSED/) as string,
+      },
+    });
+    expect(ran()).toBe(false);
+  });
+
+  test('an abort ends the asking', async () => {
+    const safekeepers = await addresses([{ fault: 'close' }]);
+    const stop = new AbortController();
+    const syncing = syncSafekeepers(stock(safekeepers), stop.signal);
+    await expect.poll(() => fakes[0]?.commands.length).toBeGreaterThan(0);
+    stop.abort(new Error('enough'));
+    await expect(syncing).rejects.toThrow(/enough|abort/);
+  });
+
+  test('at shutdown the program does not run where it does not know the option, and what a quorum has is said', async () => {
+    const differing = await addresses([{ flush: Y, commit: X }]);
+    const found = await syncAtShutdown(stock(differing, { limits: { shutdownMs: 300 } }), never);
+    expect(found).toMatchObject({ error: { message: 'failed to sync safekeepers' }, flushed: 0x169b2a0n });
+    const gone = await syncAtShutdown(stock(await addresses(['down'])), never);
+    expect(gone).toMatchObject({ error: { message: 'failed to sync safekeepers' }, flushed: null });
+    expect(ran()).toBe(false);
   });
 });

@@ -12,6 +12,12 @@ test('the oldest lines are dropped, counted, and told once', () => {
   expect(queue.take(notice)).toBe('five\n');
 });
 
+test('the notice is told which line follows it', () => {
+  const queue = new LineQueue(9);
+  for (const line of ['one', 'two', 'three']) queue.add(line);
+  expect(queue.take((count, next) => `${count} before ${next}`)).toBe('2 before three\nthree\n');
+});
+
 test('lines that could not be written are counted, without the notice among them, which is given again', () => {
   const queue = new LineQueue(100);
   for (const [at, line] of ['one', 'two', 'three'].entries()) {

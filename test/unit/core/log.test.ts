@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Log, type LogFormat, createLog } from '../../../src/core/log.ts';
+import { type Log, type LogFormat, createLog, droppedLine } from '../../../src/core/log.ts';
 
 const lines = (format: LogFormat, level: string, say: (log: Log) => void): string[] => {
   const said: string[] = [];
@@ -15,7 +15,22 @@ test('a log line for people stays one line', () => {
 
 test('a line of JSON has level, time, what belongs to the logger, the fields and the message, in this order', () => {
   const said = lines('json', 'info', (log) => log.child({ request_id: 'r' }).error({ a: 1 }, 'm'));
-  expect(said).toEqual(['{"level":50,"time":"NOW","request_id":"r","a":1,"msg":"m"}']);
+  expect(said).toEqual(['{"level":"error","time":"NOW","request_id":"r","a":1,"msg":"m"}']);
+});
+
+test('the line that says how many lines are missing is not younger than the line after it', () => {
+  for (const format of ['text', 'json'] as const) {
+    const options = { format, level: 'info' };
+    let next = '';
+    createLog(options, (line) => (next = line)).info('next');
+    const old = next.replace(/20\d\d-/, '2001-');
+    const [time] = /2001-[\w:.-]+Z/.exec(old) ?? [''];
+    const line = droppedLine(options, 7, old);
+    expect(line).toContain(time);
+    expect(line).not.toContain(String(new Date().getFullYear()));
+    expect(line).toContain('7 log lines were dropped');
+    expect(droppedLine(options, 7, undefined)).toContain(String(new Date().getFullYear()));
+  }
 });
 
 test('lines below the level are not written, and none at silent', () => {
@@ -30,11 +45,10 @@ test('lines below the level are not written, and none at silent', () => {
 
 /** The text that a line of JSON stands for. */
 function textOf(json: string): string {
-  const { level, time, msg, ...rest } = JSON.parse(json) as { level: number; time: string; msg?: string };
+  const { level, time, msg, ...rest } = JSON.parse(json) as { level: string; time: string; msg?: string };
   const show = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
   const fields = Object.entries(rest).map(([key, value]) => ` ${key}=${show(value)}`);
-  const name = ['', 'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'][level / 10] ?? '';
-  return `${time} ${name.padStart(5)} ${(msg ?? '').replaceAll('\n', '\\n')}${fields.join('')}`;
+  return `${time} ${level.toUpperCase().padStart(5)} ${(msg ?? '').replaceAll('\n', '\\n')}${fields.join('')}`;
 }
 
 test('both formats say the same, whatever is said', () => {

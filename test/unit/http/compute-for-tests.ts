@@ -104,8 +104,11 @@ export function testCompute(at: Status, log: Log): TestCompute {
     state,
     reconfigure: () => Promise.resolve(),
     lifecycle: compute.lifecycle,
-    get ready() {
-      return compute.ready;
+    get readiness() {
+      return compute.readiness;
+    },
+    get startup() {
+      return compute.startup;
     },
     get full() {
       return compute.full;

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { Failpoints } from '../../../src/core/failpoints.ts';
 import { type OperationSteps, Operations } from '../../../src/lifecycle/operations.ts';
+import { readiness, startup } from '../../../src/lifecycle/probes.ts';
 import { promotion } from '../../../src/lifecycle/promote.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { type Step, step } from '../../../src/lifecycle/steps.ts';
@@ -11,6 +12,7 @@ import { ServiceRunner } from '../../../src/services/runner.ts';
 import { type Service, type ServiceDeps, type Stage, healthNow } from '../../../src/services/service.ts';
 import type { Settings } from '../../../src/services/settings.ts';
 import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
+import { eventually } from '../../support/program.ts';
 
 const { signal } = new AbortController();
 const log = pino({ level: 'silent' });
@@ -80,6 +82,29 @@ test('after a failed start what was beside Postgres ends, too, which looks for c
   await operations.shutDown(false, signal);
   expect(said).toEqual(['beside starts', 'beside stops']);
   expect(state.lifecycle.status).toBe('init');
+});
+
+test('the probes name the steps that a start is at, and then the one that it failed at', async () => {
+  let fail: (error: Error) => void = () => {};
+  const fetching = new Promise<void>((_, reject) => (fail = reject));
+  const wait = step('sync-safekeepers', (_, aborted) => {
+    return new Promise<void>((_, reject) =>
+      aborted.addEventListener('abort', () => reject(new Error('cut'))),
+    );
+  });
+  const { state, operations } = subject({
+    start: [step('write-config', () => {}), [step('fetch-base-backup', () => fetching), wait]],
+  });
+  const starting = operations.start(signal);
+  await eventually('both steps', () => state.steps.size === 2 || undefined);
+  const at = 'the start is at the step fetch-base-backup, sync-safekeepers';
+  expect(readiness(state)).toEqual({ ok: false, since: state.lifecycle.since, reason: at });
+  expect(startup(state)).toEqual({ ok: false, since: state.lifecycle.since, reason: at });
+  fail(new Error('postgresql://user:password@host'));
+  await expect(starting).rejects.toThrow('password');
+  state.lifecycle.tryMove('failed', 'postgresql://user:password@host');
+  for (const probe of [readiness(state), startup(state)])
+    expect(probe.reason).toBe('the start failed at the step fetch-base-backup: see error in GET /status');
 });
 
 test('a reconfiguration works on the spec in force, whoever put it there', async () => {

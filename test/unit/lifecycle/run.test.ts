@@ -1,6 +1,8 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { ComputeError } from '../../../src/core/errors.ts';
+import { never } from '../../../src/core/abort.ts';
+import { readiness, startup } from '../../../src/lifecycle/probes.ts';
 import { type RunOptions, runCompute } from '../../../src/lifecycle/run.ts';
 import type { Postgres } from '../../../src/postgres/postgres.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
@@ -8,8 +10,12 @@ import type { ResolvedSpec } from '../../../src/spec/resolve.ts';
 
 const someSpec = {} as ResolvedSpec;
 
-function prepared(spec: ResolvedSpec | null, start: RunOptions['operations']['start']) {
-  const state = new ComputeState(spec);
+function prepared(
+  spec: ResolvedSpec | null,
+  start: RunOptions['operations']['start'],
+  waiting: { emptyCountsAsStarted?: boolean } = {},
+) {
+  const state = new ComputeState(spec, waiting);
   const statuses: string[] = [];
   state.lifecycle.changed.on('status', ({ to }) => statuses.push(to));
   const shutDowns: boolean[] = [];
@@ -94,4 +100,36 @@ test('a pushed first spec goes through configuration_pending and init', async ()
   state.lifecycle.tryMove('configuration_pending');
   await ran;
   expect(statuses.slice(0, 2)).toEqual(['configuration_pending', 'init']);
+});
+
+test('a compute that waits for its first spec is not started, unless it is told to count as started', async () => {
+  for (const emptyCountsAsStarted of [false, true]) {
+    const { state, ran } = prepared(null, forever, { emptyCountsAsStarted });
+    const waiting = { ok: emptyCountsAsStarted, since: expect.any(Date) as Date };
+    expect(startup(state)).toEqual({
+      ...waiting,
+      reason: emptyCountsAsStarted
+        ? 'no spec yet, which counts as started (--empty-counts-as-started)'
+        : 'no spec yet: waiting for POST /configure',
+    });
+    expect(readiness(state)).toMatchObject({ ok: false, reason: 'no spec yet: waiting for POST /configure' });
+    state.lifecycle.tryMove('configuration_pending');
+    await state.lifecycle.reached(['init'], never);
+    // The orchestrator asks no more once it was told "started"; the answer does not go back either.
+    expect(startup(state).ok).toBe(emptyCountsAsStarted);
+    expect(readiness(state).ok).toBe(false);
+    state.stop.bySignal();
+    await ran;
+    expect(startup(state).ok).toBe(emptyCountsAsStarted);
+  }
+});
+
+test('a compute that has a spec at once is not started before it runs, whatever it is told', async () => {
+  const { state, ran } = prepared(someSpec, forever, { emptyCountsAsStarted: true });
+  expect(startup(state)).toEqual({ ok: false, since: state.lifecycle.since, reason: 'the start begins' });
+  state.lifecycle.tryMove('running');
+  expect(startup(state)).toEqual({ ok: true, since: state.lifecycle.startedAt, reason: null });
+  state.stop.bySignal();
+  await ran;
+  expect(startup(state)).toEqual({ ok: true, since: state.lifecycle.startedAt, reason: null });
 });

@@ -1,9 +1,17 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
-import { type Answer, judge, quorum, settled } from '../../../src/storage/judge.ts';
+import {
+  type Answer,
+  flushedByQuorum,
+  judge,
+  outlookOf,
+  quorum,
+  settled,
+} from '../../../src/storage/judge.ts';
 
-/** `flush/commit` of letters that grow (0 < W < X < Y), `?` unknown timeline, `-` failed, `.` not answered yet. */
+/** `flush/commit` of letters that grow (0 < W < X < Y), `?` unknown timeline, `-` failed, `!` failed for
+ *  good, `t` for want of TLS, `~` late, `.` not answered yet. */
 const lsns: Record<string, Lsn> = { 0: 0n as Lsn, W: lsn('0/1'), X: lsn('0/169B1D8'), Y: lsn('0/169B2A0') };
 
 function lsn(text: string): Lsn {
@@ -13,6 +21,9 @@ function lsn(text: string): Lsn {
 function answer(word: string): Answer {
   if (word === '?') return { kind: 'unknown' };
   if (word === '-') return { kind: 'failed', reason: 'down' };
+  if (word === '!') return { kind: 'failed', reason: 'refused', lasting: 'always' };
+  if (word === 't') return { kind: 'failed', reason: 'TLS', lasting: 'without-tls' };
+  if (word === '~') return { kind: 'failed', reason: 'late', late: true };
   const [flush = '', commit = ''] = word.split('/');
   return { kind: 'known', flush: lsns[flush] as Lsn, commit: lsns[commit] as Lsn };
 }
@@ -98,4 +109,45 @@ test('stopping early never hides a sync, and a verdict never names an LSN that s
       expect('synced' in verdict).toBe(agreeing >= quorum(members));
     }),
   );
+});
+
+test.each([
+  ['!', 'lasting'],
+  ['! ! X/X', 'lasting'],
+  // One that refuses is outvoted, once the others are there.
+  ['! - X/X', 'unreachable'],
+  ['! - -', 'unreachable'],
+  ['! ~ X/X', 'late'],
+  ['t', 'without-tls'],
+  ['t ! X/X', 'without-tls'],
+  ['t - X/X', 'unreachable'],
+  ['?', 'no-timeline'],
+  ['? ? X/X', 'no-timeline'],
+  ['? ! X/X', 'no-timeline'],
+  ['? - X/X', 'unreachable'],
+  ['? ~ X/X', 'late'],
+  ['~', 'late'],
+  ['~ - X/X', 'late'],
+  ['~ - -', 'unreachable'],
+  ['- - X/X', 'unreachable'],
+  ['Y/X X/X -', 'differs'],
+  ['Y/X X/X ~', 'differs'],
+  ['! ! ! X/X X/X', 'lasting'],
+  ['! ! ~ X/X X/X', 'late'],
+])('what may help after %s is told: %s', (words, expected) => {
+  for (const order of permutations(words.split(' ').map(answer)))
+    expect(outlookOf(order, order.length)).toBe(expected);
+});
+
+test.each([
+  ['X/X', 'X'],
+  ['Y/X X/X', 'X'],
+  ['Y/X X/X W/W', 'X'],
+  ['Y/X Y/X W/W', 'Y'],
+  ['Y/X - W/W', 'W'],
+  ['Y/X - ?', null],
+  ['!', null],
+])('after %s a quorum has the WAL until %s', (words, expected) => {
+  for (const order of permutations(words.split(' ').map(answer)))
+    expect(flushedByQuorum(order, order.length)).toBe(expected === null ? null : lsns[expected]);
 });

@@ -213,18 +213,24 @@ test('the body of /terminate is ignored', () =>
 test('a compute whose Postgres is full is ready, and says that it is full', () =>
   withServer({}, async ({ send, app: { state } }) => {
     state.monitor = { up: true, full: true } as ComputeState['monitor'];
-    expect(await send('GET', '/readyz')).toMatchObject({
-      status: 200,
-      body: `{"status":"${state.lifecycle.status}","full":true}`,
-    });
+    const { status, body } = await send('GET', '/readyz');
+    expect([status, JSON.parse(body)]).toEqual([
+      200,
+      { status: state.lifecycle.status, since: state.lifecycle.since.toISOString(), full: true },
+    ]);
   }));
 
 test('a compute is not ready while its Postgres is gone or does not answer', () =>
   withServer({}, async ({ send, app: { state } }) => {
     const ready = async () => (await send('GET', '/readyz')).status;
     expect(await ready()).toBe(200);
-    state.monitor = { up: false } as ComputeState['monitor'];
+    const report = { up: false, since: '2026-01-01T00:00:00.000Z', reason: 'sqlstate', sqlstate: '57P03' };
+    state.monitor = { begun: true, postgresReport: () => report } as unknown as ComputeState['monitor'];
     expect(await ready()).toBe(503);
+    expect(JSON.parse((await send('GET', '/readyz')).body)).toMatchObject({
+      since: report.since,
+      reason: 'Postgres does not answer: sqlstate 57P03',
+    });
     state.monitor = null;
     state.postgres = null;
     expect(await ready()).toBe(503);
@@ -248,7 +254,14 @@ test('the probes tell alive, ready and started apart', async () => {
         ready,
         started,
       ]);
-      expect((await exchange(port, 'GET', '/readyz')).body).toBe(`{"status":"${at}"}`);
+      for (const [path, ok] of [
+        ['/readyz', ready === 200],
+        ['/startupz', started === 200],
+      ] as const) {
+        const body = JSON.parse((await exchange(port, 'GET', path)).body) as Record<string, string>;
+        expect([path, body['status'], Date.parse(body['since'] ?? '') > 0]).toEqual([path, at, true]);
+        expect([at, path, (body['reason'] ?? '') === '']).toEqual([at, path, ok]);
+      }
     });
   }
 });
