@@ -17,8 +17,10 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   if (parsed.command === 'check') {
     await becomeOsUser(options, null);
     const { check } = await import('./check.ts');
-    process.stdout.write(await check(options, parsed.json, env));
-    return 0;
+    const { text, problems, exitCode } = await check(parsed, env);
+    process.stdout.write(text);
+    for (const line of problems) writeLine(line);
+    return exitCode;
   }
   if (parsed.command === 'plan') {
     await becomeOsUser(options, null);

@@ -1,5 +1,5 @@
 import { ComputeError } from '../core/errors.ts';
-import { runProcess } from '../process/run-process.ts';
+import { type RunResult, runProcess } from '../process/run-process.ts';
 import type { PostgresBin } from './postgres-bin.ts';
 
 /** One error that a start with these configuration files would report. */
@@ -34,20 +34,33 @@ const summary = 'F0000';
  *  line, it does not get as far as the values
  *  @throws ComputeError `postgres_start` when it fails for another reason; those of `runProcess`
  *  @see https://www.postgresql.org/docs/current/app-postgres.html `-C` */
-export async function checkConf({ bin, dataDir, env }: ConfCheck, signal: AbortSignal): Promise<ConfError[]> {
+export async function checkConf(check: ConfCheck, signal: AbortSignal): Promise<ConfError[]> {
+  const result = await ask(check, 'data_directory', signal);
+  if (result.code === 0) return [];
+  const errors = readErrors(result.stderr);
+  if (errors.length === 0) throw failed(check, result);
+  return errors;
+}
+
+/** A setting as a start with these files would have it; not for those that depend on others.
+ *  @throws ComputeError `postgres_start`; those of `runProcess` */
+export async function readConfSetting(check: ConfCheck, name: string, signal: AbortSignal): Promise<string> {
+  const result = await ask(check, name, signal);
+  if (result.code !== 0) throw failed(check, result);
+  return result.stdout.replace(/\n$/, '');
+}
+
+function ask({ bin, dataDir, env }: ConfCheck, name: string, signal: AbortSignal): Promise<RunResult> {
   const settings = Object.entries(readable).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const args = ['-D', dataDir, '-C', 'data_directory', ...settings];
+  const args = ['-D', dataDir, '-C', name, ...settings];
   // Until it has read lc_messages, the language is that of the environment.
   const english = { ...env, LC_ALL: 'C', LANGUAGE: 'C' };
-  const run = { command: bin.path, args, env: english, cwd: '/', limitMs };
-  const { code, signal: killed, stderr } = await runProcess(run, signal);
-  if (code === 0) return [];
-  const errors = readErrors(stderr);
-  if (errors.length > 0) return errors;
-  throw new ComputeError(
-    'postgres_start',
-    `${bin.path} -C failed (${killed ?? `exit code ${code}`}): ${stderr.trim().slice(-1000)}`,
-  );
+  return runProcess({ command: bin.path, args, env: english, cwd: '/', limitMs }, signal);
+}
+
+function failed({ bin }: ConfCheck, { code, signal, stderr }: RunResult): ComputeError {
+  const how = code === null ? `signal ${signal}` : `exit code ${code}`;
+  return new ComputeError('postgres_start', `${bin.path} -C failed (${how}): ${stderr.trim().slice(-1000)}`);
 }
 
 const message = /^(?<level>LOG|WARNING|ERROR|FATAL|PANIC): {2}(?<state>[0-9A-Z]{5}): (?<text>.*)$/s;

@@ -199,7 +199,7 @@ test('plan prints what a running Postgres lacks, without passwords, writes nothi
     return { code: await program.exited(), text: program.stdout(), output: program.output() };
   };
   const lacking = await plan({ roles: [app] });
-  expect([lacking.code, lacking.output]).toEqual([2, expect.stringContaining('"app"')]);
+  expect([lacking.code, lacking.output]).toEqual([3, expect.stringContaining('"app"')]);
   expect(lacking.text).not.toContain(app.encrypted_password);
   expect(await query("select 1 from pg_roles where rolname = 'app'")).toEqual([]);
   expect(await plan({})).toMatchObject({ code: 0 });

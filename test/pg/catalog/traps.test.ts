@@ -142,7 +142,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     const knowing = { ...cluster.target, major: postgres.major };
     const input = inputFor(cluster.target, after);
     const plan = await runPlan(input, { target: cluster.target, signal: never, json: false });
-    expect(plan.exitCode).toBe(2);
+    expect(plan.exitCode).toBe(3);
     // Each phase has something to do.
     for (const phase of [
       'drop-subscriptions-of-deleted',
