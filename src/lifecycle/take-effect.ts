@@ -11,6 +11,7 @@ import {
   isMainFile,
   judgeFiles,
 } from '../postgres/conf-in-force.ts';
+import { contradictions, missingLibraries } from '../postgres/conf-start.ts';
 import { confValue } from '../postgres/conf-syntax.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { readSmall } from '../process/regular-file.ts';
@@ -57,6 +58,8 @@ export async function takeEffect(context: StartContext, signal: AbortSignal): Pr
   const judge = async (pg: PgClient): Promise<void> => {
     judged = await judgeFiles(pg, () => reasonsOfStart(context, signal));
     accept(context, judged);
+    // With a bad value in somebody else's file nothing can be asked, and a start fails because of that.
+    if (judged.pending.length > 0 && judged.unusable.length === 0) await nextStart(context, signal);
   };
   try {
     await reloadAndWait(settings.target, ask, signal, judge);
@@ -78,6 +81,16 @@ const checked = (context: StartContext): Parameters<typeof checkConf>[0] => ({
   dataDir: pathOf(context),
   env: context.settings.env,
 });
+
+/** What needs a restart must not keep Postgres from starting again. @throws ComputeError `settings_refused` */
+async function nextStart(context: StartContext, signal: AbortSignal): Promise<void> {
+  const check = checked(context);
+  const problems = [
+    ...(await contradictions(check, signal)),
+    ...((await missingLibraries(check, signal)) ?? []),
+  ];
+  if (problems.length > 0) throw refused(problems.map(({ text }) => text));
+}
 
 /** The server has found the error already: this is only about the words for it. */
 async function reasonsOfStart(context: StartContext, signal: AbortSignal): Promise<ConfError[]> {

@@ -11,7 +11,7 @@ export interface ConfError {
 }
 
 export interface ConfCheck {
-  readonly bin: Pick<PostgresBin, 'path'>;
+  readonly bin: Pick<PostgresBin, 'path' | 'major'>;
   /** Holds `postgresql.conf`; nothing else is needed in it. */
   readonly dataDir: string;
   readonly env: NodeJS.ProcessEnv;

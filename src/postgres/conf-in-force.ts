@@ -81,7 +81,14 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
     if (words === undefined && of(name)?.pending === true) continue;
     unusable.push({ file, line, name, error: words ?? (await refusal(pg, row, of(name))) });
   }
-  const pending = settings.filter((one) => one.pending && !unusable.some(({ name }) => of(name) === one));
+  // The mark alone is not enough: the server keeps it after the line that caused it is gone.
+  const waits = (one: SettingRow): boolean =>
+    wrong.some(({ file, name, error }) =>
+      file === null ? error?.includes(one.name) === true : of(name) === one,
+    );
+  const pending = settings.filter(
+    (one) => one.pending && waits(one) && !unusable.some(({ name }) => of(name) === one),
+  );
   return { unusable, applies: lines.some(({ applied }) => applied), pending: pending.map(toPending) };
 
   function toPending({ name, vartype, current }: SettingRow): PendingRestart {

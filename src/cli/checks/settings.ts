@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConfCheck, type ConfError, checkConf } from '../../postgres/conf-check.ts';
 import { isSameSetting } from '../../postgres/conf-syntax.ts';
+import { contradictions, missingLibraries } from '../../postgres/conf-start.ts';
 import { type RenderedConf, readStrictOvercommit, renderConf } from '../../postgres/conf.ts';
 import { confLines } from '../../services/index.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
-import { type Finding, type Findings, together, warnings } from './finding.ts';
-import { checkLibraries } from './libraries.ts';
+import { type Finding, type Findings, errors, together, unchecked, warnings } from './finding.ts';
 
 /** More rounds than this are not needed: in each one at least one line of the first kind goes. */
 const maxRounds = 20;
@@ -24,9 +24,10 @@ export async function checkSettings(
   try {
     const { text, notes } = await rendered(spec, settings);
     const { bin, env } = settings;
-    const found = await allErrors(spec, text, { bin, env, dataDir }, signal);
-    const libraries = found.errors.length > 0 ? [] : [await checkLibraries({ bin, env, dataDir }, signal)];
-    return together([found, warnings(...notes.map((note) => ({ text: note }))), ...libraries]);
+    const check = { bin, env, dataDir };
+    const found = await allErrors(spec, text, check, signal);
+    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, signal)];
+    return together([found, warnings(...notes.map((note) => ({ text: note }))), ...others]);
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
@@ -43,6 +44,16 @@ export const rendered = async (spec: ResolvedSpec, settings: Settings): Promise<
     serviceLines: confLines(spec, settings),
   });
 
+async function ofTheWhole(check: ConfCheck, signal: AbortSignal): Promise<Findings> {
+  const missing = await missingLibraries(check, signal);
+  return together([
+    errors(...(await contradictions(check, signal)), ...(missing ?? [])),
+    missing === null
+      ? unchecked('whether the libraries of shared_preload_libraries are installed')
+      : errors(),
+  ]);
+}
+
 /** PostgreSQL stops at the first kind of error: lines that it cannot read, then unknown names, then values. So what it has
  *  named is left out, and it reads the rest. */
 async function allErrors(
@@ -52,7 +63,7 @@ async function allErrors(
   signal: AbortSignal,
 ): Promise<Findings> {
   const lines = conf.split('\n');
-  const errors: Finding[] = [];
+  const wrong: Finding[] = [];
   const missing: Finding[] = [];
   for (let round = 0; round < maxRounds; round++) {
     await writeFile(join(check.dataDir, 'postgresql.conf'), lines.join('\n'));
@@ -64,7 +75,7 @@ async function allErrors(
         continue;
       }
       const line = placeOf(error, check.dataDir);
-      errors.push({
+      wrong.push({
         text: described(spec, error, line === null ? null : { line, text: lines[line - 1] ?? '' }),
       });
       if (line === null) continue;
@@ -73,7 +84,7 @@ async function allErrors(
     }
     if (removed === 0) break;
   }
-  return together([{ errors, warnings: missing, unchecked: [] }]);
+  return together([errors(...wrong), warnings(...missing)]);
 }
 
 /** A file in the data directory, which is empty here. */

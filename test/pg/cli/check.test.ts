@@ -110,6 +110,20 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
       expect(exitCode).toBe(major >= 17 ? 0 : 1);
     });
 
+    test('settings that contradict each other are named', async () => {
+      const settings = [
+        text('shared_preload_libraries', ''),
+        text('max_connections', '3'),
+        text('wal_level', 'minimal'),
+        text('archive_mode', 'on'),
+      ];
+      const { exitCode, problems } = await checked(specOf({ settings }), { program });
+      const all = problems.join('\n');
+      for (const expected of ['3 reserved ones', 'archive_mode = on', 'max_wal_senders = 10'])
+        expect(all).toContain(expected);
+      expect(exitCode).toBe(1);
+    });
+
     test('a library to preload that is not installed is named', () =>
       invalid(
         /shared_preload_libraries: there is no library "pg_stat_statments" in/,

@@ -175,10 +175,19 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
       expect(it.state.status()).not.toHaveProperty('pending_restart');
     });
 
+    test('what would keep Postgres from starting again is refused, though it needs a restart first', () =>
+      nothingChanges(async () => {
+        expect(await it.refusal([whole('max_connections', '3')])).toContain('3 reserved');
+        const said = await it.refusal([text('shared_preload_libraries', 'pg_stat_statments')]);
+        expect(said).toContain('there is no library "pg_stat_statments"');
+        expect(await it.refusal([text('wal_level', 'minimal')])).toContain('max_wal_senders = 10');
+      }));
+
     test('a bad value in a file of somebody else is named and not blamed on the spec, which takes effect', async () => {
       appendFileSync(join(cluster.dataDir, 'postgresql.auto.conf'), "maintenance_work_mem = 'lots'\n");
       await it.configure([text('work_mem', '7MB')]);
       expect(await it.show('work_mem')).toBe('7MB');
+      expect(it.state.status()).not.toHaveProperty('pending_restart');
       expect(it.lines.join()).toMatch(
         /this spec did not bring: .*postgresql\.auto\.conf, line 1: maintenance_work_mem/,
       );
