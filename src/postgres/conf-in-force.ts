@@ -47,6 +47,8 @@ interface SettingRow {
   readonly context: string;
   readonly pending: boolean;
   readonly current: string | null;
+  /** The value in force is the default. */
+  readonly untouched: boolean;
 }
 
 /** Asks the server how it reads its configuration files now, without a reload.
@@ -63,6 +65,7 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
   if (wrong.length === 0) return { unusable: [], pending: [], applies: true };
   const { rows: settings } = await pg.query<SettingRow>(
     `select name, vartype, context, pending_restart as pending,
+            setting is not distinct from boot_val as untouched,
             case when pending_restart and vartype <> 'string'
                  then pg_catalog.current_setting(name, true) end as current
        from pg_catalog.pg_settings`,
@@ -84,7 +87,7 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
   // The mark alone is not enough: the server keeps it after the line that caused it is gone.
   const waits = (one: SettingRow): boolean =>
     wrong.some(({ file, name, error }) =>
-      file === null ? error?.includes(one.name) === true : of(name) === one,
+      file === null ? !one.untouched && error?.includes(one.name) === true : of(name) === one,
     );
   const pending = settings.filter(
     (one) => one.pending && waits(one) && !unusable.some(({ name }) => of(name) === one),
