@@ -60,16 +60,16 @@ async function adopt(cluster: Cluster) {
   );
   const conf = join(dataDir, 'postgresql.conf');
   const head = readFileSync(conf, 'utf8');
-  const spec = (own: readonly Setting[], more = ''): void => {
+  const spec = (own: readonly Setting[], more = '', without = '#'): void => {
     state.spec = resolved(
       { skip_pg_catalog_updates: true },
-      { settings: own, postgresql_conf: `${head}${more}` },
+      { settings: own, postgresql_conf: `${head.replace(without, '#')}${more}` },
     );
   };
   spec([]);
   await operations.start(signal);
-  const configure = async (own: readonly Setting[], more?: string): Promise<void> => {
-    spec(own, more);
+  const configure = async (own: readonly Setting[], more?: string, without?: string): Promise<void> => {
+    spec(own, more, without);
     await operations.reconfigure();
   };
   const refusal = async (own: readonly Setting[], more?: string): Promise<string> => {
@@ -169,6 +169,10 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         { name: 'pg_stat_statements.max', current: '5000', wanted: '200' },
       ]);
       expect(await it.show('work_mem')).toBe('5MB');
+      await it.configure(base, '', 'max_connections=50');
+      expect(it.state.status().pending_restart).toEqual([
+        { name: 'max_connections', current: '50', wanted: null },
+      ]);
       // Also a value that only the next start would find wrong.
       expect(await it.refusal([...base, whole('max_connections', '-4')])).toContain('-4 is outside');
       await it.configure(base);
