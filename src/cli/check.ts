@@ -3,7 +3,7 @@ import { assertValid } from '../catalog/validate.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { timeLimit } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, messageOf } from '../core/errors.ts';
 import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
@@ -14,7 +14,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
 import { renderCheck } from './check-report.ts';
 import { checkAddresses, checkFormat, checkKeys } from './checks/config.ts';
-import { type Findings, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
+import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
 import { checkConnstrPort, checkDataDirectory, checkFiles, checkPorts } from './checks/machine.ts';
 import { checkSettings, rendered } from './checks/settings.ts';
 
@@ -32,10 +32,12 @@ export interface CheckOutcome {
 }
 
 /** `compute_ctl check`: everything that would make a start fail, found without touching anything.
+ *  @param byRoot whether this program was started by root, whatever it has become
  *  @throws ComputeError when there is nothing to look at, since the config cannot be read */
 export async function check(
   given: Extract<ParsedArgs, { command: 'check' }>,
   env: NodeJS.ProcessEnv,
+  byRoot = false,
 ): Promise<CheckOutcome> {
   const { options, json } = given;
   const signal = timeLimit(options.controlPlaneTimeoutSeconds * 4000);
@@ -43,7 +45,7 @@ export async function check(
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const loaded = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
   const notes = [...given.notes, ...given.notBuilt, ...loaded.notes].map((text) => ({ text }));
-  const found = together([warnings(...notes), await findings(loaded, given, env, signal)]);
+  const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
   const verdict =
     found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);
   const problems = found.errors.flatMap(({ text, hint }) => [
@@ -59,7 +61,7 @@ export async function check(
 
 async function findings(
   loaded: LoadedConfig,
-  { options, live }: Extract<ParsedArgs, { command: 'check' }>,
+  { options, live, byRoot }: Extract<ParsedArgs, { command: 'check' }> & { byRoot: boolean },
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<Findings> {
@@ -76,7 +78,7 @@ async function findings(
     ...(spec === null ? [] : await ofSpec(spec, options, settings)),
     ...(spec === null ? [] : [await ofPostgres(spec, settings, bin.found !== null, signal)]),
     await checkFiles(spec, settings),
-    await checkDataDirectory(options),
+    await checkDataDirectory(options, byRoot),
     ...(live ? [await checkPorts(spec, options)] : []),
   ]);
 }
@@ -107,9 +109,13 @@ async function ofPostgres(
     return await checkSettings(spec, settings, signal);
   } catch (error) {
     signal.throwIfAborted();
-    return together([{ errors: [findingOf(error)], warnings: [], unchecked: [] }]);
+    // The directory that PostgreSQL would read the file in cannot be written.
+    if (isOfSystem(error)) return unchecked(`the settings: ${messageOf(error)}`);
+    return errors(findingOf(error));
   }
 }
+
+const isOfSystem = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
 
 /** Stands for a program that is not there. */
 const noBinary: PostgresBin = { path: '', dir: '', major: 0, version: '', sibling: (name) => name };
@@ -130,7 +136,7 @@ async function binaryOf(
       error instanceof ComputeError && error.code === 'postgres_missing' && pgbin === byDefault;
     const findings = optional
       ? unchecked(`the settings, since ${finding.text}: name the postgres program with --pgbin`)
-      : together([{ errors: [finding], warnings: [], unchecked: [] }]);
+      : errors(finding);
     return { found: null, findings };
   }
 }

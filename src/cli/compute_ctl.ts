@@ -2,6 +2,7 @@ import { parseArgs } from './args.ts';
 import { ComputeError, errorCodes, inline } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { isRoot } from '../process/give-up-root.ts';
 import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
@@ -15,9 +16,10 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { options } = parsed;
   const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
   if (parsed.command === 'check') {
+    const byRoot = isRoot();
     await becomeOsUser(options, null);
     const { check } = await import('./check.ts');
-    const { text, problems, exitCode } = await check(parsed, env);
+    const { text, problems, exitCode } = await check(parsed, env, byRoot);
     process.stdout.write(text);
     for (const line of problems) writeLine(line);
     return exitCode;

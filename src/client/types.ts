@@ -514,6 +514,15 @@ export interface components {
                 /** @description The value in the configuration files; null for texts, and where they do not set it any more. */
                 readonly wanted: string | null;
             }[];
+            /** @description The settings of the spec that are not in force, because a later file has another value. Found when a configuration is applied. Absent when there are none. */
+            readonly overridden_settings?: readonly {
+                /** @description Name of the setting. */
+                readonly name: string;
+                /** @description Path of the file that overrides it, such as `postgresql.auto.conf` of ALTER SYSTEM. */
+                readonly file: string;
+                /** @description The line in that file. */
+                readonly line: number;
+            }[];
             /** @description The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none. */
             readonly failed_databases?: readonly {
                 /** @description Its name in the spec. */

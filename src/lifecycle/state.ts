@@ -4,7 +4,7 @@ import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ServiceRunner } from '../services/runner.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
-import type { PendingRestart } from '../postgres/conf-in-force.ts';
+import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import type { Span, TraceHeaders } from '../telemetry/trace.ts';
 import type { StartFigures, StatusBody } from './api.ts';
@@ -38,6 +38,8 @@ export class ComputeState {
   readonly databases = new FailedDatabases();
   /** The settings that the latest reload could not bring into force. */
   pendingRestart: readonly PendingRestart[] = [];
+  /** The settings of the spec that a file of somebody else overrides. */
+  overriddenSettings: readonly OverriddenSetting[] = [];
   /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that brought the spec, or the process's parent, for traces. */
@@ -86,6 +88,7 @@ export class ComputeState {
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
       ...(this.pendingRestart.length > 0 ? { pending_restart: [...this.pendingRestart] } : {}),
+      ...(this.overriddenSettings.length > 0 ? { overridden_settings: [...this.overriddenSettings] } : {}),
       ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),
     };
   }

@@ -1,5 +1,5 @@
 import { linkSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ComputeError, inline } from '../core/errors.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
 import { reloadAndWait } from '../pg/reload.ts';
@@ -14,6 +14,7 @@ import {
 import { contradictions, missingLibraries } from '../postgres/conf-start.ts';
 import { confValue } from '../postgres/conf-syntax.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
+import { overrideFile } from '../postgres/files.ts';
 import { readSmall } from '../process/regular-file.ts';
 import { type StartContext, pathOf } from './context.ts';
 
@@ -63,17 +64,28 @@ export async function takeEffect(context: StartContext, signal: AbortSignal): Pr
   };
   try {
     await reloadAndWait(settings.target, ask, signal, judge);
-    state.pendingRestart = (judged as FileJudgement | null)?.pending ?? [];
+    remember(context, judged);
   } catch (error) {
     const state = sqlState(error);
     // A replica that is not consistent yet refuses connections, but reloads its settings.
     const tooEarly = spec.mode.kind !== 'primary' && state === cannotConnectNow;
     if (!tooEarly && state !== notSuperuser) throw error;
-    const wrong = await checkConf(checked(context), signal);
-    if (wrong.length > 0) throw refused(wrong.map(({ words }) => words));
+    acceptUnseen(context, await checkConf(checked(context), signal));
     ask();
     log.warn(`cannot check whether the new settings have taken effect; continuing: ${inline(error)}`);
   }
+}
+
+/** For `/status`. */
+function remember({ state, spec, log }: StartContext, judged: FileJudgement | null): void {
+  const ours = (name: string): boolean => serverSetting(spec.spec, name) !== null;
+  state.pendingRestart = judged?.pending ?? [];
+  // Ours is included last, and lifts a limit only for as long as the catalog pass takes.
+  state.overriddenSettings = (judged?.overridden ?? []).filter(
+    ({ name, file }) => ours(name) && basename(file) !== overrideFile,
+  );
+  for (const { name, file, line } of state.overriddenSettings)
+    log.warn(`the setting ${name} of the spec is not in force: ${file}, line ${line} overrides it`);
 }
 
 const checked = (context: StartContext): Parameters<typeof checkConf>[0] => ({
@@ -85,11 +97,17 @@ const checked = (context: StartContext): Parameters<typeof checkConf>[0] => ({
 /** What needs a restart must not keep Postgres from starting again. @throws ComputeError `settings_refused` */
 async function nextStart(context: StartContext, signal: AbortSignal): Promise<void> {
   const check = checked(context);
-  const problems = [
-    ...(await contradictions(check, signal)),
-    ...((await missingLibraries(check, signal)) ?? []),
-  ];
-  if (problems.length > 0) throw refused(problems.map(({ text }) => text));
+  try {
+    const problems = [
+      ...(await contradictions(check, signal)),
+      ...((await missingLibraries(check, signal)) ?? []),
+    ];
+    if (problems.length > 0) throw refused(problems.map(({ text }) => text));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ComputeError && error.code === 'settings_refused') throw error;
+    context.log.warn(`cannot check whether Postgres would start with the new settings: ${inline(error)}`);
+  }
 }
 
 /** The server has found the error already: this is only about the words for it. */
@@ -108,13 +126,7 @@ function accept(context: StartContext, { unusable, applies }: FileJudgement): vo
   const ofSpec = unusable.filter((line) => isOfSpec(context, line));
   const others = unusable.filter((line) => !ofSpec.includes(line));
   if (ofSpec.length > 0) throw refused(ofSpec.map(describeLine));
-  if (!applies) {
-    throw new ComputeError(
-      'settings_refused',
-      `PostgreSQL keeps all its earlier settings because of a line that this spec did not bring: ${others.map(describeLine).join('; ')}`,
-      { hint: 'correct or remove that line, then send the configuration again' },
-    );
-  }
+  if (!applies) throw notOfSpec(others.map(describeLine));
   for (const line of others)
     context.log.warn(`PostgreSQL ignores a setting that this spec did not bring: ${describeLine(line)}`);
 }
@@ -136,6 +148,25 @@ function earlierText(context: StartContext): string {
     return '';
   }
 }
+
+/** The same where only PostgreSQL's words at a start are known, which do not always name the file. */
+function acceptUnseen(context: StartContext, wrong: readonly ConfError[]): void {
+  if (wrong.length === 0) return;
+  const words = wrong.map((one) => one.words);
+  const ofSpec = words.filter((text) => {
+    const name = /parameter "([^"]+)"/.exec(text)?.[1];
+    if (name !== undefined) return serverSetting(context.spec.spec, name) !== null;
+    return text.includes(`"${mainFile(context)}"`);
+  });
+  throw ofSpec.length > 0 ? refused(ofSpec) : notOfSpec(words);
+}
+
+const notOfSpec = (reasons: readonly string[]): ComputeError =>
+  new ComputeError(
+    'settings_refused',
+    `PostgreSQL keeps all its earlier settings because of a line that this spec did not bring: ${reasons.join('; ')}`,
+    { hint: 'correct or remove that line, then send the configuration again' },
+  );
 
 const refused = (reasons: readonly string[]): ComputeError =>
   new ComputeError(

@@ -24,10 +24,19 @@ export interface PendingRestart {
   readonly wanted: string | null;
 }
 
+/** A setting of one file that a later file sets to another value. */
+export interface OverriddenSetting {
+  readonly name: string;
+  /** The file and line that count. */
+  readonly file: string;
+  readonly line: number;
+}
+
 /** What a reload of the files as they are now would do. */
 export interface FileJudgement {
   readonly unusable: readonly UnusableLine[];
   readonly pending: readonly PendingRestart[];
+  readonly overridden: readonly OverriddenSetting[];
   /** False: the server would keep all settings that it has, since it cannot read a line or does not know a name. */
   readonly applies: boolean;
 }
@@ -62,7 +71,8 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
        from pg_catalog.pg_file_settings`,
   );
   const wrong = lines.filter(({ error }) => error !== null);
-  if (wrong.length === 0) return { unusable: [], pending: [], applies: true };
+  const overridden = overriddenIn(lines);
+  if (wrong.length === 0) return { unusable: [], pending: [], overridden, applies: true };
   const { rows: settings } = await pg.query<SettingRow>(
     `select name, vartype, context, pending_restart as pending,
             setting is not distinct from boot_val as untouched,
@@ -92,12 +102,25 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
   const pending = settings.filter(
     (one) => one.pending && waits(one) && !unusable.some(({ name }) => of(name) === one),
   );
-  return { unusable, applies: lines.some(({ applied }) => applied), pending: pending.map(toPending) };
+  const applies = lines.some(({ applied }) => applied);
+  return { unusable, applies, overridden, pending: pending.map(toPending) };
 
   function toPending({ name, vartype, current }: SettingRow): PendingRestart {
     const last = lines.findLast((row) => row.name !== null && isSameSetting(row.name, name));
     return { name, current, wanted: vartype === 'string' ? null : (last?.setting ?? null) };
   }
+}
+
+function overriddenIn(lines: readonly FileRow[]): OverriddenSetting[] {
+  const found = new Map<string, OverriddenSetting>();
+  for (const { name, file, setting, applied, error } of lines) {
+    if (name === null || applied || error !== null) continue;
+    const last = lines.findLast((row) => row.name !== null && isSameSetting(row.name, name));
+    if (last === undefined || last.file === null || last.line === null) continue;
+    if (last.file !== file && last.setting !== setting)
+      found.set(name, { name, file: last.file, line: last.line });
+  }
+  return [...found.values()];
 }
 
 /** The view gives only a general reason. The words for a library's setting come from an attempt to set it; what it may be

@@ -1,16 +1,17 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { ComputeError } from '../../core/errors.ts';
+import { ComputeError, messageOf } from '../../core/errors.ts';
 import { listen } from '../../http/listen.ts';
 import type { Options } from '../../config/options.ts';
 import { canonicalPath } from '../../postgres/path.ts';
 import { checkWipeable } from '../../postgres/prepare.ts';
 import { serverSetting } from '../../postgres/server-setting.ts';
+import { usesTls } from '../../postgres/conf.ts';
 import { readPair } from '../../postgres/tls.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
-import { type Findings, errors, together, tried, warnings } from './finding.ts';
+import { type Findings, errors, together, tried, unchecked, warnings } from './finding.ts';
 
 /** The files that a start reads are there and usable. */
 export async function checkFiles(spec: ResolvedSpec | null, settings: Settings): Promise<Findings> {
@@ -22,18 +23,33 @@ export async function checkFiles(spec: ResolvedSpec | null, settings: Settings):
       : []),
   ].map((name) => join(vm.toolsDir, name));
   const missing = programs.filter((path) => !existsSync(path));
+  const pair = tls === null ? errors() : await tried(() => readPair(tls));
+  // Without the feature nobody reads them yet.
+  const needed = spec !== null && usesTls(spec.spec, true);
   return together([
-    tls === null ? errors() : await tried(() => readPair(tls)),
+    needed ? pair : warnings(...pair.errors),
     // A start that finds no resize-swap goes on: the program removes itself.
     warnings(...missing.map((path) => ({ text: `there is no program ${path}` }))),
   ]);
 }
 
-/** A start may wipe the data directory. */
-export const checkDataDirectory = ({ pgdata, wipeForeignPgdata }: Options): Promise<Findings> =>
-  tried(async () => {
-    if (pgdata !== null) checkWipeable(await canonicalPath(pgdata), { wipeForeign: wipeForeignPgdata });
-  });
+/** A start may wipe the data directory.
+ *  @param byRoot whether this program was started by root: such a start hands over an empty directory of root */
+export async function checkDataDirectory(
+  { pgdata, wipeForeignPgdata }: Options,
+  byRoot: boolean,
+): Promise<Findings> {
+  if (pgdata === null) return errors();
+  const owner = lstatSync(pgdata, { throwIfNoEntry: false })?.uid;
+  if (byRoot && owner === 0) return unchecked(`the data directory ${pgdata}, which belongs to root`);
+  try {
+    return await tried(async () =>
+      checkWipeable(await canonicalPath(pgdata), { wipeForeign: wipeForeignPgdata }),
+    );
+  } catch (error) {
+    return errors({ text: `the data directory ${pgdata} cannot be used: ${messageOf(error)}` });
+  }
+}
 
 const defaultPort = '5432';
 

@@ -61,6 +61,12 @@ const pendingRestart = v.object({
   ),
 });
 
+const overriddenSetting = v.object({
+  name: text('Name of the setting.'),
+  file: text('Path of the file that overrides it, such as `postgresql.auto.conf` of ALTER SYSTEM.'),
+  line: count('The line in that file.'),
+});
+
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
@@ -79,6 +85,10 @@ export const computeStatus = v.object({
   pending_restart: described(
     v.optional(v.array(pendingRestart)),
     'The settings that were changed, but take effect only when Postgres starts again. Absent when there are none.',
+  ),
+  overridden_settings: described(
+    v.optional(v.array(overriddenSetting)),
+    'The settings of the spec that are not in force, because a later file has another value. Found when a configuration is applied. Absent when there are none.',
   ),
   failed_databases: described(
     v.optional(v.array(failedDatabase)),
