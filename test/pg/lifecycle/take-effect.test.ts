@@ -254,8 +254,9 @@ test('a replica that refuses connections reads the new file, unless PostgreSQL c
     });
     const standbyEnded = once(postmaster, 'exit');
     try {
-      const says = (text: string): Promise<void> =>
-        expect.poll(() => readFileSync(log, 'utf8')).toContain(text);
+      const says = async (text: string): Promise<void> => {
+        await expect.poll(() => readFileSync(log, 'utf8')).toContain(text);
+      };
       await says('entering standby mode');
       const it = await adopt({ ...cluster, postmaster }, { mode: 'Replica' });
       expect(await it.refusal([text('shared_bufers', '32MB')])).toContain('"shared_bufers" in file');
