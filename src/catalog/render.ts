@@ -14,8 +14,8 @@ import { together } from './result.ts';
 import { assertValid } from './validate.ts';
 
 export interface PlanOutcome {
-  /** 0: nothing to do. 2: something to do. */
-  readonly exitCode: 0 | 2;
+  /** 0: nothing to do. 3: something to do; 2 is a usage error's. */
+  readonly exitCode: 0 | 3;
   readonly text: string;
 }
 
@@ -64,7 +64,7 @@ export async function runPlan(
       if (unreadable.size > 0) throw together([...unreadable.values()]);
       const plan = planCatalog(input, observed);
       sessions.close();
-      return { exitCode: plan.units.length === 0 ? 0 : 2, text: renderPlan(plan, { ...deps, ...input }) };
+      return { exitCode: plan.units.length === 0 ? 0 : 3, text: renderPlan(plan, { ...deps, ...input }) };
     } catch (error) {
       sessions.destroy();
       signal.throwIfAborted();

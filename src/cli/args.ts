@@ -23,7 +23,12 @@ interface Given {
 
 export type ParsedArgs =
   | ({ readonly command: 'run'; readonly options: RunOptions } & Given)
-  | ({ readonly command: 'check'; readonly options: Options; readonly json: boolean } & Given)
+  | ({
+      readonly command: 'check';
+      readonly options: Options;
+      readonly json: boolean;
+      readonly live: boolean;
+    } & Given)
   | ({ readonly command: 'plan'; readonly options: PlanOptions; readonly json: boolean } & Given)
   | { readonly command: 'help' | 'version'; readonly text: string };
 
@@ -50,8 +55,11 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
   if (subcommand !== null) {
     requireSource(options);
-    const { json } = readOptions(command, commands[subcommand].options, env).values;
-    if (subcommand === 'check') return { command: 'check', options: withPorts(options), json, ...found };
+    if (subcommand === 'check') {
+      const { json, live } = readOptions(command, commands.check.options, env).values;
+      return { command: 'check', options: withPorts(options), json, live, ...found };
+    }
+    const { json } = readOptions(command, commands.plan.options, env).values;
     return { command: 'plan', options: requireConnstr(withPorts(options)), json, ...found };
   }
   return { command: 'run', options: requireRun(withPorts(options)), ...found };

@@ -3,17 +3,27 @@ import type { Pageserver, ResolvedSpec } from '../spec/resolve.ts';
 import type { ComputeCtlConfig, GenericOption, Jwk } from '../spec/schema.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
+import type { Findings } from './checks/finding.ts';
 import { addresses, shownOption, specJson } from './check-shown.ts';
 
-/** What `compute_ctl check` prints: the config with all values derived from it. A `Secret` is shown as `***`; addresses
- *  and settings may contain a secret, so only their parts that are known not to be secret are shown. */
-export function renderCheck(loaded: LoadedConfig, options: Options, json: boolean): string {
-  return json ? JSON.stringify(asJson(loaded, options), null, 2) : asText(loaded, options);
+/** What was found, and what follows from it. */
+export interface Verdict extends Findings {
+  readonly verdict: 'valid' | 'warnings' | 'invalid';
 }
 
-function asJson(loaded: LoadedConfig, options: Options): unknown {
+/** What `compute_ctl check` prints: the config with all values derived from it, and what is wrong with it. A `Secret` is shown as `***`; addresses
+ *  and settings may contain a secret, so only their parts that are known not to be secret are shown. */
+export function renderCheck(loaded: LoadedConfig, options: Options, found: Verdict, json: boolean): string {
+  return json ? JSON.stringify(asJson(loaded, options, found), null, 2) : asText(loaded, options, found);
+}
+
+function asJson(loaded: LoadedConfig, options: Options, found: Verdict): unknown {
   const { spec } = loaded;
   return {
+    verdict: found.verdict,
+    errors: found.errors,
+    warnings: found.warnings,
+    unchecked: found.unchecked,
     source: loaded.source,
     compute_id: options.computeId,
     live_config_allowed: loaded.liveConfigAllowed,
@@ -49,7 +59,7 @@ const configJson = ({ jwks, tls }: ComputeCtlConfig): unknown => ({
   tls,
 });
 
-function asText(loaded: LoadedConfig, options: Options): string {
+function asText(loaded: LoadedConfig, options: Options, found: Verdict): string {
   const { spec, config } = loaded;
   const rows: [string, string][] = [
     ['source', loaded.source],
@@ -61,8 +71,22 @@ function asText(loaded: LoadedConfig, options: Options): string {
   ];
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   const lines = rows.map(([name, value]) => `${name.padEnd(width)}${value}`);
-  return [...lines, ...loaded.notes.map((note) => `note: ${note}`)].join('\n');
+  return [
+    ...lines,
+    ...found.unchecked.map((text) => `not checked: ${text}`),
+    ...found.warnings.map(({ text, hint }) => `warning: ${text}${hint === undefined ? '' : ` (${hint})`}`),
+    sentence(found),
+  ].join('\n');
 }
+
+const sentence = ({ verdict, errors, warnings }: Verdict): string =>
+  ({
+    valid: 'valid',
+    warnings: `valid, with ${counted(warnings.length, 'warning')}`,
+    invalid: `invalid: ${counted(errors.length, 'error')}`,
+  })[verdict];
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
 const keyText = ({ kty, kid }: Jwk): string => `${kty} ${typeof kid === 'string' ? kid : 'without kid'}`;
 

@@ -1,37 +1,142 @@
 import { catalogInput } from '../catalog/input.ts';
 import { assertValid } from '../catalog/validate.ts';
-import { renderCheck } from './check-report.ts';
-import { parseConnstr } from '../pg/connstr.ts';
-import { loadConfig } from '../config/load.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { timeLimit } from '../core/clock.ts';
+import { ComputeError, messageOf } from '../core/errors.ts';
 import { createLog } from '../core/log.ts';
+import { parseConnstr } from '../pg/connstr.ts';
+import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
+import { unbuiltServices } from '../services/index.ts';
+import { type Settings, settingsOf } from '../services/settings.ts';
 import { assertServable } from '../services/unbuilt.ts';
-import { renderConf } from '../postgres/conf.ts';
+import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { ParsedArgs } from './args.ts';
+import { renderCheck } from './check-report.ts';
+import { checkAddresses, checkFormat, checkKeys } from './checks/config.ts';
+import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
+import { checkConnstrPort, checkDataDirectory, checkFiles, checkPorts } from './checks/machine.ts';
+import { checkSettings, rendered } from './checks/settings.ts';
 
 const localConnstr = 'postgresql://cloud_admin@localhost/postgres';
 
-/** `compute_ctl check`: everything a start would object to, found without touching anything.
- *  @returns what to print
- *  @throws ComputeError as a start would */
-export async function check(options: Options, json: boolean, env: NodeJS.ProcessEnv): Promise<string> {
+/** 2 is a usage error's. */
+const exitCodes = { valid: 0, invalid: 1, warnings: 3 } as const;
+
+export interface CheckOutcome {
+  /** For stdout, ending in a line end. */
+  readonly text: string;
+  /** For stderr: the lines of what makes the config invalid. */
+  readonly problems: readonly string[];
+  readonly exitCode: number;
+}
+
+/** `compute_ctl check`: everything that would make a start fail, found without touching anything.
+ *  @param byRoot whether this program was started by root, whatever it has become
+ *  @throws ComputeError when there is nothing to look at, since the config cannot be read */
+export async function check(
+  given: Extract<ParsedArgs, { command: 'check' }>,
+  env: NodeJS.ProcessEnv,
+  byRoot = false,
+): Promise<CheckOutcome> {
+  const { options, json } = given;
   const signal = timeLimit(options.controlPlaneTimeoutSeconds * 4000);
   // The notes are part of the output.
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const loaded = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
-  if (loaded.spec !== null) {
-    const target = parseConnstr(options.connstr ?? localConnstr);
-    const privilegedRole = options.privilegedRoleName;
-    assertServable(loaded.spec);
-    assertValid(catalogInput(loaded.spec, { target, privilegedRole, stage: 'start' }));
-    renderConf(loaded.spec, {
-      internalHttpPort: options.internalHttpPort,
-      privilegedRole,
-      tls: loaded.config.tls !== null,
-      strictOvercommit: false,
-      subscriptionsDropped: false,
-      serviceLines: [],
-    });
+  const notes = [...given.notes, ...given.notBuilt, ...loaded.notes].map((text) => ({ text }));
+  const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
+  const verdict =
+    found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);
+  const problems = found.errors.flatMap(({ text, hint }) => [
+    `Error: ${text}`,
+    ...(hint === undefined ? [] : [`Hint: ${hint}`]),
+  ]);
+  return {
+    text: `${renderCheck(loaded, options, { ...found, verdict }, json)}\n`,
+    problems,
+    exitCode: exitCodes[verdict],
+  };
+}
+
+async function findings(
+  loaded: LoadedConfig,
+  { options, live, byRoot }: Extract<ParsedArgs, { command: 'check' }> & { byRoot: boolean },
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<Findings> {
+  const { spec, config } = loaded;
+  const bin = await binaryOf(options, env, signal);
+  const target = parseConnstr(options.connstr ?? localConnstr);
+  const pgdata = options.pgdata ?? '';
+  const connstr = options.connstr ?? localConnstr;
+  const found = { target, bin: bin.found ?? noBinary, tls: config.tls };
+  const settings = settingsOf({ ...options, pgdata, connstr }, env, found);
+  return together([
+    bin.findings,
+    await checkKeys(config, spec === null),
+    ...(spec === null ? [] : await ofSpec(spec, options, settings)),
+    ...(spec === null ? [] : [await ofPostgres(spec, settings, bin.found !== null, signal)]),
+    await checkFiles(spec, settings),
+    await checkDataDirectory(options, byRoot),
+    ...(live ? [await checkPorts(spec, options)] : []),
+  ]);
+}
+
+async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings): Promise<Findings[]> {
+  const { target, privilegedRole } = settings;
+  const unbuilt = unbuiltServices(spec, settings).map((name) => ({
+    text: `the spec asks for the service ${name}, which is not built yet: it has no effect`,
+  }));
+  return [
+    checkFormat(spec),
+    await checkAddresses(spec),
+    await tried(() => assertServable(spec)),
+    await tried(() => assertValid(catalogInput(spec, { target, privilegedRole, stage: 'start' }))),
+    warnings(...unbuilt),
+    checkConnstrPort(spec, options, settings),
+  ];
+}
+
+async function ofPostgres(
+  spec: ResolvedSpec,
+  settings: Settings,
+  installed: boolean,
+  signal: AbortSignal,
+): Promise<Findings> {
+  if (!installed) return tried(() => rendered(spec, settings));
+  try {
+    return await checkSettings(spec, settings, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    // The directory that PostgreSQL would read the file in cannot be written.
+    if (isOfSystem(error)) return unchecked(`the settings: ${messageOf(error)}`);
+    return errors(findingOf(error));
   }
-  return `${renderCheck(loaded, options, json)}\n`;
+}
+
+const isOfSystem = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
+
+/** Stands for a program that is not there. */
+const noBinary: PostgresBin = { path: '', dir: '', major: 0, version: '', sibling: (name) => name };
+const byDefault = 'postgres';
+
+/** Without a program that was named, a start fails. A machine that only checks configs need not have one. */
+async function binaryOf(
+  { pgbin }: Options,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<{ found: PostgresBin | null; findings: Findings }> {
+  try {
+    return { found: await locatePostgres(pgbin, env, signal), findings: together([]) };
+  } catch (error) {
+    signal.throwIfAborted();
+    const finding = findingOf(error);
+    const optional =
+      error instanceof ComputeError && error.code === 'postgres_missing' && pgbin === byDefault;
+    const findings = optional
+      ? unchecked(`the settings, since ${finding.text}: name the postgres program with --pgbin`)
+      : errors(finding);
+    return { found: null, findings };
+  }
 }

@@ -4,6 +4,8 @@ import { reportFailure } from '../core/last-words.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { isRoot } from '../process/give-up-root.ts';
+import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
@@ -16,10 +18,13 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const { options } = parsed;
   const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
   if (parsed.command === 'check') {
+    const byRoot = isRoot();
     await becomeOsUser(options, null);
     const { check } = await import('./check.ts');
-    process.stdout.write(await check(options, parsed.json, env));
-    return 0;
+    const { text, problems, exitCode } = await check(parsed, env, byRoot);
+    process.stdout.write(text);
+    for (const line of problems) writeLine(line);
+    return exitCode;
   }
   if (parsed.command === 'plan') {
     await becomeOsUser(options, null);

@@ -10,7 +10,7 @@ import { createLog } from '../core/log.ts';
 const limitMs = 120_000;
 
 /** `compute_ctl plan`: the statements that a catalog pass would send to the running Postgres. It only reads.
- *  @returns the text to print, ending in a line end, and the exit code: 0 without statements, 2 with some
+ *  @returns the text to print, ending in a line end, and the exit code: 0 without statements, 3 with some
  *  @throws ComputeError as a start would, up to its first statement */
 export async function plan(
   options: PlanOptions,

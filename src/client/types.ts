@@ -177,7 +177,7 @@ export interface paths {
         readonly put?: never;
         /**
          * Applies a new spec and answers when the compute runs with it.
-         * @description Only in the statuses empty, running, failed. Unlike the original: also repairs a compute in `failed` whose Postgres is running. An accepted body's keys replace the old ones. A waiting client gets 500 when the compute shuts down.
+         * @description Only in the statuses empty, running, failed. Unlike the original: also repairs a compute in `failed` whose Postgres is running. Answers 500 when PostgreSQL cannot use a setting, with the reason, and the earlier settings stay in force; `pending_restart` lists what takes effect at the next start of Postgres. An accepted body's keys replace the old ones. A waiting client gets 500 when the compute shuts down.
          */
         readonly post: operations["postConfigure"];
         readonly delete?: never;
@@ -505,6 +505,24 @@ export interface components {
                     readonly error: string | null;
                 };
             };
+            /** @description The settings that were changed, but take effect only when Postgres starts again. Absent when there are none. */
+            readonly pending_restart?: readonly {
+                /** @description Name of the setting. */
+                readonly name: string;
+                /** @description The value in force; null for texts, which may hold a secret. */
+                readonly current: string | null;
+                /** @description The value in the configuration files; null for texts, and where they do not set it any more. */
+                readonly wanted: string | null;
+            }[];
+            /** @description The settings of the spec that are not in force, because a later file has another value. Found when a configuration is applied. Absent when there are none. */
+            readonly overridden_settings?: readonly {
+                /** @description Name of the setting. */
+                readonly name: string;
+                /** @description Path of the file that overrides it, such as `postgresql.auto.conf` of ALTER SYSTEM. */
+                readonly file: string;
+                /** @description The line in that file. */
+                readonly line: number;
+            }[];
             /** @description The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none. */
             readonly failed_databases?: readonly {
                 /** @description Its name in the spec. */

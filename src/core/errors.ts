@@ -70,6 +70,11 @@ export const errorCodes = {
     doc: 'The base backup archive is damaged, incomplete or unsafe to unpack.',
   },
   postgres_start: { exit: 1, http: 500, doc: 'Postgres did not start.' },
+  settings_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'PostgreSQL cannot use a setting, so the earlier configuration stays in force.',
+  },
   postgres_stuck: { exit: 1, http: 500, doc: 'Postgres did not stop within its limits.' },
   catalog: { exit: 1, http: 500, doc: 'A statement of the catalog pass failed.' },
   sql: { exit: 1, http: 500, doc: "A query on this compute's own Postgres failed." },

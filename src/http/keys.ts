@@ -37,7 +37,14 @@ const edDsa: Family = {
 };
 
 /** Imports a set's keys. RS256 if at least one key has it as `alg`, else EdDSA; all other keys are left out. */
-export async function loadKeys(jwks: Jwks, log: Log): Promise<KeyRing> {
+export const loadKeys = (jwks: Jwks, log: Log): Promise<KeyRing> =>
+  readKeys(jwks, (kid, text) => log.warn({ kid: kid ?? 'no kid' }, text));
+
+/** @param leftOut called for each key that is not used, with the reason */
+export async function readKeys(
+  jwks: Jwks,
+  leftOut: (kid: string | null, text: string) => void,
+): Promise<KeyRing> {
   const all = jwks.keys as readonly Jwk[];
   const family = all.some(({ alg }) => alg === 'RS256') ? rs256 : edDsa;
   const keys: VerifyKey[] = [];
@@ -46,7 +53,7 @@ export async function loadKeys(jwks: Jwks, log: Log): Promise<KeyRing> {
     try {
       keys.push({ kid, key: await importKey(jwk, family) });
     } catch (error) {
-      log.warn({ kid: kid ?? 'no kid' }, `key ${at} of the key set is not used: ${inline(error)}`);
+      leftOut(kid, `key ${at} of the key set is not used: ${inline(error)}`);
     }
   }
   return { names: family.names, keys };

@@ -3,6 +3,7 @@ import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
+import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
 import type { ProbeReport } from './probes.ts';
@@ -23,6 +24,10 @@ export interface StatusBody {
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */
   readonly services: Readonly<Record<string, Health>>;
+  /** Absent when there are none. */
+  readonly pending_restart?: PendingRestart[];
+  /** Absent when there are none. */
+  readonly overridden_settings?: OverriddenSetting[];
   /** Absent when there are none. */
   readonly failed_databases?: FailedDatabase[];
 }

@@ -5,14 +5,14 @@ import type { Failpoints } from '../core/failpoints.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import { poll } from '../core/poll.ts';
 import type { PgClient } from '../pg/client.ts';
-import { reloadAndWait } from '../pg/reload.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf } from './context.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import { withOwnPg } from '../database/own-sql.ts';
-import { firstConfiguration, withSpec } from './reconfigure.ts';
+import { firstConfiguration, reload as reloadOf, withSpec } from './reconfigure.ts';
 import { runSteps, step } from './steps.ts';
+import { forgetEarlierConf, keepEarlierConf, takeEffect } from './take-effect.ts';
 
 /** The values that the steps of a promotion pass to each other, besides those of every operation. `spec` is the replica's. */
 export interface PromotionContext extends StartContext {
@@ -99,6 +99,7 @@ async function waitForLsn(context: PromotionContext, signal: AbortSignal): Promi
 function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const { settings, next, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
+  keepEarlierConf(context);
   return writeConfigFiles(settings, next, options, signal);
 }
 
@@ -111,13 +112,14 @@ function restoreConfig(context: PromotionContext): Promise<void> {
     });
     if (!inRecovery) return;
     await writeConfig({ ...context, next: context.spec }, signal);
-    await reload(context, signal);
+    await takeEffect(context, signal);
+    forgetEarlierConf(context);
   });
 }
 
 /** The safekeepers must be configured before the first commit. */
-function reload({ settings, state }: PromotionContext, signal: AbortSignal): Promise<void> {
-  return reloadAndWait(settings.target, () => void state.postgres?.reload(), signal);
+function reload(context: PromotionContext, signal: AbortSignal): Promise<void> {
+  return reloadOf(withSpec(context, context.next), signal);
 }
 
 async function pgPromote(context: PromotionContext, signal: AbortSignal): Promise<void> {

@@ -1,12 +1,10 @@
-import { inline } from '../core/errors.ts';
-import { sqlState } from '../pg/client.ts';
-import { reloadAndWait } from '../pg/reload.ts';
 import { writeOverride } from '../postgres/files.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { configureCatalog, leavingDatabases, removeOverride, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { step } from './steps.ts';
+import { forgetEarlierConf, keepEarlierConf, restoreEarlierConf, takeEffect } from './take-effect.ts';
 
 /** Applies a new spec to a running Postgres, without an interruption for clients. */
 export const reconfiguration = [
@@ -31,31 +29,26 @@ function reconfigureServices({ services, spec }: StartContext, signal: AbortSign
 async function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
   const { settings, spec, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
+  keepEarlierConf(context);
   await writeConfigFiles(settings, spec, options, signal);
   if (wantsCatalog(context)) await writeOverride(options.pgdata);
 }
 
-/** After a failure the size limit must hold again. The new `postgresql.conf` stays. */
+/** After a failure the size limit must hold again. A new `postgresql.conf` that is in force stays. */
 export async function dropOverride(context: StartContext): Promise<void> {
   await removeOverride(context);
   context.state.postgres?.reload();
 }
 
-const cannotConnectNow = '57P03';
-
-export async function reload(
-  { settings, spec, state, log }: StartContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const ask = (): void => void state.postgres?.reload();
+/** When the new settings cannot take effect, the earlier file is put back; rolling back `write-config` reloads it. */
+export async function reload(context: StartContext, signal: AbortSignal): Promise<void> {
   try {
-    await reloadAndWait(settings.target, ask, signal);
+    await takeEffect(context, signal);
   } catch (error) {
-    // A replica that is not consistent yet refuses connections, but reloads its settings.
-    if (spec.mode.kind === 'primary' || sqlState(error) !== cannotConnectNow) throw error;
-    ask();
-    log.warn(`cannot check whether the new settings have taken effect; continuing: ${inline(error)}`);
+    restoreEarlierConf(context);
+    throw error;
   }
+  forgetEarlierConf(context);
 }
 
 function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { Lifecycle } from '../core/lifecycle.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ServiceRunner } from '../services/runner.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import type { Span, TraceHeaders } from '../telemetry/trace.ts';
 import type { StartFigures, StatusBody } from './api.ts';
@@ -34,6 +35,10 @@ export class ComputeState {
   promoting = false;
   /** The databases that are not as the spec asks, although the compute runs. */
   readonly databases = new FailedDatabases();
+  /** The settings that the latest reload could not bring into force. */
+  pendingRestart: readonly PendingRestart[] = [];
+  /** The settings of the spec that a file of somebody else overrides. */
+  overriddenSettings: readonly OverriddenSetting[] = [];
   /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that brought the spec, or the process's parent, for traces. */
@@ -84,6 +89,8 @@ export class ComputeState {
       error: this.lifecycle.error ?? this.services?.error ?? null,
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
+      ...(this.pendingRestart.length > 0 ? { pending_restart: [...this.pendingRestart] } : {}),
+      ...(this.overriddenSettings.length > 0 ? { overridden_settings: [...this.overriddenSettings] } : {}),
       ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),
     };
   }

@@ -12,10 +12,21 @@ const fullMs = 30_000;
 const queryMs = 12_000;
 const everyMs = 3;
 
-/** One reload, with its own connection. @throws as `reloadOn`; ComputeError `sql` when the server cannot be reached */
-export function reloadAndWait(target: PgTarget, ask: () => void, signal: AbortSignal): Promise<void> {
+/** One reload, with its own connection.
+ *  @param before runs on the same session, ahead of the reload; when it throws, there is none
+ *  @throws as `reloadOn`; what `before` threw; ComputeError `sql` when the server cannot be reached */
+export function reloadAndWait(
+  target: PgTarget,
+  ask: () => void,
+  signal: AbortSignal,
+  before: (pg: PgClient) => Promise<void> = async () => {},
+): Promise<void> {
   const options = { applicationName: 'compute_ctl:reload', connectMs, queryMs, signal };
-  const reload = (): Promise<void> => withPg(ownSession(target), options, (pg) => reloadOn(pg, ask, signal));
+  const reload = (): Promise<void> =>
+    withPg(ownSession(target), options, async (pg) => {
+      await before(pg);
+      await reloadOn(pg, ask, signal);
+    });
   return whenFree(reload, fullMs, signal);
 }
 

@@ -17,7 +17,7 @@ export function addLibraries(list: string, libraries: readonly string[]): string
 }
 
 /** Splits at commas outside double quotes. */
-function splitList(list: string): string[] {
+export function splitList(list: string): string[] {
   return (list.match(/(?:"(?:[^"]|"")*"|[^,"])+/g) ?? [])
     .map((item) => item.trim())
     .filter((item) => item !== '');

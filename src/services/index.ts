@@ -43,3 +43,9 @@ export function confLines(spec: ResolvedSpec, settings: Settings): ConfLine[] {
     return wanted === null ? [] : [...(service.conf?.(wanted) ?? [])];
   });
 }
+
+/** The names of the services that the spec asks for and that are not built. */
+export const unbuiltServices = (spec: ResolvedSpec, settings: Settings): string[] =>
+  services
+    .filter((service) => service.start === undefined && service.wants(spec, settings) !== null)
+    .map(({ name }) => name);

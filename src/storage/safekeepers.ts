@@ -116,7 +116,10 @@ function column(row: Record<string, unknown>, name: string): NonNullable<ReturnT
 }
 
 /** @throws ComputeError `connstr` */
-function safekeeperTarget(entry: string, context: SafekeeperContext): PgTarget {
+export function safekeeperTarget(
+  entry: string,
+  context: Pick<SafekeeperContext, 'token' | 'tenantId' | 'timelineId'>,
+): PgTarget {
   return {
     ...parseLibpqUrl(`postgresql://no_user@${entry}`),
     user: 'no_user',

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
+import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, startProgram } from '../support/program.ts';
 
 let it: Rig;
@@ -186,6 +187,26 @@ test('usage errors exit 2, and check names every problem of a config and touches
   expect(existsSync(it.pgdata)).toBe(false);
 });
 
+test("check takes the compute's own command line, and its exit code tells valid, warnings and invalid apart", async () => {
+  const file = join(it.home, 'checked.json');
+  const connstr = `postgresql://cloud_admin@127.0.0.1:${it.port}/postgres`;
+  const pgbin = join(defaultPostgres().bindir, 'postgres');
+  const check = async (spec: object) => {
+    writeFileSync(file, JSON.stringify(it.config(spec)));
+    const args = ['check', '-c', file, '-i', 'compute-1', '-C', connstr, '-D', it.pgdata, '-b', pgbin];
+    const program = startProgram('compute_ctl', args);
+    return { code: await program.exited(), output: program.output() };
+  };
+  expect(await check(it.spec())).toMatchObject({ code: 0 });
+  expect(await check(it.spec({ new_thing: 1 }))).toMatchObject({ code: 3 });
+  const spec = it.spec();
+  const { settings } = spec['cluster'] as { settings: object[] };
+  settings.push({ name: 'shared_bufers', value: '1MB', vartype: 'string' });
+  const { code, output } = await check(spec);
+  expect([code, output]).toEqual([1, expect.stringContaining('(shared_bufers): unrecognized')]);
+  expect(existsSync(it.pgdata)).toBe(false);
+});
+
 test('plan prints what a running Postgres lacks, without passwords, writes nothing, and says by its exit code when there is nothing to do', async () => {
   it.start();
   await it.until('running');
@@ -199,7 +220,7 @@ test('plan prints what a running Postgres lacks, without passwords, writes nothi
     return { code: await program.exited(), text: program.stdout(), output: program.output() };
   };
   const lacking = await plan({ roles: [app] });
-  expect([lacking.code, lacking.output]).toEqual([2, expect.stringContaining('"app"')]);
+  expect([lacking.code, lacking.output]).toEqual([3, expect.stringContaining('"app"')]);
   expect(lacking.text).not.toContain(app.encrypted_password);
   expect(await query("select 1 from pg_roles where rolname = 'app'")).toEqual([]);
   expect(await plan({})).toMatchObject({ code: 0 });

@@ -43,8 +43,8 @@ const primarySpec = (): object => {
   };
 };
 
-const promote = (wal_flush_lsn: string) =>
-  compute.http('POST', '/promote', { spec: primarySpec(), wal_flush_lsn });
+const promote = (wal_flush_lsn: string, spec = primarySpec()) =>
+  compute.http('POST', '/promote', { spec, wal_flush_lsn });
 
 test('a replica becomes a primary after a first try that failed, with nothing else let in meanwhile', async () => {
   await begin();
@@ -88,6 +88,22 @@ test('a replica becomes a primary after a first try that failed, with nothing el
   // It counts as a primary now, so its end has an LSN.
   const { lsn } = (await compute.http('POST', '/terminate?mode=immediate')).json<{ lsn: string | null }>();
   expect(lsn).toBe('0/169B1D8');
+});
+
+test('a misspelt setting in the spec of the primary fails the promotion, and the replica stays one until it is corrected', async () => {
+  await begin();
+  compute.start({ spec: compute.spec({ mode: 'Replica' }) });
+  await compute.until('running');
+  const { cluster, ...rest } = primarySpec() as { cluster: { settings: object[] } };
+  const settings = [...cluster.settings, { name: 'shared_bufers', value: '1MB', vartype: 'string' }];
+  const refused = await promote(await replayed(), { ...rest, cluster: { ...cluster, settings } });
+  expect(refused.json()['error']).toMatch(/postgresql\.conf, line \d+: shared_bufers/);
+  expect(await query('select pg_is_in_recovery() as still')).toEqual([{ still: true }]);
+  expect(readFileSync(join(compute.pgdata, 'postgresql.conf'), 'utf8')).toContain(
+    'neon.compute_mode=replica',
+  );
+  expect((await promote(await replayed())).json()).toMatchObject({ status: 'completed' });
+  expect((await compute.http('GET', '/status')).json()).not.toHaveProperty('pending_restart');
 });
 
 test('a primary is not a replica', async () => {

@@ -54,6 +54,20 @@ const failedDatabase = v.object({
   ),
 });
 
+const pendingRestart = v.object({
+  name: text('Name of the setting.'),
+  current: textOrNull('The value in force; null for texts, which may hold a secret.'),
+  wanted: textOrNull(
+    'The value in the configuration files; null for texts, and where they do not set it any more.',
+  ),
+});
+
+const overriddenSetting = v.object({
+  name: text('Name of the setting.'),
+  file: text('Path of the file that overrides it, such as `postgresql.auto.conf` of ALTER SYSTEM.'),
+  line: count('The line in that file.'),
+});
+
 /** The body of `GET /status`. */
 export const computeStatus = v.object({
   start_time: text(
@@ -68,6 +82,14 @@ export const computeStatus = v.object({
   services: described(
     v.record(v.string(), serviceHealth),
     'Every service that the spec or the command line asks for, by name.',
+  ),
+  pending_restart: described(
+    v.optional(v.array(pendingRestart)),
+    'The settings that were changed, but take effect only when Postgres starts again. Absent when there are none.',
+  ),
+  overridden_settings: described(
+    v.optional(v.array(overriddenSetting)),
+    'The settings of the spec that are not in force, because a later file has another value. Found when a configuration is applied. Absent when there are none.',
   ),
   failed_databases: described(
     v.optional(v.array(failedDatabase)),

@@ -72,7 +72,7 @@ test.each(installedPostgres())(
         signal: never,
         json: true,
       });
-      expect(plan.exitCode).toBe(2);
+      expect(plan.exitCode).toBe(3);
       expect(plan.text).not.toMatch(/SCRAM-SHA-256|md5[0-9a-f]{32}/);
       const { outcomes } = await apply(cluster, inputFor(cluster.target, after));
       expect(outcomes.filter(({ result }) => result === 'failed' || result === 'not reached')).toEqual([]);

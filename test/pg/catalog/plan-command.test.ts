@@ -22,7 +22,7 @@ test('the plan lists the statements by phase and database, masked, writes nothin
   const input = inputFor(cluster.target, parts);
   const plan = (json: boolean) => runPlan(input, { target: cluster.target, signal: never, json });
   const { exitCode, text } = await plan(false);
-  expect(exitCode).toBe(2);
+  expect(exitCode).toBe(3);
   expect(text).toContain(
     `-- passwords, in database "postgres"\n--   set password role "bob"\nalter role "bob" password '***';`,
   );
@@ -72,7 +72,7 @@ test.each(installedPostgres().filter(({ major }) => major >= 17))(
       );
       const { major: _, ...target } = other.target;
       const plan = await runPlan(inputFor(target, {}), { target, signal: never, json: false });
-      expect(plan.exitCode).toBe(2);
+      expect(plan.exitCode).toBe(3);
       expect(other.log()).not.toContain('SPRUNG');
     } finally {
       await other.stop();

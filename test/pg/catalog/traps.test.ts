@@ -1,3 +1,5 @@
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate } from '../../../src/catalog/migrate.ts';
@@ -13,6 +15,7 @@ import { Writability } from '../../../src/database/writability.ts';
 import { ActivityConnection, FreshConnection } from '../../../src/monitor/checks.ts';
 import { parseConnstr } from '../../../src/pg/connstr.ts';
 import { reloadAndWait } from '../../../src/pg/reload.ts';
+import { judgeFiles } from '../../../src/postgres/conf-in-force.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
@@ -142,7 +145,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     const knowing = { ...cluster.target, major: postgres.major };
     const input = inputFor(cluster.target, after);
     const plan = await runPlan(input, { target: cluster.target, signal: never, json: false });
-    expect(plan.exitCode).toBe(2);
+    expect(plan.exitCode).toBe(3);
     // Each phase has something to do.
     for (const phase of [
       'drop-subscriptions-of-deleted',
@@ -192,7 +195,22 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     expect(await collectInsights(ours, pino({ level: 'silent' }), never)).toContain('pg_stat_statements');
     await installExtension({ database: 'trapped', extension: 'plpgsql', version: '1.0' }, ours, never);
     await new Writability({ target: ours, log: silent }).check(never);
-    await reloadAndWait(ours, () => void cluster.postmaster.kill('SIGHUP'), never);
+    const file = join(cluster.dataDir, 'postgresql.conf');
+    const intact = readFileSync(file);
+    appendFileSync(file, "\nmax_connections=51\npg_stat_statements.track='bogus'\n");
+    await reloadAndWait(
+      ours,
+      () => void cluster.postmaster.kill('SIGHUP'),
+      never,
+      async (pg) => {
+        const { unusable, pending } = await judgeFiles(pg, () => Promise.resolve([]));
+        expect([unusable.map(({ error }) => error), pending.map(({ name }) => name)]).toEqual([
+          [expect.stringContaining('"bogus"')],
+          ['max_connections'],
+        ]);
+      },
+    );
+    writeFileSync(file, intact);
     const limits = { connectMs: 10_000, queryMs: 10_000 };
     await new FreshConnection(ours, limits).try(never);
     const kept = new ActivityConnection(ours, limits);

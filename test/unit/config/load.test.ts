@@ -152,6 +152,7 @@ describe('a failure names the file and the reason', () => {
 });
 
 describe('check prints', () => {
+  const sound = { verdict: 'valid', errors: [], warnings: [], unchecked: [] } as const;
   const secrets =
     /storage-token|endpoint-token|token-in-settings|SCRAM|pw-in-url|private-part|in-conf|in-setting|in-option|in-bouncer/;
 
@@ -172,7 +173,7 @@ describe('check prints', () => {
       spec: { ...config.spec, cluster, pgbouncer_settings: { auth_query: 'in-bouncer' } },
     };
     const args = ['-i', 'ep', '-c', await file('secret.json', content)];
-    const text = renderCheck(await load(...args), optionsOf(...args), json);
+    const text = renderCheck(await load(...args), optionsOf(...args), sound, json);
     expect(text).not.toMatch(secrets);
     expect(text).toContain('3aa8fcc61f6d357410b7de754b1d9001');
     expect(text).toContain('user=u host=ps1 port=6400');
@@ -184,7 +185,7 @@ describe('check prints', () => {
 
   test('JSON that programs can read', async () => {
     const args = ['-s', JSON.stringify({ ...leastSpec(), mode: { Static: '1/A' } })];
-    const printed: unknown = JSON.parse(renderCheck(await load(...args), optionsOf(...args), true));
+    const printed: unknown = JSON.parse(renderCheck(await load(...args), optionsOf(...args), sound, true));
     expect(printed).toMatchObject({
       source: 'legacy-spec',
       resolved: {
@@ -198,6 +199,8 @@ describe('check prints', () => {
   });
 
   test('an empty compute', async () => {
-    expect(renderCheck(await load(), optionsOf(), false)).toMatch(/spec +none: the compute starts empty/);
+    expect(renderCheck(await load(), optionsOf(), sound, false)).toMatch(
+      /spec +none: the compute starts empty/,
+    );
   });
 });
