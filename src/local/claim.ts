@@ -1,0 +1,50 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { ComputeError } from '../core/errors.ts';
+import { checkReachable } from '../postgres/parent.ts';
+import { ownDir } from '../process/files.ts';
+import { dirMarker } from './made.ts';
+import { type Own, inspectDir } from './own.ts';
+import { refuseForeignPgdata } from './pgdata.ts';
+import type { LocalDir } from './state.ts';
+import { type HeldTimeline, currentBase, timelineDir } from './storage/layout.ts';
+
+/** Creates the directory, if it is missing.
+ *  @throws ComputeError `dir_refused`; `pgdata_refused` naming a directory that this user cannot enter */
+export function createRoot({ root, pgdata }: LocalDir): void {
+  checkReachable(pgdata);
+  try {
+    ownDir(root, 0o755);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ComputeError('dir_refused', `cannot create the directory ${root} (${code})`, {
+      cause,
+      hint: 'choose a directory that this user may create with --dir',
+    });
+  }
+}
+
+/** Makes an empty directory compute-local's, and one of an earlier version, which had no marker. Nothing in it is changed.
+ *  The caller holds its lock.
+ *  @throws ComputeError `dir_refused` as `inspectDir`, or when another PostgreSQL's data is in the place of ours */
+export function claimDir(dir: LocalDir): Own {
+  const found = inspectDir(dir);
+  const own: Own = found.kind === 'own' ? found : { kind: 'own', state: null, lost: null, resetting: false };
+  refuseForeignPgdata(dir, systemIdOf(dir, own.state ?? own.lost));
+  const fd = openSync(dir.root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    if (!dirMarker.isIn(fd)) dirMarker.put(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return own;
+}
+
+/** Of the database in the storage; null when there is none, or it cannot be read. */
+export function systemIdOf({ storage }: LocalDir, ids: HeldTimeline | null): string | null {
+  if (ids === null) return null;
+  try {
+    return currentBase(timelineDir(storage, ids.tenantId, ids.timelineId))?.systemId ?? null;
+  } catch {
+    return null;
+  }
+}
