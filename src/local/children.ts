@@ -15,6 +15,7 @@ import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
 import { writePidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
+import { setAside } from './set-aside.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
 
@@ -152,7 +153,16 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {
     name: 'compute_ctl',
-    start: () => startNode(context, 'compute_ctl', args(), dir.computePid, { env, piped: false }),
+    start: () => {
+      const aside = setAside(dir);
+      if (aside.length > 0)
+        report.event(
+          'set-aside',
+          { names: aside.join(', ') },
+          `Moved from ${dir.pgdata} to from-pgdata, since every start wipes the data directory: ${aside.join(', ')}`,
+        );
+      return startNode(context, 'compute_ctl', args(), dir.computePid, { env, piped: false });
+    },
     ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {

@@ -3,9 +3,9 @@ import { ComputeError } from '../core/errors.ts';
 import { checkReachable } from '../postgres/parent.ts';
 import { ownDir } from '../process/files.ts';
 import { dirMarker } from './made.ts';
-import { type Own, inspectDir } from './own.ts';
+import { type Own, inspectDir, refuseLoss } from './own.ts';
 import { refuseForeignPgdata } from './pgdata.ts';
-import type { LocalDir } from './state.ts';
+import type { LocalDir, LocalState } from './state.ts';
 import { type HeldTimeline, currentBase, timelineDir } from './storage/layout.ts';
 
 /** Creates the directory, if it is missing.
@@ -28,8 +28,9 @@ export function createRoot({ root, pgdata }: LocalDir): void {
  *  @throws ComputeError `dir_refused` as `inspectDir`, or when another PostgreSQL's data is in the place of ours */
 export function claimDir(dir: LocalDir): Own {
   const found = inspectDir(dir);
-  const own: Own = found.kind === 'own' ? found : { kind: 'own', state: null, lost: null, resetting: false };
-  refuseForeignPgdata(dir, systemIdOf(dir, own.state ?? own.lost));
+  const own: Own = found.kind === 'own' ? found : { kind: 'own', state: null, lost: null, resetting: null };
+  if (own.state !== null) refuseLoss(dir, own.state);
+  if (own.resetting === null) refuseForeignPgdata(dir, systemIdOf(dir, own.state ?? own.lost));
   const fd = openSync(dir.root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     if (!dirMarker.isIn(fd)) dirMarker.put(fd);
@@ -39,12 +40,13 @@ export function claimDir(dir: LocalDir): Own {
   return own;
 }
 
-/** Of the database in the storage; null when there is none, or it cannot be read. */
-export function systemIdOf({ storage }: LocalDir, ids: HeldTimeline | null): string | null {
+/** Of the database in the storage; null when there is none, or it cannot be read.
+ *  @param ids the state, or what the storage holds */
+export function systemIdOf({ storage }: LocalDir, ids: (HeldTimeline & Pick<LocalState, 'systemId'>) | null): string | null {
   if (ids === null) return null;
   try {
-    return currentBase(timelineDir(storage, ids.tenantId, ids.timelineId))?.systemId ?? null;
+    return currentBase(timelineDir(storage, ids.tenantId, ids.timelineId))?.systemId ?? ids.systemId ?? null;
   } catch {
-    return null;
+    return ids.systemId ?? null;
   }
 }

@@ -18,8 +18,9 @@ export const lockName = 'up.lock';
 const pgdataFiles =
   /^(PG_VERSION|backup_(label|manifest)(\.old|\.tmp)?|tablespace_map(\.old)?|current_logfiles|(postgresql(\.auto)?|pg_hba|pg_ident|compute_ctl_temp_override)\.conf|postmaster\.(pid|opts)|(standby|recovery|zenith|neon)\.signal|(fallback_)?promote|logrotate|server\.(key|crt)|compute_local\.generation|core(\..*)?)(\.tmp|\.new)?$/;
 
-/** The marker goes last, so that a removal that was killed can be repeated. */
-const madePgdata: readonly Made[] = [
+/** What is at the top of a data directory; below, everything is PostgreSQL's. The marker goes last, so that a removal that
+ *  was killed can be repeated. */
+export const madePgdata: readonly Made[] = [
   { name: pgdataFiles, is: 'file' },
   // Leads to a directory in memory.
   { name: /^pg_dynshmem$/, is: 'link' },

@@ -19,16 +19,17 @@ export interface Own {
   readonly state: LocalState | null;
   /** Without `state`: the timeline that the storage holds, for which one can be created again. */
   readonly lost: HeldTimeline | null;
-  /** A reset has begun: the data counts as deleted. */
-  readonly resetting: boolean;
+  /** The state of a database that a reset has begun to remove: its data counts as deleted. */
+  readonly resetting: LocalState | null;
 }
 
 const { O_RDONLY, O_DIRECTORY } = constants;
 
 /** Looks at a directory without changing anything.
+ *  @param toReset its data is to be deleted, so it need not be usable where the marker says that it is ours
  *  @throws ComputeError `dir_refused` when it is neither empty nor compute-local's, or overlaps another one;
  *  `config_unreadable` */
-export function inspectDir(dir: LocalDir): Found {
+export function inspectDir(dir: LocalDir, toReset = false): Found {
   refuseOverlap(dir.root);
   const fd = openRoot(dir.root);
   if (fd === null) return { kind: 'new' };
@@ -37,7 +38,7 @@ export function inspectDir(dir: LocalDir): Found {
       ({ name }) => ![lockName, `${dirMarker.file}.new`].includes(name),
     );
     if (entries.length === 0) return refuseShared(dir, fd);
-    const own = ownOf(dir, fd);
+    const own = ownOf(dir, fd, toReset);
     if (own === null) throw refuseForeign(dir, entries);
     refuseLinks(dir, entries);
     refuseOverlapInside(dir.root, fd, foreignIn(entries));
@@ -76,19 +77,20 @@ function refuseShared({ root }: LocalDir, fd: number): Found {
   );
 }
 
-function ownOf(dir: LocalDir, fd: number): Own | null {
+function ownOf(dir: LocalDir, fd: number, toReset: boolean): Own | null {
   const marked = dirMarker.isIn(fd);
-  const resetting = stateIn(fd, resetNote) !== null;
+  const resetting = stateIn(fd, resetNote);
   // An earlier version wrote no marker. Its state, or its storage, shows the same.
-  const state = marked ? readState(dir) : stateIn(fd, 'local.json');
-  if (resetting) return { kind: 'own', state: null, lost: null, resetting };
+  const state = marked && !toReset ? readState(dir) : stateIn(fd, 'local.json');
+  if (resetting !== null) return { kind: 'own', state: null, lost: null, resetting };
   if (state !== null) return { kind: 'own', state, lost: null, resetting };
   const held = heldTimelines(dir.storage);
   if (held.length === 0) return marked ? { kind: 'own', state, lost: null, resetting } : null;
+  const [only = null] = held;
+  if (marked && toReset) return { kind: 'own', state, lost: only, resetting };
   // A damaged one must not be replaced.
   if (lstatSync(dir.state, { throwIfNoEntry: false }) !== undefined) readState(dir);
-  const [only] = held;
-  if (held.length === 1 && only !== undefined && isUsable(dir, only))
+  if (held.length === 1 && only !== null && isUsable(dir, only))
     return { kind: 'own', state, lost: only, resetting };
   throw refused(
     `${dir.state} is missing, and the storage in ${dir.root} holds ${namesOf(held)}`,
@@ -132,7 +134,7 @@ function refuseLinks({ root }: LocalDir, entries: readonly Dirent[]): void {
 
 /** Refuses to go on where the storage does not hold what the state says.
  *  @throws ComputeError `dir_refused` naming tenant and timeline */
-export function refuseLoss(dir: LocalDir, { tenantId, timelineId, created = false }: LocalState): void {
+export function refuseLoss(dir: LocalDir, { tenantId, timelineId, systemId }: LocalState): void {
   const held = heldTimelines(dir.storage);
   if (held.some((one) => one.tenantId === tenantId && one.timelineId === timelineId)) return;
   const wanted = namesOf([{ tenantId, timelineId }]);
@@ -141,7 +143,7 @@ export function refuseLoss(dir: LocalDir, { tenantId, timelineId, created = fals
       `the storage in ${dir.storage} holds ${namesOf(held)}, but ${dir.state} names ${wanted}`,
       'put the file and the storage that belong together there; nothing was changed',
     );
-  if (created)
+  if (systemId !== undefined)
     throw refused(
       `the data is missing: ${dir.storage} does not hold ${wanted}`,
       'mount or restore it; to begin anew without it: compute-local reset',

@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { never } from '../core/abort.ts';
 import { renameDurable } from '../process/files.ts';
-import { removeMade, ruleOf } from '../process/made.ts';
+import { holdsMade, removeMade } from '../process/made.ts';
 import { systemIdOf } from './claim.ts';
 import { entriesThatCount } from './entries.ts';
 import { dirMarker, lockName, madeDir, proofs, resetNote } from './made.ts';
@@ -36,10 +36,10 @@ export async function removeAll(dir: LocalDir, { lost }: Own): Promise<string[]>
 const proofNames = ['local.json', resetNote, dirMarker.file].flatMap((name) => [name, `${name}.new`]);
 
 /** True when something of ours is left in the directory, besides its lock and the marker. */
-export function holdsMade({ root }: LocalDir): boolean {
+export function holdsAnything({ root }: LocalDir): boolean {
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    return entriesThatCount(fd).some((entry) => ruleOf(madeDir(null), entry) !== -1);
+    return holdsMade(fd, madeDir(null));
   } finally {
     closeSync(fd);
   }

@@ -32,8 +32,8 @@ export interface LocalState {
   readonly ports: Ports;
   /** Postgres and the HTTP API listen on all addresses; on the loopback only when left out. */
   readonly listenAll?: boolean;
-  /** True: the storage has had this timeline, so that a missing one is a loss and not a beginning. */
-  readonly created?: boolean;
+  /** PostgreSQL's identifier of the database. Once it is there, a missing timeline is a loss and not a beginning. */
+  readonly systemId?: string;
 }
 
 export interface Ports {

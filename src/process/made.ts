@@ -99,3 +99,26 @@ export function removeFilesSync(dir: string, made: readonly Made[]): void {
     if (!stays.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
+
+/** True when a file, socket or link that was made is in a directory, at any depth; a tree counts when it is not empty.
+ *  Directories alone do not count: one stays when somebody else has put something there. */
+export function holdsMade(dir: number, made: readonly Made[]): boolean {
+  return readdirSync(`/proc/self/fd/${dir}`, { withFileTypes: true }).some((entry) => {
+    const { is, when } = made[ruleOf(made, entry)] ?? { is: null };
+    if (is === null || !entry.isDirectory()) return is !== null;
+    let below: number;
+    try {
+      below = openDirectory(entryOf(dir, entry.name));
+    } catch {
+      return false;
+    }
+    try {
+      if (when?.(below) === false) return false;
+      return is === 'tree'
+        ? readdirSync(`/proc/self/fd/${below}`).length > 0
+        : typeof is === 'object' && holdsMade(below, is);
+    } finally {
+      closeSync(below);
+    }
+  });
+}

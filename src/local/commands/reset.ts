@@ -8,7 +8,7 @@ import { endNodes } from '../nodes.ts';
 import { lockDir } from '../lock.ts';
 import type { Report } from '../report.ts';
 import { type Own, inspectDir } from '../own.ts';
-import { holdsMade, removeAll } from '../remove.ts';
+import { holdsAnything, removeAll } from '../remove.ts';
 import type { LocalDir } from '../state.ts';
 
 /** Deletes the data permanently, with ports and passwords: everything that compute-local made, and nothing else.
@@ -16,7 +16,7 @@ import type { LocalDir } from '../state.ts';
  *  @throws ComputeError `conflict` while it runs, `usage` when there is no terminal for the question, `dir_refused` when the
  *  directory is somebody else's */
 export async function reset(dir: LocalDir, sure: boolean, report: Report, log: Log): Promise<number> {
-  const found = inspectDir(dir);
+  const found = inspectDir(dir, true);
   if (found.kind === 'new' || isClean(dir, found)) {
     report.event('reset', { removed: false }, `There is no data in ${dir.root}.`);
     return 0;
@@ -27,10 +27,10 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
       report.event('reset', { removed: false }, 'Nothing was deleted.');
       return 1;
     }
-    const own = inspectDir(dir);
+    const own = inspectDir(dir, true);
     if (own.kind === 'own') {
       await endNodes(dir, report, never);
-      await endLeftovers(dir, own.state ?? own.lost, log, never);
+      await endLeftovers(dir, own.state ?? own.lost ?? own.resetting, log, never);
       const kept = await removeAll(dir, own);
       report.event('reset', { removed: true, kept: kept.length }, textFor(dir, kept));
     }
@@ -42,7 +42,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
 
 /** Only what somebody else put there is left, and the marker. */
 const isClean = (dir: LocalDir, { state, lost, resetting }: Own): boolean =>
-  state === null && lost === null && !resetting && !holdsMade(dir);
+  state === null && lost === null && resetting === null && !holdsAnything(dir);
 
 const shown = 10;
 

@@ -84,11 +84,15 @@ async function ensureTimeline(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<void> {
-  const { tenantId, timelineId, created = false } = state;
+  const { tenantId, timelineId } = state;
+  const files = timelineDir(dir.storage, tenantId, timelineId);
   refuseLoss(dir, state);
   // Written once the timeline is there: from then on a missing one is a loss.
-  const remember = (): void => void (created || writeState(dir, { ...state, created: true }));
-  if (existsSync(timelineDir(dir.storage, tenantId, timelineId).root)) return remember();
+  const remember = (): void => {
+    const systemId = currentBase(files)?.systemId;
+    if (systemId !== undefined && state.systemId !== systemId) writeState(dir, { ...state, systemId });
+  };
+  if (existsSync(files.root)) return remember();
   const onProgress = (step: 'initdb' | 'start' | 'base', bytes?: number): void =>
     tell({ event: 'progress', step, bytes: bytes ?? null });
   const socketDir = dir.run;

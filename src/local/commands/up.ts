@@ -11,7 +11,7 @@ import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
 import { claimDir, createRoot } from '../claim.ts';
-import { type Own, inspectDir, refuseLoss } from '../own.ts';
+import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
 import { removeAll } from '../remove.ts';
 import type { HeldTimeline } from '../storage/layout.ts';
@@ -49,7 +49,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const { report, log, stop, escalate } = running;
   // Before anything is created.
   const before = inspectDir(dir);
-  const held = before.kind === 'new' || before.resetting ? null : (before.state ?? before.lost);
+  const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
   const tools = await toolsFor(dir, held, options, stop.signal);
   createRoot(dir);
   const lock = await lockDir(dir);
@@ -86,15 +86,14 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
 /** Makes the directory ours, and completes a reset that was killed. The caller holds the lock. */
 async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<Own> {
   const own = claimDir(dir);
-  if (own.state !== null) refuseLoss(dir, own.state);
   if (own.lost !== null)
     report.event(
       'repaired',
       { tenant: own.lost.tenantId, timeline: own.lost.timelineId },
       `${dir.state} is missing: creating another for tenant ${own.lost.tenantId}, timeline ${own.lost.timelineId} in the storage. Password and ports are new.`,
     );
-  if (!own.resetting) return own;
-  await endLeftovers(dir, null, log, stop.signal);
+  if (own.resetting === null) return own;
+  await endLeftovers(dir, own.resetting, log, stop.signal);
   const kept = await removeAll(dir, own);
   report.event(
     'reset',

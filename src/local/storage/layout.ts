@@ -1,9 +1,10 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
-import { type Made, removeFilesSync, ruleOf } from '../../process/made.ts';
-import { finishedBase, isId, madeWal, unfinishedBase } from './made.ts';
+import { type Made, holdsMade, removeFilesSync, ruleOf } from '../../process/made.ts';
+import { openDirectory } from '../../process/dir-fd.ts';
+import { finishedBase, isId, madeTimeline, madeWal, unfinishedBase } from './made.ts';
 import { firstTimeline } from './segments.ts';
 import { readSmall } from '../../process/regular-file.ts';
 
@@ -134,11 +135,22 @@ export interface HeldTimeline {
   readonly timelineId: string;
 }
 
-/** The Neon timelines that the directory of a storage holds, also damaged ones. */
+/** The Neon timelines of which the directory of a storage holds something, also damaged ones. */
 export function heldTimelines(storageDir: string): HeldTimeline[] {
   return ids(storageDir).flatMap((tenantId) =>
-    ids(join(storageDir, tenantId)).map((timelineId) => ({ tenantId, timelineId })),
+    ids(join(storageDir, tenantId))
+      .filter((timelineId) => holdsData(join(storageDir, tenantId, timelineId)))
+      .map((timelineId) => ({ tenantId, timelineId })),
   );
+}
+
+function holdsData(path: string): boolean {
+  const dir = openDirectory(path);
+  try {
+    return holdsMade(dir, madeTimeline);
+  } finally {
+    closeSync(dir);
+  }
 }
 
 function ids(path: string): string[] {

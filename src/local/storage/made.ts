@@ -18,7 +18,7 @@ export const finishedBase: Made = { name: /^\d+$/, is: madeBase };
 export const unfinishedBase: Made = { name: /^(takeover-)?\d+\.new$/, is: madeBase };
 
 /** Everything of one Neon timeline. Without the link there is no base backup, so it goes first. */
-const madeTimeline: readonly Made[] = [
+export const madeTimeline: readonly Made[] = [
   { name: /^current(\.new)?$/, is: 'link' },
   ...['leases.json', 'fence.json', 'receiver.pid'].map(madeFile),
   { name: /^wal(-\d+)?$/, is: madeWal },
