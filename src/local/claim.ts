@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
 import { checkReachable } from '../postgres/parent.ts';
 import { ownDir } from '../process/files.ts';
@@ -8,17 +8,18 @@ import { refuseForeignPgdata } from './pgdata.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import { type HeldTimeline, currentBase, timelineDir } from './storage/layout.ts';
 
-/** Creates the directory, if it is missing.
+/** Creates the directory, if it is missing, and makes sure that this user can write to it.
  *  @throws ComputeError `dir_refused`; `pgdata_refused` naming a directory that this user cannot enter */
 export function createRoot({ root, pgdata }: LocalDir): void {
   checkReachable(pgdata);
   try {
     ownDir(root, 0o755);
+    accessSync(root, constants.W_OK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new ComputeError('dir_refused', `cannot create the directory ${root} (${code})`, {
+    throw new ComputeError('dir_refused', `cannot create the directory ${root}, or anything in it (${code})`, {
       cause,
-      hint: 'choose a directory that this user may create with --dir',
+      hint: 'choose a directory of this user with --dir',
     });
   }
 }

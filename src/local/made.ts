@@ -56,7 +56,7 @@ const madeCompute = (systemId: string | null): readonly Made[] => [
 ];
 
 /** What is made in the directory of a node. */
-export const madeNode = (systemId: string | null): readonly Made[] => [
+const madeNode = (systemId: string | null): readonly Made[] => [
   ...madeCompute(systemId),
   { name: /^up\.lock$/, is: madeLock },
   madeFile('node.json'),

@@ -1,10 +1,11 @@
 import { type Dirent, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { entryOf } from '../process/dir-fd.ts';
 import { ruleOf } from '../process/made.ts';
 import { readSmall } from '../process/regular-file.ts';
 import { entriesThatCount } from './entries.ts';
-import { dirMarker, lockName, madeDir, madeNode, proofs, resetNote } from './made.ts';
+import { dirMarker, lockName, madeDir, proofs, resetNote } from './made.ts';
 import { refuseOverlap, refuseOverlapInside } from './overlap.ts';
 import { type LocalDir, type LocalState, isState, readState } from './state.ts';
 import { type HeldTimeline, currentBase, heldTimelines, timelineDir } from './storage/layout.ts';
@@ -26,11 +27,12 @@ export interface Own {
 const { O_RDONLY, O_DIRECTORY } = constants;
 
 /** Looks at a directory without changing anything.
- *  @param toReset its data is to be deleted, so it need not be usable where the marker says that it is ours
+ *  @param purpose `reset` and `stop` do not need usable data where the marker says that it is ours; what runs in a directory
+ *  of ours can always be stopped
  *  @throws ComputeError `dir_refused` when it is neither empty nor compute-local's, or overlaps another one;
  *  `config_unreadable` */
-export function inspectDir(dir: LocalDir, toReset = false): Found {
-  refuseOverlap(dir.root);
+export function inspectDir(dir: LocalDir, purpose: 'use' | 'reset' | 'stop' = 'use'): Found {
+  if (purpose !== 'stop') refuseOverlap(dir.root);
   const fd = openRoot(dir.root);
   if (fd === null) return { kind: 'new' };
   try {
@@ -38,8 +40,9 @@ export function inspectDir(dir: LocalDir, toReset = false): Found {
       ({ name }) => ![lockName, `${dirMarker.file}.new`].includes(name),
     );
     if (entries.length === 0) return refuseShared(dir, fd);
-    const own = ownOf(dir, fd, toReset);
+    const own = ownOf(dir, fd, purpose !== 'use');
     if (own === null) throw refuseForeign(dir, entries);
+    if (purpose === 'stop') return own;
     refuseLinks(dir, entries);
     refuseOverlapInside(dir.root, fd, foreignIn(entries));
     return own;
@@ -49,7 +52,7 @@ export function inspectDir(dir: LocalDir, toReset = false): Found {
 }
 
 /** The entries that compute-local does not make. */
-export const foreignIn = (entries: readonly Dirent[]): Dirent[] => {
+const foreignIn = (entries: readonly Dirent[]): Dirent[] => {
   const made = [...madeDir(null), ...proofs];
   return entries.filter((entry) => ruleOf(made, entry) === -1);
 };
@@ -77,17 +80,17 @@ function refuseShared({ root }: LocalDir, fd: number): Found {
   );
 }
 
-function ownOf(dir: LocalDir, fd: number, toReset: boolean): Own | null {
+function ownOf(dir: LocalDir, fd: number, isTolerant: boolean): Own | null {
   const marked = dirMarker.isIn(fd);
   const resetting = stateIn(fd, resetNote);
   // An earlier version wrote no marker. Its state, or its storage, shows the same.
-  const state = marked && !toReset ? readState(dir) : stateIn(fd, 'local.json');
+  const state = marked && !isTolerant ? readState(dir) : stateIn(fd, 'local.json');
   if (resetting !== null) return { kind: 'own', state: null, lost: null, resetting };
   if (state !== null) return { kind: 'own', state, lost: null, resetting };
   const held = heldTimelines(dir.storage);
   if (held.length === 0) return marked ? { kind: 'own', state, lost: null, resetting } : null;
   const [only = null] = held;
-  if (marked && toReset) return { kind: 'own', state, lost: only, resetting };
+  if (marked && isTolerant) return { kind: 'own', state, lost: only, resetting };
   // A damaged one must not be replaced.
   if (lstatSync(dir.state, { throwIfNoEntry: false }) !== undefined) readState(dir);
   if (held.length === 1 && only !== null && isUsable(dir, only))
@@ -125,12 +128,14 @@ export function stateIn(dir: number, name: string, uid = process.getuid?.()): Lo
 function refuseLinks({ root }: LocalDir, entries: readonly Dirent[]): void {
   const ours = /^(nodes|pgdata|run|log|storage|up\.lock|pgdata\.lock)$/;
   const link = entries.find((entry) => ours.test(entry.name) && !entry.isDirectory());
-  if (link === undefined) return;
-  throw refused(
-    `${root}/${link.name} is not a directory, or is a symbolic link to one`,
+  if (link !== undefined) throw notDirectory(join(root, link.name));
+}
+
+const notDirectory = (path: string): ComputeError =>
+  refused(
+    `${path} is not a directory, or is a symbolic link to one`,
     'mount the other place there, or choose another directory with --dir',
   );
-}
 
 /** Refuses to go on where the storage does not hold what the state says.
  *  @throws ComputeError `dir_refused` naming tenant and timeline */
@@ -165,17 +170,17 @@ function refuseForeign({ root }: LocalDir, entries: readonly Dirent[]): ComputeE
 const refused = (message: string, hint: string, cause?: unknown): ComputeError =>
   new ComputeError('dir_refused', message, { hint, cause });
 
-/** The directory of a node, below `nodes`.
- *  @throws ComputeError `dir_refused` when it holds something else */
-export function refuseForeignNode(own: LocalDir): void {
-  const fd = openRoot(own.root);
+/** The directory of a node, below `nodes`, which are ours.
+ *  @throws ComputeError `dir_refused` when a link or a file is in the place of it or of a directory in it */
+export function refuseNodeLinks(node: LocalDir): void {
+  for (const path of [dirname(node.root), node.root]) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isDirectory() === false) throw notDirectory(path);
+  }
+  const fd = openRoot(node.root);
   if (fd === null) return;
   try {
-    const entries = entriesThatCount(fd);
-    const foreign = entries.filter((entry) => ruleOf(madeNode(null), entry) === -1);
-    // A node of ours may have something else beside it.
-    if (foreign.length > 0 && !entries.some((entry) => entry.name === 'node.json'))
-      throw refuseForeign(own, foreign);
+    refuseLinks(node, entriesThatCount(fd));
   } finally {
     closeSync(fd);
   }

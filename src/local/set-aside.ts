@@ -2,7 +2,6 @@ import {
   closeSync,
   fstatSync,
   lstatSync,
-  mkdirSync,
   readSync,
   readdirSync,
   renameSync,
@@ -12,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { entryOf, openDirectory } from '../process/dir-fd.ts';
+import { ownDir } from '../process/files.ts';
 import { ruleOf } from '../process/made.ts';
 import { openRegular } from '../process/regular-file.ts';
 import { entriesThatCount } from './entries.ts';
@@ -36,7 +36,7 @@ export function setAside({ root, pgdata }: LocalDir): string[] {
   try {
     const foreign = entriesThatCount(dir).filter((entry) => ruleOf(madePgdata, entry) === -1);
     for (const { name } of foreign) {
-      mkdirSync(join(root, asideName), { recursive: true, mode: 0o700 });
+      ownDir(join(root, asideName), 0o700);
       moveInto(join(root, asideName), dir, name);
     }
     return foreign.map(({ name }) => name);
@@ -62,14 +62,17 @@ function moveInto(target: string, from: number, name: string): void {
       closeSync(dir);
     }
     rmdirSync(source);
-  } else if (old?.isFile() === true && fresh.isFile() && haveSameContent(wanted, source)) unlinkSync(source);
-  else renameSync(source, freeName(wanted));
+  } else moveBeside(source, wanted);
 }
 
-function freeName(wanted: string): string {
+/** Under the first free name of `notes`, `notes.1`, `notes.2`; a file with the same content as one of them is not kept twice. */
+function moveBeside(source: string, wanted: string): void {
+  const isFile = lstatSync(source).isFile();
   for (let number = 0; ; number++) {
     const name = number === 0 ? wanted : `${wanted}.${number}`;
-    if (lstatSync(name, { throwIfNoEntry: false }) === undefined) return name;
+    const taken = lstatSync(name, { throwIfNoEntry: false });
+    if (taken === undefined) return renameSync(source, name);
+    if (isFile && taken.isFile() && haveSameContent(name, source)) return unlinkSync(source);
   }
 }
 

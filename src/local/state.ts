@@ -120,7 +120,7 @@ export function readState(dir: LocalDir): LocalState | null {
 const unreadable = (message: string, cause?: unknown): ComputeError =>
   new ComputeError('config_unreadable', message, {
     cause,
-    hint: 'restore it from a backup; without one, move it away: `compute-local up` then creates another for the data in the storage',
+    hint: 'if compute-local wrote it, restore it from a backup; without one, move it away: `compute-local up` then creates another for the data in the storage',
   });
 
 /** Programs of all kinds have a file of this name, so it is looked at closely. */

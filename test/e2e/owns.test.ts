@@ -278,6 +278,9 @@ describe('a directory of compute-local', () => {
     plant(it.dir, 'pgdata/notes.txt');
     writeFileSync(join(it.pgdata, 'notes.txt'), 'newer');
     await expectAllData();
+    writeFileSync(join(it.pgdata, 'notes.txt'), 'newer');
+    own(join(it.pgdata, 'notes.txt'));
+    await expectAllData();
     expect(walk(aside).toSorted()).toEqual(['folder', 'folder/notes.txt', 'notes.txt', 'notes.txt.1']);
     expect(readFileSync(join(aside, 'notes.txt'), 'utf8')).toBe('pgdata/notes.txt of somebody else');
     expect(readFileSync(join(aside, 'notes.txt.1'), 'utf8')).toBe('newer');

@@ -16,7 +16,7 @@ import type { LocalDir } from '../state.ts';
  *  @throws ComputeError `conflict` while it runs, `usage` when there is no terminal for the question, `dir_refused` when the
  *  directory is somebody else's */
 export async function reset(dir: LocalDir, sure: boolean, report: Report, log: Log): Promise<number> {
-  const found = inspectDir(dir, true);
+  const found = inspectDir(dir, 'reset');
   if (found.kind === 'new' || isClean(dir, found)) {
     report.event('reset', { removed: false }, `There is no data in ${dir.root}.`);
     return 0;
@@ -27,7 +27,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
       report.event('reset', { removed: false }, 'Nothing was deleted.');
       return 1;
     }
-    const own = inspectDir(dir, true);
+    const own = inspectDir(dir, 'reset');
     if (own.kind === 'own') {
       await endNodes(dir, report, never);
       await endLeftovers(dir, own.state ?? own.lost ?? own.resetting, log, never);

@@ -14,7 +14,7 @@ const graceMs = 140_000;
 /** Stops `up` and everything it started, also when `up` itself has already ended. Succeeds when nothing is running.
  *  @throws ComputeError `dir_refused` when the directory is somebody else's */
 export async function stop(dir: LocalDir, report: Report, log: Log, signal: AbortSignal): Promise<number> {
-  const found = inspectDir(dir);
+  const found = inspectDir(dir, 'stop');
   if (found.kind === 'new') {
     report.event('stopped', { was_running: false }, `Nothing is running in ${dir.root}.`);
     return 0;
@@ -25,7 +25,7 @@ export async function stop(dir: LocalDir, report: Report, log: Log, signal: Abor
     report.progress(`Stopping pid ${running.pid} ...`, '');
     await endProcess(running, 'compute-local up', termThenKill(graceMs), signal);
   }
-  const left = await endLeftovers(dir, found.state ?? found.lost, log, signal);
+  const left = await endLeftovers(dir, found.state ?? found.lost ?? found.resetting, log, signal);
   rmSync(dir.upPid, { force: true });
   const was = running !== null || left.length > 0;
   report.event('stopped', { was_running: was }, was ? 'Stopped.' : `Nothing is running in ${dir.root}.`);

@@ -11,7 +11,7 @@ import { endLeftoverCompute } from '../leftovers.ts';
 import { ownDir } from '../../process/files.ts';
 import { systemIdOf } from '../claim.ts';
 import { lockDir } from '../lock.ts';
-import { refuseForeignNode } from '../own.ts';
+import { refuseNodeLinks } from '../own.ts';
 import { refuseForeignPgdata } from '../pgdata.ts';
 import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { choosePorts } from '../ports.ts';
@@ -50,7 +50,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
     const tools = await toolsFor(dir, main, options, stop.signal);
     const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
     const own = nodeDir(dir, name);
-    refuseForeignNode(own);
+    refuseNodeLinks(own);
     refuseForeignPgdata(own, systemIdOf(dir, main));
     ownDir(own.root, 0o755);
     const lock = await lockDir(own);
