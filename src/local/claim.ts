@@ -17,10 +17,14 @@ export function createRoot({ root, pgdata }: LocalDir): void {
     accessSync(root, constants.W_OK);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new ComputeError('dir_refused', `cannot create the directory ${root}, or anything in it (${code})`, {
-      cause,
-      hint: 'choose a directory of this user with --dir',
-    });
+    throw new ComputeError(
+      'dir_refused',
+      `cannot create the directory ${root}, or anything in it (${code})`,
+      {
+        cause,
+        hint: 'choose a directory of this user with --dir',
+      },
+    );
   }
 }
 
@@ -43,7 +47,10 @@ export function claimDir(dir: LocalDir): Own {
 
 /** Of the database in the storage; null when there is none, or it cannot be read.
  *  @param ids the state, or what the storage holds */
-export function systemIdOf({ storage }: LocalDir, ids: (HeldTimeline & Pick<LocalState, 'systemId'>) | null): string | null {
+export function systemIdOf(
+  { storage }: LocalDir,
+  ids: (HeldTimeline & Pick<LocalState, 'systemId'>) | null,
+): string | null {
   if (ids === null) return null;
   try {
     return currentBase(timelineDir(storage, ids.tenantId, ids.timelineId))?.systemId ?? ids.systemId ?? null;

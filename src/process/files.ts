@@ -101,7 +101,7 @@ export function fsyncPath(path: string): void {
 /** Makes sure that a directory exists, with those above it. Node's own `recursive` repeats for ever where the kernel says
  *  that a directory cannot be created because it does not exist, as everywhere in /proc.
  *  @param mode of each new one, less umask
- *  @throws the system's error: ENOENT in such a place; ENOTDIR or EEXIST when something else is in the way */
+ *  @throws the system's error: ENOENT in such a place; EEXIST when something else is in the way */
 export function ownDir(path: string, mode: number): void {
   const missing: string[] = [];
   for (let at = resolve(path); !isDirectory(at); at = dirname(at)) missing.unshift(at);

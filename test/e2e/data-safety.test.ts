@@ -33,7 +33,11 @@ const action = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('write' as const) }) },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant('foreign' as const), place: fc.constantFrom(...places), folder: fc.boolean() }),
+    arbitrary: fc.record({
+      do: fc.constant('foreign' as const),
+      place: fc.constantFrom(...places),
+      folder: fc.boolean(),
+    }),
   },
   {
     weight: 3,
@@ -65,6 +69,8 @@ class Model {
   #main: Program | null = null;
   #to: PgTarget | null = null;
   #promoted = false;
+  /** A compute may be starting again: its data directory is wiped at any moment. */
+  #restarting = false;
   /** A reset was killed: the data is complete or gone. */
   #maybeReset = false;
   #count = 0;
@@ -85,14 +91,15 @@ class Model {
     if (this.#main !== null) return;
     this.#clearPgdata();
     const { program, to } = await this.rig.upAndReady(['--compact-at=4MB']);
-    [this.#main, this.#to, this.#promoted] = [program, to, false];
+    [this.#main, this.#to, this.#promoted, this.#restarting] = [program, to, false, false];
     await this.#checkRows();
   }
 
   /** A reset leaves what somebody else has put into the data directory, and a start refuses that; so they move it. */
   #clearPgdata(): void {
     const { pgdata, dir } = this.rig;
-    if (existsSync(join(pgdata, 'compute_ctl.marker'))) return;
+    const willBeReset = existsSync(join(dir, 'local.json.reset'));
+    if (existsSync(join(pgdata, 'compute_ctl.marker')) && !willBeReset) return;
     for (const [path, content] of [...this.#foreign].filter(([each]) => each.startsWith('pgdata/'))) {
       if (!existsSync(join(dir, path))) continue;
       const moved = `moved-${path.replaceAll('/', '-')}`;
@@ -104,10 +111,14 @@ class Model {
 
   async #checkRows(): Promise<void> {
     const to = this.#to as PgTarget;
-    const rows = await eventually('the rows', async () => {
-      await queryLocal(to, 'create table if not exists t (n int)');
-      return (await queryLocal(to, 'select n from t')).map(({ n }) => Number(n));
-    }, patientMs);
+    const rows = await eventually(
+      'the rows',
+      async () => {
+        await queryLocal(to, 'create table if not exists t (n int)');
+        return (await queryLocal(to, 'select n from t')).map(({ n }) => Number(n));
+      },
+      patientMs,
+    );
     const found = new Set(rows);
     if (this.#maybeReset && found.size === 0) this.#acknowledged.clear();
     this.#maybeReset = false;
@@ -120,20 +131,24 @@ class Model {
     if (to === null) return;
     // With enough WAL for a new base backup after a few.
     const filler = `select pg_logical_emit_message(false, 'filler', repeat('a', 1500000))`;
-    await eventually('a commit', async () => {
-      const n = ++this.#count;
-      await queryLocal(to, `${filler}; insert into t values (${n})`);
-      this.#acknowledged.add(n);
-      return true;
-    }, patientMs);
+    await eventually(
+      'a commit',
+      async () => {
+        const n = ++this.#count;
+        await queryLocal(to, `${filler}; insert into t values (${n})`);
+        this.#acknowledged.add(n);
+        return true;
+      },
+      patientMs,
+    );
   }
 
   #plant(place: string, folder: boolean): void {
     const { dir } = this.rig;
     // In an empty directory it would make that somebody else's.
     if (!existsSync(join(dir, 'compute-local.marker'))) return;
-    const ids = existsSync(join(dir, 'local.json')) ? this.rig.state() : {};
-    let below = place
+    const ids: Record<string, unknown> = existsSync(join(dir, 'local.json')) ? this.rig.state() : {};
+    let below = (place === 'pgdata' && this.#restarting ? '.' : place)
       .replace('TENANT', String(ids['tenantId'] ?? 'none'))
       .replace('TIMELINE', String(ids['timelineId'] ?? 'none'));
     while (!existsSync(join(dir, below))) below = dirname(below);
@@ -158,18 +173,19 @@ class Model {
   async #kill(what: 'postgres' | 'compute_ctl' | 'storage' | 'up'): Promise<void> {
     const main = this.#main;
     if (main === null) return;
+    this.#restarting = what !== 'up';
     const pid = what === 'up' ? main.pid : this.rig.pidOf(what);
     if (pid !== undefined) process.kill(pid, 'SIGKILL');
     if (what !== 'up') return;
     await main.exited();
-    [this.#main, this.#to] = [null, null];
+    [this.#main, this.#to, this.#restarting] = [null, null, false];
   }
 
   async stop(): Promise<void> {
     const { code, stderr } = await this.#command('stop');
     expect(code, stderr).toBe(0);
     await this.#main?.exited();
-    [this.#main, this.#to] = [null, null];
+    [this.#main, this.#to, this.#restarting] = [null, null, false];
   }
 
   async #promote(): Promise<void> {
@@ -177,8 +193,17 @@ class Model {
     // Everything runs, also after a kill.
     await this.write();
     const { to } = await this.rig.upAndReady(['--replica']);
-    const { code, stderr } = await this.#command('promote');
-    expect(code, stderr).toBe(0);
+    this.#restarting = true;
+    // It says itself that it is to be run again, when the main compute is starting meanwhile.
+    await eventually(
+      'the promotion',
+      async () => {
+        const { code, stderr } = await this.#command('promote');
+        if (code !== 0) throw new Error(stderr);
+        return true;
+      },
+      patientMs,
+    );
     [this.#to, this.#promoted] = [to, true];
     await this.#checkRows();
   }

@@ -324,7 +324,9 @@ describe('a directory of compute-local', () => {
     const gone = await run('up', '--dir', it.dir);
     expect(gone.said).toContain(`the data is missing: ${join(it.dir, 'storage')} does not hold ${named()}`);
     expect(gone.code).toBe(1);
-    mkdirSync(join(it.dir, 'storage', 'a'.repeat(32), 'b'.repeat(32)), { recursive: true });
+    const another = join(it.dir, 'storage', 'a'.repeat(32), 'b'.repeat(32));
+    execFileSync('mkdir', ['-p', dirname(another)]);
+    execFileSync('cp', ['-a', join(home, 'storage', ids.tenantId, ids.timelineId), another]);
     const other = await run('up', '--dir', it.dir);
     expect(other.said).toContain(`holds tenant ${'a'.repeat(32)}, timeline ${'b'.repeat(32)}`);
     expect(other.said).toContain(named());

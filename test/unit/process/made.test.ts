@@ -90,6 +90,6 @@ test('a directory is created with those above it, and a file in the way is an er
   ownDir(join(dir, 'a/b/c'), 0o700);
   put(dir, 'file');
   expect(() => ownDir(join(dir, 'file'), 0o700)).toThrow('EEXIST');
-  expect(() => ownDir(join(dir, 'file/below'), 0o700)).toThrow('ENOTDIR');
+  expect(() => ownDir(join(dir, 'file/below'), 0o700)).toThrow('EEXIST');
   expect(readFileSync(join(dir, 'file'), 'utf8')).toBe('file');
 });

@@ -29,8 +29,21 @@ function freshTimeline(...files: readonly string[]): ReturnType<typeof timelineD
 const base = (number: number): string[] => [`bases/${number}/base.json`, `bases/${number}/base.deflate`];
 
 test('old and unfinished base backups are removed without what somebody else put beside or into them', () => {
-  const foreign = ['bases/notes.txt', 'bases/copy/base.json', 'bases/notes.new/x', 'bases/1/notes', 'bases/3.new/notes'];
-  const dir = freshTimeline(...base(1), ...base(2), ...base(3), 'bases/3.new/base.json', 'bases/4.new/base.deflate', ...foreign);
+  const foreign = [
+    'bases/notes.txt',
+    'bases/copy/base.json',
+    'bases/notes.new/x',
+    'bases/1/notes',
+    'bases/3.new/notes',
+  ];
+  const dir = freshTimeline(
+    ...base(1),
+    ...base(2),
+    ...base(3),
+    'bases/3.new/base.json',
+    'bases/4.new/base.deflate',
+    ...foreign,
+  );
   removeUnfinished(dir);
   removeOtherBases(dir, { number: 3 } as Base);
   expect(readdirSync(dir.bases).toSorted()).toEqual(['1', '3', '3.new', 'copy', 'notes.new', 'notes.txt']);
@@ -45,7 +58,13 @@ test('the next base backup gets a number that no directory has, also one that so
 
 test('former WAL is removed without what somebody else put beside it', () => {
   const [segment, history] = ['00000001000000000000000A', '00000002.history'];
-  const dir = freshTimeline(`wal/${segment}`, `wal/${segment}.partial`, 'wal/notes', `wal-2/${history}`, `wal-3/${segment}`);
+  const dir = freshTimeline(
+    `wal/${segment}`,
+    `wal/${segment}.partial`,
+    'wal/notes',
+    `wal-2/${history}`,
+    `wal-3/${segment}`,
+  );
   removeFormerWal(dir, { timeline: 3 } as Base);
   expect(readdirSync(dir.wal)).toEqual(['notes']);
   expect(readdirSync(dir.root).toSorted()).toEqual(['bases', 'wal', 'wal-3']);
