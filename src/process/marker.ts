@@ -10,9 +10,9 @@ export interface Marker {
   /** A link or a file of another user is not a marker, nor is one that was copied together with its directory.
    *  @param dir a descriptor
    *  @param uid whose file it must be; left out: this process's */
-  isIn(dir: number, uid?: number): boolean;
+  readonly isIn: (dir: number, uid?: number) => boolean;
   /** @param dir a descriptor */
-  put(dir: number): void;
+  readonly put: (dir: number) => void;
 }
 
 /** Where the file system does not record when a directory was created. */

@@ -1,8 +1,9 @@
+import assert from 'node:assert/strict';
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { test } from 'vitest';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { type LocalRig, localRig, queryLocal } from '../support/local.ts';
 import { osUser } from '../support/postgres-versions.ts';
@@ -10,7 +11,7 @@ import { type Program, eventually, startProgram } from '../support/program.ts';
 
 /** More runs, each from another seed: COMPUTE_LOCAL_PROPERTY_RUNS=50 npm run test:data-safety */
 const runs = Number(process.env['COMPUTE_LOCAL_PROPERTY_RUNS'] ?? 0);
-const inCi = { numRuns: 2, seed: 14 };
+const inCi = { numRuns: 5, seed: 14 };
 
 const patientMs = 120_000;
 
@@ -90,7 +91,7 @@ class Model {
   async up(): Promise<void> {
     if (this.#main !== null) return;
     this.#clearPgdata();
-    const { program, to } = await this.rig.upAndReady(['--compact-at=4MB']);
+    const { program, to } = await this.rig.upAndReady(['--compact-at=4MB', '--new-ports']);
     [this.#main, this.#to, this.#promoted, this.#restarting] = [program, to, false, false];
     await this.#checkRows();
   }
@@ -122,7 +123,11 @@ class Model {
     const found = new Set(rows);
     if (this.#maybeReset && found.size === 0) this.#acknowledged.clear();
     this.#maybeReset = false;
-    expect([...this.#acknowledged].filter((n) => !found.has(n))).toEqual([]);
+    assert.deepEqual(
+      [...this.#acknowledged].filter((n) => !found.has(n)),
+      [],
+      'lost rows',
+    );
     this.#acknowledged = found;
   }
 
@@ -147,10 +152,10 @@ class Model {
     const { dir } = this.rig;
     // In an empty directory it would make that somebody else's.
     if (!existsSync(join(dir, 'compute-local.marker'))) return;
-    const ids: Record<string, unknown> = existsSync(join(dir, 'local.json')) ? this.rig.state() : {};
+    const ids = (existsSync(join(dir, 'local.json')) ? this.rig.state() : {}) as Record<string, string>;
     let below = (place === 'pgdata' && this.#restarting ? '.' : place)
-      .replace('TENANT', String(ids['tenantId'] ?? 'none'))
-      .replace('TIMELINE', String(ids['timelineId'] ?? 'none'));
+      .replace('TENANT', ids['tenantId'] ?? 'none')
+      .replace('TIMELINE', ids['timelineId'] ?? 'none');
     while (!existsSync(join(dir, below))) below = dirname(below);
     const name = `foreign-${++this.#count}`;
     const path = join(below, folder ? `${name}/notes` : name);
@@ -166,7 +171,7 @@ class Model {
       const file = join(this.rig.dir, path);
       // What lies in the data directory is moved aside by a start.
       const now = existsSync(file) ? file : join(this.rig.dir, path.replace(/^pgdata/, 'from-pgdata'));
-      expect(existsSync(now) ? readFileSync(now, 'utf8') : 'missing', path).toBe(content);
+      assert.equal(existsSync(now) ? readFileSync(now, 'utf8') : 'missing', content, path);
     }
   }
 
@@ -183,7 +188,7 @@ class Model {
 
   async stop(): Promise<void> {
     const { code, stderr } = await this.#command('stop');
-    expect(code, stderr).toBe(0);
+    assert.equal(code, 0, stderr);
     await this.#main?.exited();
     [this.#main, this.#to, this.#restarting] = [null, null, false];
   }
@@ -209,8 +214,8 @@ class Model {
   }
 
   async reset(): Promise<void> {
-    const { code } = await this.#command('reset', '--yes');
-    expect(code).toBe(this.#main === null ? 0 : 1);
+    const { code, stderr } = await this.#command('reset', '--yes');
+    assert.equal(code, this.#main === null ? 0 : 1, stderr);
     if (this.#main !== null) return;
     this.#acknowledged.clear();
     this.#maybeReset = false;

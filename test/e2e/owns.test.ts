@@ -115,7 +115,7 @@ describe("a directory that is somebody else's", () => {
     const before = everything(it.dir);
     for (const [command = '', ...args] of everyCommand) {
       const { code, said } = await run(command, '--dir', it.dir, ...args);
-      expect(code, said).not.toBe(0);
+      expect({ code, said }).not.toMatchObject({ code: 0 });
       expect(everything(it.dir)).toEqual(before);
     }
     const { said } = await run('up', '--dir', it.dir);
@@ -186,7 +186,7 @@ describe("a directory that is somebody else's", () => {
         cwd: '/',
         timeout: 30_000,
       });
-      expect(status, stderr).toBe(1);
+      expect({ status, stderr }).toMatchObject({ status: 1 });
       expect(stderr).toContain(dir);
     }
   });
@@ -254,7 +254,7 @@ describe('a directory of compute-local', () => {
     stillThere(it.dir, foreign);
     plant(it.dir, 'pgdata/notes.txt', 'run/notes.txt');
     const { code, stdout } = await it.command('reset', '--yes');
-    expect(code, stdout).toBe(0);
+    expect({ code, stdout }).toMatchObject({ code: 0 });
     expect(stdout).toContain('Kept what compute-local did not create: ');
     const all = [...foreign, 'pgdata/notes.txt', 'run/notes.txt'];
     stillThere(it.dir, all);
@@ -342,7 +342,7 @@ describe('a directory of compute-local', () => {
     for (const inside of ['new', 'nodes/replica', 'storage', 'pgdata/base/x', 'log/a/b']) {
       for (const root of [it.dir, link]) {
         const { code, said } = await run('up', '--dir', join(root, inside));
-        expect(code, said).toBe(1);
+        expect({ code, said }).toMatchObject({ code: 1 });
         expect(said).toMatch(/lies in .*, which is (a directory of compute-local|the data directory)/);
       }
     }

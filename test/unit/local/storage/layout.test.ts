@@ -47,7 +47,7 @@ test('old and unfinished base backups are removed without what somebody else put
   removeUnfinished(dir);
   removeOtherBases(dir, { number: 3 } as Base);
   expect(readdirSync(dir.bases).toSorted()).toEqual(['1', '3', '3.new', 'copy', 'notes.new', 'notes.txt']);
-  for (const path of [...foreign, ...base(3)]) expect(existsSync(join(dir.root, path)), path).toBe(true);
+  expect([...foreign, ...base(3)].filter((path) => !existsSync(join(dir.root, path)))).toEqual([]);
   expect(existsSync(join(dir.root, 'bases/1/base.json'))).toBe(false);
 });
 
