@@ -197,7 +197,8 @@ class Model {
     if (this.#to === null || this.#promoted) return;
     // Everything runs, also after a kill.
     await this.write();
-    const { to } = await this.rig.upAndReady(['--replica']);
+    // Beside a compute that starts again a replica may need a second attempt; that is not what is tested here.
+    const { to } = await eventually('a replica', () => this.rig.upAndReady(['--replica']), patientMs);
     this.#restarting = true;
     // It says itself that it is to be run again, when the main compute is starting meanwhile.
     await eventually(
