@@ -82,6 +82,11 @@ export const errorCodes = {
   deadline: { exit: 1, http: 504, doc: 'An operation exceeded its time limit.' },
   terminated: { exit: 1, http: 500, doc: 'The compute is shutting down.' },
   vm: { exit: 1, http: 500, doc: 'The vm-monitor, the swap or the disk quota failed.' },
+  dir_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'The directory of compute-local holds what compute-local did not create, overlaps another one, or cannot be used.',
+  },
   local_storage: { exit: 1, http: 500, doc: 'The storage of compute-local failed.' },
   internal: { exit: 1, http: 500, doc: 'A bug in compute_ctl.' },
   defect: {

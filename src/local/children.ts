@@ -6,13 +6,16 @@ import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { type RunningProcess, ownProgram, startProcess } from '../process/process.ts';
 import { endChild } from '../process/end.ts';
+import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import type { Kept } from './supervisor.ts';
+import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
 import { writePidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
+import { setAside } from './set-aside.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
 
@@ -21,8 +24,6 @@ export interface UpContext {
   readonly state: LocalState;
   readonly tools: Tools;
   readonly compactAtBytes: number;
-  /** The directory has been used by an earlier `up`. */
-  readonly isKnown: boolean;
   readonly report: Report;
   /** Directory of the built programs. */
   readonly programs: string;
@@ -132,7 +133,7 @@ function untilReady(
 export function computeChild(context: UpContext, onReady: () => void): Kept {
   const { dir, state, tools, report } = context;
   const { ports } = state;
-  const args = [
+  const args = (): string[] => [
     `--control-plane-uri=http://127.0.0.1:${ports.controlPlane}`,
     `--compute-id=${state.computeId}`,
     `--pgdata=${dir.pgdata}`,
@@ -145,14 +146,23 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--start-timeout=${startLimitSeconds}`,
     `--exit-grace-ms=${exitGraceMs}`,
     // Earlier versions left data directories without the marker.
-    ...(context.isKnown ? ['--wipe-foreign-pgdata'] : []),
+    ...(ownerOfPgdata(dir.pgdata, systemIdOf(dir, state)) === 'former' ? ['--wipe-foreign-pgdata'] : []),
     // It is started when the environment says AUTOSCALING.
     '--vm-monitor-addr=127.0.0.1:10301',
   ];
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {
     name: 'compute_ctl',
-    start: () => startNode(context, 'compute_ctl', args, dir.computePid, { env, piped: false }),
+    start: () => {
+      const aside = setAside(dir);
+      if (aside.length > 0)
+        report.event(
+          'set-aside',
+          { names: aside.join(', ') },
+          `Moved from ${dir.pgdata} to from-pgdata, since every start wipes the data directory: ${aside.join(', ')}`,
+        );
+      return startNode(context, 'compute_ctl', args(), dir.computePid, { env, piped: false });
+    },
     ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {

@@ -1,18 +1,14 @@
-import { chmodSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkReachable } from '../postgres/parent.ts';
 import { ownDir } from '../process/files.ts';
 import type { LocalDir } from './state.ts';
 import { openForAppend } from '../process/regular-file.ts';
 
-/** Creates the directories. The OS user of Postgres must be able to enter its own.
- *  @throws ComputeError `pgdata_refused` naming the directory that this user cannot enter */
-export async function prepareDirs(dir: LocalDir): Promise<void> {
-  mkdirSync(dir.root, { recursive: true, mode: 0o755 });
-  for (const path of [dir.storage, dir.log]) mkdirSync(path, { recursive: true, mode: 0o755 });
+/** Creates the directories in that of a compute. */
+export function prepareDirs(dir: LocalDir): void {
+  for (const path of [dir.storage, dir.log]) ownDir(path, 0o755);
   ownDir(dir.run, 0o700);
   chmodSync(dir.run, 0o700);
-  checkReachable(dir.pgdata);
 }
 
 const largestLogBytes = 10 * 1024 * 1024;

@@ -6,6 +6,8 @@ import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
 import { readSmall } from '../process/regular-file.ts';
+import type { HeldTimeline } from './storage/layout.ts';
+import { isId } from './storage/made.ts';
 
 /** The values that the first `up` chooses and later ones keep. Contains secrets: only its owner can read the file. */
 export interface LocalState {
@@ -30,6 +32,8 @@ export interface LocalState {
   readonly ports: Ports;
   /** Postgres and the HTTP API listen on all addresses; on the loopback only when left out. */
   readonly listenAll?: boolean;
+  /** PostgreSQL's identifier of the database. Once it is there, a missing timeline is a loss and not a beginning. */
+  readonly systemId?: string;
 }
 
 export interface Ports {
@@ -40,6 +44,15 @@ export interface Ports {
   readonly safekeeper: number;
   readonly controlPlane: number;
 }
+
+const portNames = [
+  'postgres',
+  'externalHttp',
+  'internalHttp',
+  'pageserver',
+  'safekeeper',
+  'controlPlane',
+] as const satisfies readonly (keyof Ports)[];
 
 export interface LocalDir {
   readonly root: string;
@@ -92,13 +105,36 @@ export function localDir(path: string): LocalDir {
  *  @throws ComputeError `config_unreadable` */
 export function readState(dir: LocalDir): LocalState | null {
   if (!existsSync(dir.state)) return null;
+  let found: unknown;
   try {
-    const state = JSON.parse(readSmall(dir.state)) as LocalState;
-    if (state.version === 1) return state;
+    found = JSON.parse(readSmall(dir.state));
   } catch (cause) {
-    throw new ComputeError('config_unreadable', `could not read ${dir.state}`, { cause });
+    throw unreadable(`could not read ${dir.state}`, cause);
   }
-  throw new ComputeError('config_unreadable', `${dir.state} was written by another version of compute-local`);
+  if (isState(found)) return found;
+  const version = (found as { version?: unknown } | null)?.version;
+  if (version === 1) throw unreadable(`${dir.state} is damaged, or another program's`);
+  throw unreadable(`${dir.state} was written by another version of compute-local`);
+}
+
+const unreadable = (message: string, cause?: unknown): ComputeError =>
+  new ComputeError('config_unreadable', message, {
+    cause,
+    hint: 'if compute-local wrote it, restore it from a backup; without one, move it away: `compute-local up` then creates another for the data in the storage',
+  });
+
+/** Programs of all kinds have a file of this name, so it is looked at closely. */
+export function isState(value: unknown): value is LocalState {
+  const state = value as Partial<LocalState> | null;
+  if (typeof state !== 'object' || state?.version !== 1) return false;
+  const { tenantId, timelineId, ports, signingKey } = state;
+  const texts = [state.computeId, state.user, state.database, state.password, state.passwordVerifier];
+  const secrets = [state.storageToken, state.controlPlaneToken, signingKey?.x, signingKey?.d];
+  return (
+    [tenantId, timelineId].every((id) => typeof id === 'string' && isId(id)) &&
+    [...texts, ...secrets].every((text) => typeof text === 'string' && text !== '') &&
+    portNames.every((name) => Number.isInteger(ports?.[name]))
+  );
 }
 
 /** @throws ComputeError `conflict` when there has been no `up` */
@@ -110,15 +146,20 @@ export function stateOf(dir: LocalDir): LocalState {
   });
 }
 
-export function createState(dir: LocalDir, ports: Ports, listenAll = false): LocalState {
+/** @param held the timeline that the storage has already; null: a new one */
+export function createState(
+  dir: LocalDir,
+  ports: Ports,
+  listenAll = false,
+  held: HeldTimeline | null = null,
+): LocalState {
   const hex = (): string => randomBytes(16).toString('hex');
   const secret = (): string => randomBytes(24).toString('base64url');
   const { privateKey } = generateKeyPairSync('ed25519');
   const password = secret();
   const state: LocalState = {
     version: 1,
-    tenantId: hex(),
-    timelineId: hex(),
+    ...(held ?? { tenantId: hex(), timelineId: hex() }),
     computeId: 'compute-local',
     user: 'app',
     database: 'app',

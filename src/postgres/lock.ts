@@ -7,7 +7,6 @@ import {
   fstatSync,
   linkSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   rmSync,
   unlinkSync,
@@ -16,7 +15,7 @@ import { type Server, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { entryOf, openDirectory } from '../process/dir-fd.ts';
-import { writeAtomically } from '../process/files.ts';
+import { ownDir, writeAtomically } from '../process/files.ts';
 import { readSmall } from '../process/regular-file.ts';
 import { canonicalPath } from './path.ts';
 
@@ -97,7 +96,7 @@ function openLockDir(path: string, pgdata: string): number {
   let fd: number;
   try {
     removeFormerNote(path);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    ownDir(path, 0o700);
     fd = openDirectory(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -6,10 +6,11 @@ import {
   openSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 
 // Synchronous, since these files are small, and since no other code can run in the middle of a synchronous write.
 
@@ -97,7 +98,30 @@ export function fsyncPath(path: string): void {
   }
 }
 
-/** Makes sure that a directory exists. */
+/** Makes sure that a directory exists, with those above it. Node's own `recursive` repeats for ever where the kernel says
+ *  that a directory cannot be created because it does not exist, as everywhere in /proc.
+ *  @param mode of each new one, less umask
+ *  @throws the system's error: ENOENT in such a place; EEXIST when something else is in the way */
 export function ownDir(path: string, mode: number): void {
-  mkdirSync(path, { recursive: true, mode });
+  const missing: string[] = [];
+  for (let at = resolve(path); !isDirectory(at); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      mkdirSync(each, { mode });
+    } catch (error) {
+      // Somebody else was faster.
+      if (!isDirectory(each)) throw error;
+    }
+  }
 }
+
+const isDirectory = (path: string): boolean => {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    // Below a directory that may not be read, the attempt to create it gives the reason.
+    if (['ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return false;
+    throw error;
+  }
+};

@@ -1,4 +1,5 @@
 import {
+  type Dirent,
   closeSync,
   constants,
   fchmodSync,
@@ -13,6 +14,7 @@ import {
 import { resolve, sep } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { entryOf, openDirectory } from './dir-fd.ts';
+import { type Made, ruleOf } from './made.ts';
 import type { OsUser } from './os-user.ts';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -21,11 +23,17 @@ const mostLinks = 40;
 export interface HandOverOptions {
   /** Missing directories above it are created, as root's. Default false. */
   readonly parents?: boolean;
-  /** Name of a file that shows that an earlier version created the directory as root. With it, a directory of root is handed
-   *  over with what is in it; without, only when it is empty. Default: only when it is empty. */
-  readonly evidence?: string;
+  /** What an earlier version may have created as root in a directory that it owned. With it, a directory of root is handed
+   *  over with what was made in it; without, only when it is empty. Default: only when it is empty. */
+  readonly former?: Former;
   /** What to name it in errors, such as `the data directory`. */
   readonly what: string;
+}
+
+export interface Former {
+  readonly made: readonly Made[];
+  /** Whether this directory, in which nothing else is, was created by an earlier version. @param dir a descriptor */
+  readonly isOurs: (dir: number) => boolean;
 }
 
 /** As root: makes sure that a directory exists, with mode 0700, and gives it to the user. Every component of the path is
@@ -36,7 +44,7 @@ export interface HandOverOptions {
 export function handOver(
   path: string,
   user: OsUser,
-  { parents = false, evidence, what }: HandOverOptions,
+  { parents = false, former, what }: HandOverOptions,
 ): void {
   const refuse = refusal(what, resolve(path));
   const names = resolve(path).split(sep).slice(1);
@@ -46,7 +54,7 @@ export function handOver(
   try {
     for (const name of names) fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks }));
     fd = replace(fd, openOrCreate(fd, last, 0o700, refuse));
-    give(fd, user, { evidence, refuse });
+    give(fd, user, { former, refuse });
   } finally {
     closeSync(fd);
   }
@@ -131,7 +139,7 @@ function openOrCreate(fd: number, name: string, mode: number, refuse: Refuse): n
 function give(
   fd: number,
   user: OsUser,
-  { evidence, refuse }: { readonly evidence: string | undefined; readonly refuse: Refuse },
+  { former, refuse }: { readonly former: Former | undefined; readonly refuse: Refuse },
 ): void {
   const { uid, mode } = fstatSync(fd);
   if (uid === user.uid) return;
@@ -142,35 +150,39 @@ function give(
     );
   if ((mode & 0o022) !== 0)
     throw refuse('it belongs to root and other users can write it', 'use a directory of its own');
-  const names = readdirSync(`/proc/self/fd/${fd}`).filter((name) => name !== 'lost+found');
-  if (names.length > 0 && !(evidence !== undefined && isRootsFile(entryOf(fd, evidence))))
+  const entries = entriesOf(fd);
+  const made = former?.isOurs(fd) === true ? former.made : [];
+  const others = entries.filter((entry) => ruleOf(made, entry) === -1);
+  if (others.length > 0)
     throw refuse(
-      `it belongs to root and is not empty (${names.slice(0, 5).join(', ')})`,
+      `it belongs to root and is not empty (${others
+        .slice(0, 5)
+        .map(({ name }) => name)
+        .join(', ')})`,
       `hand it over (chown -R ${user.name}) if it is meant, or use another directory`,
     );
-  giveContent(fd, user);
+  giveContent(fd, user, made);
   fchmodSync(fd, 0o700);
   fchownSync(fd, user.uid, user.gid);
 }
 
-const isRootsFile = (path: string): boolean => {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && stat.isFile() && stat.uid === 0 && stat.nlink === 1;
-};
+const entriesOf = (dir: number): Dirent[] =>
+  readdirSync(`/proc/self/fd/${dir}`, { withFileTypes: true }).filter(({ name }) => name !== 'lost+found');
 
 /** What earlier versions, which stayed root, have left. Only what belongs to root, and to no other place: a second name of a
  *  file could be that of a file of the system, and another file system that of another program. Directories of the user are
- *  not entered: their content is the user's. */
-function giveContent(dir: number, user: OsUser): void {
+ *  not entered: their content is the user's.
+ *  @param made `tree`: everything in it */
+function giveContent(dir: number, user: OsUser, made: readonly Made[] | 'tree'): void {
   const { dev } = fstatSync(dir);
-  for (const name of readdirSync(`/proc/self/fd/${dir}`)) {
-    if (name === 'lost+found') continue;
-    const fd = openEntry(entryOf(dir, name));
+  for (const entry of entriesOf(dir)) {
+    const is = made === 'tree' ? made : made[ruleOf(made, entry)]?.is;
+    const fd = is === undefined ? null : openEntry(entryOf(dir, entry.name));
     if (fd === null) continue;
     try {
       const stat = fstatSync(fd);
       if (stat.uid !== 0 || stat.dev !== dev) continue;
-      if (stat.isDirectory()) giveContent(fd, user);
+      if (stat.isDirectory()) giveContent(fd, user, typeof is === 'object' ? is : 'tree');
       else if (!stat.isFile() || stat.nlink !== 1) continue;
       fchownSync(fd, user.uid, user.gid);
     } finally {

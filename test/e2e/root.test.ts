@@ -269,6 +269,28 @@ describe.runIf(osUser !== null)('started as root', () => {
     /** On the file system of the rig's folder, so that it can have a second name there. */
     const precious = (): string => '/dev/shm/compute-ctl-test-precious';
 
+    test("refuses a folder of root with another program's local.json, or with something else beside its own", async () => {
+      const local = localRig();
+      try {
+        const { program } = await local.upAndReady();
+        program.kill('SIGTERM');
+        await program.exited();
+        for (const path of [local.dir, join(local.dir, 'local.json')]) chownSync(path, 0, 0);
+        writeFileSync(join(local.dir, 'thesis.odt'), 'years of work');
+        const beside = local.up();
+        expect(await beside.exited()).not.toBe(0);
+        expect(beside.stderr()).toContain('belongs to root and is not empty (thesis.odt)');
+        rmSync(join(local.dir, 'thesis.odt'));
+        writeFileSync(join(local.dir, 'local.json'), '{"version":1,"name":"an app"}');
+        const another = local.up();
+        expect(await another.exited()).not.toBe(0);
+        expect(another.stderr()).toContain('belongs to root and is not empty');
+        for (const path of [local.dir, join(local.dir, 'local.json')]) expect(statSync(path).uid).toBe(0);
+      } finally {
+        await local.clean();
+      }
+    });
+
     test('refuses a folder of root that holds something else', async () => {
       const local = localRig();
       try {

@@ -17,6 +17,8 @@ export interface Program {
   kill(signal: NodeJS.Signals): void;
 }
 
+export const programFile = (name: string): string => join(dist, `${name}.js`);
+
 /** Starts one of the built programs, as its users do. `kill('SIGKILL')` it in a finally: `exited` alone leaves it behind. */
 export function startProgram(
   name: 'compute_ctl' | 'compute-local' | 'vm-monitor',
@@ -26,7 +28,7 @@ export function startProgram(
   /** What the shell does before it becomes the program, such as `ulimit -n 1024`. */
   before = '',
 ): Program {
-  const file = join(dist, `${name}.js`);
+  const file = programFile(name);
   if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
   const command = [process.execPath, file, ...args] as const;
   const [start, ...rest] =

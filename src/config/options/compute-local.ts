@@ -119,7 +119,7 @@ export const computeLocal = {
       options: { dir, json, name: { ...nodeName, fallback: 'replica', doc: 'Name of the replica.' } },
     },
     reset: {
-      doc: 'Delete the database and all its data.',
+      doc: 'Delete the database and all its data, but nothing that compute-local did not create.',
       options: {
         dir,
         json,

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
@@ -8,13 +7,17 @@ import { endLeftovers } from '../leftovers.ts';
 import { endNodes } from '../nodes.ts';
 import { lockDir } from '../lock.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, readState } from '../state.ts';
+import { type Own, inspectDir } from '../own.ts';
+import { holdsAnything, removeAll } from '../remove.ts';
+import type { LocalDir } from '../state.ts';
 
-/** Deletes the data permanently, with ports and passwords.
+/** Deletes the data permanently, with ports and passwords: everything that compute-local made, and nothing else.
  *  @param sure do not ask for confirmation
- *  @throws ComputeError `conflict` while it runs, `usage` when there is no terminal for the question */
+ *  @throws ComputeError `conflict` while it runs, `usage` when there is no terminal for the question, `dir_refused` when the
+ *  directory is somebody else's */
 export async function reset(dir: LocalDir, sure: boolean, report: Report, log: Log): Promise<number> {
-  if (!existsSync(dir.state) && !existsSync(dir.storage)) {
+  const found = inspectDir(dir, 'reset');
+  if (found.kind === 'new' || isClean(dir, found)) {
     report.event('reset', { removed: false }, `There is no data in ${dir.root}.`);
     return 0;
   }
@@ -24,25 +27,30 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
       report.event('reset', { removed: false }, 'Nothing was deleted.');
       return 1;
     }
-    await endLeftovers(dir, readState(dir), log, never);
-    // The state last: without it the remaining files could not be identified.
-    await endNodes(dir, report, never);
-    for (const path of [
-      dir.nodes,
-      dir.primary,
-      dir.pgdata,
-      dir.storage,
-      dir.run,
-      dir.log,
-      dir.upPid,
-      dir.state,
-    ])
-      rmSync(path, { recursive: true, force: true });
-    report.event('reset', { removed: true }, `Deleted all data in ${dir.root}.`);
+    const own = inspectDir(dir, 'reset');
+    if (own.kind === 'own') {
+      await endNodes(dir, report, never);
+      await endLeftovers(dir, own.state ?? own.lost ?? own.resetting, log, never);
+      const kept = await removeAll(dir, own);
+      report.event('reset', { removed: true, kept: kept.length }, textFor(dir, kept));
+    }
     return 0;
   } finally {
     await lock.release();
   }
+}
+
+/** Only what somebody else put there is left, and the marker. */
+const isClean = (dir: LocalDir, { state, lost, resetting }: Own): boolean =>
+  state === null && lost === null && resetting === null && !holdsAnything(dir);
+
+const shown = 10;
+
+function textFor({ root }: LocalDir, kept: readonly string[]): string {
+  const done = `Deleted all data in ${root}.`;
+  if (kept.length === 0) return done;
+  const more = kept.length > shown ? ` and ${kept.length - shown} more` : '';
+  return `${done} Kept what compute-local did not create: ${kept.slice(0, shown).join(', ')}${more}.`;
 }
 
 async function confirmed(dir: LocalDir): Promise<boolean> {

@@ -6,9 +6,10 @@ import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
-import { type LocalDir, type LocalState, stateOf } from '../state.ts';
+import { refuseLoss } from '../own.ts';
+import { type LocalDir, type LocalState, stateOf, writeState } from '../state.ts';
 import { initialise } from '../storage/initialise.ts';
-import { currentBase, timelineDir } from '../storage/layout.ts';
+import { type HeldTimeline, currentBase, timelineDir } from '../storage/layout.ts';
 import { serveStorage } from '../storage/serve.ts';
 import { type Tools, findTools } from '../storage/tools.ts';
 
@@ -41,7 +42,7 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
       reason === 'signal' ? 'stopping because of a signal' : 'stopping because compute-local up has ended',
     );
     // No other process would stop the compute, and without its storage it cannot commit.
-    if (reason === 'parent') await endLeftoverCompute(dir, log, never);
+    if (reason === 'parent') await endLeftoverCompute(dir, state, log, never);
     await storage.close();
     return 0;
   } catch (error) {
@@ -68,25 +69,33 @@ function stopRequests(stop: AbortController): Promise<Reason> {
 /** An existing timeline requires the PostgreSQL version that created it. */
 export async function toolsFor(
   dir: LocalDir,
-  state: LocalState | null,
+  ids: HeldTimeline | null,
   { pgBinDir }: Pick<StorageOptions, 'pgBinDir'>,
   signal: AbortSignal,
 ): Promise<Tools> {
-  const files = state === null ? null : timelineDir(dir.storage, state.tenantId, state.timelineId);
+  const files = ids === null ? null : timelineDir(dir.storage, ids.tenantId, ids.timelineId);
   const major = files === null ? null : (currentBase(files)?.postgresMajor ?? null);
   return findTools(pgBinDir, major, signal);
 }
 
 async function ensureTimeline(
   dir: LocalDir,
-  { tenantId, timelineId }: LocalState,
+  state: LocalState,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<void> {
+  const { tenantId, timelineId } = state;
   const files = timelineDir(dir.storage, tenantId, timelineId);
-  if (existsSync(files.root)) return;
+  refuseLoss(dir, state);
+  // Written once the timeline is there: from then on a missing one is a loss.
+  const remember = (): void => {
+    const systemId = currentBase(files)?.systemId;
+    if (systemId !== undefined && state.systemId !== systemId) writeState(dir, { ...state, systemId });
+  };
+  if (existsSync(files.root)) return remember();
   const onProgress = (step: 'initdb' | 'start' | 'base', bytes?: number): void =>
     tell({ event: 'progress', step, bytes: bytes ?? null });
   const socketDir = dir.run;
   await initialise({ storageDir: dir.storage, tenantId, timelineId, socketDir, tools, onProgress }, signal);
+  remember();
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
@@ -8,7 +8,11 @@ import { computeChild, programDir } from '../children.ts';
 import { getJson } from '../compute-api.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
+import { ownDir } from '../../process/files.ts';
+import { systemIdOf } from '../claim.ts';
 import { lockDir } from '../lock.ts';
+import { refuseNodeLinks } from '../own.ts';
+import { refuseForeignPgdata } from '../pgdata.ts';
 import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { choosePorts } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
@@ -46,13 +50,14 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
     const tools = await toolsFor(dir, main, options, stop.signal);
     const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
     const own = nodeDir(dir, name);
-    mkdirSync(own.root, { recursive: true, mode: 0o755 });
+    refuseNodeLinks(own);
+    refuseForeignPgdata(own, systemIdOf(dir, main));
+    ownDir(own.root, 0o755);
     const lock = await lockDir(own);
     try {
-      await prepareDirs(own);
+      prepareDirs(own);
       writePidFile(own.upPid, process.pid);
-      await endLeftoverCompute(own, log, stop.signal);
-      const isKnown = readNode(dir, name) !== null;
+      await endLeftoverCompute(own, main, log, stop.signal);
       const node = await nodeFor(context, name);
       const state = asState(main, node);
       const { compactAtBytes } = options;
@@ -61,7 +66,6 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
         state,
         tools,
         compactAtBytes,
-        isKnown,
         report,
         programs: programDir(),
         escalate,

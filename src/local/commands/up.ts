@@ -10,17 +10,14 @@ import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { choosePorts, isFree } from '../ports.ts';
+import { claimDir, createRoot } from '../claim.ts';
+import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
+import { removeAll } from '../remove.ts';
+import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
-import {
-  type LocalDir,
-  type LocalState,
-  connectionUrl,
-  createState,
-  readState,
-  writeState,
-} from '../state.ts';
+import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, toolsFor } from './storage.ts';
 
@@ -50,23 +47,27 @@ interface Running extends Stopping {
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
   const { report, log, stop, escalate } = running;
-  const known = readState(dir);
-  const tools = await toolsFor(dir, known, options, stop.signal);
-  await prepareDirs(dir);
+  // Before anything is created.
+  const before = inspectDir(dir);
+  const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
+  const tools = await toolsFor(dir, held, options, stop.signal);
+  createRoot(dir);
   const lock = await lockDir(dir);
   try {
+    const { state: known, lost } = await takeOver(dir, running);
+    prepareDirs(dir);
     writePidFile(dir.upPid, process.pid);
     // Their storage has ended; from now on the compute that is started here is its primary.
     await endNodes(dir, report, stop.signal);
     setPrimaryNode(dir, null);
-    const ended = await endLeftovers(dir, known, log, stop.signal);
+    const ended = await endLeftovers(dir, known ?? lost, log, stop.signal);
     if (ended.length > 0)
       report.event(
         'leftovers',
         { ended: ended.join(', ') },
         `Stopped ${ended.join(' and ')} of an earlier run.`,
       );
-    const state = await stateFor(dir, known, options);
+    const state = await stateFor(dir, known, options, lost);
     const { postgres } = tools;
     report.event(
       'starting',
@@ -74,13 +75,32 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const isKnown = known !== null;
-    const context = { dir, state, tools, compactAtBytes, isKnown, report, programs: programDir(), escalate };
+    const context = { dir, state, tools, compactAtBytes, report, programs: programDir(), escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
     await lock.release();
   }
+}
+
+/** Makes the directory ours, and completes a reset that was killed. The caller holds the lock. */
+async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<Own> {
+  const own = claimDir(dir);
+  if (own.lost !== null)
+    report.event(
+      'repaired',
+      { tenant: own.lost.tenantId, timeline: own.lost.timelineId },
+      `${dir.state} is missing: creating another for tenant ${own.lost.tenantId}, timeline ${own.lost.timelineId} in the storage. Password and ports are new.`,
+    );
+  if (own.resetting === null) return own;
+  await endLeftovers(dir, own.resetting, log, stop.signal);
+  const kept = await removeAll(dir, own);
+  report.event(
+    'reset',
+    { removed: true, kept: kept.length },
+    `Completed the interrupted reset of ${dir.root}.`,
+  );
+  return claimDir(dir);
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
@@ -146,13 +166,18 @@ function announce({ state, dir, report }: UpContext): void {
 }
 
 /** Ports and secrets of earlier runs are kept, so that the URL stays the same. */
-async function stateFor(dir: LocalDir, known: LocalState | null, options: UpOptions): Promise<LocalState> {
+async function stateFor(
+  dir: LocalDir,
+  known: LocalState | null,
+  options: UpOptions,
+  lost: HeldTimeline | null,
+): Promise<LocalState> {
   const asked = {
     ...(options.port === null ? {} : { postgres: options.port }),
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
   const { listenAll } = options;
-  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked }, listenAll);
+  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked }, listenAll, lost);
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   const { postgres } = state.ports;

@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -7,11 +7,13 @@ import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { startProcess } from '../../process/process.ts';
 import { endChild, termThenKill } from '../../process/end.ts';
-import { fsyncPath } from '../../process/files.ts';
+import { fsyncPath, ownDir } from '../../process/files.ts';
+import { removeFilesSync } from '../../process/made.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
 import { withCompute } from './compute-link.ts';
 import { belongsToCompute } from './files.ts';
 import { baseFile } from './layout.ts';
+import { madeBase } from './made.ts';
 import { type TarEntry, withoutTarEnd, writeTar } from '../../tar/write.ts';
 
 export interface TakenBase {
@@ -35,8 +37,8 @@ export async function takeBase(
   signal: AbortSignal,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<TakenBase> {
-  rmSync(dir, { recursive: true, force: true });
-  mkdirSync(dir, { mode: 0o700 });
+  removeFilesSync(dir, madeBase);
+  ownDir(dir, 0o700);
   const said: string[] = [];
   const child = await startProcess({
     command: tools.postgres.sibling('pg_basebackup'),

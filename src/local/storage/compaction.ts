@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLinked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
@@ -10,8 +10,9 @@ import { repeat } from '../../core/retry.ts';
 import { fsyncPath, linkDurable, writeDurable } from '../../process/files.ts';
 import type { Tools } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
-import { type BaseFacts, factsFile, factsText } from './layout.ts';
-import type { TimelineDir } from './layout.ts';
+import { type BaseFacts, type TimelineDir, factsFile, factsText, nextNumber } from './layout.ts';
+import { removeFilesSync } from '../../process/made.ts';
+import { madeBase } from './made.ts';
 import type { Timeline } from './timeline.ts';
 
 export interface CompactionOptions {
@@ -52,7 +53,7 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
   if (attached === null)
     throw new ComputeError('conflict', 'a new base backup requires a running compute, but none is attached');
   const before = timeline.base;
-  const number = before.number + 1;
+  const number = nextNumber(timeline.dir);
   const fresh = join(timeline.dir.bases, `${number}.new`);
   log.info({ wal_bytes: timeline.walBytes() }, 'taking a new base backup');
   try {
@@ -66,7 +67,7 @@ export async function compact(options: CompactionOptions, signal: AbortSignal): 
     timeline.useNewBase();
     log.info({ base: number, lsn: formatLsn(taken.startLsn) }, 'the new base backup is in use');
   } catch (error) {
-    rmSync(fresh, { recursive: true, force: true });
+    removeFilesSync(fresh, madeBase);
     signal.throwIfAborted();
     if (attached.aborted)
       throw new ComputeError('conflict', 'the compute was lost during the base backup', { cause: error });
@@ -82,7 +83,6 @@ export function finishBase(dir: TimelineDir, fresh: string, number: number, fact
   writeDurable(factsFile(fresh), text);
   fsyncPath(fresh);
   const final = join(dir.bases, String(number));
-  rmSync(final, { recursive: true, force: true });
   renameSync(fresh, final);
   fsyncPath(dir.bases);
   linkDurable(dir.current, join('bases', String(number)));

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { withLinked } from '../../core/abort.ts';
 import { withDeadline } from '../../core/clock.ts';
@@ -12,7 +12,10 @@ import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
 import { awaitCompute } from './compute-link.ts';
 import { type TimelineDir, timelineDir } from './layout.ts';
+import { madeUnfinished } from './made.ts';
 import { firstTimeline } from './segments.ts';
+import { withDirectory } from '../../process/dir-fd.ts';
+import { removeMade } from '../../process/made.ts';
 
 export interface InitialiseOptions {
   readonly storageDir: string;
@@ -40,8 +43,8 @@ export async function initialise(options: InitialiseOptions, signal: AbortSignal
   const { storageDir, tenantId, timelineId, tools } = options;
   const dir = timelineDir(storageDir, tenantId, timelineId);
   const fresh = timelineDir(storageDir, tenantId, `${timelineId}.new`);
-  rmSync(fresh.root, { recursive: true, force: true });
-  mkdirSync(fresh.bases, { recursive: true, mode: 0o755 });
+  await removeUnfinishedTimeline(dirname(fresh.root), `${timelineId}.new`, signal);
+  ownDir(fresh.bases, 0o755);
   ownDir(fresh.wal, 0o700);
   const scratch = join(fresh.root, 'scratch');
   ownDir(scratch, 0o700);
@@ -54,6 +57,13 @@ export async function initialise(options: InitialiseOptions, signal: AbortSignal
   for (const path of [fresh.wal, fresh.root]) fsyncPath(path);
   renameDurable(fresh.root, dir.root);
   fsyncPath(dirname(dirname(dir.root)));
+}
+
+/** Of an earlier attempt, as far as that has made it. */
+async function removeUnfinishedTimeline(tenant: string, name: string, signal: AbortSignal): Promise<void> {
+  ownDir(tenant, 0o755);
+  const made = { name: new RegExp(`^${name.replace('.', String.raw`\.`)}$`), is: madeUnfinished };
+  await withDirectory(tenant, (dir) => removeMade(dir, [made], signal));
 }
 
 /** With UTF-8 collation by code point, or plain C where the system does not have that locale. */

@@ -1,7 +1,10 @@
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
+import { type Made, holdsMade, removeFilesSync, ruleOf } from '../../process/made.ts';
+import { openDirectory } from '../../process/dir-fd.ts';
+import { finishedBase, isId, madeTimeline, madeWal, unfinishedBase } from './made.ts';
 import { firstTimeline } from './segments.ts';
 import { readSmall } from '../../process/regular-file.ts';
 
@@ -93,26 +96,69 @@ export function currentBase(dir: TimelineDir): Base | null {
   }
 }
 
-const unfinished = (name: string): boolean => name.endsWith('.new');
-
 /** Removes incomplete base backups after a crash. Only to be called before a compaction can run. */
-export function removeUnfinished(dir: TimelineDir): void {
-  for (const name of readdirSync(dir.bases).filter(unfinished)) {
-    rmSync(join(dir.bases, name), { recursive: true, force: true });
-  }
-}
+export const removeUnfinished = ({ bases }: TimelineDir): void =>
+  removeBases(bases, unfinishedBase, () => true);
 
 /** Removes every finished base backup except the current one. */
-export function removeOtherBases(dir: TimelineDir, keep: Base): void {
-  for (const name of readdirSync(dir.bases)) {
-    if (name === String(keep.number) || unfinished(name)) continue;
-    rmSync(join(dir.bases, name), { recursive: true, force: true });
+export const removeOtherBases = ({ bases }: TimelineDir, keep: Base): void =>
+  removeBases(bases, finishedBase, (name) => name !== String(keep.number));
+
+function removeBases(bases: string, made: Made, which: (name: string) => boolean): void {
+  for (const entry of readdirSync(bases, { withFileTypes: true })) {
+    if (ruleOf([made], entry) !== -1 && which(entry.name))
+      removeFilesSync(join(bases, entry.name), made.is as readonly Made[]);
   }
 }
+
+/** Higher than that of every base backup, also one that a crash has left. */
+export const nextNumber = ({ bases }: TimelineDir): number =>
+  1 +
+  Math.max(
+    0,
+    ...readdirSync(bases)
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number),
+  );
 
 /** Removes the WAL of PG timelines that ended in a promotion before the current base backup. Called at the storage's next
  *  start, so that replicas had time to read it. */
 export function removeFormerWal(dir: TimelineDir, { timeline }: Base): void {
-  for (let former = timeline - 1; former >= firstTimeline; former--)
-    rmSync(walDir(dir, former), { recursive: true, force: true });
+  for (let former = timeline - 1; former >= firstTimeline; former--) removeWal(walDir(dir, former));
+}
+
+export const removeWal = (wal: string): void => removeFilesSync(wal, madeWal);
+
+/** A Neon timeline that is complete, by its name. */
+export interface HeldTimeline {
+  readonly tenantId: string;
+  readonly timelineId: string;
+}
+
+/** The Neon timelines of which the directory of a storage holds something, also damaged ones. */
+export function heldTimelines(storageDir: string): HeldTimeline[] {
+  return ids(storageDir).flatMap((tenantId) =>
+    ids(join(storageDir, tenantId))
+      .filter((timelineId) => holdsData(join(storageDir, tenantId, timelineId)))
+      .map((timelineId) => ({ tenantId, timelineId })),
+  );
+}
+
+function holdsData(path: string): boolean {
+  const dir = openDirectory(path);
+  try {
+    return holdsMade(dir, madeTimeline);
+  } finally {
+    closeSync(dir);
+  }
+}
+
+function ids(path: string): string[] {
+  try {
+    const entries = readdirSync(path, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory() && isId(entry.name)).map(({ name }) => name);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, writeFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { ComputeError, inline } from '../../core/errors.ts';
@@ -12,7 +12,9 @@ import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
 import { giveReceiverSomething, identify, isReady, slotName, withCompute } from './compute-link.ts';
 import { generationFile } from './files.ts';
-import { walDir } from './layout.ts';
+import { removeFilesSync } from '../../process/made.ts';
+import { nextNumber, removeWal, walDir } from './layout.ts';
+import { madeBase } from './made.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
 import { readRegular, readSmall } from '../../process/regular-file.ts';
@@ -119,7 +121,7 @@ async function newBase(
 ): Promise<void> {
   const { dir, base } = timeline;
   const wal = walDir(dir, number);
-  rmSync(wal, { recursive: true, force: true });
+  removeWal(wal);
   ownDir(wal, 0o700);
   const fresh = join(dir.bases, `takeover-${number}.new`);
   try {
@@ -133,10 +135,10 @@ async function newBase(
     copyBeginning(join(pgdata, 'pg_wal'), wal, first, walSegmentBytes, number);
     for (const file of readdirSync(wal)) fsyncPath(join(wal, file));
     for (const path of [wal, dir.root]) fsyncPath(path);
-    finishBase(dir, fresh, base.number + 1, { ...base, ...taken, timeline: number });
+    finishBase(dir, fresh, nextNumber(dir), { ...base, ...taken, timeline: number });
     timeline.useNewBase();
   } finally {
-    rmSync(fresh, { recursive: true, force: true });
+    removeFilesSync(fresh, madeBase);
   }
 }
 

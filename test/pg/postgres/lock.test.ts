@@ -35,6 +35,14 @@ async function holder(): Promise<ChildProcess> {
   return child;
 }
 
+test('a place where nothing can be created is refused, and not tried for ever', async () => {
+  for (const path of ['/proc/x', '/proc/self/x'])
+    await expect(lockPgdata(path)).rejects.toMatchObject({
+      code: 'pgdata_refused',
+      message: expect.stringContaining('cannot be used (E') as string,
+    });
+});
+
 test('a second lock names the holder, and the release lets it through', async () => {
   const lock = await lockPgdata(pgdata);
   await expect(lockPgdata(pgdata)).rejects.toMatchObject({

@@ -1,0 +1,79 @@
+import { type Dirent, closeSync, constants, fstatSync, lstatSync, openSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { ComputeError } from '../core/errors.ts';
+import { markerFile } from '../postgres/marker.ts';
+import { entryOf } from '../process/dir-fd.ts';
+import { readSmall } from '../process/regular-file.ts';
+import { dirMarker } from './made.ts';
+import { isState } from './state.ts';
+
+/** @throws ComputeError `dir_refused` when the directory lies in one of compute-local, or in the data of a PostgreSQL */
+export function refuseOverlap(root: string): void {
+  for (let at = dirname(realPath(root)); ; at = dirname(at)) {
+    const what = whatIsIn(at);
+    if (what !== null) throw overlap(root, `lies in ${at}, which is ${what}`);
+    if (at === dirname(at)) return;
+  }
+}
+
+/** @param dir a descriptor of `root`
+ *  @param foreign the entries that compute-local does not make
+ *  @throws ComputeError `dir_refused` when one of them is the directory of another compute-local */
+export function refuseOverlapInside(root: string, dir: number, foreign: readonly Dirent[]): void {
+  for (const { name } of foreign.filter((entry) => entry.isDirectory())) {
+    const what = whatIsIn(entryOf(dir, name));
+    if (what === ofComputeLocal) throw overlap(root, `holds ${join(root, name)}, which is ${what}`);
+  }
+}
+
+const overlap = (root: string, why: string): ComputeError =>
+  new ComputeError('dir_refused', `${root} ${why}`, {
+    hint: 'choose a directory apart from it with --dir; nothing was changed',
+  });
+
+const ofComputeLocal = 'a directory of compute-local';
+
+/** Only a file of the directory's owner says what it is: anybody can create one in /tmp. */
+function whatIsIn(path: string): string | null {
+  let dir: number;
+  try {
+    dir = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return null;
+  }
+  try {
+    const { uid } = fstatSync(dir);
+    const has = (name: string): boolean => {
+      const stat = lstatSync(entryOf(dir, name), { throwIfNoEntry: false });
+      return stat?.isFile() === true && stat.uid === uid;
+    };
+    if (has(dirMarker.file) || (has('local.json') && holdsState(entryOf(dir, 'local.json'))))
+      return ofComputeLocal;
+    if (has(markerFile) || (has('PG_VERSION') && has('global/pg_control')))
+      return 'the data directory of a PostgreSQL';
+    return null;
+  } finally {
+    closeSync(dir);
+  }
+}
+
+function holdsState(path: string): boolean {
+  try {
+    return isState(JSON.parse(readSmall(path)));
+  } catch {
+    return false;
+  }
+}
+
+/** Links are followed as far as the path exists. */
+function realPath(path: string): string {
+  const missing: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    try {
+      return join(realpathSync(at), ...missing);
+    } catch {
+      if (at === dirname(at)) return resolve(path);
+      missing.unshift(basename(at));
+    }
+  }
+}
