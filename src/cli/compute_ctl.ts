@@ -1,5 +1,5 @@
 import { parseArgs } from './args.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { writeLine } from '../core/stderr.ts';
@@ -38,11 +38,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
 }
 
 function report(error: unknown): number {
-  const lines = [`Error: ${inline(error)}`];
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
-  }
-  for (const line of lines) writeLine(line);
+  for (const line of errorText(error).split('\n')) writeLine(line);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 

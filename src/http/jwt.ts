@@ -1,4 +1,4 @@
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Auth } from './auth.ts';
 import { type Claims, checkClaims, checkTimes } from './claims.ts';
@@ -47,7 +47,7 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
       checkTimes(claims, nowMs(), allowTokensWithoutExp);
       return claims;
     } catch (error) {
-      log.debug(`token refused: ${inline(error)}`);
+      log.debug(`token refused: ${explained(error)}`);
       // Without the cause: its details about the token must not reach the request's error line.
       throw new ComputeError('bad_token', unverified);
     }

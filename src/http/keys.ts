@@ -1,5 +1,5 @@
 import type { CryptoKey } from 'jose';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 
 /** A JWK set, RFC 7517. */
@@ -45,7 +45,7 @@ export async function loadKeys(jwks: Jwks, log: Log): Promise<KeyRing> {
     try {
       keys.push({ kid, key: await importKey(jwk, family) });
     } catch (error) {
-      log.warn({ kid: kid ?? 'no kid' }, `key ${at} of the key set is not used: ${inline(error)}`);
+      log.warn({ kid: kid ?? 'no kid' }, `key ${at} of the key set is not used: ${explained(error)}`);
     }
   }
   return { names: family.names, keys };

@@ -1,3 +1,4 @@
+import type { Failure } from '../core/failure.ts';
 import type { Lifecycle } from '../core/lifecycle.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { Status } from '../core/status.ts';
@@ -17,7 +18,10 @@ export interface StatusBody {
   readonly status: Status;
   /** RFC 3339, UTC, ends in `+00:00`. */
   readonly last_active: string | null;
+  /** For people: message, causes, hints, step, code. */
   readonly error: string | null;
+  /** The same in parts; absent when nothing failed. */
+  readonly failure?: Failure;
   /** Present once the compute has run. */
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
 import { reloadAndWait } from '../pg/reload.ts';
 import { writeOverride } from '../postgres/files.ts';
@@ -54,7 +54,7 @@ export async function reload(
     // A replica that is not consistent yet refuses connections, but reloads its settings.
     if (spec.mode.kind === 'primary' || sqlState(error) !== cannotConnectNow) throw error;
     ask();
-    log.warn(`cannot check whether the new settings have taken effect; continuing: ${inline(error)}`);
+    log.warn(`cannot check whether the new settings have taken effect; continuing: ${explained(error)}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { syncAtShutdown } from '../storage/sync.ts';
 import type { StartContext } from './context.ts';
@@ -14,7 +14,7 @@ export async function syncSafekeepersAtShutdown(context: StartContext, escalate:
   if (spec.mode.kind !== 'primary') return;
   const result = await syncAtShutdown(syncContext({ ...context, spec }, Promise.resolve()), escalate);
   if ('error' in result) {
-    log.error(`the safekeepers were not synced at shutdown: ${inline(result.error)}`);
+    log.error(`the safekeepers were not synced at shutdown: ${explained(result.error)}`);
     return;
   }
   state.flushLsn = formatLsn(result.lsn);

@@ -1,4 +1,5 @@
 import { monotonicMs } from '../core/clock.ts';
+import { type Failure, partsOf } from '../core/failure.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
@@ -80,9 +81,13 @@ export class ComputeState {
       status: this.lifecycle.status,
       last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
       error: this.lifecycle.error ?? this.services?.error ?? null,
+      ...failureIn(this.lifecycle),
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
       ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),
     };
   }
 }
+
+const failureIn = ({ failure }: Lifecycle): { failure?: Failure } =>
+  failure === null ? {} : { failure: partsOf(failure) };

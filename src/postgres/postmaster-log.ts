@@ -44,10 +44,12 @@ export interface PostmasterLog {
 }
 
 /** Reads Postgres's stderr or stdout to its end and writes each message as one line with the prefix `PG:`. It never stops reading:
- *  a full pipe would block Postgres. */
+ *  a full pipe would block Postgres.
+ *  @param onLine called with each line, before the lines of a message are joined */
 export function followPostmasterLog(
   output: Readable,
   write: (line: string) => void = writeLine,
+  onLine: (line: string) => void = () => {},
 ): PostmasterLog {
   const ended = new AbortController();
   const joiner = joinLines((message) => write(`PG:${message}`));
@@ -66,6 +68,7 @@ export function followPostmasterLog(
   };
   const lines = splitLines((line) => {
     joiner.add(line);
+    onLine(line);
     lastLineMs = monotonicMs();
     if (!waiting && !ended.signal.aborted) void flushWhenQuiet();
   });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { linked, withLinked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
@@ -122,7 +122,7 @@ async function attempts(
         retryable: isRetryable,
         onRetry: ({ attempt, pauseMs, error }) =>
           context.log.warn(
-            { attempt, pauseMs, error: inline(error) },
+            { attempt, pauseMs, error: explained(error) },
             'the base backup failed and is retried',
           ),
       },

@@ -1,7 +1,7 @@
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { parseLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
@@ -56,7 +56,7 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
     const status = (inTime: AbortSignal): Promise<Answer> => timelineStatus(target, answerMs, inTime);
     return await withDeadline('the answer', answerMs, signal, status);
   } catch (error) {
-    return { kind: 'failed', reason: `safekeeper ${entry}: ${inline(error)}` };
+    return { kind: 'failed', reason: `safekeeper ${entry}: ${explained(error)}` };
   }
 }
 

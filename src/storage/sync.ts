@@ -1,5 +1,5 @@
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import { backoffMs, retry } from '../core/retry.ts';
@@ -66,7 +66,7 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
       return { ...(await runSync(context, runMs, inTime)), checkMs };
     } catch (error) {
       signal.throwIfAborted();
-      if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'postgres --sync-safekeepers failed');
+      if (!isMissing(error)) log.warn({ run, error: explained(error) }, 'postgres --sync-safekeepers failed');
       throw error;
     }
   };

@@ -4,7 +4,7 @@ import { vmMonitor } from '../config/options/vm-monitor.ts';
 import { readOptions } from '../config/read-options.ts';
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
 import { closeInherited } from '../config/given-files.ts';
@@ -51,8 +51,7 @@ function report(error: unknown): number {
     writeLine(error.message);
     return errorCodes.usage.exit;
   }
-  const hint = error instanceof ComputeError && error.hint !== undefined ? `\nHint: ${error.hint}` : '';
-  writeLine(`Error: ${inline(error)}${hint}`);
+  for (const line of errorText(error).split('\n')) writeLine(line);
   return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
 }
 

@@ -1,6 +1,6 @@
 import { ComputeClient } from '../../client/external.ts';
 import type { PromoteRequest } from '../../client/types.ts';
-import { ComputeError, inline } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import { computeToken, getJson } from '../compute-api.ts';
 import { asState, isRunning, primaryNode, readNode, setPrimaryNode } from '../nodes.ts';
 import type { Report } from '../report.ts';
@@ -52,7 +52,7 @@ async function stopPrimary(state: LocalState, report: Report): Promise<void> {
     report.event(
       'terminated',
       { lsn: null },
-      `The primary does not answer the request to stop, and is taken as stopped: ${inline(error)}`,
+      `The primary does not answer the request to stop, and is taken as stopped: ${explained(error)}`,
     );
   }
 }
