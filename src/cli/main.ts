@@ -134,6 +134,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   const services = new ServiceRunner(allServices, { settings, log, metrics, failpoints, pgdata });
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
+  const controlPlane = state.retries.track('control_plane');
   const app = new Compute({
     state,
     log,
@@ -141,7 +142,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     specs,
     operations,
     checkWritability: (signal) => writability.check(signal),
-    load: (signal) => loadConfig(options, { ...loading(parts), signal }),
+    load: (signal) => loadConfig(options, { ...loading(parts), track: controlPlane, signal }),
     database: ownDatabase(settings, log),
     lfc: noLfc,
     extensionGateway: options.remoteExtBaseUrl,

@@ -490,6 +490,26 @@ export interface components {
                 /** @description When it failed; UTC, ends in Z. */
                 readonly since: string;
             };
+            /** @description What has failed and is tried again at the moment. Absent when nothing is. */
+            readonly retrying?: readonly {
+                /**
+                 * @description Whom the compute tries to reach; `refresh`: the configuration is fetched and applied again.
+                 * @enum {string}
+                 */
+                readonly what: "pageserver" | "safekeepers" | "control_plane" | "refresh";
+                /** @description Attempts that have failed. */
+                readonly failures: number;
+                /** @description When the first one failed; UTC, ends in Z. */
+                readonly since: string;
+                /** @description Why the last one failed, with its hints. */
+                readonly error: string;
+                /** @description When the next attempt begins; UTC, ends in Z. Null while one is running. */
+                readonly next_try: string | null;
+                /** @description It gives up after that many attempts; null: not for their number. */
+                readonly max_attempts: number | null;
+                /** @description It gives up then, at the latest; UTC, ends in Z. Null: it does not give up for the time. */
+                readonly gives_up: string | null;
+            }[];
             /** @description Absent until the compute first runs. */
             readonly postgres?: {
                 /** @description Whether Postgres answered the last check, both on the existing connection and on a new one. */

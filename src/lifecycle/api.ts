@@ -1,6 +1,7 @@
 import type { Failure } from '../core/failure.ts';
 import type { Lifecycle } from '../core/lifecycle.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { Retrying } from '../core/retries.ts';
 import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
@@ -22,6 +23,8 @@ export interface StatusBody {
   readonly error: string | null;
   /** The same in parts; absent when nothing failed. */
   readonly failure?: Failure;
+  /** Absent when nothing is. */
+  readonly retrying?: Retrying[];
   /** Present once the compute has run. */
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */

@@ -58,8 +58,11 @@ export class Refresh {
   async #untilDone(): Promise<void> {
     const { state, log, pauseMs = 5000 } = this.#options;
     this.#again = new AbortController();
+    const track = state.retries.track('refresh');
+    track.begin({ attempts: Infinity, totalMs: Infinity });
     for (let failures = 1; state.lifecycle.tryMove('refresh_configuration'); failures++) {
       this.#again = new AbortController();
+      const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
       try {
         await this.#once(state.stop.asked);
         state.lifecycle.tryMove('running');
@@ -67,15 +70,16 @@ export class Refresh {
       } catch (error) {
         const failure = explain(error, failedStep(error));
         log.error(`could not refresh the configuration: ${failure.line}`);
+        track.failed({ attempt: failures, error, pauseMs: ms });
         // Without a Postgres there is nothing to configure: the compute shuts down.
         if (state.lifecycle.status !== 'refresh_configuration' || state.postgres === null) break;
         if (!state.lifecycle.tryMove('refresh_configuration_pending', failure)) break;
       }
-      const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
       // Woken by a new request or a shutdown; the status shows which.
       const outer = [state.stop.asked, this.#again.signal];
       await withLinked(outer, (signal) => sleep(ms, signal)).catch(() => {});
     }
+    track.end();
     this.#again = null;
   }
 

@@ -73,7 +73,7 @@ async function findStartLsn(context: StartContext, signal: AbortSignal): Promise
 }
 
 function connectPageserver(context: StartContext, signal: AbortSignal): void {
-  const { spec, settings, log } = context;
+  const { spec, settings, log, state } = context;
   const pgdata = pathOf(context);
   context.pageserver = openPageserver(
     {
@@ -90,6 +90,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       },
       needsWal: true,
       log,
+      track: state.retries.track('pageserver'),
       limits: { retries: settings.basebackupRetries, idleMs: settings.basebackupIdleMs },
       unpackLimits: settings.unpackLimits,
     },

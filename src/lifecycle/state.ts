@@ -1,6 +1,7 @@
 import { monotonicMs } from '../core/clock.ts';
 import { type Failure, partsOf } from '../core/failure.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
+import { Retries } from '../core/retries.ts';
 import { isTerminating } from '../core/status.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ServiceRunner } from '../services/runner.ts';
@@ -36,6 +37,8 @@ export class ComputeState {
   promoting = false;
   /** The databases that are not as the spec asks, although the compute runs. */
   readonly databases = new FailedDatabases();
+  /** What has failed and is tried again. */
+  readonly retries = new Retries();
   /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that brought the spec, or the process's parent, for traces. */
@@ -74,6 +77,7 @@ export class ComputeState {
   }
 
   status(): StatusBody {
+    const retrying = this.retries.list();
     return {
       start_time: this.#startTime.toISOString(),
       tenant: this.spec?.tenantId ?? null,
@@ -82,6 +86,7 @@ export class ComputeState {
       last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
       error: this.lifecycle.error ?? this.services?.error ?? null,
       ...failureIn(this.lifecycle),
+      ...(retrying.length > 0 ? { retrying } : {}),
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
       ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),

@@ -6,7 +6,7 @@ import { type StartContext, pathOf } from './context.ts';
 /** The input of a safekeeper sync, at the start and at the end.
  *  @param configWritten Postgres finds the safekeepers in `postgresql.conf` */
 export function syncContext(context: StartContext, configWritten: Promise<void>): SyncContext {
-  const { spec, settings, log } = context;
+  const { spec, settings, log, state } = context;
   const joiner = joinLines((message) => writeLine(`PG:${message}`));
   return {
     safekeepers: spec.safekeepers,
@@ -18,6 +18,7 @@ export function syncContext(context: StartContext, configWritten: Promise<void>)
     pgdata: pathOf(context),
     env: settings.env,
     log,
+    track: state.retries.track('safekeepers'),
     onStderrLine: (line) => {
       joiner.add(line);
       joiner.flush();

@@ -4,6 +4,7 @@ import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
+import type { RetryTrack } from '../core/retries.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
 import { copySmall } from '../process/regular-file.ts';
 import { isRetryable } from './retryable.ts';
@@ -21,6 +22,7 @@ export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> 
   /** True: an archive without a WAL segment is incomplete. */
   readonly needsWal: boolean;
   readonly log: Log;
+  readonly track?: RetryTrack;
   readonly limits?: Partial<BasebackupLimits>;
   /** What the archive may unpack to. */
   readonly unpackLimits?: Partial<UnpackLimits>;
@@ -120,6 +122,7 @@ async function attempts(
         attempts: limits.retries + 1,
         totalMs: limits.totalMs,
         retryable: isRetryable,
+        track: context.track,
         onRetry: ({ attempt, pauseMs, error }) =>
           context.log.warn(
             { attempt, pauseMs, error: explained(error) },

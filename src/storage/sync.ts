@@ -2,6 +2,7 @@ import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
+import type { RetryTrack } from '../core/retries.ts';
 import { backoffMs, retry } from '../core/retry.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -16,6 +17,7 @@ export interface SyncContext extends SafekeeperContext {
   readonly pgdata: string;
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
+  readonly track?: RetryTrack;
   /** Called with each line of Postgres's stderr during a sync. */
   readonly onStderrLine: (line: string) => void;
   /** A run of Postgres waits for this (the writing of `postgresql.conf`); the safekeepers are asked before. */
@@ -61,6 +63,8 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
       { reason: verdict.unknown },
       'the safekeepers may be out of sync: running postgres --sync-safekeepers',
     );
+    // A run waits for a quorum until its limit.
+    context.track?.failed({ attempt: run, error: new Error(verdict.unknown), pauseMs: 0 });
     try {
       await context.beforeRun;
       return { ...(await runSync(context, runMs, inTime)), checkMs };
@@ -70,7 +74,13 @@ export async function syncSafekeepers(context: SyncContext, signal: AbortSignal)
       throw error;
     }
   };
-  const options = { what: 'the sync of the safekeepers', attempts: runs, totalMs, pauseMs };
+  const options = {
+    what: 'the sync of the safekeepers',
+    attempts: runs,
+    totalMs,
+    pauseMs,
+    track: context.track,
+  };
   try {
     return await retry(once, { ...options, retryable: (error) => !isMissing(error) }, signal);
   } catch (error) {
@@ -89,6 +99,7 @@ export async function syncAtShutdown(
   signal: AbortSignal,
 ): Promise<SyncResult | { readonly error: ComputeError }> {
   const { shutdownMs } = { ...defaultSyncLimits, ...context.limits };
+  context.track?.begin({ attempts: 1, totalMs: shutdownMs });
   try {
     const { verdict, checkMs } = await checkSafekeepers(context, signal);
     if ('synced' in verdict) return { lsn: verdict.synced, checkMs, syncMs: null };
@@ -96,9 +107,12 @@ export async function syncAtShutdown(
       { reason: verdict.unknown },
       'the safekeepers may be out of sync: running postgres --sync-safekeepers',
     );
+    context.track?.failed({ attempt: 1, error: new Error(verdict.unknown), pauseMs: 0 });
     return { ...(await runSync(context, shutdownMs, signal)), checkMs };
   } catch (error) {
     return { error: failed(error) };
+  } finally {
+    context.track?.end();
   }
 }
 

@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Rig, rig } from '../support/compute.ts';
+import { eventually } from '../support/program.ts';
 
 let it: Rig;
 beforeEach(async () => {
@@ -65,4 +68,79 @@ test('a start that was asked to stop does not end with an error', async () => {
   program.kill('SIGTERM');
   expect(await program.exited()).toBe(0);
   expect(program.stderr()).not.toContain('compute_ctl exits');
+});
+
+interface Retrying {
+  readonly what: string;
+  readonly failures: number;
+}
+
+/** Waits until the status says that something is retried. */
+const retried = (what: string, failures = 1): Promise<Retrying> =>
+  eventually(`${what} is retried`, async () => {
+    const { retrying = [] } = (await it.http('GET', '/status')).json<{ retrying?: Retrying[] }>();
+    return retrying.find((one) => one.what === what && one.failures >= failures);
+  });
+
+const time = expect.stringMatching(/^\d{4}-.*Z$/) as string;
+
+test('while the pageserver is retried, /status says how often, why and when it gives up', async () => {
+  Object.assign(it.pageserver.script, { fault: 'error-middle', faults: 2 });
+  it.start({ env: { NEON_COMPUTE_TESTING_BASEBACKUP_RETRIES: '5' } });
+  expect(await retried('pageserver')).toMatchObject({
+    since: time,
+    error: expect.stringContaining('injected') as string,
+    max_attempts: 6,
+    gives_up: time,
+  });
+  expect(await it.until('running')).not.toHaveProperty('retrying');
+});
+
+test('while postgres --sync-safekeepers waits for a quorum, /status says for whom and why', async () => {
+  it.safekeeper.script.fault = 'silent';
+  it.start({ args: ['--sync-timeout', '2'] });
+  expect(await retried('safekeepers')).toMatchObject({
+    since: time,
+    error: expect.stringContaining('0 of 1 safekeepers know the timeline') as string,
+    max_attempts: 6,
+    gives_up: time,
+  });
+  const { failure } = await it.until('failed', 60_000);
+  expect(failure).toMatchObject({
+    code: 'safekeepers',
+    step: 'sync-safekeepers',
+    hint: expect.stringContaining('majority') as string,
+  });
+});
+
+test('while the control plane does not answer, the log says so, and a refresh shows it in /status', async () => {
+  const answers: { status: number }[] = [];
+  const server = createServer((_, response) => {
+    const { status } = answers.shift() ?? { status: 200 };
+    const body = JSON.stringify({ status: 'attached', ...it.config(it.spec()) });
+    response.writeHead(status, { 'content-type': 'application/json' }).end(status === 200 ? body : '');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    answers.push({ status: 503 });
+    const program = it.run(['-i', 'compute-1', '-p', `http://127.0.0.1:${port}`], {
+      NEON_CONTROL_PLANE_TOKEN: 'x',
+    });
+    await it.until('running');
+    expect(program.stderr()).toContain(
+      'the control plane is asked again: control plane is temporarily unavailable',
+    );
+    answers.push(...Array.from({ length: 3 }, () => ({ status: 503 })));
+    program.kill('SIGHUP');
+    expect(await retried('refresh')).toMatchObject({
+      since: time,
+      error: expect.stringMatching(/temporarily unavailable.*--control-plane-uri/) as string,
+      max_attempts: null,
+      gives_up: null,
+    });
+    expect(await it.until('running')).not.toHaveProperty('retrying');
+  } finally {
+    server.close();
+  }
 });
