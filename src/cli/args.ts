@@ -1,6 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { buildTag, buildVersion } from '../core/build.ts';
 import { ComputeError } from '../core/errors.ts';
+import { clearer } from '../config/clearer.ts';
 import { buildCommand, listCommands, refuseRepeats, withVersion } from '../config/command.ts';
 import { environmentEntries } from '../config/environment.ts';
 import { normalizeArgv } from '../config/gnu.ts';
@@ -44,9 +45,10 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.version') return { command: 'version', text: printed.trimEnd() };
     if (error.code === 'commander.helpDisplayed') return { command: 'help', text: printed.trimEnd() };
-    throw usage(error.message.replace(/^error: /, ''));
+    throw usage(clearer(error.message, command, argv, Object.keys(commands)).replace(/^error: /, ''));
   }
   const { values: options, given } = readOptions(command, main.options, env);
+  checkPorts(options);
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
   if (subcommand !== null) {
     requireSource(options);
@@ -95,6 +97,21 @@ function requireId(options: Options, needed: boolean): void {
   if (needed && options.computeId === null) {
     throw usage("required option '-i, --compute-id <ID>' not specified");
   }
+}
+
+const anyHost: readonly string[] = ['::', '0.0.0.0'];
+const loopback: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+/** The same port twice would be reported as in use by another program. */
+function checkPorts(options: Options): void {
+  const { externalHttpPort, internalHttpPort, externalHttpHost } = options.lakebaseMode
+    ? withPorts(options)
+    : options;
+  const meet = anyHost.includes(externalHttpHost) || loopback.includes(externalHttpHost);
+  if (meet && externalHttpPort !== 0 && externalHttpPort === internalHttpPort)
+    throw usage(
+      `--external-http-port and --internal-http-port are both ${internalHttpPort}: the two servers need a port each`,
+    );
 }
 
 function portNotes(options: Options): string[] {

@@ -131,7 +131,14 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
-  const services = new ServiceRunner(allServices, { settings, log, metrics, failpoints, pgdata });
+  const services = new ServiceRunner(allServices, {
+    settings,
+    log,
+    metrics,
+    failpoints,
+    pgdata,
+    stopAsked: state.stop.asked,
+  });
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
   const controlPlane = state.retries.track('control_plane');

@@ -257,6 +257,12 @@ export const errorCodes = {
     doc: 'The storage of compute-local failed.',
     act: 'Read the log file that the message names: mostly a full disk, a port in use or a damaged folder.',
   },
+  system: {
+    exit: 1,
+    http: 500,
+    doc: 'The operating system refused a call that must succeed, such as writing a configuration file.',
+    act: 'The code in the message (ENOSPC, EACCES, EMFILE, …) and the hint say what is missing: space, a permission, a limit. Provide it, and start again.',
+  },
   internal: {
     exit: 1,
     http: 500,

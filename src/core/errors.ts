@@ -1,5 +1,6 @@
 import { type ErrorCode } from './error-codes.ts';
 import { wordsAfterMessage } from './server-words.ts';
+import { systemHint } from './system-hints.ts';
 
 export { type ErrorCode, errorCodes } from './error-codes.ts';
 
@@ -40,12 +41,13 @@ export const causeChain = (error: unknown): string[] => causesOf(error).map(mess
 /** One line: `outer: cause: cause`. For what programs read, and where the hints follow elsewhere. */
 export const inline = (error: unknown): string => causeChain(error).join(': ');
 
-/** What to do about it: the hints from the outermost error to its last cause, each once. */
+/** What to do about it: the hints from the outermost error to its last cause, each once. Where none has one, that for the
+ *  error of the operating system. */
 export function hintsOf(error: unknown): string[] {
-  const hints = causesOf(error).flatMap((one) => {
-    return one instanceof ComputeError && one.hint !== undefined ? [one.hint] : [];
-  });
-  return [...new Set(hints)];
+  const causes = causesOf(error);
+  const own = causes.map((one) => (one instanceof ComputeError ? (one.hint ?? null) : null));
+  const hints = own.some((hint) => hint !== null) ? own : causes.map(systemHint);
+  return [...new Set(hints)].filter((hint) => hint !== null);
 }
 
 /** The hints on one line; null without any. */

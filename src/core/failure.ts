@@ -9,6 +9,7 @@ import {
   multiline,
 } from './errors.ts';
 import { sqlStateOf } from './server-words.ts';
+import { systemCode } from './system-hints.ts';
 
 /** What PostgreSQL itself wrote last about its end; the cause of the error that reports the end. */
 export class LastWords extends Error {
@@ -49,7 +50,8 @@ export interface ExplainedFailure extends Failure {
  *  @param step the step that failed, if it was one */
 export function explain(error: unknown, step: string | null = null): ExplainedFailure {
   const causes = causesOf(error);
-  const code = causes.find((one) => one instanceof ComputeError)?.code ?? 'internal';
+  const bySystem = causes.some((one) => systemCode(one) !== null);
+  const code = causes.find((one) => one instanceof ComputeError)?.code ?? (bySystem ? 'system' : 'internal');
   const words = causes.find((one) => one instanceof LastWords);
   const sqlstate = causes.map(stateOf).find((state) => state !== null) ?? null;
   const postgres = words === undefined ? null : messageOf(words);

@@ -1,7 +1,7 @@
 import { abortedBy } from '../core/abort.ts';
 import { writeLine } from '../core/stderr.ts';
 import { onSignals } from '../process/signals.ts';
-import { errorText } from '../core/errors.ts';
+import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
 import type { Report } from './report.ts';
 
 export interface Stopping {
@@ -35,6 +35,6 @@ export async function untilStopped(
     const text = errorText(error);
     report.event('failed', { message: text }, null);
     writeLine(text);
-    return 1;
+    return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
   }
 }

@@ -12,6 +12,7 @@ import {
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { systemHint } from '../core/system-hints.ts';
 import { lockInside } from './lock.ts';
 import { isMarked, mark } from './marker.ts';
 import { checkReachable } from './parent.ts';
@@ -227,7 +228,7 @@ function cannotPrepare(path: string, cause: NodeJS.ErrnoException): ComputeError
     `cannot prepare the data directory ${path} (${cause.code})${at}`,
     {
       cause,
-      hint: 'compute_ctl needs write permission on it and on the directory above it',
+      hint: systemHint(cause) ?? 'compute_ctl needs write permission on it and on the directory above it',
     },
   );
 }

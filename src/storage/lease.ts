@@ -62,7 +62,7 @@ async function askLibpq(
   { token, tenantId, timelineId, lsn, limitMs, pageserver }: LeaseRequest,
   signal: AbortSignal,
 ): Promise<LeaseAnswer> {
-  const target = parseLibpqUrl(url);
+  const target = parseLibpqUrl(url, `connection string of a pageserver of shard ${shard} in the spec`);
   const where = `${target.host}:${target.port}`;
   const client = await connectPg(
     { ...target, password: token ?? target.password },

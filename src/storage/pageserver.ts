@@ -82,7 +82,7 @@ function candidates({ shards, preferProtocol }: PageserverInfo): { protocol: Pro
 }
 
 async function openLibpq(url: string, context: PageserverContext, signal: AbortSignal): Promise<Open> {
-  const target = parseLibpqUrl(url);
+  const target = parseLibpqUrl(url, 'connection string of the pageserver in the spec');
   const connectMs = target.connectTimeoutMs ?? context.connectMs;
   const client = await connectPg(
     {

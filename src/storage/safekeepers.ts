@@ -90,7 +90,11 @@ function column(row: Record<string, unknown>, name: string): NonNullable<ReturnT
 /** @throws ComputeError `connstr` */
 function safekeeperTarget(entry: string, context: SafekeeperContext): PgTarget {
   return {
-    ...parseLibpqUrl(`postgresql://no_user@${entry}`),
+    ...parseLibpqUrl(
+      `postgresql://no_user@${entry}`,
+      'address in safekeeper_connstrings of the spec',
+      'host:port',
+    ),
     user: 'no_user',
     password: context.token,
     options: `-c timeline_id=${context.timelineId} tenant_id=${context.tenantId}`,

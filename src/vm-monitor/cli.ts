@@ -32,7 +32,8 @@ async function run(): Promise<void> {
   closeInherited();
   // It only reads; whoever connects, or answers for the file cache, must not reach root.
   if (isRoot()) giveUpRoot(await findOsUser(given.osUser));
-  const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
+  const cache =
+    given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr, '--pgconnstr'), log);
   const monitor = await startMonitor({
     listening: parseAddress(given.addr),
     cgroup: { root: given.cgroupRoot, name: given.cgroup },

@@ -144,3 +144,13 @@ test('while the control plane does not answer, the log says so, and a refresh sh
     server.close();
   }
 });
+
+test('migrations that a stop cuts off are not reported as failed', async () => {
+  // It never begins: the stop comes while it is under way.
+  const program = it.start({ args: ['--enable-failpoints'], env: { FAILPOINTS: 'compute-migration=pause' } });
+  await it.until('running');
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+  expect(program.stderr()).toContain('the migrations were stopped before their end, with the compute');
+  expect(program.stderr()).not.toMatch(/(?:WARN|ERROR) .*igration/);
+});

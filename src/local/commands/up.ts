@@ -9,7 +9,7 @@ import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
-import { choosePorts, isFree } from '../ports.ts';
+import { checkDistinct, choosePorts, isFree } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
@@ -152,9 +152,14 @@ async function stateFor(dir: LocalDir, known: LocalState | null, options: UpOpti
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
   const { listenAll } = options;
-  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked }, listenAll);
+  if (known === null) {
+    const ports = { ...(await choosePorts()), ...asked };
+    checkDistinct(ports);
+    return createState(dir, ports, listenAll);
+  }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
+  checkDistinct(state.ports);
   const { postgres } = state.ports;
   if (!(await isFree(postgres))) {
     throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {
