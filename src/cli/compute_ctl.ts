@@ -1,5 +1,5 @@
 import { parseArgs } from './args.ts';
-import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
+import { codeOf, errorCodes, errorText } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { writeLine } from '../core/stderr.ts';
@@ -39,7 +39,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
 
 function report(error: unknown): number {
   for (const line of errorText(error).split('\n')) writeLine(line);
-  return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+  return errorCodes[codeOf(error)].exit;
 }
 
 // All work is done; an open handle must not keep the process running.

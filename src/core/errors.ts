@@ -1,6 +1,6 @@
 import { type ErrorCode } from './error-codes.ts';
 import { wordsAfterMessage } from './server-words.ts';
-import { systemHint } from './system-hints.ts';
+import { systemCode, systemHint } from './system-hints.ts';
 
 export { type ErrorCode, errorCodes } from './error-codes.ts';
 
@@ -59,9 +59,20 @@ export function explained(error: unknown): string {
   return hint === null ? inline(error) : `${inline(error)} (HINT: ${hint})`;
 }
 
-/** Several lines, for the end of a program: what failed, and a line for each hint. */
-export const errorText = (error: unknown): string =>
-  [`Error: ${inline(error)}`, ...hintsOf(error).map((hint) => `Hint: ${hint}`)].join('\n');
+/** The code of the outermost error that has one; `system` for a bare error of the operating system. */
+export function codeOf(error: unknown): ErrorCode {
+  const causes = causesOf(error);
+  const own = causes.find((one) => one instanceof ComputeError);
+  return own?.code ?? (causes.some((one) => systemCode(one) !== null) ? 'system' : 'internal');
+}
+
+/** Several lines, for the end of a program: what failed, a line for each hint, and the code, to look it up. */
+export function errorText(error: unknown): string {
+  const code = codeOf(error);
+  const hints = hintsOf(error).map((hint) => `Hint: ${hint}`);
+  // The message of a usage error is all there is to know.
+  return [`Error: ${inline(error)}`, ...hints, ...(code === 'usage' ? [] : [`Code: ${code}`])].join('\n');
+}
 
 /** Several lines, the beginning of `error` in `/status`: the outer message, a blank line, `Caused by:` and the indented causes. */
 export function multiline(error: unknown): string {

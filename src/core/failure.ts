@@ -1,7 +1,7 @@
 import {
-  ComputeError,
   type ErrorCode,
   causesOf,
+  codeOf,
   explained,
   hintOf,
   hintsOf,
@@ -9,7 +9,6 @@ import {
   multiline,
 } from './errors.ts';
 import { sqlStateOf } from './server-words.ts';
-import { systemCode } from './system-hints.ts';
 
 /** What PostgreSQL itself wrote last about its end; the cause of the error that reports the end. */
 export class LastWords extends Error {
@@ -50,8 +49,7 @@ export interface ExplainedFailure extends Failure {
  *  @param step the step that failed, if it was one */
 export function explain(error: unknown, step: string | null = null): ExplainedFailure {
   const causes = causesOf(error);
-  const bySystem = causes.some((one) => systemCode(one) !== null);
-  const code = causes.find((one) => one instanceof ComputeError)?.code ?? (bySystem ? 'system' : 'internal');
+  const code = codeOf(error);
   const words = causes.find((one) => one instanceof LastWords);
   const sqlstate = causes.map(stateOf).find((state) => state !== null) ?? null;
   const postgres = words === undefined ? null : messageOf(words);

@@ -6,7 +6,7 @@ import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
+import { codeOf, errorCodes, errorText } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { writeLine } from '../core/stderr.ts';
@@ -89,7 +89,7 @@ async function run(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
     writeLine(errorText(error));
-    return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+    return errorCodes[codeOf(error)].exit;
   }
 }
 

@@ -1,7 +1,7 @@
 import { abortedBy } from '../core/abort.ts';
 import { writeLine } from '../core/stderr.ts';
 import { onSignals } from '../process/signals.ts';
-import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
+import { codeOf, errorCodes, errorText } from '../core/errors.ts';
 import type { Report } from './report.ts';
 
 export interface Stopping {
@@ -33,8 +33,8 @@ export async function untilStopped(
   } catch (error) {
     if (abortedBy(error, stop.signal)) return 0;
     const text = errorText(error);
-    report.event('failed', { message: text }, null);
+    report.event('failed', { message: text, code: codeOf(error) }, null);
     writeLine(text);
-    return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+    return errorCodes[codeOf(error)].exit;
   }
 }

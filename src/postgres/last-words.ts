@@ -58,10 +58,11 @@ export class ServerLog {
     this.#state = stateIn(prefix ?? '');
   }
 
-  add(line: string): void {
+  /** @param quoted whether a line without a severity may be shown: not one of a file that may be another program's */
+  add(line: string, quoted = true): void {
     const [, severity, sqlstate, rest = ''] = parts.exec(line) ?? [];
     const text = rest.slice(0, maxLength);
-    this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
+    if (quoted) this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
     if (severity === undefined) return;
     if (severity === 'DETAIL' || severity === 'HINT' || severity === 'CONTEXT')
       this.#current?.more.push(`${severity}: ${text}`);

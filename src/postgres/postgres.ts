@@ -4,6 +4,7 @@ import type { LastWords } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import { inCgroup } from '../process/cgroup.ts';
+import { collectedLines } from './collected-log.ts';
 import { ServerLog } from './last-words.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
@@ -70,6 +71,8 @@ export class Postgres {
   readonly #watching: PidFileWatch;
   readonly #logs: readonly PostmasterLog[];
   readonly #said: ServerLog;
+  /** Milliseconds since 1970. */
+  readonly #startedMs = Date.now();
   readonly #escalate = new AbortController();
   #stopping: Promise<Exit> | null = null;
 
@@ -161,6 +164,7 @@ export class Postgres {
     const stuck = hasProc() ? await endOrphans(pgdata) : [];
     if (stuck.length > 0) log.error({ pids: stuck }, 'Postgres processes still run after SIGKILL');
     await Promise.all(this.#logs.map((log) => log.drain(drainMs)));
+    for (const line of collectedLines(pgdata, this.#startedMs)) this.#said.add(line, false);
     return exit;
   }
 }

@@ -55,9 +55,9 @@ function checkContent(dir: number, path: string, { wipeForeign = false }: Prepar
   if (uid !== process.getuid?.()) {
     throw new ComputeError(
       'pgdata_refused',
-      `the data directory ${path} belongs to another user (uid ${uid})`,
+      `the data directory ${path} belongs to another user (uid ${uid}; compute_ctl runs as uid ${process.getuid?.()})`,
       {
-        hint: 'use a directory of the user that compute_ctl runs as, or change its owner',
+        hint: `use a directory of the user that compute_ctl runs as, or change its owner: chown -R ${process.getuid?.()} ${path}`,
       },
     );
   }

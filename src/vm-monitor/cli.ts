@@ -4,7 +4,7 @@ import { vmMonitor } from '../config/options/vm-monitor.ts';
 import { readOptions } from '../config/read-options.ts';
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes, errorText } from '../core/errors.ts';
+import { codeOf, errorCodes, errorText } from '../core/errors.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
 import { closeInherited } from '../config/given-files.ts';
@@ -53,7 +53,7 @@ function report(error: unknown): number {
     return errorCodes.usage.exit;
   }
   for (const line of errorText(error).split('\n')) writeLine(line);
-  return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+  return errorCodes[codeOf(error)].exit;
 }
 
 // All work is done by then; an open handle must not keep the process running.

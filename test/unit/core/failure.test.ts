@@ -12,7 +12,7 @@ test('a hint of any cause reaches whoever reads the error, once, in every form',
   expect(hintOf(outer)).toBe(both);
   expect(explained(outer)).toBe(`outer: middle: inner (HINT: ${both})`);
   expect(errorText(outer)).toBe(
-    'Error: outer: middle: inner\nHint: look at the pageserver\nHint: write it as a URL',
+    'Error: outer: middle: inner\nHint: look at the pageserver\nHint: write it as a URL\nCode: basebackup',
   );
   const again = new ComputeError('sql', 'again', { cause: inner, hint: 'write it as a URL' });
   expect(explained(again)).toBe('again: inner (HINT: write it as a URL)');
