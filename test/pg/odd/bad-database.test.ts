@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { CatalogInput } from '../../../src/catalog/input.ts';
 import { Crashes } from '../../../src/catalog/crash.ts';
+import type { CatalogLimits } from '../../../src/catalog/session.ts';
 import { CatalogFailure } from '../../../src/catalog/result.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
@@ -34,9 +35,13 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       databases: names.map((name) => ({ name, owner: 'ann' })),
       ...rest,
     });
-  const run = (input: CatalogInput) => apply(cluster, input, { ...known(), limits: { lockMs: 300 } });
-  const failing = async (input: CatalogInput): Promise<CatalogFailure> => {
-    const failure = await run(input).catch((error: unknown) => error);
+  const run = (input: CatalogInput, limits: Partial<CatalogLimits> = {}) =>
+    apply(cluster, input, { ...known(), limits: { lockMs: 300, ...limits } });
+  const failing = async (
+    input: CatalogInput,
+    limits: Partial<CatalogLimits> = {},
+  ): Promise<CatalogFailure> => {
+    const failure = await run(input, limits).catch((error: unknown) => error);
     if (!(failure instanceof CatalogFailure)) throw failure ?? new Error('nothing failed');
     return failure;
   };
@@ -234,7 +239,8 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
         operation_uuid: operation_uuid.replace('5', '6'),
         delta_operations: [{ action: 'rename_db', name: 'was', new_name: 'is' }],
       });
-      const failure = await failing(input);
+      // A prepared transaction is waited for until the statement's limit.
+      const failure = await failing(input, { statementMs: 10_000 });
       expect([...failure.databases.keys()]).toEqual(['is']);
       expect(failure.databases.get('is')?.reason).toContain('"was"');
       expect(await databases()).toEqual(expect.arrayContaining(['was', 'beside']));

@@ -9,7 +9,7 @@ import { type Step, attempt, setUp, sqlOf, steps } from './webs.ts';
 
 /** How many random webs for each major; more of them, from another seed each time, with `DELETE_ROLE_WEBS=100`. */
 const asked = process.env['DELETE_ROLE_WEBS'];
-const webs = Number(asked ?? 3);
+const webs = Number(asked ?? 2);
 
 describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   let cluster: Cluster;
