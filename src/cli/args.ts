@@ -48,7 +48,6 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     throw usage(clearer(error.message, command, argv, Object.keys(commands)).replace(/^error: /, ''));
   }
   const { values: options, given } = readOptions(command, main.options, env);
-  checkPorts(options);
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
   if (subcommand !== null) {
     requireSource(options);
@@ -56,7 +55,9 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     if (subcommand === 'check') return { command: 'check', options: withPorts(options), json, ...found };
     return { command: 'plan', options: requireConnstr(withPorts(options)), json, ...found };
   }
-  return { command: 'run', options: requireRun(withPorts(options)), ...found };
+  const run = requireRun(withPorts(options));
+  checkPorts(run);
+  return { command: 'run', options: run, ...found };
 }
 
 /** `in` would also find what every object has, such as `toString`. */
@@ -103,15 +104,27 @@ const anyHost: readonly string[] = ['::', '0.0.0.0'];
 const loopback: readonly string[] = ['localhost', '127.0.0.1', '::1'];
 
 /** The same port twice would be reported as in use by another program. */
-function checkPorts(options: Options): void {
-  const { externalHttpPort, internalHttpPort, externalHttpHost } = options.lakebaseMode
-    ? withPorts(options)
-    : options;
+function checkPorts(options: RunOptions): void {
+  const { externalHttpPort, internalHttpPort, externalHttpHost } = options;
+  const own = postgresPort(options.connstr);
+  for (const [flag, port] of [
+    ['--external-http-port', externalHttpPort],
+    ['--internal-http-port', internalHttpPort],
+  ] as const)
+    if (own !== null && own === port)
+      throw usage(`${flag} and the port in --connstr are both ${port}: Postgres needs a port of its own`);
   const meet = anyHost.includes(externalHttpHost) || loopback.includes(externalHttpHost);
   if (meet && externalHttpPort !== 0 && externalHttpPort === internalHttpPort)
     throw usage(
       `--external-http-port and --internal-http-port are both ${internalHttpPort}: the two servers need a port each`,
     );
+}
+
+/** The port of a Postgres that listens beside the HTTP servers; null where that cannot be told. */
+function postgresPort(connstr: string): number | null {
+  if (!URL.canParse(connstr)) return null;
+  const { hostname, port } = new URL(connstr);
+  return loopback.includes(hostname) && port !== '' ? Number(port) : null;
 }
 
 function portNotes(options: Options): string[] {

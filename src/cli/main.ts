@@ -169,7 +169,9 @@ async function serveCompute(parts: Parts): Promise<number> {
     await monitor.stop();
     await operations.end(state.stop.escalate);
   }
-  if (code !== 0) logFailure(log, state.lifecycle.failure);
+  // A compute may be stopped in order after a failed reconfiguration.
+  const { failure } = state.lifecycle;
+  if (code !== 0 || failure?.code === 'postgres_exited') logFailure(log, failure);
   return state.stop.defect ? errorCodes.defect.exit : code;
 }
 
@@ -178,7 +180,7 @@ function logFailure(log: Log, failure: ExplainedFailure | null): void {
   if (failure === null) return;
   const { code, step, sqlstate } = failure;
   log.error(
-    { code, ...(step && { step }), ...(sqlstate && { sqlstate }) },
+    { error_code: code, ...(step && { step }), ...(sqlstate && { sqlstate }) },
     `compute_ctl exits: ${failure.line}`,
   );
 }

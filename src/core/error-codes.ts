@@ -6,3 +6,5 @@ import { runningCodes } from './error-codes/running.ts';
 export const errorCodes = { ...givenCodes, ...runningCodes } as const satisfies Record<string, Code>;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorCodes, text);

@@ -2,7 +2,7 @@ import { type ErrorCode } from './error-codes.ts';
 import { wordsAfterMessage } from './server-words.ts';
 import { systemCode, systemHint } from './system-hints.ts';
 
-export { type ErrorCode, errorCodes } from './error-codes.ts';
+export { type ErrorCode, errorCodes, isErrorCode } from './error-codes.ts';
 
 /** The base of every expected failure. `message` says what failed and where; `hint` says what to do about it. */
 export class ComputeError extends Error {

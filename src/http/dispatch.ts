@@ -133,7 +133,7 @@ function failed(error: unknown, exchange: Exchange): Answer {
     return failure(500, 'internal error');
   }
   const message = error.code === 'spec_shape' ? shapePrefix + error.message : error.message;
-  if (error instanceof UnreadableRequest) exchange.log.debug({ code: error.code }, explained(error));
-  else exchange.log.error({ code: error.code }, explained(error));
+  if (error instanceof UnreadableRequest) exchange.log.debug({ error_code: error.code }, explained(error));
+  else exchange.log.error({ error_code: error.code }, explained(error));
   return failure(errorCodes[error.code].http, message);
 }

@@ -102,7 +102,7 @@ const exitedByItself = (exit: Exit, cause: Error | null): ComputeError =>
     ...(cause === null ? {} : { cause }),
     hint:
       exit.signal === 'SIGKILL'
-        ? 'somebody killed it, mostly the kernel, for want of memory: look at the kernel log (dmesg), and give it more memory or lower its settings'
+        ? 'it was killed, mostly by the kernel because memory ran out: look at the kernel log (dmesg), then give it more memory or lower its settings'
         : 'the log lines with PG: show what came before; the compute exits now and has to be started again',
   });
 

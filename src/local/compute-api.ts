@@ -67,7 +67,11 @@ export async function untilRunning(state: LocalState, limitMs: number, signal: A
 function didNotStart({ error, failure }: ComputeStatus): ComputeError {
   // The last paragraph repeats hint and code.
   const reason = failure === undefined ? error : error?.split('\n\n').slice(0, -1).join('\n\n');
-  return new ComputeError(failure?.code ?? 'postgres_start', `the compute did not start: ${reason ?? 'unknown error'}`, {
-    ...(failure?.hint ? { hint: failure.hint } : {}),
-  });
+  return new ComputeError(
+    failure?.code ?? 'postgres_start',
+    `the compute did not start: ${reason ?? 'unknown error'}`,
+    {
+      ...(failure?.hint ? { hint: failure.hint } : {}),
+    },
+  );
 }

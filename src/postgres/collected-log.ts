@@ -40,7 +40,12 @@ function tail(path: string, sinceMs: number): string[] {
 
 /** A file may hold several runs. */
 const ofThisRun = (lines: readonly string[]): readonly string[] =>
-  lines.slice(Math.max(0, lines.findLastIndex((line) => line.includes('starting PostgreSQL '))));
+  lines.slice(
+    Math.max(
+      0,
+      lines.findLastIndex((line) => line.includes('starting PostgreSQL ')),
+    ),
+  );
 
 const plainOf: Readonly<Record<string, (line: string) => string[]>> = {
   stderr: (line) => [line],

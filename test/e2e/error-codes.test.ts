@@ -63,16 +63,17 @@ async function refused(
 ): Promise<string> {
   let code = 'nothing was logged';
   await withServer(options, async (server) => {
-    await send(server);
-    const logged = server.lines.map((line) => JSON.parse(line) as { code?: string });
-    code = logged.findLast((line) => line.code !== undefined)?.code ?? code;
+    // A client that is refused in the middle of its body may not get the answer.
+    await send(server).catch(() => {});
+    const logged = server.lines.map((line) => JSON.parse(line) as { error_code?: string });
+    code = logged.findLast((line) => line.error_code !== undefined)?.error_code ?? code;
   });
   return code;
 }
 
 /** The code in the last line of the log of a compute that has ended. */
 const lastCode = (stderr: string): string =>
-  / code=(\w+)(?: \S+)*$/.exec(stderr.trimEnd().split('\n').at(-1) ?? '')?.[1] ?? stderr;
+  / error_code=(\w+)(?: \S+)*$/.exec(stderr.trimEnd().split('\n').at(-1) ?? '')?.[1] ?? stderr;
 
 async function afterStart(given: Parameters<Rig['start']>[0]): Promise<string> {
   const program = it.start(given);
@@ -90,13 +91,18 @@ const compute = (options: Partial<ComputeOptions>): Compute =>
     ...options,
   } as ComputeOptions);
 
-const remoteExtensions = { public_extensions: [], custom_extensions: [], library_index: {}, extension_data: {} };
+const remoteExtensions = {
+  public_extensions: [],
+  custom_extensions: [],
+  library_index: {},
+  extension_data: {},
+};
 
 /** A process that does not obey. */
 async function stuck(what: 'process_stuck' | 'postgres_stuck'): Promise<string> {
   const deaf = 'trap "" TERM; echo on; while :; do sleep 0.05; done';
   const child = await startProcess({ command: 'sh', args: ['-c', deaf] });
-  onTestFinished(() => endChild(child, termThenKill(0), never));
+  onTestFinished(async () => void (await endChild(child, termThenKill(0), never)));
   await new Promise((resolve) => child.stdout?.once('data', resolve));
   return thrown(() => endChild(child, [{ signal: 'SIGTERM', graceMs: 30 }], never, { stuck: what }));
 }
@@ -105,8 +111,10 @@ async function stuck(what: 'process_stuck' | 'postgres_stuck'): Promise<string> 
 const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
   usage: () => thrown(() => parseArgs(['--nope'], {})),
   config_unreadable: () => thrown(() => parseConfig('{ "spec": ')),
-  spec_invalid: () => refused(({ send }) => send('POST', '/configure', postJson(configureBody({ tenant_id: null })))),
-  spec_shape: () => refused(({ send }) => send('POST', '/configure', postJson(configureBody({ cluster: 5 })))),
+  spec_invalid: () =>
+    refused(({ send }) => send('POST', '/configure', postJson(configureBody({ tenant_id: null })))),
+  spec_shape: () =>
+    refused(({ send }) => send('POST', '/configure', postJson(configureBody({ cluster: 5 })))),
   connstr: () => thrown(() => parseConnstr('nonsense')),
   control_plane: () =>
     thrown(() =>
@@ -121,14 +129,16 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
       }),
     ),
   bad_request: () => refused(({ send }) => send('POST', '/configure', postJson('{'))),
-  bad_token: () => refused(({ send }) => send('GET', '/status', { headers: { authorization: 'Bearer a.b.c' } })),
+  bad_token: () =>
+    refused(({ send }) => send('GET', '/status', { headers: { authorization: 'Bearer a.b.c' } })),
   no_token: () => refused(({ send }) => send('GET', '/status', { headers: { authorization: 'Basic abc' } })),
   forbidden: () =>
     refused(async ({ send, keys }) => {
       const authorization = `Bearer ${await keys.token({ compute_id: 'another' })}`;
       await send('GET', '/status', { headers: { authorization } });
     }),
-  not_local: () => refused(({ send }) => send('GET', '/livez', { headers: { host: 'example.org' } }), { localOnly: true }),
+  not_local: () =>
+    refused(({ send }) => send('GET', '/livez', { headers: { host: 'example.org' } }), { localOnly: true }),
   payload_too_large: () =>
     refused(({ send }) => send('POST', '/configure', postJson(Buffer.alloc(3 * 1024 * 1024, ' ')))),
   unsupported_media: () =>
@@ -139,12 +149,19 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
     refused(({ send }) => send('POST', '/configure', postJson(configureBody())), { at: 'init' }),
   not_allowed: () => thrown(() => compute({ liveConfigAllowed: false }).configure({}, never)),
   conflict: () => thrown(() => stateOf(localDir(home))),
-  not_found: () => thrown(() => findRemoteExtension(remoteExtensions as never, 'unknown', false)),
-  busy: () => thrown(() => new SchemaDumps({} as never, quiet, { dumps: 1, waiting: -1 }).dump('postgres', never)),
+  not_found: () => thrown(() => findRemoteExtension(remoteExtensions, 'unknown', false)),
+  busy: () =>
+    thrown(() => new SchemaDumps({} as never, quiet, { dumps: 1, waiting: -1 }).dump('postgres', never)),
   not_built: () =>
     thrown(() => {
       const state = new ComputeState({
-        spec: { remote_extensions: { ...remoteExtensions, public_extensions: ['known'], extension_data: { known: {} } } },
+        spec: {
+          remote_extensions: {
+            ...remoteExtensions,
+            public_extensions: ['known'],
+            extension_data: { known: {} },
+          },
+        },
       } as never);
       return compute({ state }).downloadExtension('known', false, never);
     }),
@@ -217,9 +234,11 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
     const databases = [{ name: 'shop', owner: 'nobody', options: null }];
     return afterStart({ spec: it.spec({ cluster: { ...cluster, databases } }) });
   },
-  sql: () => thrown(() => connectPg(parseConnstr(closed), { applicationName: 'test', connectMs: 5000, signal: never })),
-  port: () =>
-    thrown(() => withServer({}, ({ port }) => withServer({ port }, async () => {}))),
+  sql: () =>
+    thrown(() =>
+      connectPg(parseConnstr(closed), { applicationName: 'test', connectMs: 5000, signal: never }),
+    ),
+  port: () => thrown(() => withServer({}, ({ port }) => withServer({ port }, async () => {}))),
   deadline: () => thrown(() => withDeadline('waiting', 1, never, () => new Promise(() => {}))),
   terminated: () =>
     thrown(() => {
@@ -251,9 +270,9 @@ test.each(Object.keys(errorCodes) as ErrorCode[])('the code %s is what its failu
 
 test('the runbook has a line for each code, and each says what to do', () => {
   const page = readFileSync(new URL('../../docs/reference/errors.md', import.meta.url), 'utf8');
-  for (const [code, { doc, act }] of Object.entries(errorCodes)) {
+  for (const [code, { act }] of Object.entries(errorCodes)) {
     const [line = ''] = page.split('\n').filter((one) => one.startsWith(`| \`${code}\` |`));
     expect(line).toContain(act);
-    expect([code, act.length > 20, act === doc]).toEqual([code, true, false]);
+    expect([code, act.length > 20]).toEqual([code, true]);
   }
 });

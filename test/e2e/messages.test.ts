@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Rig, rig } from '../support/compute.ts';
@@ -73,6 +74,21 @@ test('psql gets its own options, and promote says what it lacks', { timeout: 120
     const other = await local.command('promote', '--name', 'second');
     expect(other.stderr).toMatch(/"second" to promote\nHint: .*up --replica --name second/);
   } finally {
+    await local.clean();
+  }
+});
+
+test('compute-local says why its compute did not start', { timeout: 120_000 }, async () => {
+  const local = localRig();
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  try {
+    const program = local.up(['--port', String((other.address() as AddressInfo).port)]);
+    expect(await program.exited(100_000)).toBe(1);
+    expect(program.stderr()).toContain('Address already in use');
+    expect(program.stderr()).toMatch(/\nHint: .*\nCode: postgres_start\n$/);
+  } finally {
+    other.close();
     await local.clean();
   }
 });

@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
-import { ComputeError } from '../../core/errors.ts';
+import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
@@ -118,11 +118,19 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
 function withLog({ dir }: UpContext, error: unknown): unknown {
   if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
   const path = join(dir.log, 'compute_ctl.log');
-  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5);
-  const reason = lines.findLast((line) => line.startsWith('Error: '))?.slice('Error: '.length);
-  return new ComputeError(error.code, error.message, {
-    cause: error.cause ?? reason,
-    hint: `see its log: ${path}`,
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-10);
+  const last = lines.slice(
+    Math.max(
+      0,
+      lines.findLastIndex((line) => line.startsWith('Error: ')),
+    ),
+  );
+  const said = (word: string): string[] =>
+    last.flatMap((line) => (line.startsWith(`${word}: `) ? [line.slice(word.length + 2)] : []));
+  const [code = error.code] = said('Code').filter(isErrorCode);
+  return new ComputeError(code, error.message, {
+    cause: error.cause ?? said('Error')[0],
+    hint: [...said('Hint'), `see its log: ${path}`].join('; '),
   });
 }
 

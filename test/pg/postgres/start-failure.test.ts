@@ -78,13 +78,18 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   });
 
   const formats = ['stderr', 'csvlog', ...(postgres.major >= 15 ? ['jsonlog'] : [])];
-  test.each(formats)('a start that fails gives the reason also where PostgreSQL collects its log, as %s', async (format) => {
-    conf(`logging_collector = on\nlog_destination = '${format}'\nlog_directory = 'log'`);
-    for (const name of readdirSync(join(cluster.dataDir, 'pg_wal')).filter((one) => /^[0-9A-F]{24}$/.test(one)))
-      rmSync(join(cluster.dataDir, 'pg_wal', name));
-    const { postgres: words } = await failureOf();
-    expect(words).toMatch(/(?:PANIC|FATAL)(?: [0-9A-Z]{5})?: .*checkpoint record/);
-  });
+  test.each(formats)(
+    'a start that fails gives the reason also where PostgreSQL collects its log, as %s',
+    async (format) => {
+      conf(`logging_collector = on\nlog_destination = '${format}'\nlog_directory = 'log'`);
+      for (const name of readdirSync(join(cluster.dataDir, 'pg_wal')).filter((one) =>
+        /^[0-9A-F]{24}$/.test(one),
+      ))
+        rmSync(join(cluster.dataDir, 'pg_wal', name));
+      const { postgres: words } = await failureOf();
+      expect(words).toMatch(/(?:PANIC|FATAL)(?: [0-9A-Z]{5})?: .*checkpoint record/);
+    },
+  );
 
   test('a start that fails on pg_hba.conf gives the line', async () => {
     writeFileSync(join(cluster.dataDir, 'pg_hba.conf'), 'nonsense all all trust\n');

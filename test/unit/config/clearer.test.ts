@@ -48,6 +48,8 @@ describe('two servers on one port', () => {
     expect(run(...both, '--external-http-host', '127.0.0.1')).toContain('are both 4000');
     expect(run('--internal-http-port', '3080')).toContain('are both 3080');
     expect(run(...both, '--external-http-host', '192.0.2.7')).toBe('accepted');
+    const local = ['-D', '/d', '-C', 'postgresql://a@localhost:3081/c'];
+    expect(refusal(...local)).toContain('--internal-http-port and the port in --connstr are both 3081');
     expect(run('--external-http-port', '0', '--internal-http-port', '0')).toBe('accepted');
   });
 });

@@ -37,7 +37,9 @@ test('a hint of our own is better than that of the operating system', () => {
     cause: denied,
     hint: 'chmod a+r x',
   });
-  expect(errorText(error)).toBe('Error: could not read it: EACCES\nHint: chmod a+r x\nCode: config_unreadable');
+  expect(errorText(error)).toBe(
+    'Error: could not read it: EACCES\nHint: chmod a+r x\nCode: config_unreadable',
+  );
 });
 
 test('a missing file, a refused connection and an error of PostgreSQL get no hint of the operating system', () => {
