@@ -6,10 +6,9 @@ import { until } from '../core/poll.ts';
 import { literal, sql } from '../core/sql.ts';
 import { type PgClient, destroyPg, sqlState } from '../pg/client.ts';
 import { type SessionShown, describeSession, listed, sessionColumns } from '../pg/session-name.ts';
-import { occupantsOf } from './occupants.ts';
 import { SendFailure } from './send.ts';
 import { type SessionOptions, openSession } from './session.ts';
-import { reopen, setAside } from './set-aside.ts';
+import { admissionOf, reopen, setAside } from './set-aside.ts';
 
 /** Milliseconds of waiting before blockers are ended: for our own tables, which nobody else needs, and for rows of roles
  *  and databases, which a user may be changing. Less than the limit for a lock. */
@@ -181,7 +180,8 @@ const rollback = ({ gid }: Prepared) => sql`rollback prepared ${literal(gid)}`;
 async function rollbackElsewhere(one: Prepared, options: SessionOptions): Promise<void> {
   const outside = await openSession(options);
   try {
-    const found = await occupantsOf(outside, one.database);
+    // Nothing else is looked at: what we wait for may be the list of subscriptions.
+    const found = await admissionOf(outside, one.database);
     if (found === null) return;
     if (!found.open) await setAside(outside, found, 'superusers', options.signal);
     try {

@@ -1,18 +1,12 @@
 import type { PgClient } from '../pg/client.ts';
 import { type SessionShown, describeSession, sessionColumns } from '../pg/session-name.ts';
 import type { DatabaseUse } from './phase.ts';
-import { markName } from './set-aside.ts';
+import { type Admission, admissionColumns } from './set-aside.ts';
 
 /** A database, and everything that keeps it from being copied, renamed or dropped. */
-export interface Occupied {
-  readonly oid: number;
-  readonly name: string;
+export interface Occupied extends Admission {
   /** It is the one that we are connected to. */
   readonly current: boolean;
-  readonly open: boolean;
-  readonly limit: number;
-  /** @see ./set-aside.ts */
-  readonly mark: string | null;
   readonly sessions: readonly (SessionShown & { readonly superuser: boolean })[];
   readonly prepared: readonly { readonly gid: string; readonly role: string }[];
   /** Logical replication slots that a process uses. A walsender is among the sessions, too. */
@@ -22,11 +16,7 @@ export interface Occupied {
 
 /** The server itself ends an autovacuum worker that is in the way. */
 const query = `
-select d.oid::pg_catalog.int8::pg_catalog.float8 as oid, d.datname as name, d.datname = pg_catalog.current_database() as current,
-  d.datallowconn as open, d.datconnlimit as limit,
-  (select pg_catalog.substr(s.setting, pg_catalog.length('${markName}=') + 1)
-   from pg_catalog.pg_db_role_setting c, pg_catalog.unnest(c.setconfig) as s (setting)
-   where c.setrole = 0 and c.setdatabase = d.oid and pg_catalog.starts_with(s.setting, '${markName}=') limit 1) as mark,
+select ${admissionColumns}, d.datname = pg_catalog.current_database() as current,
   (select coalesce(pg_catalog.json_agg(x), '[]') from (
     select ${sessionColumns}, coalesce(r.rolsuper, false) as superuser
     from pg_catalog.pg_stat_activity a left join pg_catalog.pg_roles r on r.oid = a.usesysid

@@ -12,17 +12,34 @@ const setting = checked(markName, /^[a-z_.]+$/);
 /** What a database accepts while it is set aside: nobody at all, or superusers, for a session of ours. */
 export type Accepts = 'nobody' | 'superusers';
 
-interface Before {
+export interface Admission {
+  readonly oid: number;
   readonly name: string;
   readonly open: boolean;
   readonly limit: number;
+  /** Its value while the database is set aside. */
   readonly mark: string | null;
+}
+
+/** Of a row `d` of `pg_database`. */
+export const admissionColumns = `d.oid::pg_catalog.int8::pg_catalog.float8 as oid, d.datname as name,
+  d.datallowconn as open, d.datconnlimit as limit,
+  (select pg_catalog.substr(s.setting, pg_catalog.length('${markName}=') + 1)
+   from pg_catalog.pg_db_role_setting c, pg_catalog.unnest(c.setconfig) as s (setting)
+   where c.setrole = 0 and c.setdatabase = d.oid and pg_catalog.starts_with(s.setting, '${markName}=') limit 1) as mark`;
+
+const admission = `select ${admissionColumns} from pg_catalog.pg_database d where d.datname = $1::pg_catalog.name`;
+
+/** Null when there is no such database. */
+export async function admissionOf(client: PgClient, database: string): Promise<Admission | null> {
+  const { rows } = await client.query<Admission>({ text: admission, values: [database] });
+  return rows[0] ?? null;
 }
 
 /** Closes a database to others until `reopen`. @throws SendFailure */
 export function setAside(
   client: PgClient,
-  { name, open, limit, mark }: Before,
+  { name, open, limit, mark }: Omit<Admission, 'oid'>,
   accepts: Accepts,
   signal: AbortSignal,
 ): Promise<void> {

@@ -8,10 +8,10 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   rmSync,
   unlinkSync,
 } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { type Server, connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
@@ -67,7 +67,7 @@ export async function lockPgdata(pgdata: string): Promise<PgdataLock> {
     async release() {
       if (released) return;
       released = true;
-      rmSync(entryOf(dir, noteName), { force: true });
+      remove(entryOf(dir, noteName));
       listening.close();
       await once(listening, 'close');
       closeSync(dir);
@@ -128,14 +128,15 @@ async function listen(dir: number): Promise<Server | null> {
   await once(server, 'listening');
   try {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const highest = await highestOf(dir);
+      const highest = highestOf(dir);
       if (highest > 0 && (await answers(entryOf(dir, String(highest))))) break;
       const mine = highest + 1;
       if (!link(fresh, entryOf(dir, String(mine)))) continue;
-      if ((await highestOf(dir)) > mine) {
-        rmSync(entryOf(dir, String(mine)), { force: true });
+      if (highestOf(dir) > mine) {
+        remove(entryOf(dir, String(mine)));
         continue;
       }
+      remove(fresh);
       await removeBelow(dir, mine);
       return server;
     }
@@ -143,7 +144,7 @@ async function listen(dir: number): Promise<Server | null> {
     server.close();
     throw error;
   } finally {
-    rmSync(fresh, { force: true });
+    remove(fresh);
   }
   server.close();
   return null;
@@ -160,18 +161,29 @@ function link(from: string, to: string): boolean {
   }
 }
 
-const generations = async (dir: number): Promise<number[]> =>
-  (await readdir(`/proc/self/fd/${dir}`)).filter((name) => /^[1-9]\d{0,14}$/.test(name)).map(Number);
+/** Whatever it is, also if it is gone. On its own, `rmSync` would load a module for what is a socket almost always. */
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') rmSync(path, { recursive: true, force: true });
+  }
+}
 
-const highestOf = async (dir: number): Promise<number> => Math.max(0, ...(await generations(dir)));
+const namesIn = (dir: number): string[] => readdirSync(`/proc/self/fd/${dir}`);
+
+const generations = (dir: number): number[] =>
+  namesIn(dir)
+    .filter((name) => /^[1-9]\d{0,14}$/.test(name))
+    .map(Number);
+
+const highestOf = (dir: number): number => Math.max(0, ...generations(dir));
 
 /** What dead holders have left. */
 async function removeBelow(dir: number, mine: number): Promise<void> {
-  for (const number of await generations(dir))
-    if (number < mine) rmSync(entryOf(dir, String(number)), { recursive: true, force: true });
-  for (const name of await readdir(`/proc/self/fd/${dir}`))
-    if (name.startsWith('new-') && !(await answers(entryOf(dir, name))))
-      rmSync(entryOf(dir, name), { force: true });
+  for (const number of generations(dir)) if (number < mine) remove(entryOf(dir, String(number)));
+  for (const name of namesIn(dir))
+    if (name.startsWith('new-') && !(await answers(entryOf(dir, name)))) remove(entryOf(dir, name));
 }
 
 /** Also true when the holder is stopped: the kernel accepts for it, until its backlog is full. */
