@@ -33,6 +33,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [migrationsForTests],
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],

@@ -2,7 +2,7 @@ import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
-import { type ComputeError, inline } from '../core/errors.ts';
+import { explained, type ComputeError } from '../core/errors.ts';
 import { concurrencyOf } from './concurrency.ts';
 import { Crashes, afterRecovery, crashedSince, endOf, endsNow, suspects } from './crash.ts';
 import { DatabaseLimits } from './database-limits.ts';
@@ -76,7 +76,7 @@ async function passes(input: CatalogInput, own: OwnDeps): Promise<CatalogResult>
     }
     crashes.add(suspected, observed);
     const names = [...suspected.keys()].map((name) => JSON.stringify(name)).join(', ');
-    log.error(`Postgres crashed; the catalog pass begins anew, without ${names}: ${inline(cause)}`);
+    log.error(`Postgres crashed; the catalog pass begins anew, without ${names}: ${explained(cause)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { within } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { retry } from '../core/retry.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
@@ -102,7 +102,8 @@ export async function afterRecovery<T>(open: () => Promise<T>, log: Log, signal:
     totalMs: recoveryMs,
     pauseMs: () => everyMs,
     retryable: notYet,
-    onRetry: ({ error }: { error: unknown }) => log.debug(`Postgres has not recovered yet: ${inline(error)}`),
+    onRetry: ({ error }: { error: unknown }) =>
+      log.debug(`Postgres has not recovered yet: ${explained(error)}`),
   };
   return retry(open, options, signal);
 }

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { sqlState } from '../pg/client.ts';
 import { isKnown } from './crash.ts';
@@ -27,6 +27,6 @@ export async function endStarting(
   try {
     await (await sessions.main()).query({ text: starting, values: [silent.map(([name]) => name)] });
   } catch (error) {
-    log.warn(`cannot end sessions that wait for a lock while they start: ${inline(error)}`);
+    log.warn(`cannot end sessions that wait for a lock while they start: ${explained(error)}`);
   }
 }

@@ -1,6 +1,6 @@
 import { linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs, sleep } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { until } from '../core/poll.ts';
 import { literal, sql } from '../core/sql.ts';
@@ -73,7 +73,7 @@ export async function endingStrangers<T>(
   const watching = watch(client, { ...options, signal: waiting.signal }, options.signal, found).catch(
     (error: unknown) => {
       if (!waiting.signal.aborted)
-        options.log?.warn(`cannot find out which session blocks compute_ctl: ${inline(error)}`);
+        options.log?.warn(`cannot find out which session blocks compute_ctl: ${explained(error)}`);
     },
   );
   try {

@@ -1,5 +1,5 @@
 import { monotonicMs, raceAbort, sleep, timeLimit } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { literal, sql } from '../core/sql.ts';
@@ -167,7 +167,7 @@ async function reopened(client: PgClient, oid: number, use: DatabaseUse, options
       const own = await openSession({ ...options, signal });
       await reopen(own, oid, signal).finally(() => closeSession(own));
     } catch (error) {
-      const message = `the database is closed to connections until the next pass: ${inline(error)}`;
+      const message = `the database is closed to connections until the next pass: ${explained(error)}`;
       options.log.error({ database: use.database }, message);
     }
   }

@@ -1,4 +1,4 @@
-import { ComputeError, inline, messageOf } from '../core/errors.ts';
+import { ComputeError, explained, hintOf, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
 import { isKnown } from './crash.ts';
 import type { Remainder, Skip, Unit } from './phase.ts';
@@ -38,7 +38,7 @@ export interface DatabaseFault {
 export const faultOf = (error: ComputeError): DatabaseFault => ({
   reason: inline(error),
   sqlState: sqlState(error),
-  hint: error.hint ?? null,
+  hint: hintOf(error),
   final: isKnown(error),
 });
 
@@ -125,7 +125,7 @@ export function together(failures: readonly ComputeError[]): ComputeError {
   const [first, ...others] = failures;
   if (first === undefined) return new ComputeError('catalog', 'the catalog pass failed');
   if (others.length === 0) return first;
-  const message = [first.message, ...others.map((one) => `also ${inline(one)}`)].join('; ');
+  const message = [first.message, ...others.map((one) => `also ${explained(one)}`)].join('; ');
   return new ComputeError('catalog', message, {
     cause: first.cause,
     ...(first.hint === undefined ? {} : { hint: first.hint }),

@@ -1,6 +1,7 @@
 import { type Command, CommanderError } from 'commander';
 import { buildTag, buildVersion } from '../core/build.ts';
 import { ComputeError } from '../core/errors.ts';
+import { clearer } from '../config/clearer.ts';
 import { buildCommand, listCommands, refuseRepeats, withVersion } from '../config/command.ts';
 import { environmentEntries } from '../config/environment.ts';
 import { normalizeArgv } from '../config/gnu.ts';
@@ -49,7 +50,7 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === 'commander.version') return { command: 'version', text: printed.trimEnd() };
     if (error.code === 'commander.helpDisplayed') return { command: 'help', text: printed.trimEnd() };
-    throw usage(error.message.replace(/^error: /, ''));
+    throw usage(clearer(error.message, command, argv, Object.keys(commands)).replace(/^error: /, ''));
   }
   const { values: options, given } = readOptions(command, main.options, env);
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
@@ -62,7 +63,9 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     const { json } = readOptions(command, commands.plan.options, env).values;
     return { command: 'plan', options: requireConnstr(withPorts(options)), json, ...found };
   }
-  return { command: 'run', options: requireRun(withPorts(options)), ...found };
+  const run = requireRun(withPorts(options));
+  checkPorts(run);
+  return { command: 'run', options: run, ...found };
 }
 
 /** `in` would also find what every object has, such as `toString`. */
@@ -103,6 +106,33 @@ function requireId(options: Options, needed: boolean): void {
   if (needed && options.computeId === null) {
     throw usage("required option '-i, --compute-id <ID>' not specified");
   }
+}
+
+const anyHost: readonly string[] = ['::', '0.0.0.0'];
+const loopback: readonly string[] = ['localhost', '127.0.0.1', '::1'];
+
+/** The same port twice would be reported as in use by another program. */
+function checkPorts(options: RunOptions): void {
+  const { externalHttpPort, internalHttpPort, externalHttpHost } = options;
+  const own = postgresPort(options.connstr);
+  for (const [flag, port] of [
+    ['--external-http-port', externalHttpPort],
+    ['--internal-http-port', internalHttpPort],
+  ] as const)
+    if (own !== null && own === port)
+      throw usage(`${flag} and the port in --connstr are both ${port}: Postgres needs a port of its own`);
+  const meet = anyHost.includes(externalHttpHost) || loopback.includes(externalHttpHost);
+  if (meet && externalHttpPort !== 0 && externalHttpPort === internalHttpPort)
+    throw usage(
+      `--external-http-port and --internal-http-port are both ${internalHttpPort}: the two servers need a port each`,
+    );
+}
+
+/** The port of a Postgres that listens beside the HTTP servers; null where that cannot be told. */
+function postgresPort(connstr: string): number | null {
+  if (!URL.canParse(connstr)) return null;
+  const { hostname, port } = new URL(connstr);
+  return loopback.includes(hostname) && port !== '' ? Number(port) : null;
 }
 
 function portNotes(options: Options): string[] {

@@ -1,6 +1,6 @@
 import { parseArgs } from './args.ts';
 import { logFormatOf } from '../config/log-format.ts';
-import { reportFailure } from '../core/last-words.ts';
+import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';

@@ -3,7 +3,8 @@ import { statementsCancelled } from '../catalog/run.ts';
 import { assertValid } from '../catalog/validate.ts';
 import { type LoadDeps, type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { RunOptions } from '../config/options.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, explained } from '../core/errors.ts';
+import type { ExplainedFailure } from '../core/failure.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import { statusText } from '../core/status.ts';
@@ -103,7 +104,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     auth
       .setKeys(jwks)
       .catch((error: unknown) =>
-        log.error(`could not replace the keys, so the current keys stay in use: ${inline(error)}`),
+        log.error(`could not replace the keys, so the current keys stay in use: ${explained(error)}`),
       );
   const specs = new SpecAcceptance({ state, rotateKeys, validate: (spec) => validate(spec, settings) });
   // Its keys are those that the server starts with.
@@ -130,9 +131,17 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
-  const services = new ServiceRunner(allServices, { settings, log, metrics, failpoints, pgdata });
+  const services = new ServiceRunner(allServices, {
+    settings,
+    log,
+    metrics,
+    failpoints,
+    pgdata,
+    stopAsked: state.stop.asked,
+  });
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
+  const controlPlane = state.retries.track('control_plane');
   const app = new Compute({
     state,
     log,
@@ -140,7 +149,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     specs,
     operations,
     checkWritability: (signal) => writability.check(signal),
-    load: (signal) => loadConfig(options, { ...loading(parts), signal }),
+    load: (signal) => loadConfig(options, { ...loading(parts), track: controlPlane, signal }),
     database: ownDatabase(settings, log),
     lfc: noLfc,
     extensionGateway: options.remoteExtBaseUrl,
@@ -160,7 +169,20 @@ async function serveCompute(parts: Parts): Promise<number> {
     await monitor.stop();
     await operations.end(state.stop.escalate);
   }
+  // A compute may be stopped in order after a failed reconfiguration.
+  const { failure } = state.lifecycle;
+  if (code !== 0 || failure?.code === 'postgres_exited') logFailure(log, failure);
   return state.stop.defect ? errorCodes.defect.exit : code;
+}
+
+/** Once more, as the last thing: what else was logged meanwhile must not hide the reason of the end. */
+function logFailure(log: Log, failure: ExplainedFailure | null): void {
+  if (failure === null) return;
+  const { code, step, sqlstate } = failure;
+  log.error(
+    { error_code: code, ...(step && { step }), ...(sqlstate && { sqlstate }) },
+    `compute_ctl exits: ${failure.line}`,
+  );
 }
 
 function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {

@@ -1,5 +1,5 @@
 import { alarm } from '../core/clock.ts';
-import { ComputeError, errorCodes, inline } from '../core/errors.ts';
+import { ComputeError, errorCodes, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { onSignals } from '../process/signals.ts';
 
@@ -44,12 +44,12 @@ export function watchStops(
     try {
       reload();
     } catch (error) {
-      log.info(`${signal} has no effect: ${inline(error)}`);
+      log.info(`${signal} has no effect: ${explained(error)}`);
     }
   });
   const defect = (error: unknown): void => {
     const stack = error instanceof Error ? error.stack : undefined;
-    log.fatal({ stack }, `defect: ${inline(error)}`);
+    log.fatal({ stack }, `defect: ${explained(error)}`);
     defects++;
     if (defects > 1) return;
     const { exit: code } = errorCodes.defect;

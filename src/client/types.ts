@@ -470,8 +470,46 @@ export interface components {
             readonly status: "empty" | "configuration_pending" | "init" | "running" | "configuration" | "failed" | "refresh_configuration_pending" | "refresh_configuration" | "termination_pending_fast" | "termination_pending_immediate" | "terminated";
             /** @description The time of the clients' latest activity; UTC, ends in +00:00. */
             readonly last_active: string | null;
-            /** @description Why the last start or reconfiguration failed; null after a success. */
+            /** @description Why the last start or reconfiguration failed, in several lines: message, causes, hints, step, SQLSTATE, code; null after a success. */
             readonly error: string | null;
+            /** @description The same in parts, for programs. Absent when nothing failed. */
+            readonly failure?: {
+                /**
+                 * @description What kind of failure it is; docs/reference/errors.md says what to do about each.
+                 * @enum {string}
+                 */
+                readonly code: "usage" | "config_unreadable" | "spec_invalid" | "spec_shape" | "connstr" | "control_plane" | "bad_request" | "bad_token" | "no_token" | "forbidden" | "not_local" | "payload_too_large" | "unsupported_media" | "wrong_status" | "not_allowed" | "conflict" | "not_found" | "busy" | "not_built" | "os_user" | "program_missing" | "process_stuck" | "postgres_missing" | "postgres_version" | "postgres_exited" | "pgdata_refused" | "pgdata_locked" | "tls" | "safekeepers" | "pageserver" | "basebackup" | "archive_invalid" | "postgres_start" | "settings_refused" | "postgres_stuck" | "catalog" | "sql" | "port" | "deadline" | "terminated" | "vm" | "dir_refused" | "local_storage" | "system" | "internal" | "defect";
+                /** @description The step of the start, the reconfiguration or the refresh that failed; null outside of the steps. */
+                readonly step: string | null;
+                /** @description The error code of PostgreSQL or of the storage's server; null where they gave none. */
+                readonly sqlstate: string | null;
+                /** @description PostgreSQL's last FATAL or PANIC message, with what it said just before; null when this is not about its end. */
+                readonly postgres: string | null;
+                /** @description What to do. */
+                readonly hint: string | null;
+                /** @description When it failed; UTC, ends in Z. */
+                readonly since: string;
+            };
+            /** @description What has failed and is tried again at the moment. Absent when nothing is. */
+            readonly retrying?: readonly {
+                /**
+                 * @description Whom the compute tries to reach; `refresh`: the configuration is fetched and applied again.
+                 * @enum {string}
+                 */
+                readonly what: "pageserver" | "safekeepers" | "control_plane" | "refresh";
+                /** @description Attempts that have failed. */
+                readonly failures: number;
+                /** @description When the first one failed; UTC, ends in Z. */
+                readonly since: string;
+                /** @description Why the last one failed, with its hints. */
+                readonly error: string;
+                /** @description When the next attempt begins; UTC, ends in Z. Null while one is running. */
+                readonly next_try: string | null;
+                /** @description It gives up after that many attempts; null: not for their number. */
+                readonly max_attempts: number | null;
+                /** @description It gives up then, at the latest; UTC, ends in Z. Null: it does not give up for the time. */
+                readonly gives_up: string | null;
+            }[];
             /** @description Absent until the compute first runs. */
             readonly postgres?: {
                 /** @description Whether Postgres answered the last check, both on the existing connection and on a new one. */

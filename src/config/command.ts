@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../core/errors.ts';
 import { type CommandEntry, type OptionEntry, type ProgramEntry, groups } from './options/entry.ts';
 import { defaultOf, flagsOf } from './options/shown.ts';
+import { clearer } from './clearer.ts';
 import { readValue } from './values.ts';
 
 const helpWidth = 100;
@@ -11,6 +12,9 @@ const helpWidth = 100;
  *  @param words the words of the call, such as `compute_ctl check` */
 export function buildCommand(words: string, entry: CommandEntry): Command {
   const command = base(words, entry.doc).optionsGroup(lastGroup(entry));
+  command.configureOutput({ outputError: (text, write) => write(`${clearer(text.trimEnd(), command)}\n`) });
+  // The program that is called gets what is not ours.
+  if (entry.passesOptions === true) command.allowUnknownOption();
   if (entry.args !== undefined) command.argument(entry.args);
   for (const [name, option] of Object.entries(entry.options)) {
     const made = toOption(option, command);
@@ -30,7 +34,7 @@ export function buildProgram<P extends ProgramEntry>(
   const program = withVersion(base(name, doc), version);
   program.helpCommand('help [command]', 'Print the help of a command and exit.');
   for (const [word, entry] of Object.entries(commands)) {
-    const command = buildCommand(word, entry);
+    const command = buildCommand(word, entry).showHelpAfterError(`Hint: see '${name} ${word} --help'`);
     command.action(() => act(word, command));
     program.addCommand(command, { hidden: entry.hidden === true });
   }
@@ -67,7 +71,8 @@ const base = (words: string, doc: string): Command =>
     .helpOption('-h, --help', 'Print this and exit.')
     .exitOverride()
     .allowExcessArguments(false)
-    .configureHelp({ helpWidth });
+    .configureHelp({ helpWidth })
+    .showHelpAfterError(`Hint: see '${words} --help'`);
 
 /** The help's section for `--help` and `--version`. */
 const lastGroup = ({ options }: CommandEntry): string =>

@@ -1,6 +1,7 @@
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import { retry } from '../core/retry.ts';
+import type { RetryTrack } from '../core/retries.ts';
+import { type Retry, retry } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
 import { type Parsed, parseControlPlane } from '../spec/parse.ts';
 import type { ControlPlaneResponse } from '../spec/schema.ts';
@@ -17,6 +18,9 @@ export interface PullRequest {
   readonly token: Secret;
   /** Called once for each attempt with `200 OK` or the like, `unknown` when there was no answer. */
   readonly onAttempt: (httpStatus: string) => void;
+  /** Called for each failure that is tried again. */
+  readonly onRetry?: (retry: Retry) => void;
+  readonly track?: RetryTrack | undefined;
 }
 
 const attempts = 3;
@@ -25,7 +29,7 @@ const pauseMs = 100;
 const maxBytes = 16 * 1024 * 1024;
 
 /** The next attempt may succeed. */
-class Temporary extends Error {}
+class Temporary extends ComputeError {}
 
 /** Asks the control plane for this compute's config. A retryable failure is tried three times in all.
  *  @throws ComputeError `control_plane`, cause: the last attempt's error; AbortError */
@@ -33,9 +37,10 @@ export async function pullConfig(pull: PullRequest): Promise<Parsed<ControlPlane
   const retryable = (error: unknown): boolean => error instanceof Temporary;
   const options = { what: 'the pull of the config', attempts, pauseMs: () => pauseMs, retryable };
   try {
-    return await retry(() => pullOnce(pull), options, pull.signal);
+    const { onRetry = () => {}, track } = pull;
+    return await retry(() => pullOnce(pull), { ...options, onRetry, track }, pull.signal);
   } catch (error) {
-    throw error instanceof Temporary ? exhausted(error.cause) : error;
+    throw error instanceof Temporary ? exhausted(error) : error;
   }
 }
 
@@ -88,7 +93,7 @@ function withoutLogin(text: string): string {
 }
 
 const temporary = (message: string, cause?: unknown): Temporary =>
-  new Temporary(message, { cause: new ComputeError('control_plane', message, { cause }) });
+  new Temporary('control_plane', message, { cause });
 
 const exhausted = (cause: unknown): ComputeError =>
   new ComputeError('control_plane', 'Exhausted all attempts to retrieve the config from the control plane', {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import type { RetryTrack } from '../core/retries.ts';
 import { givenFile, isFile, readToEnd } from './given-files.ts';
 import { type Parsed, parseConfig, parseJwks, parseLegacySpec } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
@@ -27,6 +28,7 @@ export interface LoadDeps {
   readonly log: Log;
   /** Called for each request to the control plane with `200 OK` or the like, `unknown` when there was no answer. */
   readonly onControlPlaneAttempt: (httpStatus: string) => void;
+  readonly track?: RetryTrack;
   /** Environment with proxies and the token; by default the process's own. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -89,6 +91,9 @@ async function read(source: ConfigSource, options: Options, deps: LoadDeps): Pro
     signal: deps.signal,
     env,
     onAttempt: deps.onControlPlaneAttempt,
+    onRetry: ({ attempt, error }) =>
+      deps.log.warn({ attempt }, `the control plane is asked again: ${explained(error)}`),
+    track: deps.track,
   });
 }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { raceAbort } from './clock.ts';
 import { ComputeError } from './errors.ts';
+import { type ExplainedFailure, explain } from './failure.ts';
 import { type After, type Status, statusText, transitions } from './status.ts';
 
 export interface StatusChange {
@@ -11,7 +12,7 @@ export interface StatusChange {
 /** The one owner of the compute's status. Log line, gauge and waiters all listen to the same event. */
 export class Lifecycle {
   #status: Status = 'empty';
-  #error: string | null = null;
+  #failure: ExplainedFailure | null = null;
   #since = new Date();
   #startedAt: Date | null = null;
   readonly changed = new EventEmitter<{ status: [StatusChange] }>().setMaxListeners(0);
@@ -21,8 +22,13 @@ export class Lifecycle {
   }
 
   /** Why the compute is or was `failed`, or why a refresh is retried; null after the next success. */
+  get failure(): ExplainedFailure | null {
+    return this.#failure;
+  }
+
+  /** The same in words. */
   get error(): string | null {
-    return this.#error;
+    return this.#failure?.text ?? null;
   }
 
   /** When the current status began. */
@@ -36,18 +42,18 @@ export class Lifecycle {
   }
 
   /** Changes the status, if it still is `from`.
-   *  @param error the reason, when `to` is `failed`; a later `running` clears it
+   *  @param failure the reason, when `to` is `failed`; a later `running` clears it
    *  @throws ComputeError `wrong_status` */
-  move<S extends Status>(from: S, to: After<S>, error?: string): void {
+  move<S extends Status>(from: S, to: After<S>, failure?: ExplainedFailure): void {
     if (this.#status !== from) throw wrongStatus(this.#status);
-    this.#set(to, error);
+    this.#set(to, failure);
   }
 
   /** Changes the status, if the row of the current one allows it. False when it does not.
-   *  @param error the reason of a failure; a later `running` clears it */
-  tryMove(to: Status, error?: string): boolean {
+   *  @param failure the reason of a failure; a later `running` clears it */
+  tryMove(to: Status, failure?: ExplainedFailure): boolean {
     if (!(transitions[this.#status] as readonly Status[]).includes(to)) return false;
-    this.#set(to, error);
+    this.#set(to, failure);
     return true;
   }
 
@@ -62,18 +68,20 @@ export class Lifecycle {
     return raceAbort(seen, signal).finally(() => this.changed.off('status', listener));
   }
 
-  #set(to: Status, error?: string): void {
+  #set(to: Status, failure?: ExplainedFailure): void {
     const from = this.#status;
     this.#status = to;
     this.#since = new Date();
-    if (to === 'failed' || error !== undefined) this.#error = error ?? 'unknown error';
+    if (to === 'failed' || failure !== undefined) this.#failure = failure ?? unknown();
     if (to === 'running') {
-      this.#error = null;
+      this.#failure = null;
       this.#startedAt ??= this.#since;
     }
     this.changed.emit('status', { from, to });
   }
 }
+
+const unknown = (): ExplainedFailure => explain(new ComputeError('internal', 'unknown error'));
 
 export const wrongStatus = (status: Status): ComputeError =>
   new ComputeError('wrong_status', `invalid compute status: ${statusText(status)}`);

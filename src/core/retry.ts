@@ -1,5 +1,6 @@
 import { abortedBy, linked } from './abort.ts';
 import { alarm, monotonicMs, sleep, tookTooLong } from './clock.ts';
+import type { RetryTrack } from './retries.ts';
 
 export interface Pauses {
   /** Milliseconds after the first failure. */
@@ -34,6 +35,8 @@ export interface RetryOptions {
   /** Whether another attempt may succeed after this error. Default: always. */
   readonly retryable?: (error: unknown) => boolean;
   readonly onRetry?: (retry: Retry) => void;
+  /** Shows the attempts in `/status`. */
+  readonly track?: RetryTrack | undefined;
 }
 
 export interface Retry {
@@ -49,12 +52,21 @@ export interface Retry {
  *  @throws what the last attempt threw; ComputeError `deadline` when the total time cut it short; the abort of `signal` */
 export async function retry<T>(
   work: (signal: AbortSignal, attempt: number) => Promise<T>,
-  { what, pauseMs, attempts = Infinity, totalMs = Infinity, retryable = () => true, onRetry }: RetryOptions,
+  {
+    what,
+    pauseMs,
+    attempts = Infinity,
+    totalMs = Infinity,
+    retryable = () => true,
+    onRetry,
+    track,
+  }: RetryOptions,
   signal: AbortSignal,
 ): Promise<T> {
   const endMs = monotonicMs() + totalMs;
   const limited = linked(signal);
   const cancel = alarm(totalMs, () => limited.abort(tookTooLong(what, totalMs)));
+  track?.begin({ attempts, totalMs });
   try {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted();
@@ -66,12 +78,14 @@ export async function retry<T>(
         const ms = pauseMs(attempt);
         if (attempt >= attempts || !retryable(error) || monotonicMs() + ms > endMs) throw error;
         onRetry?.({ attempt, error, pauseMs: ms });
+        track?.failed({ attempt, error, pauseMs: ms });
         if (ms > 0) await sleep(ms, signal);
       }
     }
   } finally {
     cancel();
     limited.release();
+    track?.end();
   }
 }
 

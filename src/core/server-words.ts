@@ -34,6 +34,15 @@ export function wordsAfterMessage(error: Error): string {
   return said.length === 0 ? '' : ` (${said.join(' ')})`;
 }
 
+/** The SQLSTATE of one error, without its causes; null when it has none.
+ *  @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export function sqlStateOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  const { code } = error as { code?: unknown };
+  // Some errors of the operating system (EPIPE) have five letters, too; SQLSTATE classes never begin with E.
+  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code) ? code : null;
+}
+
 /** Removes what may quote the statement from the error that it failed with: for a statement that contains a secret. The
  *  server's CONTEXT quotes statements that a function runs, and an extension may write into the DETAIL what it likes. */
 export function forgetQuotes(error: unknown): void {

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 
 export interface Proxied {
   readonly status: number;
@@ -54,7 +54,7 @@ function get(socketPath: string, signal: AbortSignal): Promise<IncomingMessage> 
 /** The message of a system call's error ends with the path. */
 function withoutPath(error: unknown): string {
   const { syscall, code } = error as NodeJS.ErrnoException;
-  return syscall === undefined ? inline(error) : `${syscall} ${code}`;
+  return syscall === undefined ? explained(error) : `${syscall} ${code}`;
 }
 
 /** A path to the socket that is short enough for a connection. */

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Sql, ident, integer, join, sql } from '../core/sql.ts';
 import { type PgClient, sqlFailure, sqlState } from '../pg/client.ts';
@@ -55,11 +55,11 @@ async function statistics(pg: PgClient, log: Log): Promise<{ row: string }[]> {
   } catch (error) {
     if (unreadable.includes(sqlState(error))) {
       await pg.query('rollback');
-      log.warn(`the statement statistics are shown without the texts: ${inline(error)}`);
+      log.warn(`the statement statistics are shown without the texts: ${explained(error)}`);
       return inTransaction(pg, () => read(pg, false), 'rollback');
     }
     if (!noStatistics.includes(sqlState(error))) throw error;
-    log.warn(`there are no statement statistics: ${inline(error)}`);
+    log.warn(`there are no statement statistics: ${explained(error)}`);
     return [];
   }
 }

@@ -1,5 +1,5 @@
 import { raceAbort, withDeadline } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { retry } from '../core/retry.ts';
@@ -43,7 +43,7 @@ export class Writability {
       );
     } catch (error) {
       if (signal.aborted) throw error;
-      throw new ComputeError('sql', `could not check writability: ${inline(error)}`, { cause: error });
+      throw new ComputeError('sql', `could not check writability: ${explained(error)}`, { cause: error });
     }
   }
 
@@ -70,7 +70,7 @@ export class Writability {
       );
     } catch (error) {
       if (sqlState(error) !== diskFull) throw error;
-      log.warn(`the disk is full, which is not a fault of Postgres: ${inline(error)}`);
+      log.warn(`the disk is full, which is not a fault of Postgres: ${explained(error)}`);
     }
     return true;
   }

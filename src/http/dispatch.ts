@@ -1,5 +1,5 @@
 import { withDeadline } from '../core/clock.ts';
-import { ComputeError, errorCodes, inline, isAbort } from '../core/errors.ts';
+import { ComputeError, errorCodes, explained, isAbort } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
 import type { Status } from '../core/status.ts';
 import type { Log } from '../core/log.ts';
@@ -127,13 +127,13 @@ function failed(error: unknown, exchange: Exchange): Answer {
   if (isAbort(error) && exchange.signal.aborted) return failure(499, 'the client disconnected');
   if (!(error instanceof ComputeError)) {
     exchange.log.error(
-      { err: inline(error), stack: error instanceof Error ? error.stack : undefined },
+      { err: explained(error), stack: error instanceof Error ? error.stack : undefined },
       'defect',
     );
     return failure(500, 'internal error');
   }
   const message = error.code === 'spec_shape' ? shapePrefix + error.message : error.message;
-  if (error instanceof UnreadableRequest) exchange.log.debug(inline(error));
-  else exchange.log.error(error.hint === undefined ? {} : { hint: error.hint }, inline(error));
+  if (error instanceof UnreadableRequest) exchange.log.debug({ error_code: error.code }, explained(error));
+  else exchange.log.error({ error_code: error.code }, explained(error));
   return failure(errorCodes[error.code].http, message);
 }

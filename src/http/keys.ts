@@ -1,5 +1,5 @@
 import type { CryptoKey } from 'jose';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { TokenRefused, shownName } from './refusal.ts';
 
@@ -53,7 +53,7 @@ export async function readKeys(
     try {
       keys.push({ kid, key: await importKey(jwk, family) });
     } catch (error) {
-      leftOut(kid, `key ${at} of the key set is not used: ${inline(error)}`);
+      leftOut(kid, `key ${at} of the key set is not used: ${explained(error)}`);
     }
   }
   return { names: family.names, keys };

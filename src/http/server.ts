@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { never } from '../core/abort.ts';
 import { alarm, withDeadline } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { within } from '../telemetry/trace.ts';
 import { failure, keptBytes, send } from './answer.ts';
@@ -57,7 +57,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
     return server;
   });
   for (const server of bound.servers)
-    server.on('error', (error) => log.error(`the ${name} cannot accept a connection: ${inline(error)}`));
+    server.on('error', (error) => log.error(`the ${name} cannot accept a connection: ${explained(error)}`));
   for (const address of bound.addresses) log.info(`${program} ${name} listening at ${address}`);
 
   const close = (limitMs: number): Promise<void> => {
@@ -97,7 +97,7 @@ function requestListener<App>(
       send(exchange, found);
     } catch (error) {
       // For example a forwarded header that Node refuses to send.
-      exchange.log.error(`an answer could not be sent: ${inline(error)}`);
+      exchange.log.error(`an answer could not be sent: ${explained(error)}`);
       exchange.outgoing.destroy();
     }
   };

@@ -1,5 +1,7 @@
+import type { Failure } from '../core/failure.ts';
 import type { Lifecycle } from '../core/lifecycle.ts';
 import type { Lsn } from '../core/lsn.ts';
+import type { Retrying } from '../core/retries.ts';
 import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
@@ -19,7 +21,12 @@ export interface StatusBody {
   readonly status: Status;
   /** RFC 3339, UTC, ends in `+00:00`. */
   readonly last_active: string | null;
+  /** For people: message, causes, hints, step, code. */
   readonly error: string | null;
+  /** The same in parts; absent when nothing failed. */
+  readonly failure?: Failure;
+  /** Absent when nothing is. */
+  readonly retrying?: Retrying[];
   /** Present once the compute has run. */
   readonly postgres?: PostgresReport;
   /** By name: every service that the spec asks for. */

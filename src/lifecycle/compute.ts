@@ -1,5 +1,6 @@
 import type { LoadedConfig } from '../config/load.ts';
-import { ComputeError, multiline } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
+import { explain } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import { type Lifecycle, wrongStatus } from '../core/lifecycle.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -19,6 +20,7 @@ import { Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
 import { findRemoteExtension } from '../database/remote-extension.ts';
 import type { ComputeState } from './state.ts';
+import { failedStep } from './steps.ts';
 
 export interface ComputeOptions {
   readonly state: ComputeState;
@@ -171,8 +173,9 @@ export class Compute implements ComputeApi {
       this.#options.log.info(`finished reconfiguration of compute node for operation ${operation}`);
       lifecycle.tryMove('running');
     } catch (error) {
-      this.#options.log.error(`could not reconfigure the compute node: ${multiline(error)}`);
-      lifecycle.tryMove('failed', multiline(error));
+      const failure = explain(error, failedStep(error));
+      this.#options.log.error(`could not reconfigure the compute node: ${failure.text}`);
+      lifecycle.tryMove('failed', failure);
     }
   }
 

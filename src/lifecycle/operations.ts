@@ -71,7 +71,6 @@ export class Operations {
         ms[name] = took;
         state.steps.delete(name);
       },
-      onFailed: (name) => (state.failedStep = name),
     };
     const run = (): Promise<void> => runSteps(this.#steps.start, context, running);
     await traced('start_compute', {}, run, state.askedBy);

@@ -37,12 +37,12 @@ export function startup(state: ComputeState): ProbeReport {
   return { ok: false, since: lifecycle.since, reason: notStarted(state) };
 }
 
-function notStarted({ lifecycle, steps, failedStep }: ComputeState): string {
-  const { status, startedAt } = lifecycle;
+function notStarted({ lifecycle, steps }: ComputeState): string {
+  const { status, startedAt, failure } = lifecycle;
   if (startedAt !== null) return 'Postgres has ended: see error in GET /status';
   if (status === 'empty') return 'no spec yet: waiting for POST /configure';
   if (status === 'failed') {
-    const where = failedStep === null ? '' : ` at the step ${failedStep}`;
+    const where = failure?.step ? ` at the step ${failure.step}` : '';
     return `the start failed${where}: see error in GET /status`;
   }
   if (isTerminating(status)) return 'it was stopped before the first start had finished';

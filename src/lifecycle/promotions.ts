@@ -1,5 +1,5 @@
 import { raceAbort } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained, inline } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
 import type { Log } from '../core/log.ts';
 import type { Lsn } from '../core/lsn.ts';
@@ -93,7 +93,7 @@ export class Promotions {
       return { status: 'completed', ...promotionFigures(took) };
     } catch (error) {
       this.#result = null;
-      log.error(`could not promote the replica: ${inline(error)}`);
+      log.error(`could not promote the replica: ${explained(error)}`);
       return { status: 'failed', error: inline(error) };
     } finally {
       state.promoting = false;

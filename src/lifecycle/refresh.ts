@@ -1,13 +1,15 @@
 import type { LoadedConfig } from '../config/load.ts';
 import { withLinked } from '../core/abort.ts';
 import { sleep, withDeadline } from '../core/clock.ts';
-import { ComputeError, inline, multiline } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
+import { explain } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import { backoffMs } from '../core/retry.ts';
 import type { Status } from '../core/status.ts';
 import type { SpecAcceptance } from './accept-spec.ts';
 import { sameSpec } from './same-spec.ts';
 import type { ComputeState } from './state.ts';
+import { failedStep } from './steps.ts';
 
 export interface RefreshOptions {
   readonly state: ComputeState;
@@ -56,23 +58,28 @@ export class Refresh {
   async #untilDone(): Promise<void> {
     const { state, log, pauseMs = 5000 } = this.#options;
     this.#again = new AbortController();
+    const track = state.retries.track('refresh');
+    track.begin({ attempts: Infinity, totalMs: Infinity });
     for (let failures = 1; state.lifecycle.tryMove('refresh_configuration'); failures++) {
       this.#again = new AbortController();
+      const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
       try {
         await this.#once(state.stop.asked);
         state.lifecycle.tryMove('running');
         break;
       } catch (error) {
-        log.error(`could not refresh the configuration: ${inline(error)}`);
+        const failure = explain(error, failedStep(error));
+        log.error(`could not refresh the configuration: ${failure.line}`);
+        track.failed({ attempt: failures, error, pauseMs: ms });
         // Without a Postgres there is nothing to configure: the compute shuts down.
         if (state.lifecycle.status !== 'refresh_configuration' || state.postgres === null) break;
-        if (!state.lifecycle.tryMove('refresh_configuration_pending', multiline(error))) break;
+        if (!state.lifecycle.tryMove('refresh_configuration_pending', failure)) break;
       }
-      const ms = backoffMs(failures, { firstMs: pauseMs, maxMs: 16 * pauseMs });
       // Woken by a new request or a shutdown; the status shows which.
       const outer = [state.stop.asked, this.#again.signal];
       await withLinked(outer, (signal) => sleep(ms, signal)).catch(() => {});
     }
+    track.end();
     this.#again = null;
   }
 

@@ -1,5 +1,5 @@
 import { linked } from '../core/abort.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { type Pauses, type Retry, backoffMs, retry } from '../core/retry.ts';
 import { CatalogFailure } from '../catalog/result.ts';
 import { writeOverride } from '../postgres/files.ts';
@@ -42,7 +42,7 @@ export class DatabaseRetry {
     const over = linked(context.state.stop.asked);
     const task = this.#untilDone(context, over.signal)
       .catch((error: unknown) => {
-        if (!over.signal.aborted) context.log.error(`the retry of databases ended: ${inline(error)}`);
+        if (!over.signal.aborted) context.log.error(`the retry of databases ended: ${explained(error)}`);
       })
       .finally(() => {
         over.release();
@@ -88,7 +88,7 @@ function report(context: StartContext, { error, pauseMs }: Retry): void {
   const { state, log } = context;
   state.databases.scheduled(at);
   if (error !== startFailed && !(error instanceof CatalogFailure))
-    log.error(`could not try the databases again, ${nextTry(at)}: ${inline(error)}`);
+    log.error(`could not try the databases again, ${nextTry(at)}: ${explained(error)}`);
   describe(context, at);
 }
 

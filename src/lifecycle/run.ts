@@ -1,11 +1,13 @@
 import { never } from '../core/abort.ts';
 import { sleep } from '../core/clock.ts';
-import { inline, multiline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
+import { explain } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
 import type { Exit } from '../process/process.ts';
 import type { Operations } from './operations.ts';
 import type { ComputeState } from './state.ts';
+import { failedStep } from './steps.ts';
 
 export interface RunOptions {
   readonly state: ComputeState;
@@ -33,7 +35,7 @@ export async function runCompute(options: RunOptions): Promise<number> {
     await operations.start(stop.asked);
   } catch (error) {
     if (stop.asked.aborted) {
-      log.info(`the start was stopped before its end: ${inline(error)}`);
+      log.info(`the start was stopped before its end: ${explained(error)}`);
       await stopUnserved(options);
       return end(options, 0);
     }
@@ -53,8 +55,9 @@ async function firstSpec(state: ComputeState, log: Log): Promise<boolean> {
 
 async function failedStart(options: RunOptions, error: unknown): Promise<number> {
   const { state, log, exitGraceMs } = options;
-  log.error(`could not start the compute node: ${inline(error)}`);
-  state.lifecycle.tryMove('failed', multiline(error));
+  const failure = explain(error, failedStep(error));
+  log.error(`could not start the compute node: ${failure.line}`);
+  state.lifecycle.tryMove('failed', failure);
   await stopUnserved(options);
   log.info(`giving the control plane ${exitGraceMs / 1000} s to collect the error before shutdown`);
   await linger(exitGraceMs, state.stop.asked);
@@ -90,10 +93,19 @@ async function serve(options: RunOptions): Promise<number> {
   });
   state.postgres = null;
   log.info(`Postgres exited with ${describe(exit)}`);
-  if (!stop.asked.aborted) lifecycle.tryMove('failed', `Postgres exited unexpectedly with ${describe(exit)}`);
+  if (!stop.asked.aborted) lifecycle.tryMove('failed', explain(exitedByItself(exit, postgres.lastWords)));
   await options.operations.shutDown(true, stop.escalate);
   return end(options, exit.code ?? 1);
 }
+
+const exitedByItself = (exit: Exit, cause: Error | null): ComputeError =>
+  new ComputeError('postgres_exited', `Postgres exited unexpectedly with ${describe(exit)}`, {
+    ...(cause === null ? {} : { cause }),
+    hint:
+      exit.signal === 'SIGKILL'
+        ? 'it was killed, mostly by the kernel because memory ran out: look at the kernel log (dmesg), then give it more memory or lower its settings'
+        : 'the log lines with PG: show what came before; the compute exits now and has to be started again',
+  });
 
 const describe = (exit: Exit): string =>
   exit.code === null ? `signal ${exit.signal ?? 'unknown'}` : `code ${exit.code}`;

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { shutdownCheckpoint } from '../postgres/control-file.ts';
 import { syncAtShutdown } from '../storage/sync.ts';
@@ -18,18 +18,23 @@ export async function syncSafekeepersAtShutdown(context: StartContext, escalate:
     escalate,
   );
   const synced = 'error' in result ? null : result.lsn;
-  const why = 'error' in result ? `: ${inline(result.error)}` : '';
   const flushed = 'error' in result ? result.flushed : result.lsn;
   const end = await shutdownCheckpoint(pathOf(context));
   if (end !== null && flushed !== null && isMissing(flushed, end)) {
     const range = `from ${formatLsn(flushed)} to ${formatLsn(end)}`;
-    log.error(
-      { hint: 'it is in pg_wal of the data directory, until the next start removes that' },
-      `the safekeepers were not synced at shutdown: the WAL ${range} is lost${why}`,
+    const lost = new ComputeError(
+      'safekeepers',
+      `the safekeepers were not synced at shutdown: the WAL ${range} is lost`,
+      {
+        cause: 'error' in result ? result.error : undefined,
+        hint: 'it is in pg_wal of the data directory, until the next start removes that',
+      },
     );
+    log.error(explained(lost));
   } else if (synced === null) {
     // A commit is acknowledged when a quorum has it. What asked for less (synchronous_commit off) may be missing.
     const lost = end !== null && flushed !== null ? 'nothing is lost' : 'no acknowledged commit is lost';
+    const why = 'error' in result ? `: ${explained(result.error)}` : '';
     log.warn(`the safekeepers did not confirm the end of the WAL at shutdown; ${lost}${why}`);
   }
   if (synced === null) return;

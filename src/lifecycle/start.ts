@@ -1,6 +1,6 @@
 import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
   copyFormerSignal,
@@ -16,6 +16,7 @@ import { markerFile } from '../postgres/marker.ts';
 import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
 import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
+import { serverSetting } from '../postgres/server-setting.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
 import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
@@ -72,7 +73,7 @@ async function findStartLsn(context: StartContext, signal: AbortSignal): Promise
 }
 
 function connectPageserver(context: StartContext, signal: AbortSignal): void {
-  const { spec, settings, log } = context;
+  const { spec, settings, log, state } = context;
   const pgdata = pathOf(context);
   context.pageserver = openPageserver(
     {
@@ -89,6 +90,7 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       },
       needsWal: true,
       log,
+      track: state.retries.track('pageserver'),
       limits: { retries: settings.basebackupRetries, idleMs: settings.basebackupIdleMs },
       unpackLimits: settings.unpackLimits,
     },
@@ -107,7 +109,7 @@ async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Prom
   const fetched = await required('the pageserver', context.pageserver)
     .fetch(context.lsn, signal)
     .catch(async (error: unknown) => {
-      await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(inline(left)));
+      await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(explained(left)));
       throw error;
     });
   figures.pageserver_connect_micros = fetched.connectMicros;
@@ -136,6 +138,7 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
     cgroup: settings.vm.scaling?.cgroup.name ?? null,
     log,
     sink: sinkFor(settings.logFormat),
+    logPrefix: serverSetting(spec.spec, 'log_line_prefix'),
   });
   await state.postgres.waitReady(settings.startTimeoutMs, signal);
   state.figures.start_postgres_ms = elapsedMs(startMs);

@@ -1,5 +1,7 @@
 import { monotonicMs } from '../core/clock.ts';
+import { type Failure, partsOf } from '../core/failure.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
+import { Retries } from '../core/retries.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import type { ServiceRunner } from '../services/runner.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -39,6 +41,8 @@ export class ComputeState {
   pendingRestart: readonly PendingRestart[] = [];
   /** The settings of the spec that a file of somebody else overrides. */
   overriddenSettings: readonly OverriddenSetting[] = [];
+  /** What has failed and is tried again. */
+  readonly retries = new Retries();
   /** The services, for `/status`. */
   services: Pick<ServiceRunner, 'health' | 'error'> | null = null;
   /** The request that brought the spec, or the process's parent, for traces. */
@@ -57,8 +61,6 @@ export class ComputeState {
   waitedSince: Date | null = null;
   /** The steps of the first start that run now. */
   readonly steps = new Set<string>();
-  /** The step that the first start failed at. */
-  failedStep: string | null = null;
   #startTime = new Date();
   #startMs = monotonicMs();
 
@@ -80,6 +82,7 @@ export class ComputeState {
   }
 
   status(): StatusBody {
+    const retrying = this.retries.list();
     return {
       start_time: this.#startTime.toISOString(),
       tenant: this.spec?.tenantId ?? null,
@@ -87,6 +90,8 @@ export class ComputeState {
       status: this.lifecycle.status,
       last_active: this.monitor?.lastActivity?.at.toISOString().replace('Z', '+00:00') ?? null,
       error: this.lifecycle.error ?? this.services?.error ?? null,
+      ...failureIn(this.lifecycle),
+      ...(retrying.length > 0 ? { retrying } : {}),
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
       services: this.services?.health() ?? {},
       ...(this.pendingRestart.length > 0 ? { pending_restart: [...this.pendingRestart] } : {}),
@@ -95,3 +100,6 @@ export class ComputeState {
     };
   }
 }
+
+const failureIn = ({ failure }: Lifecycle): { failure?: Failure } =>
+  failure === null ? {} : { failure: partsOf(failure) };

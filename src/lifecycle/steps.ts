@@ -1,6 +1,6 @@
 import { type Linked, linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { traced } from '../telemetry/trace.ts';
 
@@ -21,6 +21,13 @@ export const step = <Context>(
 /** Steps that are independent: started together, all awaited. The first failure aborts the others. */
 export const together = <Context>(...steps: readonly Step<Context>[]): readonly Step<Context>[] => steps;
 
+/** The step in which an error was thrown. */
+const failedSteps = new WeakMap<Error, string>();
+
+/** The name of the step that failed with this error; null when none did. */
+export const failedStep = (error: unknown): string | null =>
+  error instanceof Error ? (failedSteps.get(error) ?? null) : null;
+
 export type Steps<Context> = readonly (Step<Context> | readonly Step<Context>[])[];
 
 export interface StepsRun {
@@ -30,8 +37,6 @@ export interface StepsRun {
   onStep(name: string, ms: number): void;
   /** Called when a step begins. */
   onBegin?(name: string): void;
-  /** Called with the first step that fails, unless the operation was aborted. */
-  onFailed?(name: string): void;
 }
 
 /** Runs the steps one after the other, timing and logging each. At the first failure or abort it stops and rolls back.
@@ -76,7 +81,7 @@ async function runTogether<Context>(
       options.onStep(step.name, elapsedMs(start));
       options.log.debug({ step: step.name, ms: elapsedMs(start) }, 'step done');
     } catch (error) {
-      if (failure === undefined && !options.signal.aborted) options.onFailed?.(step.name);
+      if (failure === undefined && error instanceof Error) failedSteps.set(error, step.name);
       failure ??= { error };
       options.siblings.abort();
       // A step that failed halfway may also require a rollback.
@@ -91,6 +96,6 @@ async function undo<Context>(step: Step<Context>, context: Context, log: Log): P
   try {
     await step.undo?.(context);
   } catch (error) {
-    log.warn({ step: step.name }, `could not roll back a step: ${inline(error)}`);
+    log.warn({ step: step.name }, `could not roll back a step: ${explained(error)}`);
   }
 }

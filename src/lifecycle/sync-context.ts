@@ -11,7 +11,7 @@ export function syncContext(
   configWritten: Promise<void>,
   signal: AbortSignal,
 ): SyncContext {
-  const { spec, settings, log } = context;
+  const { spec, settings, log, state } = context;
   const joiner = joinLines(sinkFor(settings.logFormat));
   return {
     safekeepers: spec.safekeepers,
@@ -24,6 +24,7 @@ export function syncContext(
     env: settings.env,
     knowsSync: () => knowsSync(settings.bin, settings.env, signal),
     log,
+    track: state.retries.track('safekeepers'),
     onStderrLine: (line) => {
       joiner.add(line);
       joiner.flush();

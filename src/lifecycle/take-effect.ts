@@ -1,6 +1,6 @@
 import { linkSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
 import { reloadAndWait } from '../pg/reload.ts';
 import { type ConfError, checkConf } from '../postgres/conf-check.ts';
@@ -72,7 +72,7 @@ export async function takeEffect(context: StartContext, signal: AbortSignal): Pr
     if (!tooEarly && state !== notSuperuser) throw error;
     acceptUnseen(context, await checkConf(checked(context), signal));
     ask();
-    log.warn(`cannot check whether the new settings have taken effect; continuing: ${inline(error)}`);
+    log.warn(`cannot check whether the new settings have taken effect; continuing: ${explained(error)}`);
   }
 }
 
@@ -106,7 +106,7 @@ async function nextStart(context: StartContext, signal: AbortSignal): Promise<vo
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof ComputeError && error.code === 'settings_refused') throw error;
-    context.log.warn(`cannot check whether Postgres would start with the new settings: ${inline(error)}`);
+    context.log.warn(`cannot check whether Postgres would start with the new settings: ${explained(error)}`);
   }
 }
 
@@ -116,7 +116,7 @@ async function reasonsOfStart(context: StartContext, signal: AbortSignal): Promi
     return await checkConf(checked(context), signal);
   } catch (error) {
     signal.throwIfAborted();
-    context.log.debug(`no words from postgres -C: ${inline(error)}`);
+    context.log.debug(`no words from postgres -C: ${explained(error)}`);
     return [];
   }
 }

@@ -6,12 +6,12 @@ import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes } from '../core/errors.ts';
+import { errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
-import { writeLine } from '../core/stderr.ts';
+import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
-import { createReport, failureText } from './report.ts';
+import { createReport } from './report.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
 
 const { commands } = computeLocal;
@@ -88,8 +88,7 @@ async function run(): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
-    writeLine(failureText(error));
-    return error instanceof ComputeError ? errorCodes[error.code].exit : 1;
+    return reportFailure(error, 'text');
   }
 }
 

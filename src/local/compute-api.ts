@@ -2,7 +2,7 @@ import { ComputeClient } from '../client/external.ts';
 import { mintToken } from '../client/token.ts';
 import type { ComputeStatus } from '../client/types.ts';
 import { withDeadline } from '../core/clock.ts';
-import { ComputeError, messageOf } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
 import { poll } from '../core/poll.ts';
 import type { LocalState } from './state.ts';
 
@@ -56,11 +56,22 @@ const pollMs = 100;
 export async function untilRunning(state: LocalState, limitMs: number, signal: AbortSignal): Promise<void> {
   const look = async (limited: AbortSignal): Promise<true | null> => {
     const status = await computeStatus(state, limited);
-    if (status?.status === 'failed') {
-      throw new ComputeError('postgres_start', `the compute did not start: ${messageOf(status.error)}`);
-    }
+    if (status?.status === 'failed') throw didNotStart(status);
     return status?.status === 'running' ? true : null;
   };
   if ((await poll(look, { everyMs: pollMs, limitMs }, signal)) !== null) return;
   throw new ComputeError('deadline', `the compute did not start within ${limitMs / 1000} s`);
+}
+
+/** The compute's own reason, hint and code. */
+function didNotStart({ error, failure }: ComputeStatus): ComputeError {
+  // The last paragraph repeats hint and code.
+  const reason = failure === undefined ? error : error?.split('\n\n').slice(0, -1).join('\n\n');
+  return new ComputeError(
+    failure?.code ?? 'postgres_start',
+    `the compute did not start: ${reason ?? 'unknown error'}`,
+    {
+      ...(failure?.hint ? { hint: failure.hint } : {}),
+    },
+  );
 }

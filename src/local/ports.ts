@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { ComputeError } from '../core/errors.ts';
 import type { Ports } from './state.ts';
 
 /** Below the system's range of ports for outgoing connections, so that none of those can use the same port. */
@@ -42,4 +43,27 @@ export async function choosePorts(wished: Ports = preferred): Promise<Ports> {
     chosen.push([name, free]);
   }
   return Object.fromEntries(chosen) as unknown as Ports;
+}
+
+const uses: { readonly [Name in keyof Ports]: string } = {
+  postgres: 'Postgres (--port)',
+  externalHttp: 'the HTTP API (--http-port)',
+  internalHttp: 'the internal HTTP server',
+  pageserver: 'the pageserver of the storage',
+  safekeeper: 'the safekeeper of the storage',
+  controlPlane: 'the control plane of the storage',
+};
+
+/** One port for two servers would later be reported as in use by another program.
+ *  @throws ComputeError `usage` */
+export function checkDistinct(ports: Ports): void {
+  const users = new Map<number, string>();
+  for (const [name, port] of Object.entries(ports) as [keyof Ports, number][]) {
+    const other = users.get(port);
+    if (other !== undefined)
+      throw new ComputeError('usage', `port ${port} cannot be for ${other} and ${uses[name]} at once`, {
+        hint: 'choose another port with --port or --http-port',
+      });
+    users.set(port, uses[name]);
+  }
 }

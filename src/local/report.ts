@@ -1,5 +1,3 @@
-import { ComputeError, inline } from '../core/errors.ts';
-
 export type Fields = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Reports events to people or to programs. */
@@ -53,13 +51,4 @@ export function createReport(out: NodeJS.WriteStream, json: boolean): Report {
       last = what;
     },
   };
-}
-
-/** A failure's message and hint. */
-export function failureText(error: unknown): string {
-  const lines = [`Error: ${inline(error)}`];
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof ComputeError && at.hint !== undefined) lines.push(`Hint: ${at.hint}`);
-  }
-  return lines.join('\n');
 }

@@ -1,7 +1,8 @@
 import { abortedBy } from '../core/abort.ts';
-import { writeLine } from '../core/stderr.ts';
 import { onSignals } from '../process/signals.ts';
-import { type Report, failureText } from './report.ts';
+import { codeOf, errorText } from '../core/errors.ts';
+import { reportFailure } from '../core/report-failure.ts';
+import type { Report } from './report.ts';
 
 export interface Stopping {
   readonly stop: AbortController;
@@ -31,9 +32,7 @@ export async function untilStopped(
     return 0;
   } catch (error) {
     if (abortedBy(error, stop.signal)) return 0;
-    const text = failureText(error);
-    report.event('failed', { message: text }, null);
-    writeLine(text);
-    return 1;
+    report.event('failed', { message: errorText(error), code: codeOf(error) }, null);
+    return reportFailure(error, 'text');
   }
 }

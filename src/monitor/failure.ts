@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
 
 export const downReasons = [
@@ -37,7 +37,7 @@ export interface FailedPhase {
 const refusedCodes: readonly unknown[] = ['ECONNREFUSED', 'ENOENT'];
 
 export function classify({ phase, error, timedOut }: FailedPhase): Failure {
-  const message = inline(error);
+  const message = explained(error);
   const sqlstate = sqlState(error);
   if (sqlstate !== null) return { reason: 'sqlstate', sqlstate, message };
   if (timedOut) return { reason: `${phase}_timeout`, sqlstate, message };

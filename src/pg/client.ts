@@ -1,6 +1,7 @@
 import type { Client as PgClient } from 'pg';
 import { within } from '../core/clock.ts';
 import { ComputeError, inline } from '../core/errors.ts';
+import { sqlStateOf } from '../core/server-words.ts';
 import { isRaw, nameBytes } from './raw-name.ts';
 import type { FrameLimits } from './server-frames.ts';
 import { ServerStream } from './server-stream.ts';
@@ -153,13 +154,11 @@ export async function withPg<T>(
   }
 }
 
-/** SQLSTATE of a server error anywhere in the chain of causes, null when there is none.
- *  @see https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** SQLSTATE of a server error anywhere in the chain of causes, null when there is none. */
 export function sqlState(error: unknown): string | null {
   for (let current = error; current instanceof Error; current = current.cause) {
-    const { code } = current as { code?: unknown };
-    // Some errors of the operating system (EPIPE) have five letters, too; SQLSTATE classes never begin with E.
-    if (typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code)) return code;
+    const state = sqlStateOf(current);
+    if (state !== null) return state;
   }
   return null;
 }

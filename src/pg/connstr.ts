@@ -5,6 +5,8 @@ import { type Parameters, parseUrl } from './libpq-syntax.ts';
 
 export { type LibpqTarget, parseLibpqUrl } from './libpq.ts';
 
+const hint = 'correct --connstr: use a URL like postgresql://cloud_admin@localhost:5432/postgres';
+
 const defaultUser = 'cloud_admin';
 
 /** Parses `--connstr`, the address of this compute's Postgres. It must be a URL.
@@ -17,12 +19,11 @@ export function parseConnstr(text: string): PgTarget {
     const { applicationName: _, connectTimeoutMs: __, ...target } = toTarget(parameters, () => defaultUser);
     return { ...target, options: `${ownOptions(target.user)} ${target.options}`.trimEnd() };
   } catch (error) {
-    throw new ComputeError('connstr', 'cannot build postgres config from connstr', { cause: error });
+    throw new ComputeError('connstr', 'cannot build postgres config from connstr', { cause: error, hint });
   }
 }
 
 function urlParameters(text: string): Parameters {
-  const hint = 'use a URL like postgresql://cloud_admin@localhost:5432/postgres';
   if (!/^postgres(?:ql)?:\/\//.test(text)) {
     const cause = new Error('it does not start with postgresql:// or postgres://');
     throw new ComputeError('connstr', 'cannot parse connstr as a URL', { cause, hint });

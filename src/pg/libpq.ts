@@ -21,14 +21,22 @@ const known: ReadonlySet<string> = new Set(
 );
 
 /** Parses a connection string of libpq, a URL or `key=value` pairs. The default user is that of the process.
+ *  @param what names the string in the message: where it comes from
+ *  @param form how it has to look, for the hint
  *  @throws ComputeError `connstr`; the message never contains the string, which may contain a password
  *  @see https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING */
-export function parseLibpqUrl(text: string): LibpqTarget {
+export function parseLibpqUrl(
+  text: string,
+  what = 'connection string',
+  form = 'postgresql://user@host:port/database',
+): LibpqTarget {
   try {
     const parameters = /^postgres(?:ql)?:\/\//.test(text) ? parseUrl(text) : parseKeyValues(text);
     return toTarget(parameters, () => userInfo().username);
   } catch (error) {
-    throw new ComputeError('connstr', `connection string: ${messageOf(error)}`);
+    throw new ComputeError('connstr', `${what}: ${messageOf(error)}`, {
+      hint: `write it as ${form}`,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type RunResult, runProcess } from '../process/run-process.ts';
 
@@ -37,7 +37,7 @@ export async function reportCoreDumps(
     }
     return dumps.length;
   } catch (error) {
-    log.error(`could not report core dumps: ${inline(error)}`);
+    log.error(`could not report core dumps: ${explained(error)}`);
     return 0;
   }
 }

@@ -1,8 +1,11 @@
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
+import type { LastWords } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import type { Secret } from '../core/secret.ts';
 import { inCgroup } from '../process/cgroup.ts';
+import { collectedLines } from './collected-log.ts';
+import { ServerLog } from './last-words.ts';
 import { endOrphans } from './pgdata-processes.ts';
 import type { PostgresBin } from './postgres-bin.ts';
 import type { LogSink } from './log-sink.ts';
@@ -25,6 +28,8 @@ export interface PostgresOptions {
   readonly log: Log;
   /** Gets its log lines, and what its programs print, such as `archive_command`. Default: stderr, with the prefix `PG:`. */
   readonly sink?: LogSink;
+  /** `log_line_prefix`, to find the SQLSTATE in its log; left out: the server's default. */
+  readonly logPrefix?: string | null;
 }
 
 export type StopMode = 'fast' | 'immediate';
@@ -66,6 +71,9 @@ export class Postgres {
   readonly #options: PostgresOptions;
   readonly #watching: PidFileWatch;
   readonly #logs: readonly PostmasterLog[];
+  readonly #said: ServerLog;
+  /** Milliseconds since 1970. */
+  readonly #startedMs = Date.now();
   readonly #escalate = new AbortController();
   #stopping: Promise<Exit> | null = null;
 
@@ -77,9 +85,12 @@ export class Postgres {
     this.#options = options;
     this.#watching = watching;
     // Its stdout is not ours either: whoever has that could empty root's log file, or wait for a reader that has stopped.
-    this.#logs = [child.stdout, child.stderr].map((output) =>
-      followPostmasterLog(output, options.sink, child.pid),
-    );
+    const { sink } = options;
+    this.#said = new ServerLog(options.logPrefix);
+    this.#logs = [
+      followPostmasterLog(child.stdout, { sink, pid: child.pid }),
+      followPostmasterLog(child.stderr, { sink, pid: child.pid, onLine: (line) => this.#said.add(line) }),
+    ];
     this.exited = this.#afterExit();
   }
 
@@ -92,6 +103,11 @@ export class Postgres {
     return this.#child.exit;
   }
 
+  /** What it wrote that explains its end; null without any. Complete once `exited` has resolved. */
+  get lastWords(): LastWords | null {
+    return this.#said.last('serving');
+  }
+
   /** Resolves when `postmaster.pid` says `ready`. On a failure, or after `limitMs`, Postgres is stopped and awaited first.
    *  When `signal` aborts, Postgres still runs and the caller must stop it.
    *  @throws ComputeError `postgres_start` */
@@ -102,12 +118,9 @@ export class Postgres {
       );
     } catch (error) {
       if (signal.aborted) throw error;
+      // Resolves when its log is read to the end.
       await this.stop('immediate', { fastMs: 0 }, signal);
-      if (!(error instanceof ComputeError) || error.code !== 'deadline') throw error;
-      throw new ComputeError('postgres_start', 'timed out while waiting for Postgres to start', {
-        cause: error,
-        hint: "read the last log lines with PG: they show Postgres's last steps",
-      });
+      throw notStarted(error, this.#said.last('starting'));
     } finally {
       this.#watching.close();
     }
@@ -152,6 +165,25 @@ export class Postgres {
     const stuck = hasProc() ? await endOrphans(pgdata) : [];
     if (stuck.length > 0) log.error({ pids: stuck }, 'Postgres processes still run after SIGKILL');
     await Promise.all(this.#logs.map((log) => log.drain(drainMs)));
+    for (const line of collectedLines(pgdata, this.#startedMs)) this.#said.add(line, false);
     return exit;
   }
+}
+
+/** @param words what Postgres said last; without them the log is all there is */
+function notStarted(error: unknown, words: LastWords | null): unknown {
+  if (!(error instanceof ComputeError)) return error;
+  const inTime = error.code !== 'deadline';
+  if (inTime && error.code !== 'postgres_start') return error;
+  if (!inTime && words !== null) words.cause = error;
+  return new ComputeError(
+    'postgres_start',
+    inTime ? error.message : 'timed out while waiting for Postgres to start',
+    {
+      cause: words ?? error.cause ?? (inTime ? undefined : error),
+      hint: inTime
+        ? 'correct what PostgreSQL names, in the spec or on this machine, and start again; the log lines with PG: hold the rest'
+        : 'the log lines with PG: show how far Postgres came; allow it more time with --start-timeout if it was still working',
+    },
+  );
 }

@@ -41,13 +41,20 @@ export interface PostmasterLog {
   drain(limitMs: number): Promise<void>;
 }
 
+interface Following {
+  /** Default: stderr, with the prefix `PG:`. */
+  readonly sink?: LogSink | undefined;
+  /** Of the postmaster. */
+  readonly pid?: number | null;
+  /** Called with each line, before the lines of a message are joined. */
+  readonly onLine?: (line: string) => void;
+}
+
 /** Reads Postgres's stderr or stdout to its end and writes each message as one line. It never stops reading: a full pipe
- *  would block Postgres.
- *  @param pid of the postmaster */
+ *  would block Postgres. */
 export function followPostmasterLog(
   output: Readable,
-  sink: LogSink = textSink(),
-  pid: number | null = null,
+  { sink = textSink(), pid = null, onLine }: Following = {},
 ): PostmasterLog {
   const ended = new AbortController();
   const joiner = joinLines(sink, pid);
@@ -71,6 +78,7 @@ export function followPostmasterLog(
   };
   const lines = splitLines((line) => {
     joiner.add(line);
+    onLine?.(line);
     lastLineMs = monotonicMs();
     if (!waiting && !ended.signal.aborted) void flushWhenQuiet();
   });

@@ -12,6 +12,7 @@ import {
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { systemHint } from '../core/system-hints.ts';
 import { lockInside } from './lock.ts';
 import { isMarked, mark } from './marker.ts';
 import { checkReachable } from './parent.ts';
@@ -54,9 +55,9 @@ function checkContent(dir: number, path: string, { wipeForeign = false }: Prepar
   if (uid !== process.getuid?.()) {
     throw new ComputeError(
       'pgdata_refused',
-      `the data directory ${path} belongs to another user (uid ${uid})`,
+      `the data directory ${path} belongs to another user (uid ${uid}; compute_ctl runs as uid ${process.getuid?.()})`,
       {
-        hint: 'use a directory of the user that compute_ctl runs as, or change its owner',
+        hint: `use a directory of the user that compute_ctl runs as, or change its owner: chown -R ${process.getuid?.()} ${path}`,
       },
     );
   }
@@ -227,7 +228,7 @@ function cannotPrepare(path: string, cause: NodeJS.ErrnoException): ComputeError
     `cannot prepare the data directory ${path} (${cause.code})${at}`,
     {
       cause,
-      hint: 'compute_ctl needs write permission on it and on the directory above it',
+      hint: systemHint(cause) ?? 'compute_ctl needs write permission on it and on the directory above it',
     },
   );
 }

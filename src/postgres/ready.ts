@@ -3,7 +3,7 @@ import { withLinked } from '../core/abort.ts';
 import { sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { readPostmasterPid } from './postmaster-pid.ts';
-import type { RunningProcess } from '../process/process.ts';
+import type { Exit, RunningProcess } from '../process/process.ts';
 
 const pollMs = 100;
 
@@ -53,7 +53,7 @@ export async function untilReady(
   void postmaster.exited.then(() => ended.abort());
   await withLinked([signal, ended.signal], async (either) => {
     for (;;) {
-      if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit.code);
+      if (postmaster.exit !== null) throw exitedUnexpectedly(postmaster.exit);
       const file = readPostmasterPid(pgdata);
       if (file?.pid === postmaster.pid && file.status === 'ready') return;
       await watching.changed(either).catch(() => signal.throwIfAborted());
@@ -61,7 +61,7 @@ export async function untilReady(
   });
 }
 
-const exitedUnexpectedly = (code: number | null): ComputeError =>
+const exitedUnexpectedly = ({ code, signal }: Exit): ComputeError =>
   new ComputeError('postgres_start', `Postgres exited unexpectedly with code ${code ?? -1}`, {
-    hint: 'read the last log lines with PG: they say why',
+    ...(signal === null ? {} : { cause: new Error(`it was ended by ${signal}`) }),
   });

@@ -1,7 +1,7 @@
 import { readSmallByLink } from '../process/regular-file.ts';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { join } from 'node:path';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { retry } from '../core/retry.ts';
 import { writeBeside } from '../process/files.ts';
@@ -49,7 +49,7 @@ const matchingPair = (
       totalMs: limitMs,
       onRetry({ attempt, error }) {
         if (attempt === 1)
-          log.warn(`waiting at most ${limitMs} ms for a usable TLS key and certificate: ${inline(error)}`);
+          log.warn(`waiting at most ${limitMs} ms for a usable TLS key and certificate: ${explained(error)}`);
       },
     },
     signal,

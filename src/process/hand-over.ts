@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { resolve, sep } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { systemCode } from '../core/system-hints.ts';
 import { entryOf, openDirectory } from './dir-fd.ts';
 import { type Made, ruleOf } from './made.ts';
 import type { OsUser } from './os-user.ts';
@@ -55,6 +56,13 @@ export function handOver(
     for (const name of names) fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks }));
     fd = replace(fd, openOrCreate(fd, last, 0o700, refuse));
     give(fd, user, { former, refuse });
+  } catch (error) {
+    if (error instanceof ComputeError) throw error;
+    throw refuse(
+      `cannot give it to ${user.name} (${(error as NodeJS.ErrnoException).code})`,
+      undefined,
+      error,
+    );
   } finally {
     closeSync(fd);
   }
@@ -66,9 +74,16 @@ const refusal =
   (what: string, path: string): Refuse =>
   (why, hint, cause) =>
     new ComputeError('pgdata_refused', `${what} ${path} is refused: ${why}`, {
-      cause,
+      ...(cause === undefined ? {} : { cause: withoutPath(cause) }),
       ...(hint === undefined ? {} : { hint }),
     });
+
+/** The path of the system's error is that of a descriptor of this process. */
+function withoutPath(cause: unknown): unknown {
+  if (systemCode(cause) === null) return cause;
+  const { message, code, syscall } = cause as NodeJS.ErrnoException;
+  return Object.assign(new Error(message.replace(/ '.*'$/s, '')), { code, syscall });
+}
 
 function replace(old: number, fresh: number): number {
   closeSync(old);
@@ -132,7 +147,11 @@ function openOrCreate(fd: number, name: string, mode: number, refuse: Refuse): n
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ELOOP' && code !== 'ENOTDIR') throw refuse(`cannot open it (${code})`, undefined, error);
     const isLink = lstatSync(entryOf(fd, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
-    throw refuse(isLink ? 'it is a symbolic link' : 'it is a file', 'name a directory itself', error);
+    // Without the cause, which would name a path of this process.
+    throw refuse(
+      isLink ? 'it is a symbolic link' : 'it is a file',
+      'name a directory, or a path where one can be created',
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from './service.ts';
 
 export interface Loop {
@@ -24,8 +24,8 @@ export function inBackground<Wanted>(
   const loop: Loop = { report: (state, error = null) => void (health = nextHealth(health, state, error)) };
   const task = work(over.signal, loop).catch((error: unknown) => {
     if (over.signal.aborted) return;
-    loop.report('failed', inline(error));
-    log.warn(`${name}: ${inline(error)}`);
+    loop.report('failed', explained(error));
+    log.warn(`${name}: ${explained(error)}`);
   });
   return {
     get health() {

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { done, inBackground } from './forms.ts';
 import type { Service } from './service.ts';
 
@@ -79,8 +79,8 @@ export const memoryPrewarm: Service<true> = {
           await prewarm({ pgdata, bin, env, cgroup, log, logFormat }, signal);
         } catch (error) {
           if (signal.aborted) return log.info('prewarm of the memory was stopped before its end');
-          loop.report('failed', inline(error));
-          log.warn(`prewarm of the memory: ${inline(error)}`);
+          loop.report('failed', explained(error));
+          log.warn(`prewarm of the memory: ${explained(error)}`);
         }
       },
     }),

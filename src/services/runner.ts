@@ -1,6 +1,6 @@
 import { linked, never } from '../core/abort.ts';
 import { alarm, raceAbort, tookTooLong, withDeadline, within } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import {
   type Health,
@@ -110,8 +110,8 @@ export class ServiceRunner {
       // A start that comes to its end too late is stopped again.
       void starting?.then((late) => this.#end(service, late, signal)).catch(() => {});
       if (required === true || signal.aborted) throw error;
-      this.#failed.set(service, healthNow('failed', inline(error)));
-      log.error(`could not start ${name}: ${inline(error)}`);
+      this.#failed.set(service, healthNow('failed', explained(error)));
+      log.error(`could not start ${name}: ${explained(error)}`);
     }
   }
 
@@ -126,7 +126,7 @@ export class ServiceRunner {
         running.reconfigure(wanted, limited),
       );
     } catch (error) {
-      this.#deps.log.error(`could not reconfigure ${name}: ${inline(error)}`);
+      this.#deps.log.error(`could not reconfigure ${name}: ${explained(error)}`);
     }
   }
 
@@ -158,7 +158,7 @@ export class ServiceRunner {
         if (!hurry.signal.aborted || (await within(stopped, lastMs, never)) === null) throw error;
       });
     } catch (error) {
-      this.#deps.log.warn(`could not stop ${name}: ${inline(error)}`);
+      this.#deps.log.warn(`could not stop ${name}: ${explained(error)}`);
     } finally {
       cancel();
       hurry.release();

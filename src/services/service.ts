@@ -26,6 +26,8 @@ export interface ServiceDeps {
   readonly failpoints: Failpoints;
   /** Null until a start step has prepared it. */
   readonly pgdata: () => PreparedPgdata | null;
+  /** Aborts when the compute is asked to stop, before Postgres is. */
+  readonly stopAsked: AbortSignal;
 }
 
 /** An optional function beside Postgres itself that a spec may ask for. Without `start` it is not built: the log reports

@@ -1,6 +1,6 @@
 import { never } from '../core/abort.ts';
 import { raceAbort, sleep } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { splitLines } from '../process/lines.ts';
 import { type RunningProcess, startProcess } from '../process/process.ts';
@@ -29,7 +29,7 @@ export async function superviseInformant(
     try {
       await runOnce(options, signal);
     } catch (error) {
-      options.log.warn(`vm-informant: ${inline(error)}`);
+      options.log.warn(`vm-informant: ${explained(error)}`);
     }
     await sleep(pauseMs, signal).catch(() => {});
   }

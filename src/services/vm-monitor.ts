@@ -38,7 +38,10 @@ async function run(
   signal.throwIfAborted();
   const listening = parseAddress(scaling.monitorAddress);
   const { major } = settings.target;
-  const target = { ...parseLibpqUrl(scaling.fileCacheConnstr), ...(major === undefined ? {} : { major }) };
+  const target = {
+    ...parseLibpqUrl(scaling.fileCacheConnstr, '--filecache-connstr'),
+    ...(major === undefined ? {} : { major }),
+  };
   const cache = new FileCache(target, log);
   const fileCache = (): typeof cache | null => (resizeFileCache() ? cache : null);
   try {

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { runOk } from '../process/run-process.ts';
 import type { VmSettings } from './vm-settings.ts';
@@ -33,7 +33,7 @@ export async function resizeSwap(
       throw new ComputeError('vm', `could not resize the swap to ${sizeBytes} bytes`, { cause });
     }
     log.warn(
-      `the swap is not resized, because ${program} does not exist; it may have been resized by an earlier start: ${inline(cause)}`,
+      `the swap is not resized, because ${program} does not exist; it may have been resized by an earlier start: ${explained(cause)}`,
     );
   }
 }

@@ -34,13 +34,15 @@ export interface Parsed<T> {
 /** Reads a config file: `{ spec, compute_ctl_config }`. */
 export async function parseConfig(text: string): Promise<Parsed<ConfigFile>> {
   const json = await toJson(text);
-  if (isBareSpec(json.value)) {
-    throw new ComputeError('spec_shape', 'this is a spec without "spec" and "compute_ctl_config" around it', {
-      hint: 'give a bare spec with -S (--spec-path), or put it into { "spec": …, "compute_ctl_config": … }',
-    });
-  }
+  if (isBareSpec(json.value)) throw bare('give a bare spec with -S (--spec-path), or ');
   return withKeys(read(configFileSchema, json));
 }
+
+/** @param instead what else may be done, up to the `or` */
+const bare = (instead: string): ComputeError =>
+  new ComputeError('spec_shape', 'this is a spec without "spec" and "compute_ctl_config" around it', {
+    hint: `${instead}put it into { "spec": …, "compute_ctl_config": … }`,
+  });
 
 function isBareSpec(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
@@ -48,13 +50,28 @@ function isBareSpec(value: unknown): boolean {
   return !has('spec') && !has('compute_ctl_config') && (has('cluster') || has('format_version'));
 }
 
+const isConfig = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.hasOwn(value, 'spec') &&
+  !Object.hasOwn(value, 'cluster');
+
 /** Reads the control plane's answer. */
-export const parseControlPlane = async (text: string): Promise<Parsed<ControlPlaneResponse>> =>
-  withKeys(read(controlPlaneResponseSchema, await toJson(text)));
+export async function parseControlPlane(text: string): Promise<Parsed<ControlPlaneResponse>> {
+  const json = await toJson(text);
+  if (isBareSpec(json.value)) throw bare('');
+  return withKeys(read(controlPlaneResponseSchema, json));
+}
 
 /** Reads the bare spec of `--spec` and `--spec-path`, which may lack `suspend_timeout_seconds`. */
-export const parseLegacySpec = async (text: string): Promise<Parsed<ComputeSpec>> =>
-  withFeatures(read(legacySpecSchema, await toJson(text), ['spec']));
+export async function parseLegacySpec(text: string): Promise<Parsed<ComputeSpec>> {
+  const json = await toJson(text);
+  if (isConfig(json.value))
+    throw new ComputeError('spec_shape', 'this is a config with a spec in it, not a bare spec', {
+      hint: 'give it with -c (--config), or give only what stands under "spec"',
+    });
+  return withFeatures(read(legacySpecSchema, json, ['spec']));
+}
 
 /** Reads a key set by itself: `{ "keys": [...] }`. */
 export async function parseJwks(text: string): Promise<Parsed<Jwk[]>> {
@@ -64,8 +81,10 @@ export async function parseJwks(text: string): Promise<Parsed<Jwk[]>> {
 }
 
 /** Reads the body of `POST /configure`, already parsed as JSON. */
-export const readConfigureBody = (body: unknown): Parsed<ConfigureBody> =>
-  withKeys(read(configureBodySchema, { value: body, duplicates: [], fractions: [] }));
+export function readConfigureBody(body: unknown): Parsed<ConfigureBody> {
+  if (isBareSpec(body)) throw bare('');
+  return withKeys(read(configureBodySchema, { value: body, duplicates: [], fractions: [] }));
+}
 
 /** Reads a bare spec of today, already parsed as JSON. */
 export const readSpec = (body: unknown): Parsed<ComputeSpec> =>

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { linked, withLinked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, causesOf, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
+import type { RetryTrack } from '../core/retries.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
+import { systemHint } from '../core/system-hints.ts';
 import { copySmall } from '../process/regular-file.ts';
 import { isRetryable } from './retryable.ts';
 import { type PageserverConnection, type PageserverContext, connectPageserver } from './pageserver.ts';
@@ -21,6 +23,7 @@ export interface BasebackupContext extends Omit<PageserverContext, 'connectMs'> 
   /** True: an archive without a WAL segment is incomplete. */
   readonly needsWal: boolean;
   readonly log: Log;
+  readonly track?: RetryTrack;
   readonly limits?: Partial<BasebackupLimits>;
   /** What the archive may unpack to. */
   readonly unpackLimits?: Partial<UnpackLimits>;
@@ -120,9 +123,10 @@ async function attempts(
         attempts: limits.retries + 1,
         totalMs: limits.totalMs,
         retryable: isRetryable,
+        track: context.track,
         onRetry: ({ attempt, pauseMs, error }) =>
           context.log.warn(
-            { attempt, pauseMs, error: inline(error) },
+            { attempt, pauseMs, error: explained(error) },
             'the base backup failed and is retried',
           ),
       },
@@ -165,16 +169,23 @@ async function fetchOnce(
     }
   } catch (error) {
     signal.throwIfAborted();
-    if (isOwnTrouble(error)) throw error;
+    if (isOwnTrouble(error)) throw ownTrouble(error, context.pgdata);
     throw new ComputeError('basebackup', `pageserver ${connection.where}`, { cause: error });
   } finally {
     connection.close();
   }
 }
 
-/** A disk that is full or not writable: nothing that the pageserver did. */
+/** A disk that is full or not writable, too many open files: nothing that the pageserver did. */
 const isOwnTrouble = (error: unknown): boolean =>
-  error instanceof ComputeError && error.code === 'pgdata_refused';
+  causesOf(error).some((one) =>
+    one instanceof ComputeError ? one.code === 'pgdata_refused' : systemHint(one) !== null,
+  );
+
+const ownTrouble = (error: unknown, pgdata: string): unknown =>
+  error instanceof ComputeError
+    ? error
+    : new ComputeError('pgdata_refused', `cannot unpack the base backup into ${pgdata}`, { cause: error });
 
 const walSegment = /^pg_wal\/[0-9A-F]{24}$/;
 

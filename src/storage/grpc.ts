@@ -45,7 +45,13 @@ export interface GrpcAddress {
 export function parseGrpcUrl(text: string): GrpcAddress {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['grpc:', 'grpcs:'].includes(url.protocol) || url.hostname === '') {
-    throw new ComputeError('connstr', 'the address of a pageserver is not a grpc:// or grpcs:// URL');
+    throw new ComputeError(
+      'connstr',
+      'grpc_url of a pageserver in the spec is not a grpc:// or grpcs:// URL',
+      {
+        hint: 'write it as grpc://host:port',
+      },
+    );
   }
   const tls = url.protocol === 'grpcs:';
   return { where: `${url.hostname}:${url.port || (tls ? 443 : 80)}`, tls };

@@ -1,6 +1,6 @@
 import { linked } from '../core/abort.ts';
 import { raceAbort, sleep } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import { type Pauses, backoffMs } from '../core/retry.ts';
@@ -66,8 +66,8 @@ export async function keepLease(context: LeaseContext, signal: AbortSignal): Pro
     } catch (error) {
       signal.throwIfAborted();
       pauseMs = backoffMs(++failures, retryPauses);
-      onOutcome({ kind: 'failed', error: inline(error) });
-      log.warn(`${where}: Failed to acquire lsn lease: ${inline(error)} (attempt ${failures})`);
+      onOutcome({ kind: 'failed', error: explained(error) });
+      log.warn(`${where}: Failed to acquire lsn lease: ${explained(error)} (attempt ${failures})`);
     }
     await pause(context, pauseMs, signal);
   }

@@ -3,7 +3,7 @@ import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
-import { connectPg, destroyPg } from '../pg/client.ts';
+import { type PgClient, connectPg, destroyPg } from '../pg/client.ts';
 import { shardKey } from '../spec/pageserver.ts';
 import type { Pageserver, PageserverInfo } from '../spec/resolve.ts';
 import { GrpcError } from './grpc-error.ts';
@@ -62,13 +62,14 @@ async function askLibpq(
   { token, tenantId, timelineId, lsn, limitMs, pageserver }: LeaseRequest,
   signal: AbortSignal,
 ): Promise<LeaseAnswer> {
-  const target = parseLibpqUrl(url);
+  const target = parseLibpqUrl(url, `connection string of a pageserver of shard ${shard} in the spec`);
   const where = `${target.host}:${target.port}`;
-  const client = await connectPg(
-    { ...target, password: token ?? target.password },
-    { applicationName: 'compute_ctl', connectMs: limitMs, limits: answerLimits, signal },
-  );
+  let client: PgClient | null = null;
   try {
+    client = await connectPg(
+      { ...target, password: token ?? target.password },
+      { applicationName: 'compute_ctl', connectMs: limitMs, limits: answerLimits, signal },
+    );
     const tenantShard = pageserver.shardCount === 0 ? tenantId : `${tenantId}-${shard}`;
     const command = `lease lsn ${tenantShard} ${timelineId} ${formatLsn(lsn)}`;
     const { rows } = await client.query<{ valid_until?: string | null }>(command);
@@ -82,7 +83,7 @@ async function askLibpq(
       cause,
     });
   } finally {
-    destroyPg(client);
+    if (client !== null) destroyPg(client);
   }
 }
 

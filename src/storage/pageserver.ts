@@ -1,6 +1,6 @@
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { monotonicMs } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { type Lsn, formatLsn, noLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg } from '../pg/client.ts';
@@ -64,7 +64,7 @@ export async function connectPageserver(
   }
   if (failures.length < 2) throw failures[0] ?? new NotRetryable('basebackup', 'shard 0 has no pageserver');
   const last = failures.pop();
-  const earlier = failures.map(inline).join('; ');
+  const earlier = failures.map(explained).join('; ');
   throw new ComputeError('pageserver', `no pageserver could be reached (earlier attempts: ${earlier})`, {
     cause: last,
   });
@@ -82,7 +82,7 @@ function candidates({ shards, preferProtocol }: PageserverInfo): { protocol: Pro
 }
 
 async function openLibpq(url: string, context: PageserverContext, signal: AbortSignal): Promise<Open> {
-  const target = parseLibpqUrl(url);
+  const target = parseLibpqUrl(url, 'connection string of the pageserver in the spec');
   const connectMs = target.connectTimeoutMs ?? context.connectMs;
   const client = await connectPg(
     {

@@ -1,7 +1,7 @@
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { linked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs, withDeadline } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { type Lsn, parseLsn } from '../core/lsn.ts';
 import type { Secret } from '../core/secret.ts';
 import { connectPg, destroyPg, loadClient } from '../pg/client.ts';
@@ -81,7 +81,7 @@ async function ask(entry: string, context: SafekeeperContext, signal: AbortSigna
     const status = (inTime: AbortSignal): Promise<Answer> => timelineStatus(target, answerMs, inTime);
     return await withDeadline('the answer', answerMs, signal, status);
   } catch (error) {
-    const reason = `safekeeper ${entry}: ${inline(error)}`;
+    const reason = `safekeeper ${entry}: ${explained(error)}`;
     const late = error instanceof ComputeError && error.code === 'deadline';
     const lasting = howLong(error);
     return { kind: 'failed', reason, ...(lasting !== null && { lasting }), ...(late && { late }) };
@@ -121,7 +121,11 @@ export function safekeeperTarget(
   context: Pick<SafekeeperContext, 'token' | 'tenantId' | 'timelineId'>,
 ): PgTarget {
   return {
-    ...parseLibpqUrl(`postgresql://no_user@${entry}`),
+    ...parseLibpqUrl(
+      `postgresql://no_user@${entry}`,
+      'address in safekeeper_connstrings of the spec',
+      'host:port',
+    ),
     user: 'no_user',
     password: context.token,
     options: `-c timeline_id=${context.timelineId} tenant_id=${context.tenantId}`,

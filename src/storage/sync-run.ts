@@ -1,6 +1,7 @@
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import type { RetryTrack } from '../core/retries.ts';
 import { type Lsn, formatLsn, parseLsn } from '../core/lsn.ts';
 import { inCgroup } from '../process/cgroup.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -17,6 +18,8 @@ export interface SyncContext extends SafekeeperContext {
   /** Whether the program has `--sync-safekeepers`: Neon's has, a stock PostgreSQL has not. */
   readonly knowsSync: () => Promise<boolean>;
   readonly log: Log;
+  /** Shows in `/status` that they are asked again. */
+  readonly track?: RetryTrack;
   /** Called with each line of Postgres's stderr during a sync. */
   readonly onStderrLine: (line: string) => void;
   /** A run of Postgres waits for this (the writing of `postgresql.conf`); the safekeepers are asked before. */

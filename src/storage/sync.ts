@@ -1,5 +1,5 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { NotRetryable } from '../core/not-retryable.ts';
 import { backoffMs, retry } from '../core/retry.ts';
@@ -52,16 +52,19 @@ async function syncByPostgres(context: SyncContext, first: Check, signal: AbortS
       { reason: check.verdict.unknown },
       'the safekeepers may be out of sync: running postgres --sync-safekeepers',
     );
+    // A run waits for a quorum until its limit.
+    askedInVain(context, run, check);
     try {
       await context.beforeRun;
       return { ...(await runSync(context, runMs, inTime)), checkMs: check.checkMs };
     } catch (error) {
       signal.throwIfAborted();
-      if (!isMissing(error)) log.warn({ run, error: inline(error) }, 'postgres --sync-safekeepers failed');
+      if (!isMissing(error)) log.warn({ run, error: explained(error) }, 'postgres --sync-safekeepers failed');
       throw error;
     }
   };
-  const options = { what: 'the sync of the safekeepers', attempts: runs, totalMs, pauseMs };
+  const { track } = context;
+  const options = { what: 'the sync of the safekeepers', attempts: runs, totalMs, pauseMs, track };
   const retryable = (error: unknown): boolean => !isMissing(error) && !(error instanceof NotRetryable);
   return retry(once, { ...options, retryable }, signal);
 }
@@ -74,6 +77,7 @@ export async function syncAtShutdown(
 ): Promise<SyncResult | { readonly error: ComputeError; readonly flushed: Lsn | null }> {
   const { shutdownMs } = { ...defaultSyncLimits, ...context.limits };
   let flushed: Lsn | null = null;
+  context.track?.begin({ attempts: Infinity, totalMs: shutdownMs });
   try {
     const first = await askOnce(context, signal, true);
     flushed = first.flushed;
@@ -97,9 +101,12 @@ export async function syncAtShutdown(
       { reason: check.verdict.unknown },
       'the safekeepers may be out of sync: running postgres --sync-safekeepers',
     );
+    askedInVain(context, 1, check);
     return { ...(await runSync(context, shutdownMs, signal)), checkMs: check.checkMs };
   } catch (error) {
     return { error: failed(error), flushed };
+  } finally {
+    context.track?.end();
   }
 }
 
@@ -114,6 +121,7 @@ const askOnce = (context: SyncContext, signal: AbortSignal, waitForAll = false):
 /** Asks once more, with more time, where the first check merely came late. */
 async function askLate(context: SyncContext, first: Check, signal: AbortSignal): Promise<Check> {
   if (first.outlook !== 'late') return first;
+  askedInVain(context, 1, first);
   const { answerMs = defaultAnswerMs } = context;
   return checkSafekeepers({ ...context, answerMs: answerMs * 10 }, signal);
 }
@@ -136,24 +144,41 @@ async function askUntilSynced(
 ): Promise<SyncResult> {
   const { answerMs = defaultAnswerMs, log } = context;
   const endMs = monotonicMs() + limitMs;
-  let check = first;
-  for (let tries = 1; ; tries++) {
-    if ('synced' in check.verdict) return syncedAt(check);
-    const { unknown: reason } = check.verdict;
-    refuseLasting(check, true);
-    if (check.outlook === 'no-timeline') throw refusal('the timeline does not exist', reason, timelineHint);
-    const pause = backoffMs(tries, { firstMs: 100, maxMs: 2000 });
-    const leftMs = endMs - monotonicMs() - pause;
-    if (onlyLate === true && check.outlook !== 'late')
-      throw new ComputeError('safekeepers', `not in sync: ${reason}`);
-    if (leftMs <= 0)
-      throw new ComputeError('safekeepers', `not in sync after ${tries} checks in ${limitMs} ms: ${reason}`);
-    log[tries === 1 ? 'info' : 'debug']({ reason }, 'the safekeepers are not in sync yet: asking them again');
-    await sleep(pause, signal);
-    const patienceMs = Math.min(answerMs * 2 ** tries, mostAnswerMs, leftMs);
-    check = await checkSafekeepers({ ...context, answerMs: Math.max(answerMs, patienceMs) }, signal, true);
-    onCheck?.(check);
+  context.track?.begin({ attempts: Infinity, totalMs: limitMs });
+  try {
+    let check = first;
+    for (let tries = 1; ; tries++) {
+      if ('synced' in check.verdict) return syncedAt(check);
+      const { unknown: reason } = check.verdict;
+      refuseLasting(check, true);
+      if (check.outlook === 'no-timeline') throw refusal('the timeline does not exist', reason, timelineHint);
+      const pause = backoffMs(tries, { firstMs: 100, maxMs: 2000 });
+      const leftMs = endMs - monotonicMs() - pause;
+      if (onlyLate === true && check.outlook !== 'late')
+        throw new ComputeError('safekeepers', `not in sync: ${reason}`);
+      if (leftMs <= 0)
+        throw new ComputeError(
+          'safekeepers',
+          `not in sync after ${tries} checks in ${limitMs} ms: ${reason}`,
+        );
+      log[tries === 1 ? 'info' : 'debug'](
+        { reason },
+        'the safekeepers are not in sync yet: asking them again',
+      );
+      askedInVain(context, tries, check, pause);
+      await sleep(pause, signal);
+      const patienceMs = Math.min(answerMs * 2 ** tries, mostAnswerMs, leftMs);
+      check = await checkSafekeepers({ ...context, answerMs: Math.max(answerMs, patienceMs) }, signal, true);
+      onCheck?.(check);
+    }
+  } finally {
+    context.track?.end();
   }
+}
+
+/** For `/status`. @param pauseMs milliseconds until they are asked again; 0: something else follows at once */
+function askedInVain({ track }: SyncContext, attempt: number, { verdict }: Check, pauseMs = 0): void {
+  if ('unknown' in verdict) track?.failed({ attempt, error: new Error(verdict.unknown), pauseMs });
 }
 
 /** @param onlyWeAsk Postgres does not ask on its own, with its own settings for TLS

@@ -79,9 +79,14 @@ export class Extractor implements TarSink {
     const { fd, entry } = this.#open;
     this.#open = null;
     try {
-      futimesSync(fd, entry.mtime, entry.mtime);
-    } finally {
-      closeSync(fd);
+      try {
+        futimesSync(fd, entry.mtime, entry.mtime);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      // A file system of the network reports some errors of writing only here.
+      throw this.#explain(error, entry.name);
     }
   }
 
@@ -89,9 +94,13 @@ export class Extractor implements TarSink {
    *  forbid writing. */
   finish(): void {
     for (const { name, mode, mtime } of this.#modes.toReversed()) {
-      const fd = this.#directories.descriptor(name);
-      fchmodSync(fd, mode);
-      futimesSync(fd, mtime, mtime);
+      try {
+        const fd = this.#directories.descriptor(name);
+        fchmodSync(fd, mode);
+        futimesSync(fd, mtime, mtime);
+      } catch (error) {
+        throw this.#explain(error, name);
+      }
     }
   }
 

@@ -15,7 +15,7 @@ import { detectResources, envDetector, resourceFromAttributes } from '@opentelem
 import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { never } from '../core/abort.ts';
 import { withDeadline } from '../core/clock.ts';
-import { inline, messageOf } from '../core/errors.ts';
+import { explained, messageOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Attributes, Span, TraceHeaders, Tracer } from './trace.ts';
 
@@ -45,7 +45,7 @@ export function startTracing(log: Log): Tracing {
       try {
         await withDeadline('sending the last spans', limitMs, never, () => provider.shutdown());
       } catch (error) {
-        log.warn(inline(error));
+        log.warn(explained(error));
       }
     },
   };

@@ -1,5 +1,5 @@
 import type { Log } from '../core/log.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import { type TraceHeaders, useTracer } from './trace.ts';
 
 const flushMs = 2000;
@@ -18,7 +18,7 @@ export async function startTracingIfAsked(env: NodeJS.ProcessEnv, log: Log): Pro
       await tracing.end(flushMs);
     };
   } catch (error) {
-    log.warn(`tracing is off: ${inline(error)}`);
+    log.warn(`tracing is off: ${explained(error)}`);
     return async () => {};
   }
 }

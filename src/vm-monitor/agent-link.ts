@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import { never } from '../core/abort.ts';
 import { within } from '../core/clock.ts';
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type MonitorMessage, type Negotiation, formatMessage } from './protocol.ts';
 
@@ -33,7 +33,7 @@ export class AgentLink {
       this.#greet = resolve;
       this.#refuse = reject;
     });
-    socket.on('error', (error) => log.info(`the agent's connection failed: ${inline(error)}`));
+    socket.on('error', (error) => log.info(`the agent's connection failed: ${explained(error)}`));
     socket.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
     socket.on('ping', (data) => this.#write(() => socket.pong(data)));
     this.#hello.catch(() => {}); // a later caller of hello() gets the error

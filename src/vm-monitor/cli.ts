@@ -6,7 +6,7 @@ import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { logFormatOf } from '../config/log-format.ts';
 import { ComputeError, errorCodes } from '../core/errors.ts';
-import { reportFailure } from '../core/last-words.ts';
+import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { writeLine } from '../core/stderr.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
@@ -36,7 +36,8 @@ async function run(): Promise<void> {
   closeInherited();
   // It only reads; whoever connects, or answers for the file cache, must not reach root.
   if (isRoot()) giveUpRoot(await findOsUser(given.osUser));
-  const cache = given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr), log);
+  const cache =
+    given.pgconnstr === null ? null : new FileCache(parseLibpqUrl(given.pgconnstr, '--pgconnstr'), log);
   const monitor = await startMonitor({
     listening: parseAddress(given.addr),
     cgroup: { root: given.cgroupRoot, name: given.cgroup },

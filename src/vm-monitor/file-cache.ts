@@ -1,6 +1,6 @@
 import { never } from '../core/abort.ts';
 import { raceAbort, withDeadline } from '../core/clock.ts';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { Queue } from '../core/queue.ts';
 import { type Retry, retry } from '../core/retry.ts';
@@ -73,7 +73,7 @@ export class FileCache {
       pauseMs: () => 0,
       retryable: (error: unknown) => absent(error) === undefined,
       onRetry: ({ error }: Retry) => {
-        this.#log.info(`resizing the file cache failed, retrying on a new connection: ${inline(error)}`);
+        this.#log.info(`resizing the file cache failed, retrying on a new connection: ${explained(error)}`);
         this.#drop();
       },
     };

@@ -1,4 +1,4 @@
-import { ComputeError, inline } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import { type Cgroup, type MemoryWatch, totalMemory } from './cgroup.ts';
@@ -97,7 +97,7 @@ export class Scaling {
 
   #failed(id: number, type: string, what: string, error: unknown): MonitorMessage {
     this.#count(type, 'failed');
-    const text = `${what}: ${inline(error)}`;
+    const text = `${what}: ${explained(error)}`;
     this.#options.log.error(text);
     return { type: 'InternalError', error: text, id };
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { repeat } from '../core/retry.ts';
 import { Answer } from '../http/answer.ts';
@@ -176,7 +176,7 @@ class Refusals {
   }
 
   tell(error: unknown): void {
-    const text = `vm-monitor: ${inline(error)}`;
+    const text = `vm-monitor: ${explained(error)}`;
     if (text === this.#last) this.#log.debug(text);
     else this.#log.error(text);
     this.#last = text;

@@ -1,4 +1,4 @@
-import { inline } from '../core/errors.ts';
+import { explained } from '../core/errors.ts';
 import * as wire from './messages.ts';
 import type { WireSession } from './session.ts';
 
@@ -25,6 +25,6 @@ export async function runStatement(session: WireSession, options: WireHandlers, 
   } catch (error) {
     session.signal.throwIfAborted();
     if (error instanceof wire.WireError) await session.error(error.sqlstate, error.message);
-    else await session.error('XX000', inline(error));
+    else await session.error('XX000', explained(error));
   }
 }

@@ -85,7 +85,10 @@ test('with --log-format json the reason why a program ends is an object, too', a
   for (const [name, args, code] of cases) {
     const { status, stderr } = spawnSync(process.execPath, [program(name), ...args], { encoding: 'utf8' });
     expect([name, args, status]).toEqual([name, args, code]);
-    expect(linesOf(stderr).at(-1)).toMatchObject({ level: 'fatal', code: expect.any(String) as string });
+    expect(linesOf(stderr).at(-1)).toMatchObject({
+      level: 'fatal',
+      error_code: expect.any(String) as string,
+    });
   }
   // The same without the option stays as people know it.
   const { stderr } = spawnSync(process.execPath, [program('compute_ctl'), '--nonsense'], {

@@ -1,4 +1,4 @@
-import { ComputeError, inline } from '../../core/errors.ts';
+import { ComputeError, hintOf, inline } from '../../core/errors.ts';
 
 export interface Finding {
   /** Where, what and why. */
@@ -34,13 +34,7 @@ export const together = (all: readonly Findings[]): Findings => ({
 export function findingOf(error: unknown, where = ''): Finding {
   if (!(error instanceof ComputeError)) throw error;
   const hint = hintOf(error);
-  return { text: `${where}${inline(error)}`, ...(hint === undefined ? {} : { hint }) };
-}
-
-function hintOf(error: unknown): string | undefined {
-  for (let at = error; at instanceof Error; at = at.cause)
-    if (at instanceof ComputeError && at.hint !== undefined) return at.hint;
-  return undefined;
+  return { text: `${where}${inline(error)}`, ...(hint === null ? {} : { hint }) };
 }
 
 /** An error when `work` throws one of ours. */

@@ -135,9 +135,10 @@ export const computeLocal = {
     url: { doc: 'Print the connection URL, with its password.', options: { dir } },
     token: { doc: 'Print a bearer token for the HTTP API, valid for one hour.', options: { dir } },
     psql: {
-      doc: 'Open psql; arguments after -- are passed to it.',
+      doc: 'Open psql. Its own options and arguments are passed to it; after --, all of them.',
       options: { dir, ...forPostgres },
       args: '[args...]',
+      passesOptions: true,
     },
     storage: {
       doc: 'The storage daemon, which `up` starts.',

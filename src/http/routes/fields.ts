@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { type ErrorCode, errorCodes } from '../../core/errors.ts';
+import type { Retried } from '../../core/retries.ts';
 import { type Status, statuses } from '../../core/status.ts';
 import { activityKinds } from '../../monitor/activity.ts';
 import type { ProbeReport } from '../../lifecycle/probes.ts';
@@ -42,6 +44,40 @@ const serviceHealth = v.object({
   error: textOrNull('Why the state is not `ok`.'),
 });
 
+const failure = v.object({
+  code: described(
+    v.picklist(Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]]),
+    'What kind of failure it is; docs/reference/errors.md says what to do about each.',
+  ),
+  step: textOrNull(
+    'The step of the start, the reconfiguration or the refresh that failed; null outside of the steps.',
+  ),
+  sqlstate: textOrNull("The error code of PostgreSQL or of the storage's server; null where they gave none."),
+  postgres: textOrNull(
+    "PostgreSQL's last FATAL or PANIC message, with what it said just before; null when this is not about its end.",
+  ),
+  hint: textOrNull('What to do.'),
+  since: text('When it failed; UTC, ends in Z.'),
+});
+
+const retrying = v.object({
+  what: described(
+    v.picklist(['pageserver', 'safekeepers', 'control_plane', 'refresh'] satisfies Retried[]),
+    'Whom the compute tries to reach; `refresh`: the configuration is fetched and applied again.',
+  ),
+  failures: count('Attempts that have failed.'),
+  since: text('When the first one failed; UTC, ends in Z.'),
+  error: text('Why the last one failed, with its hints.'),
+  next_try: textOrNull('When the next attempt begins; UTC, ends in Z. Null while one is running.'),
+  max_attempts: described(
+    v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    'It gives up after that many attempts; null: not for their number.',
+  ),
+  gives_up: textOrNull(
+    'It gives up then, at the latest; UTC, ends in Z. Null: it does not give up for the time.',
+  ),
+});
+
 const failedDatabase = v.object({
   name: text('Its name in the spec.'),
   error: text("Where, what and why it failed, with PostgreSQL's words."),
@@ -77,7 +113,14 @@ export const computeStatus = v.object({
   timeline: textOrNull('32 hex digits; null while there is no spec.'),
   status: status('What the compute is doing.'),
   last_active: textOrNull("The time of the clients' latest activity; UTC, ends in +00:00."),
-  error: textOrNull('Why the last start or reconfiguration failed; null after a success.'),
+  error: textOrNull(
+    'Why the last start or reconfiguration failed, in several lines: message, causes, hints, step, SQLSTATE, code; null after a success.',
+  ),
+  failure: described(v.optional(failure), 'The same in parts, for programs. Absent when nothing failed.'),
+  retrying: described(
+    v.optional(v.array(retrying)),
+    'What has failed and is tried again at the moment. Absent when nothing is.',
+  ),
   postgres: described(v.optional(postgres), 'Absent until the compute first runs.'),
   services: described(
     v.record(v.string(), serviceHealth),

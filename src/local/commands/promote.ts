@@ -1,8 +1,8 @@
 import { ComputeClient } from '../../client/external.ts';
 import type { PromoteRequest } from '../../client/types.ts';
-import { ComputeError, inline } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import { computeToken, getJson } from '../compute-api.ts';
-import { asState, isRunning, primaryNode, readNode, setPrimaryNode } from '../nodes.ts';
+import { type Node, asState, isRunning, listNodes, primaryNode, readNode, setPrimaryNode } from '../nodes.ts';
 import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
@@ -19,11 +19,7 @@ export async function promote(
 ): Promise<number> {
   const main = stateOf(dir);
   const node = readNode(dir, name);
-  if (node === null || node.mode !== 'replica' || !isRunning(dir, node)) {
-    throw new ComputeError('conflict', `the replica ${name} is not running`, {
-      hint: 'start one with: compute-local up --replica',
-    });
-  }
+  if (node === null || node.mode !== 'replica' || !isRunning(dir, node)) throw notPromotable(dir, name, node);
   const before = primaryNode(dir);
   // Written first, so that a restart of the former primary does not make it the primary again.
   setPrimaryNode(dir, name);
@@ -43,6 +39,27 @@ export async function promote(
   return 0;
 }
 
+function notPromotable(dir: LocalDir, name: string, node: Node | null): ComputeError {
+  const running = listNodes(dir).filter((one) => one.mode === 'replica' && isRunning(dir, one));
+  const start = `compute-local up --replica${name === 'replica' ? '' : ` --name ${name}`}`;
+  const others = running.map((one) => `compute-local promote --name ${one.name}`).join(' or ');
+  const hint =
+    others === ''
+      ? `start it with: ${start}, and promote it while it runs`
+      : `promote one that runs: ${others}`;
+  if (node === null)
+    return new ComputeError('conflict', `there is no replica with the name "${name}" to promote`, { hint });
+  if (node.mode !== 'replica')
+    return new ComputeError(
+      'conflict',
+      `"${name}" cannot be promoted: it is a static node, which stays at LSN ${node.mode.atLsn}`,
+      { hint },
+    );
+  return new ComputeError('conflict', `the replica "${name}" cannot be promoted: it is not running`, {
+    hint,
+  });
+}
+
 /** Stops the primary. One that has already ended is not an error. */
 async function stopPrimary(state: LocalState, report: Report): Promise<void> {
   try {
@@ -52,7 +69,7 @@ async function stopPrimary(state: LocalState, report: Report): Promise<void> {
     report.event(
       'terminated',
       { lsn: null },
-      `The primary does not answer the request to stop, and is taken as stopped: ${inline(error)}`,
+      `The primary does not answer the request to stop, and is taken as stopped: ${explained(error)}`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
-import { ComputeError, inline } from '../../core/errors.ts';
+import { explained, hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
@@ -47,9 +47,8 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     return 0;
   } catch (error) {
     if (stop.signal.aborted) return 0;
-    log.error(`the local storage failed: ${inline(error)}`);
-    const hint = error instanceof ComputeError ? (error.hint ?? null) : null;
-    tell({ event: 'failed', message: inline(error), hint });
+    log.error(`the local storage failed: ${explained(error)}`);
+    tell({ event: 'failed', message: inline(error), hint: hintOf(error) });
     return 1;
   }
 }

@@ -2,14 +2,14 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
-import { ComputeError } from '../../core/errors.ts';
+import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
-import { choosePorts, isFree } from '../ports.ts';
+import { checkDistinct, choosePorts, isFree } from '../ports.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
@@ -138,11 +138,19 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
 function withLog({ dir }: UpContext, error: unknown): unknown {
   if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
   const path = join(dir.log, 'compute_ctl.log');
-  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-5);
-  const reason = lines.findLast((line) => line.startsWith('Error: '))?.slice('Error: '.length);
-  return new ComputeError(error.code, error.message, {
-    cause: error.cause ?? reason,
-    hint: `see its log: ${path}`,
+  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-10);
+  const last = lines.slice(
+    Math.max(
+      0,
+      lines.findLastIndex((line) => line.startsWith('Error: ')),
+    ),
+  );
+  const said = (word: string): string[] =>
+    last.flatMap((line) => (line.startsWith(`${word}: `) ? [line.slice(word.length + 2)] : []));
+  const [code = error.code] = said('Code').filter(isErrorCode);
+  return new ComputeError(code, error.message, {
+    cause: error.cause ?? said('Error')[0],
+    hint: [...said('Hint'), `see its log: ${path}`].join('; '),
   });
 }
 
@@ -177,9 +185,14 @@ async function stateFor(
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
   const { listenAll } = options;
-  if (known === null) return createState(dir, { ...(await choosePorts()), ...asked }, listenAll, lost);
+  if (known === null) {
+    const ports = { ...(await choosePorts()), ...asked };
+    checkDistinct(ports);
+    return createState(dir, ports, listenAll, lost);
+  }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
+  checkDistinct(state.ports);
   const { postgres } = state.ports;
   if (!(await isFree(postgres))) {
     throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {

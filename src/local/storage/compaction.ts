@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLinked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
-import { ComputeError, inline } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
@@ -37,7 +37,7 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
     return 0;
   };
   const failed = (error: unknown): number => {
-    options.log.error(`could not take a new base backup; the old one stays in use: ${inline(error)}`);
+    options.log.error(`could not take a new base backup; the old one stays in use: ${explained(error)}`);
     return retryMs;
   };
   await repeat(look, signal, failed);

@@ -1,7 +1,7 @@
 import { rmSync, truncateSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
-import { inline } from '../../core/errors.ts';
+import { explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { repeat } from '../../core/retry.ts';
 import { startProcess } from '../../process/process.ts';
@@ -75,7 +75,7 @@ export class Receiver {
       return failedMs;
     };
     const failed = (error: unknown): number => {
-      this.#complain(inline(error));
+      this.#complain(explained(error));
       return failedMs;
     };
     await repeat(once, signal, failed);

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
-import { ComputeError, inline } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
 import { repeat } from '../../core/retry.ts';
@@ -54,7 +54,7 @@ export async function watchPromotions(options: TakeoverOptions, signal: AbortSig
     return 0;
   };
   const failed = (error: unknown): number => {
-    const text = inline(error);
+    const text = explained(error);
     if (text !== lastComplaint) options.log.error(`not taking over: ${text}`);
     lastComplaint = text;
     return retryMs;
@@ -104,7 +104,7 @@ async function takeOver(
   }, signal);
   await giveReceiverSomething(server, receiverMs, signal).catch((error: unknown) => {
     signal.throwIfAborted();
-    log.warn(`commits on the new primary may wait a second longer: ${inline(error)}`);
+    log.warn(`commits on the new primary may wait a second longer: ${explained(error)}`);
   });
 }
 

@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { chmodSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { explained } from '../../../src/core/errors.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import {
   type PageserverScript,
@@ -8,7 +9,7 @@ import {
   makeTarball,
   truncated,
 } from '../../support/fake-storage.ts';
-import { BackupFixture, complete, failureOf, noise } from '../../support/fake-storage-backup.ts';
+import { BackupFixture, complete, failureOf, fetchBackup, noise } from '../../support/fake-storage-backup.ts';
 
 let fixture: BackupFixture;
 beforeEach(() => {
@@ -95,4 +96,15 @@ describe('every fault ends in a clear error and a clean PGDATA:', () => {
     expect(readdirSync(fixture.pgdata)).toEqual([]);
     expect(fixture.emptied).toBe(1);
   });
+});
+
+test('a data directory that cannot be written is not blamed on the pageserver, is not tried again, and has a hint', async () => {
+  const fake = await fixture.pageserver();
+  chmodSync(fixture.pgdata, 0o500);
+  const context = fixture.context([fake.url], { limits: { retries: 3 } });
+  const said = await fetchBackup(context).then(() => 'it succeeded', explained);
+  chmodSync(fixture.pgdata, 0o700);
+  expect(said).toMatch(/cannot write .*EACCES.*\(HINT: give the user of this program the permission/);
+  expect(said).not.toContain('pageserver');
+  expect(fake.commands).toHaveLength(1);
 });

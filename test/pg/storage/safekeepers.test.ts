@@ -97,7 +97,9 @@ test.each([
   '%zz:1',
 ])('the malformed address %j is a reason, not a crash', async (address) => {
   expect((await ask([address])).verdict).toEqual({
-    unknown: expect.stringContaining('connection string') as string,
+    unknown: expect.stringMatching(
+      /address in safekeeper_connstrings of the spec.*HINT: write it as host:port/,
+    ) as string,
   });
 });
 

@@ -77,11 +77,11 @@ function outcome(args: readonly string[]): string {
 
 describe('a refusal quotes nothing that may hold a login', () => {
   test.each([
-    [['--connst=postgresql://u:hush@h'], /unknown option '--connst='\n\(Did you mean --connstr\?\)/],
+    [['--connst=postgresql://u:hush@h'], /unknown option '--connst' \(did you mean --connstr\?\)/],
     [[...needed, '-p', 'ftp://u:hush@h'], /Expected a URL that starts with http/],
     [[...needed, '-p', 'http://u:hush@h:port'], /Expected a URL/],
     [[...needed, '-r', 'http://u:hush@h?x'], /parameters detected/],
-    [[...needed, 'postgresql://u:hush@h'], /too many arguments/],
+    [[...needed, 'postgresql://u:hush@h'], /unexpected argument/],
   ])('%j', (args, message) => {
     expect(usage(args)).toMatch(message);
     expect(usage(args)).not.toContain('hush');
@@ -96,9 +96,9 @@ describe('refused with exit code 2', () => {
     [[...needed, '-p', 'http://cp'], /required option '-i, --compute-id <ID>'/],
     [[...needed, '-D', 'y'], /'-D, --pgdata <DIR>' cannot be used multiple times/],
     [[...needed, '--dev', '--dev'], /'--dev' cannot be used multiple times/],
-    [['--pgdat=x'], /unknown option '--pgdat='/],
-    [[...needed, 'extra'], /too many arguments/],
-    [[...needed, '--', '-x'], /too many arguments/],
+    [['--pgdat=x'], /unknown option '--pgdat' /],
+    [[...needed, 'extra'], /unexpected argument/],
+    [[...needed, '--', '-x'], /unexpected argument/],
     [['-D', '-C', 'x'], /option '-D' needs a value, found '-C'/],
     [['-C', 'x', '-D'], /argument missing/],
     [['--dev=true'], /unknown option/],
@@ -221,6 +221,6 @@ test('check takes what the daemon takes, and needs only a source', () => {
 
 test('a word that every object knows is not taken for a subcommand', () => {
   for (const word of ['toString', 'constructor', '__proto__']) {
-    expect(() => parseArgs([word, ...needed], {})).toThrow('too many arguments');
+    expect(() => parseArgs([word, ...needed], {})).toThrow(/unexpected argument|unknown command/);
   }
 });

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { sleep, withDeadline } from '../../../src/core/clock.ts';
 import { ComputeError, inline, multiline } from '../../../src/core/errors.ts';
+import { explain } from '../../../src/core/failure.ts';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
 import { levelFromEnv } from '../../../src/core/log.ts';
 import { formatLsn, parseLsn } from '../../../src/core/lsn.ts';
@@ -114,9 +115,9 @@ test('a waiter hears of the status it waits for, and an abort ends its wait', as
   const lifecycle = new Lifecycle();
   const waiting = lifecycle.reached(['running', 'failed'], live);
   lifecycle.move('empty', 'init');
-  lifecycle.move('init', 'failed', 'why');
+  lifecycle.move('init', 'failed', explain(new Error('why')));
   expect(await waiting).toBe('failed');
-  expect(lifecycle.error).toBe('why');
+  expect(lifecycle.error).toBe('why\n\nCode: internal');
   const control = new AbortController();
   const endless = lifecycle.reached(['running'], control.signal);
   control.abort(new Error('left'));
@@ -127,7 +128,7 @@ test('a waiter hears of the status it waits for, and an abort ends its wait', as
 test('the reason of a failure is gone after the next success', () => {
   const lifecycle = new Lifecycle();
   for (const to of ['init', 'failed', 'configuration_pending', 'configuration', 'running'] as const) {
-    lifecycle.tryMove(to, 'why');
+    lifecycle.tryMove(to, explain(new Error('why')));
   }
   expect(lifecycle.error).toBeNull();
 });

@@ -1,12 +1,13 @@
 import { noLsn } from '../../../src/core/lsn.ts';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { explain } from '../../../src/core/failure.ts';
 import { Failpoints } from '../../../src/core/failpoints.ts';
 import { type OperationSteps, Operations } from '../../../src/lifecycle/operations.ts';
 import { readiness, startup } from '../../../src/lifecycle/probes.ts';
 import { promotion } from '../../../src/lifecycle/promote.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
-import { type Step, step } from '../../../src/lifecycle/steps.ts';
+import { type Step, failedStep, step } from '../../../src/lifecycle/steps.ts';
 import { noLfc } from '../../../src/services/file-cache.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import { type Service, type ServiceDeps, type Stage, healthNow } from '../../../src/services/service.ts';
@@ -100,9 +101,10 @@ test('the probes name the steps that a start is at, and then the one that it fai
   const at = 'the start is at the step fetch-base-backup, sync-safekeepers';
   expect(readiness(state)).toEqual({ ok: false, since: state.lifecycle.since, reason: at });
   expect(startup(state)).toEqual({ ok: false, since: state.lifecycle.since, reason: at });
-  fail(new Error('postgresql://user:password@host'));
+  const error = new Error('postgresql://user:password@host');
+  fail(error);
   await expect(starting).rejects.toThrow('password');
-  state.lifecycle.tryMove('failed', 'postgresql://user:password@host');
+  state.lifecycle.tryMove('failed', explain(error, failedStep(error)));
   for (const probe of [readiness(state), startup(state)])
     expect(probe.reason).toBe('the start failed at the step fetch-base-backup: see error in GET /status');
 });

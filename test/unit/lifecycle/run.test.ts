@@ -39,7 +39,9 @@ test('a failed start keeps the reason readable, syncs nothing and exits non-zero
   );
   expect(await ran).toBe(1);
   expect(statuses).toEqual(['init', 'failed', 'terminated']);
-  expect(state.status().error).toBe('no data directory\n\nCaused by:\n    the disk is full');
+  expect(state.status().error).toBe(
+    'no data directory\n\nCaused by:\n    the disk is full\n\nCode: internal',
+  );
   expect(shutDowns).toEqual([false]);
 });
 

@@ -11,7 +11,7 @@ function follow() {
   const stream = new PassThrough();
   const written: string[] = [];
   const write = (line: string): unknown => written.push(line);
-  const log = followPostmasterLog(stream, jsonSink(write), 42);
+  const log = followPostmasterLog(stream, { sink: jsonSink(write), pid: 42 });
   const lines = (): Line[] => written.map((line) => JSON.parse(line) as Line);
   return { stream, written, write, log, lines };
 }

@@ -15,10 +15,7 @@ function follow() {
   return {
     stream,
     written,
-    log: followPostmasterLog(
-      stream,
-      textSink((line) => written.push(line)),
-    ),
+    log: followPostmasterLog(stream, { sink: textSink((line) => written.push(line)) }),
   };
 }
 

@@ -131,7 +131,7 @@ test('/configure answers when the compute runs with the spec, and says why it do
     app.reconfigure = () => Promise.reject(new Error('outer', { cause: new Error('inner') }));
     expect(await refused({})).toEqual([
       500,
-      String.raw`compute configuration failed: "outer\n\nCaused by:\n    inner"`,
+      String.raw`compute configuration failed: "outer\n\nCaused by:\n    inner\n\nCode: internal"`,
     ]);
     expect((await send('GET', '/status')).body).toContain('"status":"failed"');
   }));

@@ -1,0 +1,167 @@
+import type { Code } from './code.ts';
+
+/** What fails on this machine, in the storage or in PostgreSQL, and bugs. */
+export const runningCodes = {
+  os_user: {
+    exit: 1,
+    http: 500,
+    doc: 'The operating system user for Postgres is missing or unusable.',
+    act: 'Create the user, name another one with `--os-user`, or start as an ordinary user.',
+  },
+  program_missing: {
+    exit: 1,
+    http: 500,
+    doc: 'A program other than Postgres (gdb, sudo, cgexec, …) cannot be found or run.',
+    act: 'Install the program that the message names, and check `PATH` and its permissions.',
+  },
+  process_stuck: {
+    exit: 1,
+    http: 500,
+    doc: 'A process other than Postgres did not exit, not even after SIGKILL.',
+    act: 'It waits in the kernel, mostly for a disk or a network file system: repair that, or restart the machine.',
+  },
+  postgres_missing: {
+    exit: 1,
+    http: 500,
+    doc: 'The postgres program cannot be found or run.',
+    act: 'Install PostgreSQL, or give the path of its program `postgres` with `--pgbin`.',
+  },
+  postgres_version: {
+    exit: 1,
+    http: 500,
+    doc: 'This PostgreSQL version is not supported.',
+    act: 'Name a supported version with `--pgbin`; the message says which ones are.',
+  },
+  postgres_exited: {
+    exit: 1,
+    http: 500,
+    doc: 'Postgres ended by itself after it had been running.',
+    act: 'Read its last FATAL or PANIC message in the same error: mostly a full disk, too little memory (SIGKILL) or damaged data. Remove the cause, then start the compute again.',
+  },
+  pgdata_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'The data directory is not safe to change, or cannot be prepared.',
+    act: 'Follow the hint: another directory, other permissions, or more space. A cluster that compute_ctl did not create is never wiped unless `--wipe-foreign-pgdata` says so.',
+  },
+  pgdata_locked: {
+    exit: 1,
+    http: 500,
+    doc: 'Another compute_ctl uses the data directory.',
+    act: 'Stop the process in the message, or use another directory.',
+  },
+  tls: {
+    exit: 1,
+    http: 500,
+    doc: 'The TLS key or certificate is missing or unusable, or the two do not match.',
+    act: 'Check the paths of the spec, that the OS user may read them, and that key and certificate belong together: `openssl x509 -noout -pubkey` and `openssl pkey -pubout` print the same key.',
+  },
+  safekeepers: {
+    exit: 1,
+    http: 500,
+    doc: 'The safekeepers could not be synced.',
+    act: 'Check that a majority of the safekeepers of the spec answers from this machine, and that no other compute runs on the timeline.',
+  },
+  pageserver: {
+    exit: 1,
+    http: 500,
+    doc: 'A pageserver cannot be reached, or refuses a request.',
+    act: 'Check address, port and token of the pageserver in the spec, from this machine; its own log has the reason of a refusal.',
+  },
+  basebackup: {
+    exit: 1,
+    http: 500,
+    doc: 'The base backup could not be fetched completely.',
+    act: "Read the last cause: it is the pageserver's answer, the network, or the archive. Tenant, timeline and LSN must exist there.",
+  },
+  archive_invalid: {
+    exit: 1,
+    http: 500,
+    doc: 'The base backup archive is damaged, incomplete or unsafe to unpack.',
+    act: 'Nothing of it is used. If it is only large, raise the limit that the message names; otherwise look for the fault where the archive is made.',
+  },
+  postgres_start: {
+    exit: 1,
+    http: 500,
+    doc: 'Postgres did not start.',
+    act: "The error holds PostgreSQL's last FATAL or PANIC message, and what it said before: correct the setting, port, library or file that it names.",
+  },
+  settings_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'PostgreSQL cannot use a setting, so the earlier configuration stays in force.',
+    act: 'Correct the setting at the file and line of the message, in the spec or in the file that it names, and send the configuration again; `compute_ctl check` finds such settings beforehand. Postgres runs on meanwhile.',
+  },
+  postgres_stuck: {
+    exit: 1,
+    http: 500,
+    doc: 'Postgres did not stop within its limits.',
+    act: 'Its processes wait in the kernel, mostly for a disk: repair that, end the pids of the message, and start again.',
+  },
+  catalog: {
+    exit: 1,
+    http: 500,
+    doc: 'A statement of the catalog pass failed.',
+    act: 'Look up the SQLSTATE, and correct the role, database or extension of the spec that the message names; `compute_ctl plan` shows the statements.',
+  },
+  sql: {
+    exit: 1,
+    http: 500,
+    doc: "A query on this compute's own Postgres failed.",
+    act: 'Check with psql whether Postgres answers as the user of `--connstr`; the SQLSTATE in the message says more.',
+  },
+  port: {
+    exit: 1,
+    http: 500,
+    doc: 'A port cannot be bound.',
+    act: 'Find the program that uses it with `ss -ltnp`, stop it, or choose another port.',
+  },
+  deadline: {
+    exit: 1,
+    http: 504,
+    doc: 'An operation exceeded its time limit.',
+    act: 'The message names the operation: look for what it waited for (locks, load, the network), then try again.',
+  },
+  terminated: {
+    exit: 1,
+    http: 500,
+    doc: 'The compute is shutting down.',
+    act: 'Nothing: it was asked to stop. Send the request to the next compute.',
+  },
+  vm: {
+    exit: 1,
+    http: 500,
+    doc: 'The vm-monitor, the swap or the disk quota failed.',
+    act: "Check what the message names in the machine's image: the cgroup, the programs for swap and quota, and their permissions.",
+  },
+  dir_refused: {
+    exit: 1,
+    http: 500,
+    doc: 'The directory of compute-local holds what compute-local did not create, overlaps another one, or cannot be used.',
+    act: 'Give an empty or a new directory with `--dir`, or the one that an earlier `compute-local up` created. Nothing in the directory was changed; the message says what is in it.',
+  },
+  local_storage: {
+    exit: 1,
+    http: 500,
+    doc: 'The storage of compute-local failed.',
+    act: 'Read the log file that the message names: mostly a full disk, a port in use or a damaged folder.',
+  },
+  system: {
+    exit: 1,
+    http: 500,
+    doc: 'The operating system refused a call that must succeed, such as writing a configuration file.',
+    act: 'The code in the message (ENOSPC, EACCES, EMFILE, …) and the hint say what is missing: space, a permission, a limit. Provide it, and start again.',
+  },
+  internal: {
+    exit: 1,
+    http: 500,
+    doc: 'A bug in compute_ctl.',
+    act: 'Report it with the log; until then start the compute again.',
+  },
+  defect: {
+    exit: 70,
+    http: 500,
+    doc: 'A bug in compute_ctl: an error that nothing handles. Postgres is stopped (fast mode), then the process exits.',
+    act: 'Report the line `defect:` of the log, with its stack; start the compute again.',
+  },
+} as const satisfies Record<string, Code>;
