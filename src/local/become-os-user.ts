@@ -18,8 +18,8 @@ export async function becomeOsUser(dir: LocalDir, osUser: string, create: boolea
   if (create) refuseOverlap(dir.root);
   const belongsToRoot = stat === undefined ? create : stat.uid === 0;
   const user = await findOsUser(stat === undefined || belongsToRoot ? osUser : stat.uid);
-  // Only `up` makes an empty directory ours.
-  if (belongsToRoot && (create || readdirSync(dir.root).length > 0))
+  // Only `up` makes an empty directory ours. A file is refused, as that.
+  if (belongsToRoot && (create || stat?.isFile() === true || readdirSync(dir.root).length > 0))
     handOver(dir.root, user, {
       parents: true,
       what: 'the directory',

@@ -22,6 +22,7 @@ test('a file in place of the directory is called a file, without a path of the p
   for (const command of ['up', 'status']) {
     const { code, stderr } = await run('compute-local', [command, '--dir', file]);
     expect([code, stderr]).toEqual([1, expect.stringContaining(file)]);
+    expect(stderr).toMatch(/ is (?:a file|not a directory).*\nHint: .*\nCode: \w+_refused\n/);
     expect(stderr).not.toContain('/proc/');
   }
 });

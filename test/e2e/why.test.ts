@@ -130,6 +130,19 @@ test('while postgres --sync-safekeepers waits for a quorum, /status says for who
   expect(await program.exited()).toBe(0);
 });
 
+test('while the safekeepers are asked again because PostgreSQL is a stock one, /status says why and until when', async () => {
+  it.safekeeper.script.fault = 'close';
+  it.start();
+  expect(await retried('safekeepers', 2)).toMatchObject({
+    since: time,
+    error: expect.stringContaining('0 of 1 safekeepers know the timeline') as string,
+    max_attempts: null,
+    gives_up: time,
+  });
+  delete it.safekeeper.script.fault;
+  expect(await it.until('running')).not.toHaveProperty('retrying');
+});
+
 test('while the control plane does not answer, the log says so, and a refresh shows it in /status', async () => {
   const answers: { status: number }[] = [];
   const server = createServer((_, response) => {

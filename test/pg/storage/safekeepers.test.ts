@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ComputeError, inline } from '../../../src/core/errors.ts';
 import { createLog } from '../../../src/core/log.ts';
+import { type RetryTrack, Retries } from '../../../src/core/retries.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { checkSafekeepers } from '../../../src/storage/safekeepers.ts';
 import { type SyncContext, syncAtShutdown, syncSafekeepers } from '../../../src/storage/sync.ts';
@@ -294,11 +295,47 @@ describe('postgres --sync-safekeepers', () => {
   test('safekeepers that come up later are waited for, with a stock PostgreSQL', async () => {
     const safekeepers = await addresses([{ ...good, fault: 'close' }]);
     const [fake] = fakes;
-    const syncing = syncSafekeepers(stock(safekeepers, { limits: { runMs: 60_000 } }), never);
+    const retries = new Retries();
+    const track = retries.track('safekeepers');
+    const syncing = syncSafekeepers(stock(safekeepers, { track, limits: { runMs: 60_000 } }), never);
     await expect.poll(() => fake?.commands.length, { timeout: 20_000 }).toBeGreaterThan(1);
+    expect(retries.list()).toMatchObject([
+      { what: 'safekeepers', error: expect.stringContaining('0 of 1 safekeepers') as string },
+    ]);
     if (fake !== undefined) fake.script = { ...good };
     expect(await syncing).toMatchObject({ lsn: 0x169b1d8n, syncMs: null });
+    expect(retries.list()).toEqual([]);
     expect(ran()).toBe(false);
+  });
+
+  test('whatever makes the safekeepers be asked again is in /status until the end, and not after it', async () => {
+    const retries = new Retries();
+    const real = retries.track('safekeepers');
+    const seen: number[] = [];
+    const track: RetryTrack = {
+      ...real,
+      failed: (attempt) => {
+        real.failed(attempt);
+        seen.push(retries.list().length);
+      },
+    };
+    const limits = { runMs: 400, totalMs: 400, shutdownMs: 400 };
+    const differing = await addresses([{ flush: Y, commit: X }]);
+    const late = await addresses([{ ...good, delayMs: 400 }]);
+    const [program, patient] = ['echo 0/169B2A0', { track, limits, answerMs: 150 }];
+    const works: (() => Promise<unknown>)[] = [
+      () => syncSafekeepers(context(program, differing, { track }), never),
+      () => syncAtShutdown(context(program, differing, { track }), never),
+      () => syncAtShutdown(context(program, late, { track, answerMs: 150 }), never),
+      () => syncSafekeepers(context('exit 1', ['127.0.0.1:1'], { track, limits }), never),
+      () => syncSafekeepers(stock(['127.0.0.1:1'], { track, limits }), never),
+      () => syncAtShutdown(stock(late, patient), never),
+    ];
+    for (const [at, work] of works.entries()) {
+      seen.length = 0;
+      await work().catch(() => {});
+      expect([at, seen[0], retries.list()]).toEqual([at, 1, []]);
+    }
   });
 
   test('safekeepers that never come fail the start within its limit, with the last reason', async () => {
