@@ -3,7 +3,8 @@ import { assertValid } from '../catalog/validate.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { timeLimit } from '../core/clock.ts';
-import { ComputeError, messageOf } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
+import { systemCode } from '../core/system-hints.ts';
 import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
@@ -110,12 +111,10 @@ async function ofPostgres(
   } catch (error) {
     signal.throwIfAborted();
     // The directory that PostgreSQL would read the file in cannot be written.
-    if (isOfSystem(error)) return unchecked(`the settings: ${messageOf(error)}`);
+    if (systemCode(error) !== null) return unchecked(`the settings: ${explained(error)}`);
     return errors(findingOf(error));
   }
 }
-
-const isOfSystem = (error: unknown): boolean => error instanceof Error && 'syscall' in error;
 
 /** Stands for a program that is not there. */
 const noBinary: PostgresBin = { path: '', dir: '', major: 0, version: '', sibling: (name) => name };

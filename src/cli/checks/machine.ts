@@ -1,7 +1,7 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { ComputeError, messageOf } from '../../core/errors.ts';
+import { ComputeError } from '../../core/errors.ts';
 import { listen } from '../../http/listen.ts';
 import type { Options } from '../../config/options.ts';
 import { canonicalPath } from '../../postgres/path.ts';
@@ -11,7 +11,7 @@ import { usesTls } from '../../postgres/conf.ts';
 import { readPair } from '../../postgres/tls.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
-import { type Findings, errors, together, tried, unchecked, warnings } from './finding.ts';
+import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './finding.ts';
 
 /** The files that a start reads are there and usable. */
 export async function checkFiles(spec: ResolvedSpec | null, settings: Settings): Promise<Findings> {
@@ -47,7 +47,8 @@ export async function checkDataDirectory(
       checkWipeable(await canonicalPath(pgdata), { wipeForeign: wipeForeignPgdata }),
     );
   } catch (error) {
-    return errors({ text: `the data directory ${pgdata} cannot be used: ${messageOf(error)}` });
+    const what = `the data directory ${pgdata} cannot be used`;
+    return errors(findingOf(new ComputeError('pgdata_refused', what, { cause: error })));
   }
 }
 
