@@ -104,7 +104,8 @@ async function onePass(sessions: PassSessions, input: CatalogInput, own: OwnDeps
   const { crashes, limits, log, signal, startMs } = own;
   const main = await sessions.main();
   const ended = endOf(main);
-  await endEarlier(main, own);
+  // A server that has just started has no session of an earlier pass.
+  if (input.stage !== 'start') await endEarlier(main, own);
   await reopenLeft(main, log, signal);
   const found = await endingStrangers(main, own, () => observe(main, input));
   const crashOf = (name: string): ComputeError | undefined => crashes.of(name, found);

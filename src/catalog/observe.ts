@@ -1,4 +1,3 @@
-import { Secret } from '../core/secret.ts';
 import type { PgClient } from '../pg/client.ts';
 import type { CatalogInput } from './input.ts';
 import {
@@ -9,63 +8,10 @@ import {
   wantedExtensions,
 } from './observe-details.ts';
 import { observeQuery } from './observe-query.ts';
-import type {
-  Observed,
-  ObservedDatabase,
-  ObservedExtension,
-  ObservedRole,
-  ObservedSchema,
-} from './observed.ts';
+import { type Row, database, extension, references, role, schema, subscribers } from './observe-rows.ts';
+import type { Observed } from './observed.ts';
 import { storedPassword } from './password.ts';
 import { readFailure } from './result.ts';
-import { parseValidUntil } from './role-attributes.ts';
-
-type RoleRow = [
-  string,
-  number,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  number,
-  string | null,
-  string | null,
-];
-type DatabaseRow = [
-  string,
-  number,
-  string | null,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  boolean,
-  number,
-  number,
-  boolean,
-  boolean,
-  string[] | null,
-];
-
-interface Row {
-  readonly at: string;
-  readonly version: number;
-  readonly searchPath: string;
-  readonly preload: string;
-  readonly superuser: boolean | null;
-  readonly firstSuperuser: string;
-  readonly roles: readonly RoleRow[] | null;
-  readonly databases: readonly DatabaseRow[] | null;
-  readonly references: readonly [string, number][] | null;
-  readonly subscribers: readonly [string, number][] | null;
-  readonly extensions: readonly [string, string, string, boolean][] | null;
-  readonly schemas: readonly [string, string, boolean, string[] | null][] | null;
-  readonly auditOfSystem: string | null;
-}
 
 /** Reads the state that the plan depends on: one query, and a second one for bookkeeping tables or an extension's
  *  version, if required. Does not inspect the databases.
@@ -145,115 +91,4 @@ function rolesOfInterest(input: CatalogInput): string[] {
       ...(ops ?? []).flatMap(({ name, new_name }) => (new_name === null ? [name] : [name, new_name])),
     ]),
   ];
-}
-
-function role(row: RoleRow): ObservedRole {
-  const [
-    ,
-    oid,
-    superuser,
-    inherit,
-    createrole,
-    createdb,
-    login,
-    replication,
-    bypassrls,
-    connectionLimit,
-    until,
-    password,
-  ] = row;
-  // Only used in comparisons: a time that cannot be parsed differs from every time that a spec can contain.
-  const validUntil = until === null ? null : parseValidUntil(until);
-  return {
-    oid,
-    attributes: {
-      superuser,
-      inherit,
-      createrole,
-      createdb,
-      login,
-      replication,
-      bypassrls,
-      connectionLimit,
-      validUntil,
-    },
-    password: password === null ? null : new Secret(password),
-  };
-}
-
-function database(row: DatabaseRow): ObservedDatabase {
-  const [
-    ,
-    oid,
-    owner,
-    ownerIsSuperuser,
-    connectable,
-    invalid,
-    template,
-    untouchedAcl,
-    builtIn,
-    subscriptions,
-    defaultPrivileges,
-    webAccess,
-    publicMarked,
-    schemaOwners,
-  ] = row;
-  return {
-    oid,
-    owner: owner ?? '',
-    ownerIsSuperuser,
-    connectable,
-    invalid,
-    template,
-    untouchedAcl,
-    builtIn,
-    subscriptions,
-    defaultPrivileges,
-    publicMarked,
-    schemaOwners: schemaOwners ?? [],
-    webAccess,
-  };
-}
-
-const extension = ([, version, schema, relocatable]: [
-  string,
-  string,
-  string,
-  boolean,
-]): ObservedExtension => ({
-  version,
-  schema,
-  relocatable,
-});
-
-const schema = ([name, owner, trusted, tables]: [
-  string,
-  string,
-  boolean,
-  string[] | null,
-]): ObservedSchema => ({
-  name,
-  owner,
-  trusted,
-  tables: tables ?? [],
-});
-
-function references(
-  rows: readonly [string, number][],
-  names: ReadonlyMap<number, string>,
-): Map<string, (string | null)[]> {
-  const found = new Map<string, (string | null)[]>();
-  for (const [role, oid] of rows) {
-    const at = oid === 0 ? null : names.get(oid);
-    if (at !== undefined) found.set(role, [...(found.get(role) ?? []), at]);
-  }
-  return found;
-}
-
-function subscribers(
-  rows: readonly [string, number][],
-  names: ReadonlyMap<number, string>,
-): Map<string, string[]> {
-  const found = [...references(rows, names)];
-  return new Map(found.map(([role, places]) => [role, places.filter((place) => place !== null)]));
 }

@@ -1,12 +1,9 @@
-import { closeSync, constants, fstat, openSync, read, readFileSync, readdirSync } from 'node:fs';
-import { promisify } from 'node:util';
-import { sleep } from '../core/clock.ts';
+import { closeSync, constants, openSync, readFileSync, readdirSync } from 'node:fs';
 
 // What the starter of this program has opened for it: `/dev/fd/3` is a pipe or a file that the starter could open, and that
 // this process cannot open again once root is given up.
 
 const { O_RDONLY, O_NONBLOCK } = constants;
-const pauseMs = 20;
 
 const fdPath = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/;
 
@@ -27,10 +24,13 @@ export function takeGivenFiles(paths: readonly (string | null)[]): void {
   closeInherited();
 }
 
-/** Node marks all that it opens itself, and what it inherits up to 15. */
+/** Node marks all that it opens itself, and at its start what it has inherited up to this one.
+ *  @see uv_disable_stdio_inheritance of libuv */
+const markedByNode = 15;
+
 export function closeInherited(): void {
   for (const name of entries('/proc/self/fd'))
-    if (Number(name) > 2 && isInherited(name)) closeSync(Number(name));
+    if (Number(name) > markedByNode && isInherited(name)) closeSync(Number(name));
 }
 
 const closeOnExec = 0o2000000;
@@ -55,38 +55,3 @@ function entries(directory: string): string[] {
 
 /** The descriptor of a path that `takeGivenFiles` opened; null for other paths. */
 export const givenFile = (path: string): number | null => opened.get(path) ?? null;
-
-const statOf = promisify(fstat);
-const readSome = promisify(read);
-
-/** Whether the content can be read again. */
-export const isFile = async (fd: number): Promise<boolean> => (await statOf(fd)).isFile();
-
-/** Reads a file from its beginning, or a pipe to its end, also one that nobody has opened for writing yet. Waits without
- *  holding a thread: the process could not exit then.
- *  @throws Error when there are more than `maxBytes`; AbortError */
-export async function readToEnd(fd: number, maxBytes: number, signal: AbortSignal): Promise<string> {
-  const file = await isFile(fd);
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for (;;) {
-    signal.throwIfAborted();
-    const piece = Buffer.alloc(64 * 1024);
-    const count = await readSome(fd, piece, 0, piece.length, file ? length : null).then(
-      ({ bytesRead }) => bytesRead,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'EAGAIN') return null;
-        throw error;
-      },
-    );
-    // A pipe that nobody has opened for writing yet looks like one that has ended.
-    if (count === 0 && (length > 0 || file)) return Buffer.concat(pieces).toString('utf8');
-    if (count === null || count === 0) {
-      await sleep(pauseMs, signal);
-      continue;
-    }
-    length += count;
-    if (length > maxBytes) throw new Error(`it is longer than ${maxBytes} bytes`);
-    pieces.push(piece.subarray(0, count));
-  }
-}

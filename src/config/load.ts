@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import type { RetryTrack } from '../core/retries.ts';
-import { givenFile, isFile, readToEnd } from './given-files.ts';
+import { type InputLimits, readInput } from './read-input.ts';
 import { type Parsed, parseConfig, parseJwks, parseLegacySpec } from '../spec/parse.ts';
 import { type ResolvedSpec, resolveSpec } from '../spec/resolve.ts';
 import type { ComputeCtlConfig, ComputeSpec, ConfigFile } from '../spec/schema.ts';
@@ -117,29 +116,16 @@ async function ownKeys(
   return { value: { ...config, jwks: { keys } }, notes };
 }
 
+/** Of a config, a spec or a key file. A pipe may have to be filled by a slow program. */
+const limits: InputLimits = { maxBytes: 64 * 1024 * 1024, limitMs: 60_000 };
+
 async function readText(name: string, path: string, signal: AbortSignal): Promise<string> {
   try {
-    const given = givenFile(path);
-    return given === null
-      ? await readFile(path, { encoding: 'utf8', signal })
-      : await readGiven(path, given, signal);
+    return (await readInput(path, limits, signal)).reveal();
   } catch (cause) {
     signal.throwIfAborted();
     throw new ComputeError('config_unreadable', `could not read ${name}`, { cause });
   }
-}
-
-/** Configs of pipes, which can be read only once, by path. */
-const readOnce = new Map<string, string>();
-/** Of a config in a pipe. */
-const maxBytes = 64 * 1024 * 1024;
-
-async function readGiven(path: string, fd: number, signal: AbortSignal): Promise<string> {
-  const known = readOnce.get(path);
-  if (known !== undefined) return known;
-  const text = await readToEnd(fd, maxBytes, signal);
-  if (!(await isFile(fd))) readOnce.set(path, text);
-  return text;
 }
 
 async function fromText<T>(name: string, text: string, parse: (text: string) => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ComputeError } from '../core/errors.ts';
 import { environmentForPrograms } from './environment.ts';
@@ -20,8 +20,7 @@ const getentMs = 5000;
  *  @param name or the uid
  *  @throws ComputeError `os_user` when there is no such user, or when it is root, which PostgreSQL refuses */
 export async function findOsUser(name: string | number): Promise<OsUser> {
-  const found =
-    passwdEntry(await readFile('/etc/passwd', 'utf8').catch(() => ''), name) ?? (await getent(name));
+  const found = passwdEntry(passwd(), name) ?? (await getent(name));
   if (found === null) {
     throw new ComputeError('os_user', `the operating system user "${name}" does not exist`, {
       hint: `root is given up for an ordinary user, because PostgreSQL refuses to run as root: create the user (useradd --system ${name}), name another user with --os-user, or start as an ordinary user`,
@@ -35,6 +34,15 @@ export async function findOsUser(name: string | number): Promise<OsUser> {
     );
   }
   return found;
+}
+
+/** Not asynchronous: that would start the thread pool for one small file. */
+function passwd(): string {
+  try {
+    return readFileSync('/etc/passwd', 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Finds a name, or a uid, in the format of passwd(5); invalid lines are ignored. */

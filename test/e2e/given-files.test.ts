@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import {
   closeSync,
   constants,
@@ -10,11 +9,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { execFileSync } from 'node:child_process';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { parseConnstr } from '../../src/pg/connstr.ts';
+import { withControlPlane } from '../support/control-plane.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { eventually } from '../support/program.ts';
 
@@ -85,25 +84,18 @@ test.each([
   ['stdin', () => `exec <${precious}`, '/dev/stdin'],
 ])('a token in %s that the starter has opened is read after root was given up', async (_, before, path) => {
   writeFileSync(precious, 'taken\n');
-  const asked: unknown[] = [];
-  const server = createServer((request, response) => {
-    asked.push(request.headers.authorization);
-    response.end(JSON.stringify({ status: 'attached', ...it.config(it.spec()) }));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const args = ['-p', uri, '-i', 'compute-1', '--control-plane-token-file', path];
-    const program = it.run(args, {}, undefined, undefined, before());
-    await it.until('running');
-    program.kill('SIGHUP');
-    await eventually('a second request', () => (asked.length > 1 ? true : undefined));
-    expect(new Set(asked)).toEqual(new Set(['Bearer taken']));
-    for (const pid of processesIn(it.pgdata)) expect(filesOf(pid)).not.toContain(precious);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
+  await withControlPlane(
+    () => it.config(it.spec()),
+    async ({ uri, asked }) => {
+      const args = ['-p', uri, '-i', 'compute-1', '--control-plane-token-file', path];
+      const program = it.run(args, {}, undefined, undefined, before());
+      await it.until('running');
+      program.kill('SIGHUP');
+      await eventually('a second request', () => (asked.length > 1 ? true : undefined));
+      expect(new Set(asked)).toEqual(new Set(['Bearer taken']));
+      for (const pid of processesIn(it.pgdata)) expect(filesOf(pid)).not.toContain(precious);
+    },
+  );
 });
 
 test('a config in a pipe of root is read, and read again on SIGHUP', async () => {

@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { withPg } from '../../src/pg/client.ts';
 import { parseConnstr } from '../../src/pg/connstr.ts';
+import { withControlPlane } from '../support/control-plane.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { osUser } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
@@ -60,32 +59,25 @@ test("the command line shows neither the spec's secrets nor the password of the 
 test.each(['file', 'pipe'])(
   'a token in a %s reaches the control plane, and is in no environment',
   async (kind) => {
-    const asked: unknown[] = [];
-    const server = createServer((request, response) => {
-      asked.push(request.headers.authorization);
-      response.end(JSON.stringify({ status: 'attached', ...it.config(it.spec()) }));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    try {
-      const path = join(it.home, 'token');
-      if (kind === 'pipe') execFileSync('mkfifo', [path]);
-      else writeFileSync(path, 'taken\n', { mode: 0o600 });
-      // It is read once root is given up.
-      if (osUser !== null) chownSync(path, osUser.uid, osUser.gid);
-      const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-      const program = it.run(['-p', uri, '-i', 'compute-1', '--control-plane-token-file', path], {
-        NEON_CONTROL_PLANE_TOKEN: 'not-this',
-      });
-      if (kind === 'pipe') execFileSync('sh', ['-c', 'echo taken > "$0"', path]);
-      await it.until('running');
-      program.kill('SIGHUP');
-      await eventually('a second request', () => (asked.length > 1 ? true : undefined));
-      expect(new Set(asked)).toEqual(new Set(['Bearer taken']));
-      expect(readFileSync(`/proc/${program.pid}/environ`, 'latin1')).not.toContain('taken');
-    } finally {
-      server.closeAllConnections();
-      server.close();
-    }
+    const path = join(it.home, 'token');
+    if (kind === 'pipe') execFileSync('mkfifo', [path]);
+    else writeFileSync(path, 'taken\n', { mode: 0o600 });
+    // It is read once root is given up.
+    if (osUser !== null) chownSync(path, osUser.uid, osUser.gid);
+    await withControlPlane(
+      () => it.config(it.spec()),
+      async ({ uri, asked }) => {
+        const program = it.run(['-p', uri, '-i', 'compute-1', '--control-plane-token-file', path], {
+          NEON_CONTROL_PLANE_TOKEN: 'not-this',
+        });
+        if (kind === 'pipe') execFileSync('sh', ['-c', 'echo taken > "$0"', path]);
+        await it.until('running');
+        program.kill('SIGHUP');
+        await eventually('a second request', () => (asked.length > 1 ? true : undefined));
+        expect(new Set(asked)).toEqual(new Set(['Bearer taken']));
+        expect(readFileSync(`/proc/${program.pid}/environ`, 'latin1')).not.toContain('taken');
+      },
+    );
   },
 );
 

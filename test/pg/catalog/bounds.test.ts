@@ -1,14 +1,23 @@
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { CatalogInput } from '../../../src/catalog/input.ts';
-import { migrate } from '../../../src/catalog/migrate.ts';
 import { migrations } from '../../../src/catalog/migration.ts';
 import { observe } from '../../../src/catalog/observe.ts';
 import type { Observed } from '../../../src/catalog/observed.ts';
 import { defaultLimits, openSession } from '../../../src/catalog/session.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { type SpecParts, apply, inputFor, never, query, scram, silent, timeline, value } from './support.ts';
+import {
+  apply,
+  inputFor,
+  migrateAll,
+  never,
+  query,
+  scram,
+  type SpecParts,
+  timeline,
+  value,
+} from './support.ts';
 
 const versions = installedPostgres();
 const operation = {
@@ -22,14 +31,7 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
     let cluster: Cluster;
     const limits = { connectMs: 10_000, statementMs: 120_000 };
     const run = (parts: SpecParts) => apply(cluster, inputFor(cluster.target, parts));
-    const migrateAll = () =>
-      migrate(migrations, {
-        target: cluster.target,
-        privilegedRole: 'neon_superuser',
-        log: silent,
-        signal: never,
-        limits,
-      });
+    const migrateBounded = () => migrateAll(cluster.target, { limits });
     const as = (user: string, text: string, database = 'postgres'): Promise<unknown> =>
       query({ ...cluster.target, user, database }, text);
     const admin = (text: string): Promise<unknown> => query(cluster.target, text);
@@ -51,7 +53,7 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
     beforeAll(async () => {
       cluster = await startCluster({ postgres });
       await run({ roles: [{ name: 'ann' }], drop_subscriptions_before_start: true, ...operation });
-      await migrateAll();
+      await migrateBounded();
     });
     afterAll(() => cluster.stop());
 
@@ -103,18 +105,18 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
       expect(kept.found.bookkeeping.subscriptionsDroppedOn).toBe(timeline);
       expect(kept.found.bookkeeping.operationsDone).toMatch(/^[0-9a-f]{64}$/);
       expect((await run(parts)).statements).toBe(0);
-      expect(await migrateAll()).toEqual({ ran: [], current: migrations.length });
+      expect(await migrateBounded()).toEqual({ ran: [], current: migrations.length });
     });
 
     test('no number that a member of pg_write_all_data gives to the migrations counts, once there is a record of ours', async () => {
       const all = { ran: [], current: migrations.length };
       for (const id of ['-1', '0', '3000000000', '9223372036854775807']) {
         await as('ann', `update neon_migration.migration_id set id = ${id} where key = 0`);
-        expect(await migrateAll()).toEqual(all);
+        expect(await migrateBounded()).toEqual(all);
       }
       await as('ann', 'delete from neon_migration.migration_id');
       await as('ann', 'insert into neon_migration.deferred values (3), (10) on conflict do nothing');
-      expect(await migrateAll()).toEqual(all);
+      expect(await migrateBounded()).toEqual(all);
       await expect(
         as('ann', `comment on table neon_migration.migration_id is 'migrations: 0'`),
       ).rejects.toThrow();
@@ -124,13 +126,13 @@ describe.each([versions[0], versions.at(-1)].filter((one) => one !== undefined))
       for (const id of ['-1', '3000000000', '9223372036854775807']) {
         await admin(`comment on table neon_migration.migration_id is null;
           insert into neon_migration.migration_id values (0, ${id}) on conflict (key) do update set id = excluded.id`);
-        await expect(migrateAll()).rejects.toMatchObject({
+        await expect(migrateBounded()).rejects.toMatchObject({
           message: expect.stringContaining(`contains ${id}`),
         });
         expect((await run({ roles: [{ name: 'ann' }] })).statements).toBe(0);
       }
       await admin('delete from neon_migration.migration_id');
-      expect((await migrateAll()).current).toBe(migrations.length);
+      expect((await migrateBounded()).current).toBe(migrations.length);
     });
 
     test('a long setting of the system database is not read beyond a bound', async () => {

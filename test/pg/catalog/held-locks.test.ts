@@ -1,11 +1,10 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
 import { migrations } from '../../../src/catalog/migration.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, never, query, scram, silent } from './support.ts';
+import { apply, inputFor, migrateAll, never, query, scram, silent } from './support.ts';
 
 const parts = {
   // Before PostgreSQL 16 a role with REPLICATION cannot change its own password.
@@ -34,13 +33,6 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   const held: PgClient[] = [];
   const run = (log = silent) =>
     apply(cluster, inputFor(cluster.target, parts), { log, limits: { lockMs: 20_000 } });
-  const migrateAll = () =>
-    migrate(migrations, {
-      target: cluster.target,
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-    });
   const hold = async (text: string, user = 'ann'): Promise<void> => {
     const client = await connectPg(
       { ...cluster.target, user },
@@ -53,7 +45,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   beforeAll(async () => {
     cluster = await startCluster({ postgres, conf: 'max_prepared_transactions=5' });
     await run();
-    await migrateAll();
+    await migrateAll(cluster.target);
   });
   beforeEach(() => {
     for (const client of held.splice(0)) destroyPg(client);
@@ -63,7 +55,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   test('no lock that a role of the spec holds keeps a pass or the migrations from running', async () => {
     for (const text of holds) await hold(text);
     expect((await run()).statements).toBe(0);
-    expect(await migrateAll()).toEqual({ ran: [], current: migrations.length });
+    expect(await migrateAll(cluster.target)).toEqual({ ran: [], current: migrations.length });
   });
 
   // It takes ten seconds.

@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
-import { migrations } from '../../../src/catalog/migration.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, never, query, scram, silent, value } from './support.ts';
+import { apply, inputFor, migrateAll, query, scram, value } from './support.ts';
 
 /** All of it is open to the owner of a database. */
 const settings = [
@@ -73,12 +71,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     await apply(cluster, next, known);
     expect((await apply(cluster, next, known)).statements).toBe(0);
     const { target } = cluster;
-    await migrate(migrations, {
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-      ...known,
-    });
+    await migrateAll(target, known);
     expect(cluster.log()).not.toContain(scram(`it's "\\`));
     const quiet = { ...target, database: 'template1' };
     expect(await value(quiet, 'select count(*)::int from pg_roles where rolname like $1', [`o'new%`])).toBe(

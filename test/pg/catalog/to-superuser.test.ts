@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
-import { migrations } from '../../../src/catalog/migration.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, never, query, silent, value } from './support.ts';
+import { apply, inputFor, migrateAll, query, value } from './support.ts';
 
 const spec = {
   roles: [{ name: 'ann' }, { name: 'bob' }],
@@ -94,7 +92,7 @@ describe.each(installedPostgres())('PostgreSQL $major: a role of the spec', (pos
     const input = inputFor(cluster.target, spec);
     await apply(cluster, input);
     const { target } = cluster;
-    await migrate(migrations, { target, privilegedRole: 'neon_superuser', log: silent, signal: never });
+    await migrateAll(target);
     await apply(cluster, input);
   });
   afterAll(() => cluster.stop());

@@ -2,7 +2,6 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
 import { migrations } from '../../../src/catalog/migration.ts';
 import { runPlan } from '../../../src/catalog/render.ts';
 import { defaultLimits, openSession } from '../../../src/catalog/session.ts';
@@ -19,7 +18,7 @@ import { judgeFiles } from '../../../src/postgres/conf-in-force.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, md5, never, query, scram, silent, value } from './support.ts';
+import { apply, inputFor, md5, migrateAll, never, query, scram, silent, value } from './support.ts';
 import { eventTriggers, onTable, traps } from './trap-sql.ts';
 
 const before = {
@@ -82,12 +81,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     );
     await query(careful, 'set role dba; create role friend; grant fresher to friend');
     await apply(cluster, inputFor(cluster.target, before));
-    await migrate(migrations, {
-      target: cluster.target,
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-    });
+    await migrateAll(cluster.target);
     for (const database of ['trapped', 'moving', 'going']) {
       await query(
         { ...careful, database },
@@ -165,12 +159,7 @@ describe.each(installedPostgres())('PostgreSQL $major: in databases full of trap
     const { outcomes } = await apply(cluster, input, { target: knowing });
     expect(outcomes.filter(({ result }) => result !== 'done' && result !== 'skipped')).toEqual([]);
     expect((await apply(cluster, { ...input, verify: true }, { target: knowing })).statements).toBe(0);
-    await migrate(migrations, {
-      target: knowing,
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-    });
+    await migrateAll(knowing);
     expect(await value(careful, `select id::int4 from neon_migration.migration_id`)).toBe(migrations.length);
     expect(sprung().slice(count)).toEqual([]);
     for (const database of ['postgres', 'trapped', 'moved', 'template1', 'made']) {

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
-import { migrations } from '../../../src/catalog/migration.ts';
+import type { CatalogInput } from '../../../src/catalog/input.ts';
 import type { CatalogFailure } from '../../../src/catalog/result.ts';
 import { type PgClient, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
-import { apply, inputFor, never, query, silent } from '../catalog/support.ts';
+import { apply, inputFor, migrateAll, query } from '../catalog/support.ts';
 import { alive, hold } from './occupy.ts';
 
 const versions = [installedPostgres()[0], installedPostgres().at(-1)].filter((one) => one !== undefined);
@@ -29,8 +28,11 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
     return { ended: () => ended };
   };
   const spec = { roles: [{ name: 'ann' }], databases: [{ name: 'app', owner: 'ann' }] };
-  const run = (parts: Parameters<typeof inputFor>[1] = spec, limits = {}) =>
-    apply(cluster, inputFor(cluster.target, parts), { limits });
+  const run = (
+    parts: Parameters<typeof inputFor>[1] = spec,
+    limits = {},
+    stage: CatalogInput['stage'] = 'start',
+  ) => apply(cluster, inputFor(cluster.target, parts, { stage }), { limits });
   const reasonOf = async (work: Promise<unknown>): Promise<string> => {
     const failure = (await work.then(
       () => new Error('it succeeded'),
@@ -38,13 +40,6 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
     )) as CatalogFailure;
     return failure.result.outcomes.find(({ result }) => result === 'failed')?.reason ?? '';
   };
-  const migrateAll = () =>
-    migrate(migrations, {
-      target: cluster.target,
-      privilegedRole: 'neon_superuser',
-      log: silent,
-      signal: never,
-    });
 
   beforeAll(async () => {
     cluster = await startCluster({ postgres, conf: 'max_prepared_transactions=5' });
@@ -60,7 +55,7 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
     for (const number of [1, 2, 3])
       await holder.query(`select pg_advisory_lock(1668246631, ${number}), pg_advisory_lock(${number})`);
     await run(spec, { lockMs: 500 });
-    await migrateAll();
+    await migrateAll(cluster.target);
     // Nor does ours take any.
     expect(await sql(`select from pg_locks where locktype = 'advisory' and pid <> ${pidOf(holder)}`)).toEqual(
       [],
@@ -73,10 +68,10 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
     const migrating = await busy('cloud_admin', 'compute_ctl:migrations');
     const operators = await busy('cloud_admin', 'psql');
     const users = await busy('ann', 'compute_ctl:apply_config');
-    await run();
+    await run(spec, {}, 'reconfigure');
     await eventually('the end', () => ours.ended() || undefined);
     expect(migrating.ended()).toBe(false);
-    await migrateAll();
+    await migrateAll(cluster.target);
     await eventually('the end', () => migrating.ended() || undefined);
     expect([operators.ended(), users.ended()]).toEqual([false, false]);
   });
@@ -86,7 +81,12 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
       roles: [{ name: 'ann' }],
       databases: ['t1', 't2', 't3'].map((name) => ({ name, owner: 'ann' })),
     };
-    const results = await Promise.all([run(parts), run(parts), migrateAll(), migrateAll()]);
+    const results = await Promise.all([
+      run(parts),
+      run(parts),
+      migrateAll(cluster.target),
+      migrateAll(cluster.target),
+    ]);
     expect(results[1].statements).toBe(0);
   });
 

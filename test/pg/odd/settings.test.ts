@@ -2,8 +2,6 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate } from '../../../src/catalog/migrate.ts';
-import { migrations } from '../../../src/catalog/migration.ts';
 import { ownDatabase } from '../../../src/database/api.ts';
 import { inline } from '../../../src/core/errors.ts';
 import { identify } from '../../../src/local/storage/compute-link.ts';
@@ -12,7 +10,7 @@ import { mib } from '../../../src/vm-monitor/decisions.ts';
 import { FileCache } from '../../../src/vm-monitor/file-cache.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { type Installed, installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, never, query, scram, silent } from '../catalog/support.ts';
+import { apply, inputFor, migrateAll, never, query, scram, silent } from '../catalog/support.ts';
 import { brisk, checked, figure, watched } from '../monitor/support.ts';
 import { type Trial, attach, detach, rounds, sets } from './settings.ts';
 
@@ -84,12 +82,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
       );
       expect(stored).toEqual([{ one: `${verifier} 2031-02-03 02:05:06` }]);
       await pg.query('update neon_migration.migration_id set id = 0');
-      await migrate(migrations, {
-        privilegedRole: 'neon_superuser',
-        log: silent,
-        signal: never,
-        ...known(),
-      });
+      await migrateAll(cluster.target, known());
       expect(await dumped()).toBe(before);
       await watched(
         known().target,
@@ -111,7 +104,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
     test('no value of any parameter, on database or role, disturbs a pass, a start, a dump or the monitor', async () => {
       await query({ ...cluster.target, database: 'postgres' }, 'create database app owner tenant');
       await apply(cluster, specOf(), known());
-      await migrate(migrations, { privilegedRole: 'neon_superuser', log: silent, signal: never, ...known() });
+      await migrateAll(cluster.target, known());
       await query(
         { ...cluster.target, database: 'app' },
         `create table public."T" (a int primary key, "B" interval default '1 day 2 hours', c bytea default '\\x00ff', d timestamptz default '2031-02-03 04:05:06+02', e float8 default 0.1)`,
