@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { type PgdataLock, lockPgdata } from '../postgres/lock.ts';
 import { readPidFile } from '../process/pid-file.ts';
-import type { LocalDir } from './state.ts';
+import { type LocalDir, commandFor } from './state.ts';
 
 /** A lock against a second `up` or `reset` in the directory. The kernel releases it however its holder ends.
  *  @throws ComputeError `conflict` */
@@ -14,7 +14,7 @@ export async function lockDir(dir: LocalDir): Promise<PgdataLock> {
     const holder = readPidFile(dir.upPid);
     const who = holder === null ? 'another compute-local' : `compute-local with pid ${holder.pid}`;
     throw new ComputeError('conflict', `${who} is already running in ${dir.root}`, {
-      hint: 'stop it with: compute-local stop, or use another directory with --dir',
+      hint: `stop it with: ${commandFor(dir, 'stop')}, or use another directory with --dir`,
     });
   }
 }

@@ -146,5 +146,7 @@ export const isMainFile = (pgdata: string, { file }: UnusableLine): boolean =>
 /** `file, line 12: shared_bufers: unrecognized configuration parameter`. */
 export function describeLine({ file, line, name, error }: UnusableLine): string {
   const where = line === null || line === 0 ? file : `${file}, line ${line}`;
-  return `${where}: ${name === null ? '' : `${name}: `}${error}`;
+  // PostgreSQL repeats file and line for some errors.
+  const words = error.replace(/ in file ".*" line \d+$/, '');
+  return `${where}: ${name === null ? '' : `${name}: `}${words}`;
 }

@@ -28,12 +28,16 @@ describe.each(possible)('$title', (mistake) => {
   test('is seen as docs/troubleshooting.md says', async () => {
     const seen = await seenOf(mistake);
     fresh.set(mistake, seen);
+    if (process.env['TROUBLE_LOG'])
+      (await import('node:fs')).appendFileSync(process.env['TROUBLE_LOG'], `### ${mistake.title}\n${seen}\n`);
     if (!isWriting) expect(seen).toBe(sectionIn(page, mistake.title));
   });
 
   test.runIf(mistake.code !== null && mistake.code !== 'usage')('has the code of its section', () => {
     const seen = fresh.get(mistake) ?? '';
-    expect(seen).toMatch(new RegExp(`Code: ${mistake.code}\\b|error_code=${mistake.code}\\b|"${mistake.code}"`));
+    expect(seen).toMatch(
+      new RegExp(`Code: ${mistake.code}\\b|error_code=${mistake.code}\\b|"${mistake.code}"`),
+    );
   });
 });
 
@@ -42,10 +46,14 @@ const sectionOf = (mistake: Mistake): string => fresh.get(mistake) ?? sectionIn(
 
 afterAll(async () => {
   await endShared();
-  if (isWriting && process.env['WRITE_TROUBLESHOOTING_ONLY'] === undefined) writeFileSync(file, render(mistakes, sectionOf));
+  if (isWriting && process.env['WRITE_TROUBLESHOOTING_ONLY'] === undefined)
+    writeFileSync(file, render(mistakes, sectionOf));
 });
 
-test.runIf(!isWriting)('docs/troubleshooting.md has a section for each mistake, in the order of the codes, and nothing else', () => {
-  expect(new Set(mistakes.map(({ title }) => title)).size).toBe(mistakes.length);
-  expect(page).toBe(render(mistakes, (mistake) => sectionIn(page, mistake.title) ?? ''));
-});
+test.runIf(!isWriting)(
+  'docs/troubleshooting.md has a section for each mistake, in the order of the codes, and nothing else',
+  () => {
+    expect(new Set(mistakes.map(({ title }) => title)).size).toBe(mistakes.length);
+    expect(page).toBe(render(mistakes, (mistake) => sectionIn(page, mistake.title) ?? ''));
+  },
+);

@@ -5,7 +5,7 @@ import { computeToken, getJson } from '../compute-api.ts';
 import { type Node, asState, isRunning, listNodes, primaryNode, readNode, setPrimaryNode } from '../nodes.ts';
 import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
-import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, connectionUrl, stateOf } from '../state.ts';
 import type { StorageStatus } from '../storage/serve.ts';
 
 const again = 'run the command again: it continues where it stopped';
@@ -41,8 +41,8 @@ export async function promote(
 
 function notPromotable(dir: LocalDir, name: string, node: Node | null): ComputeError {
   const running = listNodes(dir).filter((one) => one.mode === 'replica' && isRunning(dir, one));
-  const start = `compute-local up --replica${name === 'replica' ? '' : ` --name ${name}`}`;
-  const others = running.map((one) => `compute-local promote --name ${one.name}`).join(' or ');
+  const start = commandFor(dir, `up --replica${name === 'replica' ? '' : ` --name ${name}`}`);
+  const others = running.map((one) => commandFor(dir, `promote --name ${one.name}`)).join(' or ');
   const hint =
     others === ''
       ? `start it with: ${start}, and promote it while it runs`

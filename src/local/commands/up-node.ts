@@ -18,7 +18,7 @@ import { choosePorts } from '../ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, connectionUrl, stateOf } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
 import type { StorageStatus } from '../storage/serve.ts';
 import type { Socket } from '../storage/tools.ts';
@@ -46,7 +46,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
   const context = { dir, options, report, log };
   return untilStopped(report, 'Stopped.', async ({ stop, escalate }) => {
     const main = stateOf(dir);
-    await needStorage(main, stop.signal);
+    await needStorage(dir, main, stop.signal);
     const tools = await toolsFor(dir, main, options, stop.signal);
     const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
     const own = nodeDir(dir, name);
@@ -77,7 +77,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
           await compute.ready(process, signal);
           await untilReplayed(
             { dir: own.run, port: state.ports.postgres },
-            await wanted(node, main, signal),
+            await wanted(node, dir, main, signal),
             signal,
           );
         },
@@ -91,20 +91,25 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
 }
 
 async function needStorage(
+  dir: LocalDir,
   { ports, controlPlaneToken }: LocalState,
   signal: AbortSignal,
 ): Promise<StorageStatus> {
   const url = `http://127.0.0.1:${ports.controlPlane}/status`;
   const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);
   if (status !== null) return status;
-  throw new ComputeError('conflict', 'the storage is not running', {
-    hint: 'start it with: compute-local up',
-  });
+  throw new ComputeError(
+    'conflict',
+    `compute-local is not running in ${dir.root}, and a node needs its storage`,
+    {
+      hint: `start it first, in another terminal: ${commandFor(dir, 'up')}`,
+    },
+  );
 }
 
 /** The LSN that the node must reach: its own, or the primary's current one. */
-async function wanted({ mode }: Node, main: LocalState, signal: AbortSignal): Promise<string> {
-  return mode === 'replica' ? (await needStorage(main, signal)).end_lsn : mode.atLsn;
+async function wanted({ mode }: Node, dir: LocalDir, main: LocalState, signal: AbortSignal): Promise<string> {
+  return mode === 'replica' ? (await needStorage(dir, main, signal)).end_lsn : mode.atLsn;
 }
 
 const replayMs = 600_000;

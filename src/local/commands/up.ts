@@ -17,7 +17,14 @@ import { removeAll } from '../remove.ts';
 import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
+import {
+  type LocalDir,
+  type LocalState,
+  type Ports,
+  connectionUrl,
+  createState,
+  writeState,
+} from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, toolsFor } from './storage.ts';
 
@@ -188,17 +195,26 @@ async function stateFor(
   if (known === null) {
     const ports = { ...(await choosePorts()), ...asked };
     checkDistinct(ports);
+    await refuseTaken(ports);
     return createState(dir, ports, listenAll, lost);
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
-  const { postgres } = state.ports;
-  if (!(await isFree(postgres))) {
-    throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {
-      hint: 'stop that program (find it with: ss -ltnp), or choose another port with --port or --new-ports',
-    });
-  }
+  await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
+}
+
+/** Before anything is created: a compute that cannot listen would be started three times. */
+async function refuseTaken({ postgres, externalHttp }: Ports): Promise<void> {
+  const users = [
+    [postgres, 'Postgres', '--port'],
+    [externalHttp, 'the HTTP API', '--http-port'],
+  ] as const;
+  for (const [port, who, option] of users)
+    if (!(await isFree(port)))
+      throw new ComputeError('port', `another program uses port ${port}, which is for ${who}`, {
+        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${option} or --new-ports`,
+      });
 }

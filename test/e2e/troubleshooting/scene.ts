@@ -1,9 +1,12 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { freePort } from '../../support/cluster.ts';
 import { type Rig, rig } from '../../support/compute.ts';
 import { type LocalRig, localRig } from '../../support/local.ts';
-import { defaultPostgres } from '../../support/postgres-versions.ts';
-import { type Program, startProgram } from '../../support/program.ts';
+import { defaultPostgres, osUser } from '../../support/postgres-versions.ts';
+import { type Program, eventually, startProgram } from '../../support/program.ts';
 import { scratchDir } from '../../support/scratch.ts';
 import { type Replacement, port, stable } from './stable.ts';
 
@@ -15,10 +18,15 @@ export interface Start {
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
   readonly before?: string;
+  /** `args` names the config. */
+  readonly noConfig?: boolean;
 }
 
 const shownArgs = (args: readonly string[]): string =>
   args.map((arg) => (/^[\w./:=@,-]+$/.test(arg) ? arg : `'${arg}'`)).join(' ');
+
+/** The log before the end is not the same in every run. */
+const ended = (stderr: string): string => stderr.trimEnd().replace(/^[^]+\n(?=Error: )/, '…\n');
 
 /** Where one mistake is made: directories, a compute with doubles of its storage, a compute-local. All of it goes with `end`. */
 export class Scene {
@@ -70,7 +78,12 @@ export class Scene {
   }
 
   /** Runs a program to its end. @param before what the shell does before it becomes the program */
-  async run(name: ProgramName, args: readonly string[], before = '', env: NodeJS.ProcessEnv = {}): Promise<string> {
+  async run(
+    name: ProgramName,
+    args: readonly string[],
+    before = '',
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<string> {
     const program = startProgram(name, args, env, 'pipe', before);
     this.#programs.push(program);
     const code = await program.exited(60_000);
@@ -85,27 +98,84 @@ export class Scene {
   /** Starts a compute that fails. @returns `error` of its status, which the last line of its log repeats */
   async failedStart(start: Start = {}): Promise<string> {
     const it = await this.compute();
-    const program = it.start({ ...start, ...(start.spec && { spec: start.spec }) });
+    const program = this.#start(it, start);
     const { error } = await it.until('failed', 60_000);
     const code = await program.exited(60_000);
-    const args = (start.args ?? []).map((arg) => ` ${arg}`).join('');
-    return this.stable(
-      `$ compute_ctl -D pgdata -C postgresql://… -c config.json -i compute-1${args}\n` +
-        `$ curl … http://127.0.0.1:3080/status | jq -r .error\n${String(error)}\nexit code ${code}`,
-    );
+    const shown = `${this.#shown(start)}\n$ curl … http://127.0.0.1:3080/status | jq -r .error`;
+    return this.stable(`${shown}\n${String(error)}\nexit code ${code}`);
   }
 
   /** Starts a compute that ends before it has a status. @returns what is on stderr */
   async refusedStart(start: Start = {}): Promise<string> {
-    const it = await this.compute();
-    const program = it.start({ ...start, ...(start.spec && { spec: start.spec }) });
+    const program = this.#start(await this.compute(), start);
     const code = await program.exited(60_000);
-    const args = (start.args ?? []).map((arg) => ` ${arg}`).join('');
-    return this.shell(
-      `compute_ctl -D pgdata -C postgresql://… -c config.json -i compute-1${args}`,
-      program.stderr(),
-      code,
-    );
+    return this.stable(`${this.#shown(start)}\n${ended(program.stderr())}\nexit code ${code}`);
+  }
+
+  #start(it: Rig, { noConfig = false, args = [], env = {}, ...start }: Start): Program {
+    return noConfig ? it.run(['-i', 'compute-1', ...args], env) : it.start({ ...start, args, env });
+  }
+
+  #shown({ args = [] }: Start): string {
+    const given = (name: string, shown: string): string => (args.includes(name) ? '' : ` ${name} ${shown}`);
+    const usual = given('-D', 'pgdata') + given('-C', 'postgresql://…') + given('-c', 'config.json');
+    return `$ compute_ctl${usual} -i compute-1${args.map((arg) => ` ${arg}`).join('')}`;
+  }
+
+  /** A shell script. */
+  program(name: string, script: string): string {
+    const path = this.file(name, `#!/bin/sh\n${script}\n`);
+    chmodSync(path, 0o755);
+    return path;
+  }
+
+  /** A `PATH` with nothing in it. */
+  emptyPath(): string {
+    mkdirSync(this.file('empty'), { recursive: true });
+    return this.file('empty');
+  }
+
+  /** Gives a directory with all in it to the user of the servers. */
+  give(path: string): void {
+    if (osUser !== null) execFileSync('chown', ['-R', `${osUser.uid}:${osUser.gid}`, path]);
+  }
+
+  /** Another program that listens on a port. */
+  async listen(number: number, shown?: number): Promise<{ readonly number: number; close(): void }> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(number, '127.0.0.1', resolve));
+    const chosen = (server.address() as AddressInfo).port;
+    if (shown !== undefined) this.show(port(chosen, shown));
+    return { number: chosen, close: () => void server.close() };
+  }
+
+  /** Another compute_ctl on the same directory. @returns what its status or stderr says */
+  async second(it: Rig): Promise<string> {
+    const [external, internal] = [await freePort(), await freePort()];
+    this.show(port(external, 4080), port(internal, 4081));
+    const config = this.json('second.json', it.config(it.spec()));
+    const args = ['-D', it.pgdata, '-C', `postgresql://cloud_admin@127.0.0.1:${it.port}/postgres`];
+    const ports = ['--external-http-port', String(external), '--internal-http-port', String(internal)];
+    const rest = ['-c', config, '-i', 'compute-1', '--exit-grace-ms', '0'];
+    const program = startProgram('compute_ctl', [...args, ...ports, ...rest], {
+      PATH: `${dirname(this.pgbin())}:${process.env['PATH']}`,
+    });
+    this.#programs.push(program);
+    const code = await program.exited(60_000);
+    const last = program.stderr().trimEnd().split('\n').at(-1) ?? '';
+    return this.shell(`compute_ctl ${shownArgs([...args, ...ports, ...rest])}`, `…\n${last}`, code);
+  }
+
+  /** What `up` prints until it is ready, and until it has been stopped. */
+  async untilReady(dir: string): Promise<string> {
+    const program = startProgram('compute-local', ['up', '--dir', dir]);
+    this.#programs.push(program);
+    await eventually('ready', () => (program.stdout().includes('Ready.') ? true : undefined), 60_000);
+    program.kill('SIGTERM');
+    const code = await program.exited(60_000);
+    const { ports } = this.local().state();
+    this.show(...Object.values(ports).map((one, at) => port(one, 25_432 + at)));
+    return this.shell(`compute-local up --dir ${dir}`, program.stdout() + program.stderr(), code);
   }
 
   stable(text: string): string {

@@ -27,6 +27,10 @@ const volatile: readonly Replacement[] = [
   [/request_id=\S+/g, 'request_id=…'],
   [/(?<=[ \t(])0\/[0-9A-F]{5,8}\b/g, '0/169B1D8'],
   [/\b\d+ MB (?=more|are free)/g, '… MB '],
+  [/(tenant|timeline) [0-9a-f]{32}/g, '$1 …'],
+  [/expired \d+ s ago/g, 'expired 3600 s ago'],
+  [/after \d+ checks/g, 'after 4 checks'],
+  [/\bline \d+(?= |:|$)/gm, 'line 20'],
 ];
 
 /** The text without what differs from run to run; lines without blanks at their ends. */
