@@ -144,9 +144,7 @@ export class ServerFrames {
     if (length < headBytes)
       throw refused('this is not a PostgreSQL server: it sent a message with a wrong length');
     if (length > limit)
-      throw refused(
-        `the server sent a message of ${length} bytes, more than the limit of ${limit} bytes: it may not be a PostgreSQL server`,
-      );
+      throw refused(`the server sent a message of ${length} bytes, more than the limit of ${limit} bytes`);
     return length;
   }
 

@@ -123,14 +123,4 @@ export const dataDirectory: readonly Mistake[] = [
       }
     },
   },
-  {
-    code: 'program_missing',
-    title: 'A program of the machine is missing',
-    given: 'The compute is to run in a cgroup, and `cgexec` is not installed.',
-    provoke: (scene) =>
-      scene.failedStart({
-        args: ['--cgroup', 'postgres', '-b', scene.pgbin()],
-        env: { PATH: scene.emptyPath() },
-      }),
-  },
 ];

@@ -12,6 +12,19 @@ const running = shared(async (scene) => {
   await scene.local().upAndReady();
 });
 
+/** One that has run, and of which everything was killed. The mistakes in it are made in this order. */
+const killed = shared(async (scene) => {
+  const it = scene.local();
+  const { program } = await it.upAndReady();
+  program.kill('SIGKILL');
+  await program.exited();
+  for (const what of ['postgres', 'compute_ctl', 'storage'] as const) {
+    const pid = it.pidOf(what);
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    await eventually('it has ended', () => (it.pidOf(what) === undefined ? true : undefined));
+  }
+});
+
 const beside = async (...args: string[]): Promise<string> => {
   const scene = await running();
   return scene.run('compute-local', [...args.slice(0, 1), '--dir', scene.local().dir, ...args.slice(1)]);
@@ -102,18 +115,36 @@ export const local: readonly Mistake[] = [
       ),
   },
   {
+    code: null,
+    title: 'up after everything was killed',
+    given:
+      'All processes of compute-local were ended with `kill -9`. The log-in and the ports stay, and no commit is lost.',
+    async provoke() {
+      const scene = await killed();
+      return scene.untilReady(scene.local().dir);
+    },
+  },
+  {
     code: 'dir_refused',
     title: 'The storage is not in its place',
-    given: 'The directory `storage`, a mount of its own, is missing.',
-    async provoke(scene) {
-      const it = scene.local();
-      const { program } = await it.upAndReady();
-      program.kill('SIGTERM');
-      await program.exited();
-      rmSync(join(it.dir, 'storage'), { recursive: true });
-      mkdirSync(join(it.dir, 'storage'));
-      scene.give(it.dir);
-      return scene.run('compute-local', ['up', '--dir', it.dir]);
+    given: 'The directory `storage`, a mount of its own, is empty.',
+    async provoke() {
+      const scene = await killed();
+      const { dir } = scene.local();
+      rmSync(join(dir, 'storage'), { recursive: true });
+      mkdirSync(join(dir, 'storage'));
+      scene.give(dir);
+      return scene.run('compute-local', ['up', '--dir', dir]);
+    },
+  },
+  {
+    code: null,
+    title: 'reset where somebody else has put files',
+    async provoke() {
+      const scene = await killed();
+      const { dir } = scene.local();
+      writeFileSync(join(dir, 'notes.txt'), 'keep me');
+      return scene.run('compute-local', ['reset', '--dir', dir, '--yes']);
     },
   },
   {
@@ -189,23 +220,5 @@ export const local: readonly Mistake[] = [
     code: null,
     title: 'psql is asked for what does not exist',
     provoke: () => beside('psql', '-c', 'select * from orders'),
-  },
-  {
-    code: null,
-    title: 'up after everything was killed',
-    given:
-      'All processes of compute-local were ended with `kill -9`. The log-in and the ports stay, and no commit is lost.',
-    async provoke(scene) {
-      const it = scene.local();
-      const first = await it.upAndReady();
-      first.program.kill('SIGKILL');
-      await first.program.exited();
-      for (const what of ['postgres', 'compute_ctl', 'storage'] as const) {
-        const pid = it.pidOf(what);
-        if (pid !== undefined) process.kill(pid, 'SIGKILL');
-        await eventually('it has ended', () => (it.pidOf(what) === undefined ? true : undefined));
-      }
-      return scene.untilReady(it.dir);
-    },
   },
 ];

@@ -11,6 +11,8 @@ export interface Mistake {
   readonly given?: string;
   /** False where this machine or user cannot provoke it. Default true. */
   readonly possible?: boolean;
+  /** False where neither the answer nor the log names the code. Default true. */
+  readonly showsCode?: boolean;
   /** Does it, with the real programs. @returns what the operator types and sees */
   readonly provoke: (scene: Scene) => Promise<string>;
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { freePort } from '../../support/cluster.ts';
@@ -100,6 +100,8 @@ export class Scene {
     const it = await this.compute();
     const program = this.#start(it, start);
     const { error } = await it.until('failed', 60_000);
+    // Else it would go on answering for its grace time.
+    program.kill('SIGTERM');
     const code = await program.exited(60_000);
     const shown = `${this.#shown(start)}\n$ curl … http://127.0.0.1:3080/status | jq -r .error`;
     return this.stable(`${shown}\n${String(error)}\nexit code ${code}`);
@@ -129,19 +131,16 @@ export class Scene {
     return path;
   }
 
-  /** A `PATH` with nothing in it. */
-  emptyPath(): string {
-    mkdirSync(this.file('empty'), { recursive: true });
-    return this.file('empty');
-  }
-
   /** Gives a directory with all in it to the user of the servers. */
   give(path: string): void {
     if (osUser !== null) execFileSync('chown', ['-R', `${osUser.uid}:${osUser.gid}`, path]);
   }
 
   /** Another program that listens on a port. */
-  async listen(number: number, shown?: number): Promise<{ readonly number: number; close(): void }> {
+  async listen(
+    number: number,
+    shown?: number,
+  ): Promise<{ readonly number: number; readonly close: () => void }> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(number, '127.0.0.1', resolve));
     const chosen = (server.address() as AddressInfo).port;

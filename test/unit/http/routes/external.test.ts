@@ -134,7 +134,6 @@ test('/configure answers when the compute runs with the spec, and says why it do
       expect.stringMatching(
         /^compute configuration failed: "outer\\n\\nCaused by:\\n {4}inner\\n\\nHint: .*\\nCode: internal"$/,
       ),
-      ,
     ]);
     expect((await send('GET', '/status')).body).toContain('"status":"failed"');
   }));
