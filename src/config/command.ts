@@ -32,7 +32,7 @@ export function buildProgram<P extends ProgramEntry>(
   act: (name: keyof P['commands'], command: Command) => Promise<void>,
 ): Command {
   const program = withVersion(base(name, doc), version);
-  const names = Object.keys(commands);
+  const names = Object.keys(commands).filter((word) => commands[word]?.hidden !== true);
   program.configureOutput({
     outputError: (text, write) => write(shown(clearer(text.trimEnd(), program, program.args, names))),
   });

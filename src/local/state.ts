@@ -113,6 +113,7 @@ export function readState(dir: LocalDir): LocalState | null {
   try {
     found = JSON.parse(readSmall(dir.state));
   } catch (cause) {
+    if (cause instanceof SyntaxError) throw unreadable(`${dir.state} is damaged: it is not valid JSON`);
     throw unreadable(`could not read ${dir.state}`, cause);
   }
   if (isState(found)) return found;

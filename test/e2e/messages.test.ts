@@ -46,7 +46,7 @@ test('a wrong option of compute-local names the nearest one, and where the help 
   const { code, stderr } = await run('compute-local', ['up', '--dri', 'x']);
   expect([code, stderr]).toEqual([
     2,
-    "error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
+    "Error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
   ]);
 });
 
