@@ -245,6 +245,17 @@ test('ports in use are found with --live only', async () => {
   expect([exitCode, said]).toEqual([0, expect.stringContaining('valid')]);
 });
 
+test('with --log-format json what is wrong is an object in each line, too', async () => {
+  const settings = [text('work_mem', 'lots'), text('wrok_mem', '1MB')];
+  const { problems, exitCode } = await checked(specOf({ settings }), { args: ['--log-format', 'json'] });
+  expect(exitCode).toBe(1);
+  const lines = problems.map((line) => JSON.parse(line) as object);
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('wrok_mem') as string }),
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('work_mem') as string }),
+  ]);
+});
+
 test('JSON has the verdict and the findings', async () => {
   const { text: printed } = await checked(specOf({}, { autoprewarm: true }), { args: ['--json'] });
   expect(JSON.parse(printed)).toMatchObject({
