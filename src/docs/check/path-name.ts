@@ -10,7 +10,8 @@ export function wrongRoute(text: string, known: Known, method: string | null): s
   const what = method === null ? `the route ${path}` : `the route ${method} ${path}`;
   const found = known.routes.filter((route) => matches(path, route));
   if (found.length === 0) {
-    if (method === null && (ofSystem.test(path) || isInSources(path, known))) return [];
+    if (isOfOthers(path, known) || (method === null && (ofSystem.test(path) || isInSources(path, known))))
+      return [];
     return [unknown(what, path, new Set(known.routes.map((route) => route.path)))];
   }
   const methods = found.map((route) => route.method);
@@ -30,7 +31,13 @@ function matches(path: string, route: KnownRoute): boolean {
   return path.startsWith(route.path) && path.endsWith(route.suffix);
 }
 
-/** A path of another server, which we ask or play. */
+/** A path of a control plane, which we ask or play: up to the first name that stands for any. */
+function isOfOthers(path: string, known: Known): boolean {
+  const fixed = path.replace(/\/(?:[A-Z]|[{<]).*$/, '/');
+  return fixed !== path && fixed.split('/').length > 3 && isInSources(fixed, known);
+}
+
+/** A path as a text of its own. */
 const isInSources = (path: string, { sources }: Known): boolean =>
   ["'", '`', '"', '}'].some((before) => sources.includes(`${before}${path}`));
 
