@@ -5,7 +5,7 @@ export interface Exceptions {
 
 /** Names that the pages use although nothing in this repository has them. One that no page needs any more is reported. */
 export const exceptions: readonly Exceptions[] = [
-  { why: 'programs of others, whose options are not checked', names: ['node', 'openssl', 'ss'] },
+  { why: 'programs of others, whose options are not checked', names: ['node', 'openssl', 'runuser', 'ss'] },
   { why: "options of PostgreSQL's programs", names: ['--sync-safekeepers', '--synchronous'] },
   {
     why: 'names of PostgreSQL, which users give it and we do not',

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { lexer } from 'marked';
+import { expect, test } from 'vitest';
+import { isChecked } from '../../../src/docs/check/facts.ts';
+import { readRepository } from '../../../src/docs/check/repository.ts';
+import { shellBlocks } from '../../support/doc-blocks.ts';
+import { pagesWithCommands } from '../../support/doc-pages.ts';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const pages = [...readRepository(root).files]
+  .filter((file) => isChecked(file) && !file.startsWith('docs/reference/'))
+  .map((file) => ({ file, text: readFileSync(`${root}/${file}`, 'utf8') }));
+
+test('every page with commands is among those that run in CI', () => {
+  const found = pages.filter(({ text }) => shellBlocks(text).length > 0).map(({ file }) => file);
+  expect(new Set(found)).toEqual(new Set(pagesWithCommands));
+});
+
+test('no block has commands that do not run', () => {
+  const blocks = pages.flatMap(({ file, text }) =>
+    lexer(text)
+      .filter((token) => token.type === 'code')
+      .map((token) => ({ file, lang: String(token['lang'] ?? ''), text: String(token['text']) })),
+  );
+  const isCommand = /^(?:\$ |#!|(?:npm|node|compute_ctl|compute-local|curl|psql) )/m;
+  const languages = new Set(['', 'sh', 'text', 'json']);
+  expect(blocks.filter(({ lang }) => !languages.has(lang))).toEqual([]);
+  expect(blocks.filter(({ lang, text }) => lang !== 'sh' && isCommand.test(text))).toEqual([]);
+});
+
+test('the only commands that CI does not run are those that it is', () => {
+  const left = pages.flatMap(({ text }) => shellBlocks(text).filter(({ how }) => how.kind === 'not-run'));
+  expect(left.map(({ text }) => text)).toEqual(['npm test']);
+});
