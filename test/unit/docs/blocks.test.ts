@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { lexer } from 'marked';
+import { type Tokens, lexer } from 'marked';
 import { expect, test } from 'vitest';
 import { isChecked } from '../../../src/docs/check/facts.ts';
 import { readRepository } from '../../../src/docs/check/repository.ts';
@@ -20,8 +20,8 @@ test('every page with commands is among those that run in CI', () => {
 test('no block has commands that do not run', () => {
   const blocks = pages.flatMap(({ file, text }) =>
     lexer(text)
-      .filter((token) => token.type === 'code')
-      .map((token) => ({ file, lang: String(token['lang'] ?? ''), text: String(token['text']) })),
+      .filter((token): token is Tokens.Code => token.type === 'code')
+      .map(({ lang = '', text: block }) => ({ file, lang, text: block })),
   );
   const isCommand = /^(?:\$ |#!|(?:npm|node|compute_ctl|compute-local|curl|psql) )/m;
   const languages = new Set(['', 'sh', 'text', 'json']);
