@@ -36,7 +36,7 @@ export async function runPage(blocks: readonly ShellBlock[], versions: Versions 
         background.push(run);
         await untilPrinted(run, here(block.how.until), block);
       } else await toItsEnd(run, block);
-      if (block.prints !== null) checkOutput(here(block.prints), run, block);
+      if (block.prints !== null) await checkOutput(here(block.prints), run, block);
     }
     for (const run of background.toReversed()) await stop(run);
   } finally {
@@ -119,9 +119,13 @@ async function untilPrinted(run: Running, text: string, block: ShellBlock): Prom
   if (!printed()) throw failed(block, run, `did not print "${text}"`);
 }
 
-function checkOutput(expected: string, run: Running, block: ShellBlock): void {
-  const missing = missingLine(expected, run.output());
-  if (missing !== null) throw failed(block, run, `did not print, as the page says: ${missing}`);
+/** What goes on in the background may still be printing. */
+async function checkOutput(expected: string, run: Running, block: ShellBlock): Promise<void> {
+  const missing = (): string | null => missingLine(expected, run.output());
+  const limitMs = block.how.kind === 'background' ? 10_000 : 0;
+  await eventually('the output', () => (missing() === null ? true : undefined), limitMs).catch(() => {});
+  const line = missing();
+  if (line !== null) throw failed(block, run, `did not print, as the page says: ${line}`);
 }
 
 /** As Ctrl-C does. */

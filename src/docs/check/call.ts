@@ -14,7 +14,7 @@ export function wrongInCall(given: readonly string[], known: Known): string[] | 
   if (first === 'npm') return wrongInNpm(words.slice(1), known);
   const byNode = first === 'node';
   const built = /^(?:\.\/)?dist\/([\w-]+)\.js$/.exec(byNode ? second : first)?.[1];
-  const name = built ?? first;
+  const name = built ?? first.split('/').at(-1) ?? '';
   const commands = known.programs.get(name);
   if (commands !== undefined) return wrongInProgram(name, words.slice(byNode ? 2 : 1), commands);
   return built === undefined ? null : [unknown(`the program dist/${built}.js`, built, known.programs.keys())];
@@ -36,7 +36,7 @@ function wrongInProgram(
   const entries = taken.flatMap(({ options }) => Object.values(options));
   const flags = new Set([...ofEveryHelp, ...entries.flatMap(({ flag, short }) => [flag, short ?? flag])]);
   return args.flatMap((arg) => {
-    const option = /^\[?(--[\w-]+|-[A-Za-z])/.exec(arg)?.[1];
+    const option = /^\[?(--[a-z][\w-]*|-[A-Za-z])/.exec(arg)?.[1];
     if (option === undefined || flags.has(option)) return [];
     return [unknown(`the option ${option} of ${name}${isCommand ? ` ${word}` : ''}`, option, flags)];
   });
@@ -51,4 +51,21 @@ function wrongInNpm([verb = '', ...args]: readonly string[], { scripts, sources 
     .filter((arg) => /^--[a-z]/.test(arg))
     .filter((option) => !sources.includes(`'${option}'`) && !sources.includes(` ${option.slice(2)}: {`))
     .map((option) => `the option ${option} of npm run ${script} does not exist`);
+}
+
+/** What is wrong with the options of our programs, wherever they stand in a line: `ExecStart=/usr/bin/compute_ctl --pgdata x`. */
+export function wrongInLine(line: string, known: Known): string[] {
+  const words = line.split(/[\s=,"'\[\]]+/);
+  const at = words.findIndex((word) => known.programs.has(word.split('/').at(-1) ?? ''));
+  const name = words[at]?.split('/').at(-1) ?? '';
+  const commands = known.programs.get(name);
+  if (commands === undefined) return [];
+  const command = words[at + 1] ?? '';
+  const args = words.slice(at + 1).filter((word) => word === command || word.startsWith('-'));
+  // Anything but a command may follow the name: in a drawing, a list of packages.
+  return wrongInProgram(
+    name,
+    commands.has(command) ? args : args.filter((word) => word.startsWith('-')),
+    commands,
+  );
 }

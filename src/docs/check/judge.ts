@@ -1,6 +1,6 @@
 import { configFileSchema } from '../../spec/schema.ts';
 import { type SchemaNode, unwrap } from '../../spec/walk.ts';
-import { wrongInCall } from './call.ts';
+import { wrongInCall, wrongInLine } from './call.ts';
 import type { Known } from './known.ts';
 import { nearest, unknown } from './nearest.ts';
 import type { Piece } from './page.ts';
@@ -23,16 +23,21 @@ export function wrongNames({ kind, lang, text }: Piece, judging: Judging): strin
   if (judging.isException(text)) return [];
   if (kind === 'span') return inSpan(text, judging);
   if (shells.has(lang)) return inShell(lang, text, judging);
-  return lang === 'json' ? inJson(text, judging) : inProse(text, judging);
+  if (lang === 'json') return inJson(text, judging);
+  return [...(kind === 'block' ? wrongInLine(text, judging.known) : []), ...inProse(text, judging)];
 }
 
-/** Of prose only what cannot be anything else: options, variables and requests. */
+/** Of prose only what cannot be anything else: options, variables, requests and files of the repository. */
 function inProse(text: string, judging: Judging): string[] {
   const options = text.match(/(?<![\w-])--[a-z][\w-]*/g) ?? [];
   const variables = text.match(/(?<![\w/$])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w*])/g) ?? [];
   const requests = [...text.matchAll(/\b(GET|HEAD|POST|DELETE) (\/[\w./{}]*[\w}])/g)];
   const paths = text.match(/(?<![\w/.:*…)])\/[a-z][a-z_]{3,}(?:\.json)?(?![\w/])/g) ?? [];
+  const files = text.match(/(?<![\w/.-])(?:src|docs|test|scripts|bench|examples)\/[\w./-]*\w/g) ?? [];
   return [
+    ...files.flatMap((file) =>
+      judging.isException(file) ? [] : wrongFile(file, judging.page, judging.known),
+    ),
     ...options.flatMap((option) => optionWrong(option, judging)),
     ...variables.flatMap((variable) => wordWrong(variable, judging)),
     ...requests.flatMap(([, method = '', path = '']) => routeWrong(path, judging, method)),
@@ -52,10 +57,16 @@ function commandWrong(words: readonly string[], judging: Judging): string[] {
   const [first = ''] = words;
   const variable = /^([A-Z][A-Z0-9_]+)=/.exec(first)?.[1];
   return [
-    ...(wrongInCall(words, judging.known) ?? []),
+    ...(wrongInCall(fromProgram(words, judging.known), judging.known) ?? []),
     ...words.flatMap((word) => (url.test(word) ? urlWrong(word, judging) : [])),
     ...(variable === undefined ? [] : wordWrong(variable, judging)),
   ];
+}
+
+/** From the program of ours that another one starts: `timeout 60 compute_ctl …`. */
+function fromProgram(words: readonly string[], { programs }: Known): readonly string[] {
+  const at = words.findIndex((word) => programs.has(word.split('/').at(-1) ?? ''));
+  return words.slice(Math.max(at, 0));
 }
 
 const inJson = (text: string, judging: Judging): string[] =>

@@ -24,8 +24,8 @@ test('no block has commands that do not run', () => {
       .map(({ lang = '', text: block }) => ({ file, lang, text: block })),
   );
   const isCommand = /^(?:\$ |#!|(?:npm|node|compute_ctl|compute-local|curl|psql) )/m;
-  const languages = new Set(['', 'sh', 'text', 'json']);
-  expect(blocks.filter(({ lang }) => !languages.has(lang))).toEqual([]);
+  const otherShells = new Set(['bash', 'shell', 'zsh', 'console', 'shell-session']);
+  expect(blocks.filter(({ lang }) => otherShells.has(lang))).toEqual([]);
   expect(blocks.filter(({ lang, text }) => lang !== 'sh' && isCommand.test(text))).toEqual([]);
 });
 
