@@ -14,7 +14,7 @@ export interface Repository {
 }
 
 const notKept: ReadonlySet<string> = new Set(['.git', 'node_modules', 'dist']);
-const withSources = ['src/', 'scripts/', 'bench/', '.ci/', 'test/support/'];
+const withSources = ['src/', 'scripts/', 'bench/', '.ci/', 'packaging/', 'test/support/'];
 /** The exceptions would allow themselves. */
 const notSources = ['src/docs/check/', 'scripts/client-types/package-lock.json'];
 const single: ReadonlySet<string> = new Set(['package.json', 'vitest.config.ts', '.oxlintrc.json']);

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Tokens, lexer } from 'marked';
 import { expect, test } from 'vitest';
-import { isChecked } from '../../../src/docs/check/facts.ts';
+import { isChecked, isTranscript } from '../../../src/docs/check/facts.ts';
 import { readRepository } from '../../../src/docs/check/repository.ts';
 import { shellBlocks } from '../../support/doc-blocks.ts';
 import { pagesWithCommands } from '../../support/doc-pages.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const pages = [...readRepository(root).files]
-  .filter((file) => isChecked(file) && !file.startsWith('docs/reference/'))
+  .filter((file) => isChecked(file) && !isTranscript(file) && !file.startsWith('docs/reference/'))
   .map((file) => ({ file, text: readFileSync(`${root}/${file}`, 'utf8') }));
 
 test('every page with commands is among those that run in CI', () => {

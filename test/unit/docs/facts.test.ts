@@ -159,6 +159,11 @@ test('a history is not judged by what is gone, but its links are', () => {
   expect(inPage(text, 'CHANGELOG.md')).toHaveLength(1);
 });
 
+test('what a test has printed into a page is not judged, but what the page itself says is', () => {
+  const text = '```\n$ compute_ctl chek --con x\n```\n\nGive `--confg`.';
+  expect(inPage(text, 'docs/troubleshooting.md')).toEqual([expect.stringContaining('--confg')]);
+});
+
 test('an exception allows its names alone, and one that no page needs is reported', () => {
   const text = '`--theirs` and `--ours-not`';
   const exceptions = [{ why: 'a program of others', names: ['--theirs', '--gone'] }];
