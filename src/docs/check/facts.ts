@@ -19,7 +19,7 @@ export const isChecked = (file: string): boolean =>
 /** In a history a name may be one that is gone, but a link must lead somewhere. */
 const isHistory = (file: string): boolean => file === 'CHANGELOG.md';
 
-/** Pages whose blocks a test has printed: what people type wrong stands in them on purpose. */
+/** Pages that a test has printed: in their code stands what people type wrong, on purpose. Their prose is judged. */
 export const isTranscript = (file: string): boolean => file === 'docs/troubleshooting.md';
 
 /** Everything that the pages name and that does not exist, as `file:line: …`. */
@@ -39,7 +39,7 @@ export function wrongFacts(
   const wrong = [...pages].flatMap(([file, { links, pieces }]) => [
     ...links.flatMap((link) => wrongLink(link, file, pages, known)),
     ...pieces
-      .filter(({ kind }) => !isHistory(file) && !(kind === 'block' && isTranscript(file)))
+      .filter(({ kind }) => !isHistory(file) && !(kind !== 'prose' && isTranscript(file)))
       .flatMap((piece) =>
         wrongNames(piece, { known, page: file, isException }).map((what) => `${file}:${piece.line}: ${what}`),
       ),

@@ -28,8 +28,20 @@ export function readRepository(root: string): Repository {
     (withSources.some((dir) => file.startsWith(dir)) && !notSources.some((dir) => file.startsWith(dir)));
   const sources = files.filter(isSource).map(read).join('\n');
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Readonly<Record<string, string>> };
-  return { files: new Set(files), scripts: new Set(Object.keys(scripts)), sources, words: wordsOf(sources) };
+  const tests = files
+    .filter((file) => /^test\/.*\.ts$/.test(file))
+    .map(read)
+    .join('\n');
+  return {
+    files: new Set(files),
+    scripts: new Set(Object.keys(scripts)),
+    sources,
+    words: new Set([...wordsOf(sources), ...variablesIn(tests)]),
+  };
 }
+
+/** What tests read from the environment; everything else in them may be wrong on purpose. */
+const variablesIn = (tests: string): string[] => tests.match(/(?<=process\.env\[')\w+/g) ?? [];
 
 function filesBelow(root: string, dir: string): string[] {
   return readdirSync(join(root, dir), { withFileTypes: true }).flatMap((entry) => {

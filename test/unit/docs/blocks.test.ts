@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Tokens, lexer } from 'marked';
 import { expect, test } from 'vitest';
+import { programs } from '../../../src/config/options/programs.ts';
 import { isChecked, isTranscript } from '../../../src/docs/check/facts.ts';
 import { readRepository } from '../../../src/docs/check/repository.ts';
 import { shellBlocks } from '../../support/doc-blocks.ts';
@@ -23,7 +24,19 @@ test('no block has commands that do not run', () => {
       .filter((token): token is Tokens.Code => token.type === 'code')
       .map(({ lang = '', text: block }) => ({ file, lang, text: block })),
   );
-  const isCommand = /^(?:\$ |#!|(?:npm|node|compute_ctl|compute-local|curl|psql) )/m;
+  const ours = programs.flatMap(({ name, commands }) =>
+    ['-', ...Object.keys(commands)].map((word) => `${name} ${word}`),
+  );
+  const starts = [
+    '\\$ ',
+    '#!',
+    'npm (?:run|start|test)',
+    'node [\\w./-]+\\.m?js',
+    'curl -',
+    'psql ',
+    ...ours,
+  ];
+  const isCommand = new RegExp(`^(?:${starts.join('|')})`, 'm');
   const otherShells = new Set(['bash', 'shell', 'zsh', 'console', 'shell-session']);
   expect(blocks.filter(({ lang }) => otherShells.has(lang))).toEqual([]);
   expect(blocks.filter(({ lang, text }) => lang !== 'sh' && isCommand.test(text))).toEqual([]);

@@ -160,7 +160,7 @@ test('a history is not judged by what is gone, but its links are', () => {
 });
 
 test('what a test has printed into a page is not judged, but what the page itself says is', () => {
-  const text = '```\n$ compute_ctl chek --con x\n```\n\nGive `--confg`.';
+  const text = '```\n$ compute_ctl chek --con x\n```\n\nIn `work_memm`: give --confg.';
   expect(inPage(text, 'docs/troubleshooting.md')).toEqual([expect.stringContaining('--confg')]);
 });
 
