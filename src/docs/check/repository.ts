@@ -41,7 +41,7 @@ export function readRepository(root: string): Repository {
 }
 
 /** What tests read from the environment; everything else in them may be wrong on purpose. */
-const variablesIn = (tests: string): string[] => tests.match(/(?<=process\.env\[')\w+/g) ?? [];
+const variablesIn = (tests: string): string[] => tests.match(/(?<=\benv\[')[A-Z]\w+/g) ?? [];
 
 function filesBelow(root: string, dir: string): string[] {
   return readdirSync(join(root, dir), { withFileTypes: true }).flatMap((entry) => {
