@@ -55,7 +55,7 @@ function wrongInNpm([verb = '', ...args]: readonly string[], { scripts, sources 
 
 /** What is wrong with the options of our programs, wherever they stand in a line: `ExecStart=/usr/bin/compute_ctl --pgdata x`. */
 export function wrongInLine(line: string, known: Known): string[] {
-  const words = line.split(/[\s=,"'\[\]]+/);
+  const words = line.split(/[\s=,"'[\]]+/);
   const at = words.findIndex((word) => known.programs.has(word.split('/').at(-1) ?? ''));
   const name = words[at]?.split('/').at(-1) ?? '';
   const commands = known.programs.get(name);
