@@ -15,6 +15,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
 import { renderCheck } from './check-report.ts';
 import { checkAddresses, checkFormat, checkKeys } from './checks/config.ts';
+import { asLines, asObjects } from './checks/shown.ts';
 import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
 import { checkConnstrPort, checkDataDirectory, checkFiles, checkPorts } from './checks/machine.ts';
 import { checkSettings, rendered } from './checks/settings.ts';
@@ -27,8 +28,8 @@ const exitCodes = { valid: 0, invalid: 1, warnings: 3 } as const;
 export interface CheckOutcome {
   /** For stdout, ending in a line end. */
   readonly text: string;
-  /** For stderr: the lines of what makes the config invalid. */
-  readonly problems: readonly string[];
+  /** The lines for stderr. */
+  readonly log: readonly string[];
   readonly exitCode: number;
 }
 
@@ -49,13 +50,9 @@ export async function check(
   const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
   const verdict =
     found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);
-  const problems = found.errors.flatMap(({ text, hint }) => [
-    `Error: ${text}`,
-    ...(hint === undefined ? [] : [`Hint: ${hint}`]),
-  ]);
   return {
     text: `${renderCheck(loaded, options, { ...found, verdict }, json)}\n`,
-    problems,
+    log: options.logFormat === 'json' ? asObjects(found) : asLines(found),
     exitCode: exitCodes[verdict],
   };
 }
