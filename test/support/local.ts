@@ -51,6 +51,8 @@ export interface LocalRig {
   command(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }>;
   /** What the first `up` decided: ports, ids, tokens. */
   state(): { ports: Record<string, number>; [key: string]: unknown };
+  /** The way to another Postgres on the same storage. */
+  target(port: number): PgTarget;
   pidOf(what: 'postgres' | 'compute_ctl' | 'storage'): number | undefined;
   clean(): Promise<void>;
 }
@@ -108,6 +110,10 @@ export function localRig(postgres?: Installed): LocalRig {
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },
     state: () => JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as ReturnType<LocalRig['state']>,
+    target(port) {
+      const { user, password, database } = rig.state() as unknown as Record<string, string>;
+      return targetOf(`postgresql://${user}:${password}@127.0.0.1:${port}/${database}`);
+    },
     pidOf(what) {
       try {
         const found = pid(readFileSync(join(dir, files[what]), 'utf8'), what !== 'postgres');

@@ -56,7 +56,7 @@ export function startProgram(
     stdout: () => stdout,
     stderr: () => stderr,
     output,
-    exited: (limitMs = 30_000) =>
+    exited: (limitMs = 100_000) =>
       within(ended, limitMs, () => `${name} did not exit in ${limitMs} ms\n${output()}`),
     kill: (signal) => void child.kill(signal),
   };
