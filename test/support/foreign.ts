@@ -74,6 +74,8 @@ export class Foreign {
   readonly #beyond = scratchDir('beyond');
   readonly #mounts: string[] = [];
   readonly #readOnly: string[] = [];
+  /** Second names, of what is being planted. */
+  readonly #others: string[] = [];
   readonly #dir: string;
 
   constructor(dir: string) {
@@ -86,9 +88,13 @@ export class Foreign {
     this.#facts.set(this.#beyond, factsOf(this.#beyond));
   }
 
+  #at(path: string): string {
+    return path.startsWith('/') ? path : join(this.#dir, path);
+  }
+
   /** Paths relative to the directory. */
   paths(): string[] {
-    return [...this.#facts.keys()].filter((path) => path !== this.#beyond);
+    return [...this.#facts.keys()].filter((path) => !path.startsWith('/'));
   }
 
   /** @param path relative to the directory, new */
@@ -96,7 +102,7 @@ export class Foreign {
     const at = join(this.#dir, path);
     this.#make(at, kind);
     utimesOf(at, kind);
-    this.#facts.set(path, factsOf(at));
+    for (const one of [path, ...this.#others.splice(0)]) this.#facts.set(one, factsOf(this.#at(one)));
   }
 
   #make(at: string, kind: ForeignKind): void {
@@ -109,7 +115,7 @@ export class Foreign {
       writeFileSync(other, content);
       this.#own(other);
       linkSync(other, at);
-      this.#facts.set(other, factsOf(other));
+      this.#others.push(other);
     } else if (kind === 'link-to-file') symlinkSync(join(this.#beyond, 'target'), at);
     else if (kind === 'link-to-folder') symlinkSync(join(this.#beyond, 'folder'), at);
     else if (kind === 'link-to-nothing') symlinkSync('/nonexistent/of somebody', at);
@@ -153,7 +159,7 @@ export class Foreign {
    *  @param nowAt where it may have been moved to meanwhile, also relative */
   changes(nowAt: (path: string) => string): string[] {
     return [...this.#facts].flatMap(([path, before]) => {
-      const places = path.startsWith('/') ? [path] : [join(this.#dir, path), join(this.#dir, nowAt(path))];
+      const places = [this.#at(path), this.#at(nowAt(path))];
       const found = places.find((place) => lstatSync(place, { throwIfNoEntry: false }) !== undefined);
       const now = found === undefined ? 'missing' : factsOf(found);
       return now === before ? [] : [`${path} was ${before}, and is ${now}`];
