@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError, isErrorCode } from '../core/errors.ts';
 import type { LocalDir } from './state.ts';
@@ -7,6 +7,8 @@ import type { LocalDir } from './state.ts';
 export function withReason({ log }: LocalDir, error: unknown): unknown {
   if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
   const path = join(log, 'compute_ctl.log');
+  // It may have ended before its first line.
+  if (!existsSync(path)) return error;
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-10);
   const last = lines.slice(
     Math.max(
