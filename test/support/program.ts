@@ -74,7 +74,7 @@ async function within<T>(promise: Promise<T>, ms: number, message: () => string)
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  limitMs = 30_000,
+  limitMs = 60_000,
 ): Promise<T> {
   let last: unknown;
   for (const end = performance.now() + limitMs; performance.now() < end;) {
