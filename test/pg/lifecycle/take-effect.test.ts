@@ -164,6 +164,14 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
       expect(await it.show('my_app.tenant')).toBe('one');
     });
 
+    test('of a text that needs a restart the status has the name alone, since a text may hold a secret', async () => {
+      await it.configure([...base, text('cluster_name', 'hunter2')]);
+      expect(it.state.status().pending_restart).toEqual([
+        { name: 'cluster_name', current: null, wanted: null },
+      ]);
+      await it.configure(base);
+    });
+
     test('what needs a restart is in the status with both values, also what was removed, until it is taken back', async () => {
       await it.configure([...base, whole('max_connections', '60'), text('pg_stat_statements.max', '200')]);
       expect(it.state.status().pending_restart).toEqual([

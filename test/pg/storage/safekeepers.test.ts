@@ -274,6 +274,20 @@ describe('postgres --sync-safekeepers', () => {
     expect(ran()).toBe(false);
   });
 
+  test('a reason that lasts is the error at once also when it comes after a run of the program', async () => {
+    const safekeepers = await addresses([{ flush: Y, commit: X }]);
+    const [fake] = fakes;
+    const refuse = (): void => {
+      if (fake !== undefined) fake.script = { fault: 'error', error: { sqlstate: '28000', message: 'no' } };
+    };
+    const track: RetryTrack = { begin: () => {}, failed: refuse, end: () => {} };
+    await expect(syncSafekeepers(context('exit 1', safekeepers, { track }), never)).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('the safekeepers refuse this compute') as string },
+    });
+    expect(runs().length).toBe(1);
+    expect(fake?.logins.length).toBe(2);
+  });
+
   test('a minority that refuses does not keep a compute from starting', async () => {
     const safekeepers = await addresses([good, { token: 'x' }, good]);
     expect(await syncSafekeepers(stock(safekeepers), never)).toMatchObject({ lsn: 0x169b1d8n });
