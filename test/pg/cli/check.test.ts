@@ -86,7 +86,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('work_mem', 'lots'),
         text('log_destination', 'nowhere'),
       ];
-      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport == hunter2\nmax_connections = -3\n';
+      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport = 1 hunter2\nmax_connections = -3\n';
       const { exitCode, log, said } = await checked(specOf({ settings, postgresql_conf }), { program });
       const all = log.join('\n');
       for (const expected of [

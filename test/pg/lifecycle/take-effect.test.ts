@@ -140,7 +140,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
 
     test('a line that cannot be read fails with its place, and the text near it is not repeated', () =>
       nothingChanges(async () => {
-        const said = await it.refusal([], '\nwork_mem == hunter2\n');
+        const said = await it.refusal([], '\nwork_mem = 1 hunter2\n');
         expect(said).toMatch(/postgresql\.conf, line \d+: syntax error/);
         expect(said).not.toContain('hunter2');
       }));
