@@ -5,7 +5,7 @@ import type { Options } from '../config/options.ts';
 import { timeLimit } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import { systemCode } from '../core/system-hints.ts';
-import { createLog, jsonLine } from '../core/log.ts';
+import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
 import { unbuiltServices } from '../services/index.ts';
@@ -15,16 +15,8 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
 import { renderCheck } from './check-report.ts';
 import { checkAddresses, checkFormat, checkKeys } from './checks/config.ts';
-import {
-  type Finding,
-  type Findings,
-  errors,
-  findingOf,
-  together,
-  tried,
-  unchecked,
-  warnings,
-} from './checks/finding.ts';
+import { asLines, asObjects } from './checks/shown.ts';
+import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
 import { checkConnstrPort, checkDataDirectory, checkFiles, checkPorts } from './checks/machine.ts';
 import { checkSettings, rendered } from './checks/settings.ts';
 
@@ -36,8 +28,8 @@ const exitCodes = { valid: 0, invalid: 1, warnings: 3 } as const;
 export interface CheckOutcome {
   /** For stdout, ending in a line end. */
   readonly text: string;
-  /** For stderr: the lines of what makes the config invalid. */
-  readonly problems: readonly string[];
+  /** The lines for stderr. */
+  readonly log: readonly string[];
   readonly exitCode: number;
 }
 
@@ -58,20 +50,12 @@ export async function check(
   const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
   const verdict =
     found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);
-  const problems = found.errors.flatMap(options.logFormat === 'json' ? asObject : asLines);
   return {
     text: `${renderCheck(loaded, options, { ...found, verdict }, json)}\n`,
-    problems,
+    log: options.logFormat === 'json' ? asObjects(found) : asLines(found),
     exitCode: exitCodes[verdict],
   };
 }
-
-const asLines = ({ text, hint }: Finding): string[] => [
-  `Error: ${text}`,
-  ...(hint === undefined ? [] : [`Hint: ${hint}`]),
-];
-
-const asObject = ({ text, hint }: Finding): string[] => [jsonLine('error', { hint }, text)];
 
 async function findings(
   loaded: LoadedConfig,

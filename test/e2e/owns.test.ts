@@ -192,7 +192,8 @@ describe("a directory that is somebody else's", () => {
   });
 });
 
-describe('a directory of compute-local', () => {
+// Several starts each: on a busy machine one of them took half a minute.
+describe('a directory of compute-local', { timeout: 400_000 }, () => {
   const home = memoryDir();
   const made = join(home, 'made');
   let ids: { tenantId: string; timelineId: string };
@@ -209,7 +210,7 @@ describe('a directory of compute-local', () => {
     } finally {
       await it.clean();
     }
-  });
+  }, 400_000);
   afterAll(() => rmSync(home, { recursive: true, force: true }));
   beforeEach(() => {
     rmSync(it.dir, { recursive: true });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
-import { explained, hintOf, inline } from '../../core/errors.ts';
+import { codeOf, explained, hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
@@ -48,7 +48,7 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
   } catch (error) {
     if (stop.signal.aborted) return 0;
     log.error(`the local storage failed: ${explained(error)}`);
-    tell({ event: 'failed', message: inline(error), hint: hintOf(error) });
+    tell({ event: 'failed', message: inline(error), code: codeOf(error), hint: hintOf(error) });
     return 1;
   }
 }

@@ -1,4 +1,5 @@
 import { rmSync } from 'node:fs';
+import { abortedBy } from '../../core/abort.ts';
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
@@ -13,10 +14,11 @@ import { systemIdOf } from '../claim.ts';
 import { lockDir } from '../lock.ts';
 import { refuseNodeLinks } from '../own.ts';
 import { refuseForeignPgdata } from '../pgdata.ts';
-import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
-import { choosePorts } from '../ports.ts';
+import { type Node, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
+import { portsOfNode } from '../node-ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
+import { withReason } from '../reason.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
@@ -82,7 +84,9 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
           );
         },
       };
-      await keepRunning(caughtUp, stop.signal);
+      await keepRunning(caughtUp, stop.signal).catch((error: unknown) => {
+        throw abortedBy(error, stop.signal) ? error : withReason(own, error);
+      });
     } finally {
       for (const file of [own.upPid, own.computePid]) rmSync(file, { force: true });
       await lock.release();
@@ -125,30 +129,19 @@ async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): 
   );
 }
 
-/** Ports of an earlier run are kept. */
 async function nodeFor({ dir, options }: NodeContext, name: string): Promise<Node> {
   const known = readNode(dir, name);
   const mode = options.atLsn === null ? 'replica' : { atLsn: formatLsn(options.atLsn) };
-  const ports = known !== null && !options.newPorts ? known.ports : await freePorts();
   const node: Node = {
     version: 1,
     name,
     computeId: `compute-local-${name}`,
     mode,
     listenAll: options.listenAll,
-    ports: {
-      ...ports,
-      ...(options.port === null ? {} : { postgres: options.port }),
-      ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
-    },
+    ports: await portsOfNode(dir, name, known?.ports ?? null, options),
   };
   writeNode(dir, node);
   return node;
-}
-
-async function freePorts(): Promise<NodePorts> {
-  const { postgres, externalHttp, internalHttp } = await choosePorts();
-  return { postgres, externalHttp, internalHttp };
 }
 
 function announce({ name, mode }: Node, state: LocalState, dir: LocalDir, report: Report): void {

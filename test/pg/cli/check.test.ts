@@ -47,19 +47,19 @@ async function checked(
   const given = parseArgs(['check', '-c', file, ...(program === '' ? [] : ['-b', program]), ...args], {});
   if (given.command !== 'check') throw new Error('this is a check');
   const outcome = await check(given, env);
-  return { ...outcome, said: [outcome.text, ...outcome.problems].join('\n') };
+  return { ...outcome, said: [outcome.text, ...outcome.log].join('\n') };
 }
 
 const invalid = async (why: RegExp, ...given: Parameters<typeof checked>): Promise<void> => {
-  const { exitCode, problems, text } = await checked(...given);
-  expect(problems.join('\n')).toMatch(why);
+  const { exitCode, log, text } = await checked(...given);
+  expect(log.join('\n')).toMatch(why);
   expect([exitCode, text.trimEnd().split('\n').at(-1)]).toEqual([1, expect.stringMatching(/^invalid: /)]);
 };
 
 const warned = async (why: RegExp, ...given: Parameters<typeof checked>): Promise<void> => {
-  const { exitCode, problems, text } = await checked(...given);
+  const { exitCode, log, text } = await checked(...given);
   expect(text).toMatch(why);
-  expect([exitCode, problems]).toEqual([3, []]);
+  expect([exitCode, log]).toEqual([3, []]);
 };
 
 describe.each(installedPostgres().map((each): [number, Installed] => [each.major, each]))(
@@ -94,8 +94,8 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('neon.protocol_of_tomorrow', '3'),
         text('my_app.tenant', 'one'),
       ];
-      const { exitCode, problems, text: said } = await checked(specOf({ settings }), { program });
-      expect(problems).toEqual([]);
+      const { exitCode, log, text: said } = await checked(specOf({ settings }), { program });
+      expect(log).toEqual([]);
       expect(said).toMatch(/\nvalid\n$/);
       expect(exitCode).toBe(0);
     });
@@ -107,9 +107,9 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('work_mem', 'lots'),
         text('log_destination', 'nowhere'),
       ];
-      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport == hunter2\nmax_connections = -3\n';
-      const { exitCode, problems, said } = await checked(specOf({ settings, postgresql_conf }), { program });
-      const all = problems.join('\n');
+      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport = 1 hunter2\nmax_connections = -3\n';
+      const { exitCode, log, said } = await checked(specOf({ settings, postgresql_conf }), { program });
+      const all = log.join('\n');
       for (const expected of [
         'spec.cluster.settings[1] (shared_bufers): unrecognized configuration parameter "shared_bufers"',
         'spec.cluster.settings[2] (work_mem): invalid value for parameter "work_mem": "lots"',
@@ -138,8 +138,8 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('wal_level', 'minimal'),
         text('archive_mode', 'on'),
       ];
-      const { exitCode, problems } = await checked(specOf({ settings }), { program });
-      const all = problems.join('\n');
+      const { exitCode, log } = await checked(specOf({ settings }), { program });
+      const all = log.join('\n');
       for (const expected of ['3 reserved ones', 'archive_mode = on', 'max_wal_senders = 10'])
         expect(all).toContain(expected);
       expect(exitCode).toBe(1);
@@ -156,9 +156,9 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
 
 test('a file that postgresql.conf includes from the data directory is a warning, and the rest is checked', async () => {
   const postgresql_conf = "include 'own.conf'\nfsnyc = off\n";
-  const { exitCode, text: said, problems } = await checked(specOf({ postgresql_conf }));
+  const { exitCode, text: said, log } = await checked(specOf({ postgresql_conf }));
   expect(said).toMatch(/warning: .*own\.conf/);
-  expect(problems.join()).toContain('line 2: unrecognized configuration parameter "fsnyc"');
+  expect(log.join()).toContain('line 2: unrecognized configuration parameter "fsnyc"');
   expect(exitCode).toBe(1);
   await warned(/own\.conf/, specOf({ postgresql_conf: "include 'own.conf'\n" }));
 });

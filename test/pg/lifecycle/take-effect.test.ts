@@ -140,7 +140,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
 
     test('a line that cannot be read fails with its place, and the text near it is not repeated', () =>
       nothingChanges(async () => {
-        const said = await it.refusal([], '\nwork_mem == hunter2\n');
+        const said = await it.refusal([], '\nwork_mem = 1 hunter2\n');
         expect(said).toMatch(/postgresql\.conf, line \d+: syntax error/);
         expect(said).not.toContain('hunter2');
       }));
@@ -162,6 +162,14 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
     test("settings of libraries that are not loaded are not misspelt, and take effect as the users' own", async () => {
       await it.configure([...base, text('pgaudit.log', 'ddl'), text('my_app.tenant', 'one')]);
       expect(await it.show('my_app.tenant')).toBe('one');
+    });
+
+    test('of a text that needs a restart the status has the name alone, since a text may hold a secret', async () => {
+      await it.configure([...base, text('cluster_name', 'hunter2')]);
+      expect(it.state.status().pending_restart).toEqual([
+        { name: 'cluster_name', current: null, wanted: null },
+      ]);
+      await it.configure(base);
     });
 
     test('what needs a restart is in the status with both values, also what was removed, until it is taken back', async () => {

@@ -34,6 +34,17 @@ test('DETAIL and HINT stay with their message, statements are left out', () => {
   expect(words?.message).not.toContain('hunter2');
 });
 
+test('statements of clients before the end are not shown, since they may hold secrets', () => {
+  const words = last([
+    `${at} [1] WARNING:  not enough room`,
+    `${at} [1] QUERY:  select 'hunter1'`,
+    `${at} [1] STATEMENT:  alter role a password 'hunter2'`,
+    `${at} [1] FATAL:  could not create any TCP/IP sockets`,
+  ]);
+  expect(words?.message).toMatch(/FATAL: could not .*, after WARNING: not enough room$/);
+  expect(words?.message).not.toContain('hunter');
+});
+
 test('clients that are refused meanwhile do not hide the reason', () => {
   const reason = `${at} [1] FATAL:  could not access file "no_lib": No such file or directory`;
   const refused = [
@@ -58,6 +69,20 @@ test('a panic is not hidden by the processes that it ends', () => {
     'serving',
   );
   expect(words?.message).toContain('No space left on device');
+});
+
+test('what a running server said long before its end is not its reason, and does not stand before the reason', () => {
+  let nowMs = 0;
+  const log = new ServerLog(null, () => nowMs);
+  log.add(`${at} [1] WARNING:  an old warning`);
+  log.add(`${at} [1] FATAL:  an old reason`);
+  log.add(`${at} [1] WARNING:  another old warning`);
+  expect(log.last('serving')?.message).toContain('an old reason');
+  nowMs = 10_001;
+  expect(log.last('serving')).toBeNull();
+  expect(log.last('starting')?.message).toContain('an old reason');
+  log.add(`${at} [1] FATAL:  a new reason`);
+  expect(log.last('serving')?.message).toBe('PostgreSQL: FATAL: a new reason');
 });
 
 test.each([
