@@ -147,6 +147,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--pgbin=${tools.postgres.path}`,
     `--external-http-host=${state.listenAll === true ? '::' : 'localhost'}`,
     `--external-http-port=${ports.externalHttp}`,
+    `--storage-status-uri=http://127.0.0.1:${ports.controlPlane}/status`,
     '--internal-http-host=localhost',
     `--internal-http-port=${ports.internalHttp}`,
     `--start-timeout=${startLimitSeconds}`,

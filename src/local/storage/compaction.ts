@@ -14,7 +14,6 @@ import { type BaseFacts, type TimelineDir, factsFile, factsText, nextNumber, wal
 import { removeFilesSync } from '../../process/made.ts';
 import { madeBase } from './made.ts';
 import type { Timeline } from './timeline.ts';
-import { kindOf } from './trouble-kinds.ts';
 import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
 
@@ -50,7 +49,7 @@ export async function keepCompact(options: CompactionOptions, signal: AbortSigna
   const failed = (error: unknown): number => {
     // The compute has gone; the next one is asked.
     if (codeOf(error) === 'conflict') options.log.info(`no new base backup: ${explained(error)}`);
-    else troubles.failed('base', kindOf(error), `the old one stays in use: ${explained(error)}`);
+    else troubles.failedWith('base', error);
     return retryMs;
   };
   await repeat(look, signal, failed);

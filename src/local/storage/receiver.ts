@@ -1,7 +1,7 @@
 import { rmSync, truncateSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
 import { alarm, monotonicMs, raceAbort } from '../../core/clock.ts';
-import { explained } from '../../core/errors.ts';
+import { inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Pauses, backoffMs, repeat } from '../../core/retry.ts';
 import { startProcess } from '../../process/process.ts';
@@ -84,7 +84,7 @@ export class Receiver {
       const said = await this.#attach(signal);
       return this.#failed(kindOf(said), said);
     };
-    await repeat(once, signal, (error) => this.#failed(kindOf(error), explained(error)));
+    await repeat(once, signal, (error) => this.#failed(kindOf(error), inline(error)));
   }
 
   /** @returns why the receiver ended */

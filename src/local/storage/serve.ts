@@ -81,7 +81,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const keptForStandbys = (): number => (computes.replicas().length === 0 ? 0 : standbyBytes);
   const troubles = new Troubles({ log, ...(options.tell && { tell: options.tell }) });
   const timeline = new Timeline({ dir: files, server, tools, log, troubles, keptForStandbys });
-  const watch = new Watch({ timeline, troubles, limits: options.diskLimits });
+  const watch = new Watch({ path: options.dir, timeline, troubles, limits: options.diskLimits });
   const { maxWalBytes } = options;
   const access = new Access(options.storageToken);
   const served = { tenantId, timelineId, timeline, access };

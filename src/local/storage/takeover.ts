@@ -17,7 +17,6 @@ import { nextNumber, removeWal, walDir } from './layout.ts';
 import { madeBase } from './made.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
-import { kindOf } from './trouble-kinds.ts';
 import type { Troubles } from './troubles.ts';
 import { readRegular, readSmall } from '../../process/regular-file.ts';
 
@@ -56,7 +55,7 @@ export async function watchPromotions(options: TakeoverOptions, signal: AbortSig
     return 0;
   };
   const failed = (error: unknown): number => {
-    options.troubles.failed('takeover', kindOf(error), explained(error));
+    options.troubles.failedWith('takeover', error);
     return retryMs;
   };
   await repeat(look, signal, failed);

@@ -20,10 +20,11 @@ export const parts = {
     works: 'the promoted replica is the primary',
   },
   files: {
-    fails: 'the file system of the storage cannot be looked at',
-    works: 'the file system of the storage answers again',
+    fails: 'the files of the storage cannot be read',
+    works: 'the files of the storage can be read again',
   },
-  disk: { fails: 'the disk of the storage fills up', works: 'the disk of the storage has room again' },
+  /** Its kinds say what it means. */
+  disk: { fails: null, works: 'the disk of the storage has room again' },
 } as const;
 export type Part = keyof typeof parts;
 
@@ -79,11 +80,11 @@ export const troubleKinds = {
     act: 'Restart it: compute-local stop, then compute-local up.',
   },
   disk_low: {
-    words: 'the disk is nearly full',
+    words: 'the disk of the storage is nearly full',
     act: 'Free space on this file system, or make it larger, before writes are stopped.',
   },
   writes_stopped: {
-    words: 'writes are stopped, because the disk is nearly full',
+    words: 'writes are stopped, because the disk of the storage is nearly full',
     act: 'Free space on this file system, or make it larger. Writes are then allowed again by themselves. To delete rows meanwhile: begin read write; delete ...; commit.',
   },
   other: {

@@ -1,6 +1,7 @@
 import { monotonicMs } from '../../core/clock.ts';
+import { hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { type Part, type TroubleKind, parts, troubleKinds } from './trouble-kinds.ts';
+import { type Part, type TroubleKind, kindOf, parts, troubleKinds } from './trouble-kinds.ts';
 
 /** What is wrong with a part of the storage now. */
 export interface Trouble {
@@ -67,16 +68,22 @@ export class Troubles {
     return this.#open.get(part)?.trouble ?? null;
   }
 
-  /** The part has failed, once more or for the first time. */
-  failed(part: Part, kind: TroubleKind, reason: string): void {
+  /** The same for what an error says. An error that says what to do knows better than its kind. */
+  failedWith(part: Part, error: unknown, kind = kindOf(error)): void {
+    this.failed(part, kind, inline(error), kind === 'other' ? hintOf(error) : null);
+  }
+
+  /** The part has failed, once more or for the first time.
+   *  @param hint what to do; null: what is to be done about its kind */
+  failed(part: Part, kind: TroubleKind, reason: string, hint: string | null = null): void {
     const before = this.#open.get(part);
     const trouble: Trouble = {
       part,
       kind,
-      what: parts[part].fails,
+      what: parts[part].fails ?? troubleKinds[kind].words,
       since: before?.trouble.since ?? new Date().toISOString(),
       reason,
-      act: troubleKinds[kind].act,
+      act: hint ?? troubleKinds[kind].act,
       failures: (before?.trouble.failures ?? 0) + 1,
     };
     const open = before ?? { trouble, beganMs: this.#nowMs(), told: false };

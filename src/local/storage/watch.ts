@@ -1,5 +1,4 @@
 import { monotonicMs, withDeadline } from '../../core/clock.ts';
-import { explained } from '../../core/errors.ts';
 import { repeat } from '../../core/retry.ts';
 import {
   type DiskLevel,
@@ -13,10 +12,11 @@ import {
   spaceAt,
 } from './disk.ts';
 import type { Timeline } from './timeline.ts';
-import { kindOf } from './trouble-kinds.ts';
 import type { Troubles } from './troubles.ts';
 
 export interface WatchOptions {
+  /** The storage's directory. */
+  readonly path: string;
   readonly timeline: Timeline;
   readonly troubles: Troubles;
   readonly limits: GivenLimits;
@@ -75,7 +75,7 @@ export class Watch {
     const stored = storedIn(timeline);
     const { bytesPerSecond } = this.#rate;
     return {
-      path: timeline.dir.root,
+      path: this.#options.path,
       total_bytes: space.totalBytes,
       free_bytes: space.freeBytes,
       base_bytes: stored.base,
@@ -100,18 +100,16 @@ export class Watch {
 
   /** A file system that does not answer counts as one with an error. */
   async lookAtDisk(signal: AbortSignal): Promise<void> {
-    const { timeline, troubles, limits: given } = this.#options;
+    const { path, troubles, limits: given } = this.#options;
     let space: Space;
     try {
-      const { root } = timeline.dir;
-      space = await withDeadline(`looking at the disk of ${root}`, statMs, signal, () => spaceAt(root));
+      space = await withDeadline(`looking at the disk of ${path}`, statMs, signal, () => spaceAt(path));
     } catch (error) {
       signal.throwIfAborted();
       this.#seen = null;
-      troubles.failed('files', kindOf(error), explained(error));
+      troubles.failedWith('files', error);
       return;
     }
-    troubles.works('files');
     const limits = limitsFor(space.totalBytes, given);
     this.#seen = { space, limits };
     this.#rate.add(monotonicMs(), space.freeBytes);
@@ -122,10 +120,10 @@ export class Watch {
 
   #shortOf(): string {
     const { space, limits } = this.#seen as Seen;
-    const { root } = this.#options.timeline.dir;
-    if (!space.inodesLeft) return `${root} has no inodes left: no file can be created there`;
+    const { path } = this.#options;
+    if (!space.inodesLeft) return `${path} has no inodes left: no file can be created there`;
     const limit = this.#level === 'stop' ? limits.stopBytes : limits.warnBytes;
-    return `${shownBytes(space.freeBytes)} of ${shownBytes(space.totalBytes)} are free at ${root}, and the limit is ${shownBytes(limit)}`;
+    return `${shownBytes(space.freeBytes)} of ${shownBytes(space.totalBytes)} are free at ${path}, and the limit is ${shownBytes(limit)}`;
   }
 
   /** A segment that is renamed at that moment looks like a gap, so that it must be seen twice. */
@@ -135,8 +133,10 @@ export class Watch {
     try {
       missing = timeline.missingWal();
     } catch (error) {
-      missing = explained(error);
+      troubles.failedWith('files', error);
+      return;
     }
+    if (this.#seen !== null) troubles.works('files');
     if (missing === null) troubles.works('wal');
     else if (this.#gapSeen) troubles.failed('wal', 'wal_gap', missing);
     this.#gapSeen = missing !== null;

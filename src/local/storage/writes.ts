@@ -22,10 +22,12 @@ const retryMs = 10_000;
  *  when the disk's level changes, and once for each compute that is attached. Never rejects. */
 export async function keepWritable(options: WritesOptions, signal: AbortSignal): Promise<void> {
   const { timeline, watch, log } = options;
-  /** The compute, and what was found to be in force there. */
+  /** The latest one that was attached: the receiver may have lost it because the disk is full. */
+  let compute: AbortSignal | null = null;
+  /** That compute, and what was found to be in force there. */
   let settled: { readonly compute: AbortSignal; readonly stopped: boolean } | null = null;
   const look = async (): Promise<number> => {
-    const compute = timeline.receiver.attached ?? settled?.compute ?? null;
+    compute = timeline.receiver.attached ?? compute;
     const stopped = watch.level === 'stop';
     if (compute === null || (settled?.compute === compute && settled.stopped === stopped)) return lookMs;
     if ((await writesAreStopped(timeline.server, signal)) === stopped) {
@@ -33,6 +35,8 @@ export async function keepWritable(options: WritesOptions, signal: AbortSignal):
       return lookMs;
     }
     log.warn(stopped ? 'stopping writes: the disk is nearly full' : 'allowing writes again');
+    // Until it is seen again: the level may go back before the compute has its new spec.
+    settled = null;
     await options.refresh(signal);
     return settleMs;
   };
