@@ -25,7 +25,7 @@ test('writes never stop before the warning, whichever limit is given', () => {
     fc.property(fc.integer({ min: 1, max: 10 ** 13 }), given, given, (total, warnBytes, stopBytes) => {
       const limits = limitsFor(total, { warnBytes, stopBytes });
       expect(limits.stopBytes).toBeLessThanOrEqual(limits.warnBytes);
-      if (stopBytes !== null) expect(limits.stopBytes).toBe(stopBytes);
+      expect(stopBytes ?? limits.stopBytes).toBe(limits.stopBytes);
     }),
   );
 });
