@@ -38,6 +38,18 @@ export function getJson<T>(url: string, token: string, signal: AbortSignal): Pro
   return orNull(asked, signal);
 }
 
+/** Asks a compute_ctl to fetch its spec again; it does so in the background.
+ *  @throws ComputeError `conflict` */
+export async function askRefresh(internalHttpPort: number, signal: AbortSignal): Promise<void> {
+  const url = `http://127.0.0.1:${internalHttpPort}/refresh_configuration`;
+  const status = await withDeadline('the answer', requestMs, signal, async (limited) => {
+    const response = await fetch(url, { method: 'POST', signal: limited });
+    await response.body?.cancel();
+    return response.status;
+  });
+  if (status >= 300) throw new ComputeError('conflict', `POST ${url} was answered with status ${status}`);
+}
+
 /** Null instead of a failure, except when `signal` has aborted. */
 async function orNull<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
   try {

@@ -6,7 +6,7 @@ import { type Node, asState, isRunning, listNodes, primaryNode, readNode, setPri
 import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
-import type { StorageStatus } from '../storage/serve.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
 
 const again = 'run the command again: it continues where it stopped';
 

@@ -2,7 +2,8 @@ import { never } from '../../core/abort.ts';
 import { computeStatus, getJson } from '../compute-api.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, readState } from '../state.ts';
-import type { StorageStatus } from '../storage/serve.ts';
+import { troubleLines } from '../show-troubles.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
 
 /** Prints which parts are running. Exit code 0: the compute is running; 3: it is not, or not yet. */
 export async function status(dir: LocalDir, json: boolean): Promise<number> {
@@ -28,7 +29,7 @@ export async function status(dir: LocalDir, json: boolean): Promise<number> {
     ...(compute === null
       ? []
       : [`compute   ${compute.status}${compute.error === null ? '' : `: ${compute.error}`}`]),
-    ...(storage === null ? [] : [storageLine(storage)]),
+    ...(storage === null ? [] : [storageLine(storage), ...troubleLines(storage)]),
     ...(state === null ? ['nothing was created here yet: run `compute-local up`'] : []),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

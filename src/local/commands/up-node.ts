@@ -22,10 +22,10 @@ import { withReason } from '../reason.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
-import type { StorageStatus } from '../storage/serve.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
-import { toolsFor } from './storage.ts';
+import { limitsOf, toolsFor } from './storage.ts';
 import type { UpOptions } from './up.ts';
 
 export interface NodeOptions extends UpOptions {
@@ -68,6 +68,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
         state,
         tools,
         compactAtBytes,
+        diskLimits: limitsOf(options),
         report,
         programs: programDir(),
         escalate,
