@@ -83,11 +83,24 @@ export const asState = (state: LocalState, { computeId, ports, listenAll = false
   ports: { ...state.ports, ...ports },
 });
 
-/** Name of the node that is or will be the primary; null: the compute that `up` starts. */
+/** Name of the node that is or will be the primary; null: the compute that `up` starts.
+ *  @throws ComputeError `config_unreadable` */
 export function primaryNode(dir: LocalDir): string | null {
   if (!existsSync(dir.primary)) return null;
-  return (JSON.parse(readSmall(dir.primary)) as { node: string }).node;
+  try {
+    const { node } = JSON.parse(readSmall(dir.primary)) as { node?: unknown };
+    if (typeof node === 'string') return node;
+  } catch (cause) {
+    throw damagedPrimary(dir, cause);
+  }
+  throw damagedPrimary(dir);
 }
+
+const damagedPrimary = ({ primary }: LocalDir, cause?: unknown): ComputeError =>
+  new ComputeError('config_unreadable', `${primary}, which names the primary, cannot be read`, {
+    cause,
+    hint: 'end compute-local up and start it again: it then makes the main compute the primary',
+  });
 
 export function setPrimaryNode(dir: LocalDir, name: string | null): void {
   if (name === null) rmSync(dir.primary, { force: true });

@@ -1,7 +1,6 @@
 import { alarm } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { formatLsn } from '../../core/lsn.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { RunningServer } from '../../http/server.ts';
 import { Access } from './access.ts';
@@ -11,6 +10,7 @@ import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
 import { safekeeper } from './safekeeper.ts';
+import { storageStatus } from './status.ts';
 import { type Candidate, watchPromotions } from './takeover.ts';
 import { Timeline } from './timeline.ts';
 import type { Socket, Tools } from './tools.ts';
@@ -130,26 +130,3 @@ async function open<T>(what: string, port: number, listen: (port: number) => Pro
     );
   }
 }
-
-export interface StorageStatus {
-  readonly end_lsn: string;
-  readonly base: { readonly number: number; readonly start_lsn: string; readonly postgres_major: number };
-  readonly wal_bytes: number;
-  readonly compaction_at_bytes: number;
-  /** True while WAL is being received from the compute. */
-  readonly attached: boolean;
-  readonly generation: number;
-}
-
-const storageStatus = (timeline: Timeline, maxWalBytes: number): StorageStatus => ({
-  end_lsn: formatLsn(timeline.end()),
-  base: {
-    number: timeline.base.number,
-    start_lsn: formatLsn(timeline.base.startLsn),
-    postgres_major: timeline.base.postgresMajor,
-  },
-  wal_bytes: timeline.walBytes(),
-  compaction_at_bytes: maxWalBytes,
-  attached: timeline.receiver.attached !== null,
-  generation: timeline.generation,
-});
