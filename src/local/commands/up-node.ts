@@ -15,6 +15,7 @@ import { refuseForeignPgdata } from '../pgdata.ts';
 import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { primaryInForce, refuseMainName } from '../names.ts';
 import { choosePorts } from '../ports.ts';
+import { notingPhase } from '../phase.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import type { Report } from '../report.ts';
@@ -45,13 +46,14 @@ interface NodeContext {
 
 /** Runs a replica or a static node on the storage of a running `up`, until a signal.
  *  @returns the exit code */
-export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log: Log): Promise<number> {
+export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: Log): Promise<number> {
+  const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
+  const own = nodeDir(dir, name);
+  const report = notingPhase(given, own.upPid);
   const context = { dir, options, report, log };
   return untilStopped(report, 'Stopped.', async ({ stop, escalate }) => {
     const main = stateOf(dir);
-    const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
     refuseMainName(name);
-    const own = nodeDir(dir, name);
     refuseNodeLinks(own);
     const mode = await modeOf(context, name, stop.signal);
     const tools = await toolsFor(dir, main, options, stop.signal);
