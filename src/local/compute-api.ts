@@ -1,7 +1,6 @@
 import { ComputeClient } from '../client/external.ts';
 import { mintToken } from '../client/token.ts';
 import type { ComputeStatus } from '../client/types.ts';
-import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { poll } from '../core/poll.ts';
 import type { LocalState } from './state.ts';
@@ -26,16 +25,6 @@ export function computeStatus(state: LocalState, signal: AbortSignal): Promise<C
     retries: 0,
   });
   return orNull(client.status({ signal }), signal);
-}
-
-/** Gets JSON from one of our own servers; null for any status but 200. */
-export function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
-  const headers = { authorization: `Bearer ${token}` };
-  const asked = withDeadline('the answer', requestMs, signal, async (limited) => {
-    const response = await fetch(url, { headers, signal: limited });
-    return response.ok ? ((await response.json()) as T) : null;
-  });
-  return orNull(asked, signal);
 }
 
 /** Null instead of a failure, except when `signal` has aborted. */

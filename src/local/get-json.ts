@@ -16,9 +16,3 @@ export async function getLimitedJson(url: string, token: string, signal: AbortSi
     throw new Error(`${url} answered with status ${response.status}: another program may use the port`);
   return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
 }
-
-/** True when nothing listens at the address. */
-export function isRefused(error: unknown): boolean {
-  const { cause } = error as { cause?: { code?: unknown } };
-  return cause?.code === 'ECONNREFUSED';
-}

@@ -1,68 +1,76 @@
+import { isAlive } from '../process/identity.ts';
 import { readSmall } from '../process/regular-file.ts';
 import { writeDurable } from '../process/files.ts';
-import { isAlive } from '../process/identity.ts';
 import type { Report } from './report.ts';
 
-/** What a running `up` is doing. It notes it in its pid file, so that `status` can tell a start from a restart and a stop. */
+/** What a running `up` is doing. */
 export type Phase = 'starting' | 'ready' | 'restarting' | 'stopping';
 
+/** What `up` notes in its pid file, so that `status` can tell a start from a restart and from a stop. */
 export interface Noted {
   readonly phase: Phase;
   /** What has ended by itself since `up` was started, and how often. */
   readonly exits: { readonly compute: number; readonly storage: number };
+  /** The same since everything worked, for both. */
+  readonly inARow: number;
 }
 
-const phaseAfter: Readonly<Record<string, Phase>> = {
-  ready: 'ready',
-  stopping: 'stopping',
-  'compute-exited': 'restarting',
-  'storage-exited': 'restarting',
-  'compute-restarted': 'ready',
-  'storage-restarted': 'ready',
-};
+const atStart: Noted = { phase: 'starting', exits: { compute: 0, storage: 0 }, inARow: 0 };
+const works = new Set(['ready', 'compute-restarted', 'storage-restarted']);
+
+function after({ phase, exits, inARow }: Noted, event: string): Noted {
+  if (event === 'stopping' || phase === 'stopping') return { phase: 'stopping', exits, inARow };
+  // Before everything was ready once, another attempt belongs to the start.
+  const next = phase === 'starting' ? 'starting' : 'restarting';
+  const { compute, storage } = exits;
+  if (event === 'compute-exited')
+    return { phase: next, exits: { compute: compute + 1, storage }, inARow: inARow + 1 };
+  if (event === 'storage-exited')
+    return { phase: next, exits: { compute, storage: storage + 1 }, inARow: inARow + 1 };
+  if (event === 'ready' || (works.has(event) && phase === 'restarting'))
+    return { phase: 'ready', exits, inARow: 0 };
+  return { phase, exits, inARow };
+}
 
 /** Passes everything on, and notes what it means in the pid file of this process. */
 export function notingPhase(report: Report, pidFile: string): Report {
-  let noted: Noted = { phase: 'starting', exits: { compute: 0, storage: 0 } };
+  let noted = atStart;
   return {
     progress: (what, done) => report.progress(what, done),
     event(event, fields, text) {
-      const phase = noted.phase === 'stopping' ? 'stopping' : (phaseAfter[event] ?? noted.phase);
-      const { compute, storage } = noted.exits;
-      const exits = {
-        compute: compute + (event === 'compute-exited' ? 1 : 0),
-        storage: storage + (event === 'storage-exited' ? 1 : 0),
-      };
-      const isNews = phase !== noted.phase || exits.compute + exits.storage > compute + storage;
-      noted = { phase, exits };
-      if (isNews) note(pidFile, noted);
+      const before = JSON.stringify(noted);
+      noted = after(noted, event);
+      if (JSON.stringify(noted) !== before) note(pidFile, noted);
       report.event(event, fields, text);
     },
   };
 }
 
-/** Does nothing before the pid file is there, and on a full disk: this is for people only. */
+/** Does nothing before the pid file is there, and on a full disk: `up` does not depend on it. */
 function note(pidFile: string, noted: Noted): void {
   try {
-    const known = JSON.parse(readSmall(pidFile)) as { pid?: unknown; started?: unknown };
-    if (known.pid !== process.pid) return;
-    const { pid, started } = known;
+    const { pid, started } = JSON.parse(readSmall(pidFile)) as { pid?: unknown; started?: unknown };
+    if (pid !== process.pid) return;
     writeDurable(pidFile, `${JSON.stringify({ pid, started, ...noted })}\n`, { mode: 0o644 });
   } catch {
     // As said above.
   }
 }
 
-/** What the process of a pid file has noted; `starting` when it has noted nothing yet; null when it does not run. */
+const phases: readonly unknown[] = ['starting', 'ready', 'restarting', 'stopping'] satisfies Phase[];
+
+/** What the process of a pid file has noted; null when it does not run. */
 export function readPhase(pidFile: string): Noted | null {
   try {
     const found = JSON.parse(readSmall(pidFile)) as Partial<Noted> & { pid?: unknown; started?: unknown };
-    const { pid, started, phase, exits } = found;
+    const { pid, started, phase, exits, inARow } = found;
     if (typeof pid !== 'number' || typeof started !== 'string' || !isAlive({ pid, started })) return null;
-    const known = phase !== undefined && ['starting', 'ready', 'restarting', 'stopping'].includes(phase);
+    if (phase === undefined || !phases.includes(phase)) return atStart;
+    const count = (value: unknown): number => (typeof value === 'number' ? value : 0);
     return {
-      phase: known ? phase : 'starting',
-      exits: { compute: Number(exits?.compute ?? 0), storage: Number(exits?.storage ?? 0) },
+      phase,
+      exits: { compute: count(exits?.compute), storage: count(exits?.storage) },
+      inARow: count(inARow),
     };
   } catch {
     return null;

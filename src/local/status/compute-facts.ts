@@ -5,7 +5,7 @@ import { type Noted, readPhase } from '../phase.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
 import { type Size, sizeOf } from './disk.ts';
-import { type Answer, ask } from './probe.ts';
+import { type Answer, type Asked, ask, askAt } from './probe.ts';
 import { type ProcessFacts, postmasterOf, processOf } from './process-facts.ts';
 
 /** One compute as it is on disk. */
@@ -37,18 +37,18 @@ export interface ComputeFacts extends KnownCompute {
   /** Null when there is no compute_ctl to ask. */
   readonly http: Answer<v.InferOutput<typeof computeStatus>> | null;
   /** Null when there is no Postgres to ask. */
-  readonly sql: Answer<PostgresFacts> | null;
+  readonly sql: Asked<PostgresFacts> | null;
   readonly data: Size;
   readonly logs: Size;
 }
 
-/** Asks only processes that are ours: on the ports of what does not run, another program may listen. */
+/** Asks only processes that are ours. */
 export async function computeFacts(known: KnownCompute): Promise<ComputeFacts> {
   const { dir, state } = known;
   const [up, ctl] = [processOf(dir.upPid), processOf(dir.computePid)];
   const postgres = postmasterOf(dir.pgdata);
   const [http, sql, data, logs] = await Promise.all([
-    ctl === null ? null : ask((signal) => askComputeCtl(state, signal)),
+    ctl === null ? null : askAt(ctl.pid, state.ports.externalHttp, (signal) => askComputeCtl(state, signal)),
     postgres === null ? null : ask((signal) => askPostgres(known, signal)),
     sizeOf(dir.pgdata),
     sizeOf(dir.log),

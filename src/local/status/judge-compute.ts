@@ -1,5 +1,4 @@
 import { sqlState } from '../../pg/client.ts';
-import { isRefused } from '../get-json.ts';
 import type { ComputeFacts } from './compute-facts.ts';
 import { probeMs } from './probe.ts';
 import type { PartState, Problem } from './schema.ts';
@@ -14,6 +13,8 @@ export interface Judged {
 const fine = (state: PartState, detail: string | null = null): Judged => ({ state, detail, problems: [] });
 
 export const silence = `no answer for ${probeMs / 1000} s`;
+/** From then on it is no restart any more. */
+export const manyExits = 3;
 /** While the server starts, stops or recovers. */
 const notNow = '57P03';
 
@@ -54,18 +55,25 @@ export function judgeCompute(facts: ComputeFacts): Judged {
         `let it continue: kill -CONT ${one.pid}`,
       );
   if (noted?.phase === 'stopping') return fine('stopping');
+  const mayStart = noted !== null && noted.phase !== 'ready' && noted.inARow < manyExits;
   if (ctl === null) {
-    if (noted?.phase === 'starting') return fine('starting');
-    const again = `it ended by itself, and is started again; see ${facts.dir.log}/compute_ctl.log`;
-    return wrong('failed', 'failed', 'compute_ctl does not run', again);
+    const often = noted === null || noted.inARow < 2 ? '' : ` ${noted.inARow} times in a row`;
+    const ended = `compute_ctl has ended${often}, and is started again`;
+    if (mayStart) return fine('starting', noted.inARow === 0 ? null : ended);
+    return wrong('failed', 'failed', ended, `the reason is in ${facts.dir.log}/compute_ctl.log`);
   }
   const { http } = facts;
+  const who = `compute_ctl (pid ${ctl.pid})`;
   if (http?.kind === 'silent')
-    return wrong('no_answer', 'no_answer', `compute_ctl (pid ${ctl.pid}): ${silence}`, restart);
-  if (http?.kind === 'failed') {
-    if (isRefused(http.error) && noted?.phase !== 'ready') return fine('starting');
-    return wrong('failed', 'failed', `compute_ctl (pid ${ctl.pid}) does not answer: ${http.reason}`, restart);
-  }
+    return mayStart
+      ? fine('starting', `${who}: ${silence}`)
+      : wrong('no_answer', 'no_answer', `${who}: ${silence}`, restart);
+  if (http?.kind === 'deaf')
+    return mayStart
+      ? fine('starting')
+      : wrong('failed', 'failed', `${who} does not listen on port ${http.port}`, restart);
+  if (http?.kind === 'failed')
+    return wrong('failed', 'failed', `${who} does not answer: ${http.reason}`, restart);
   const status = http?.value.status ?? '';
   const error = http?.value.error ?? null;
   const moving = startsWhile[status];

@@ -1,7 +1,6 @@
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
-import { isRefused } from '../get-json.ts';
 import type { ComputeFacts } from './compute-facts.ts';
-import { type Judged, judgeCompute, silence } from './judge-compute.ts';
+import { type Judged, judgeCompute, manyExits, silence } from './judge-compute.ts';
 import { valueOf } from './probe.ts';
 import type { ComputeReport, Problem, State, StorageReport } from './schema.ts';
 import type { StorageFacts } from './storage-facts.ts';
@@ -21,9 +20,9 @@ export interface Facts {
 
 export interface Verdict {
   readonly state: State;
-  readonly computes: readonly ComputeReport[];
+  readonly computes: ComputeReport[];
   readonly storage: StorageReport;
-  readonly problems: readonly Problem[];
+  readonly problems: Problem[];
 }
 
 /** Draws all conclusions. Pure. */
@@ -73,9 +72,10 @@ function judgeStorage(
   const log = `its log: ${dir.log}/storage.log`;
   const { process, http } = storage;
   const { up, noted } = main;
+  const mayStart = noted !== null && noted.phase !== 'ready' && noted.inARow < manyExits;
   if (process === null) {
     if (up !== null && noted?.phase === 'stopping') return { state: 'stopped', detail: null, problems: [] };
-    if (up !== null && noted?.phase === 'starting') return { state: 'starting', detail: null, problems: [] };
+    if (mayStart) return { state: 'starting', detail: null, problems: [] };
     if (up !== null) return wrong('failed', 'failed', 'the storage has ended; it is started again', log);
     if (!anyRuns) return { state: 'stopped', detail: null, problems: [] };
     return wrong(
@@ -92,6 +92,8 @@ function judgeStorage(
       `the storage (pid ${process.pid}) is suspended, and does nothing: commits wait`,
       `let it continue: kill -CONT ${process.pid}`,
     );
+  if (mayStart && (http?.kind === 'silent' || http?.kind === 'deaf'))
+    return { state: 'starting', detail: http.kind === 'silent' ? silence : null, problems: [] };
   if (http?.kind === 'silent')
     return wrong(
       'no_answer',
@@ -99,11 +101,15 @@ function judgeStorage(
       `the storage (pid ${process.pid}): ${silence}`,
       `kill -9 ${process.pid}: it is started again, and no commit is lost; ${log}`,
     );
-  if (http?.kind === 'failed') {
-    if (isRefused(http.error) && noted?.phase !== 'ready')
-      return { state: 'starting', detail: null, problems: [] };
+  if (http?.kind === 'deaf')
+    return wrong(
+      'failed',
+      'failed',
+      `the storage (pid ${process.pid}) does not listen on port ${http.port}`,
+      log,
+    );
+  if (http?.kind === 'failed')
     return wrong('failed', 'failed', `the storage does not answer: ${http.reason}`, log);
-  }
   if (up === null)
     return wrong(
       'orphaned',

@@ -9,7 +9,7 @@ import { type TimelineDir, currentBase, timelineDir, walDir } from '../storage/l
 import { type StorageStatus, baseStatus } from '../storage/status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
 import { type Size, sizeOf, sum } from './disk.ts';
-import { type Answer, ask } from './probe.ts';
+import { type Answer, askAt } from './probe.ts';
 import { type ProcessFacts, processOf } from './process-facts.ts';
 
 export interface StorageFacts {
@@ -37,7 +37,9 @@ export async function storageFacts(
   const running = processOf(dir.storagePid);
   const files = timelineDir(dir.storage, state.tenantId, state.timelineId);
   const [http, bases, ...wal] = await Promise.all([
-    running === null ? null : ask((signal) => askUntilAttached(state, hasWriter, signal)),
+    running === null
+      ? null
+      : askAt(running.pid, state.ports.controlPlane, (signal) => askUntilAttached(state, hasWriter, signal)),
     sizeOf(files.bases),
     ...walDirs(files).map((path) => sizeOf(path)),
   ]);

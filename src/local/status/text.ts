@@ -52,19 +52,7 @@ function heading({ state, dir, pid, since }: StatusReport, paint: Paint, nowMs: 
   return `compute-local in ${dir}: ${paint(styleOf(state), said[state])}`;
 }
 
-const head = [
-  'NAME',
-  'ROLE',
-  'STATE',
-  'POSTGRES',
-  'HTTP',
-  'INTERNAL',
-  'PID',
-  'LSN',
-  'LAG',
-  'SESSIONS',
-  'DISK',
-];
+const head = ['NAME', 'ROLE', 'STATE', 'PORT', 'HTTP', 'INTERNAL', 'PID', 'LSN', 'LAG', 'SESSIONS', 'DISK'];
 
 function computeTable(computes: readonly ComputeReport[], paint: Paint): string {
   const rows = computes.map((one) => [
@@ -88,7 +76,10 @@ function computeTable(computes: readonly ComputeReport[], paint: Paint): string 
     const named = one.role === 'primary' ? paint('bold', role) : role;
     return [name, named, paint(styleOf(one.state), state), ...rest].join('  ').trimEnd();
   });
-  return [paint('bold', line(head).join('  ').trimEnd()), ...shown].join('\n');
+  const details = computes.flatMap(({ name, state, detail }) =>
+    detail === null || state === 'failed' || state === 'no_answer' ? [] : [`  ${name}: ${detail}`],
+  );
+  return [paint('bold', line(head).join('  ').trimEnd()), ...shown, ...details].join('\n');
 }
 
 function lagText({ lag }: ComputeReport): string {
@@ -164,6 +155,7 @@ export function duration(seconds: number): string {
 export function size(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  // What would be rounded to 1024 is one of the next unit.
+  while (value >= 1023.95 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
