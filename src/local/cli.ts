@@ -11,6 +11,7 @@ import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
+import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { computeState } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
@@ -75,6 +76,7 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   await becomeOsUser(dir, osUser, name === 'up');
+  await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);
 }
 

@@ -118,7 +118,7 @@ export const computeLocal = {
   commands: {
     up: { doc: 'Start everything and keep it running until Ctrl-C.', options: up },
     status: {
-      doc: 'Show which parts are running. Exits with 3 when the compute is not running.',
+      doc: 'Show what runs, where, and what is wrong. Exits with 0 when all is well, 3 when it is not running, or not yet, 4 when something is wrong: docs/reference/status.md.',
       options: { dir, json },
     },
     stop: { doc: 'Stop everything.', options: { dir, json } },

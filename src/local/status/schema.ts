@@ -67,11 +67,14 @@ const compute = v.object({
   postgres_pid: countOrNull('Its Postgres; null when it does not run.'),
   since: textOrNull('When its Postgres began; UTC, ends in Z.'),
   exits: count('How often it has ended by itself and was started again since its `up` began.'),
-  ports: v.object({
-    postgres: count('TCP port of Postgres.'),
-    http: count('Port of the HTTP API.'),
-    internal_http: count('Port of the internal HTTP server.'),
-  }),
+  ports: described(
+    v.object({
+      postgres: count('TCP port of Postgres.'),
+      http: count('Port of the HTTP API.'),
+      internal_http: count('Port of the internal HTTP server.'),
+    }),
+    'The last ones used, while it does not run.',
+  ),
   lsn: textOrNull('Where its WAL ends; on a replica and a view: up to where it has replayed.'),
   at_lsn: textOrNull('The LSN of a view; null for all others.'),
   lag: described(
@@ -96,11 +99,14 @@ const storage = v.object({
   pid,
   since,
   exits: count('How often it has ended by itself and was started again since `up` began.'),
-  ports: v.object({
-    pageserver: count('Serves base backups.'),
-    safekeeper: count('Serves WAL.'),
-    control_plane: count('Serves specs.'),
-  }),
+  ports: described(
+    v.object({
+      pageserver: count('Serves base backups.'),
+      safekeeper: count('Serves WAL.'),
+      control_plane: count('Serves specs.'),
+    }),
+    'The last ones used, while it does not run.',
+  ),
   ...v.partial(storageStatusSchema).entries,
 });
 

@@ -14,15 +14,18 @@ const lsn = v.pipe(
 export const storageStatusSchema = v.object({
   end_lsn: v.pipe(lsn, v.description('Where the stored WAL ends: every acknowledged commit is before it.')),
   restorable: v.pipe(
-    v.object({ from_lsn: lsn, to_lsn: lsn }),
+    v.object({
+      from_lsn: v.pipe(lsn, v.description('The end of the base backup.')),
+      to_lsn: v.pipe(lsn, v.description('The end of the stored WAL.')),
+    }),
     v.description('The range that a view can show: `up --at-lsn`.'),
   ),
   base: v.pipe(
     v.object({
-      number: count,
-      start_lsn: lsn,
-      stop_lsn: lsn,
-      postgres_major: count,
+      number: v.pipe(count, v.description('Counts base backups.')),
+      start_lsn: v.pipe(lsn, v.description('A start replays the WAL from here on.')),
+      stop_lsn: v.pipe(lsn, v.description('Where it ended.')),
+      postgres_major: v.pipe(count, v.description('The PostgreSQL that it requires.')),
       taken_at: v.pipe(v.string(), v.description('When it was complete; UTC, ends in Z.')),
     }),
     v.description('The base backup that every start begins with.'),
