@@ -1,6 +1,9 @@
 const megabyte = 1024 * 1024;
 const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 1024 * megabyte };
 
+/** Of replicas and static nodes: each has a directory of that name. */
+export const nodeNamePattern = /^[a-z0-9][a-z0-9_-]{0,30}$/;
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** An option without a value. */
@@ -52,7 +55,7 @@ export const kinds = {
     throw new Error('Expected a size of 4MB or more, such as 256MB.');
   },
   nodeName: (text: string) => {
-    if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
+    if (nodeNamePattern.test(text)) return text;
     throw new Error('Expected up to 31 lower-case letters, digits, - and _.');
   },
 } as const satisfies Record<string, (text: string) => Value>;

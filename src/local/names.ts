@@ -1,27 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { readPidFile } from '../process/pid-file.ts';
-import { type Node, asState, isRunning, primaryNode, readNode } from './nodes.ts';
+import { type Node, asState, isRunning, nodeNames, primaryNode, readNode } from './nodes.ts';
 import { type LocalDir, type LocalState, stateOf } from './state.ts';
 
 /** The name of the compute that `up` starts without --replica and --at-lsn. */
 export const mainName = 'main';
-
-/** The names of the computes in the directory: the main one, and every node that was started once. */
-export function computeNames(dir: LocalDir): string[] {
-  return [mainName, ...nodeNames(dir)];
-}
-
-/** The nodes' names, also of one whose description is damaged. */
-export function nodeNames({ nodes }: LocalDir): string[] {
-  if (!existsSync(nodes)) return [];
-  const entries = readdirSync(nodes, { withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isDirectory() && existsSync(join(nodes, entry.name, 'node.json')))
-    .map(({ name }) => name)
-    .toSorted();
-}
 
 /** The node that is the primary, or becomes it with the next start; null: the main compute. A promotion counts until `up` has
  *  ended, since `up` makes the main compute the primary again.
@@ -43,7 +26,7 @@ export function computeState(dir: LocalDir, name: string | null): LocalState {
   if (node !== null) return asState(main, node);
   if (name === null) return main;
   throw new ComputeError('not_found', `there is no compute with the name "${name}" in ${dir.root}`, {
-    hint: `the names are: ${computeNames(dir).join(', ')}; without --name it is the primary`,
+    hint: `the names are: ${[mainName, ...nodeNames(dir)].join(', ')}; without --name it is the primary`,
   });
 }
 

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeNamePattern } from '../config/values.ts';
 import { ComputeError } from '../core/errors.ts';
 import { writeDurable } from '../process/files.ts';
 import { endProcess, termThenKill } from '../process/end.ts';
@@ -52,12 +53,22 @@ export function readNode(dir: LocalDir, name: string): Node | null {
   throw new ComputeError('config_unreadable', `${path} was written by another version of compute-local`);
 }
 
-export function listNodes(dir: LocalDir): Node[] {
-  if (!existsSync(dir.nodes)) return [];
-  return readdirSync(dir.nodes)
+/** The names of the nodes that were started once, also of one whose description is damaged. */
+export function nodeNames({ nodes }: LocalDir): string[] {
+  if (lstatSync(nodes, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  const entries = readdirSync(nodes, { withFileTypes: true });
+  return entries
+    .filter(({ name }) => nodeNamePattern.test(name))
+    .filter((entry) => entry.isDirectory() && existsSync(join(nodes, entry.name, 'node.json')))
+    .map(({ name }) => name)
+    .toSorted();
+}
+
+/** @throws ComputeError `config_unreadable` */
+export const listNodes = (dir: LocalDir): Node[] =>
+  nodeNames(dir)
     .map((name) => readNode(dir, name))
     .filter((node) => node !== null);
-}
 
 export const isRunning = (dir: LocalDir, { name }: Node): boolean =>
   readPidFile(nodeDir(dir, name).upPid) !== null;
@@ -67,7 +78,7 @@ const graceMs = 140_000;
 
 /** Stops the programs that run nodes. They cannot run without the storage. */
 export async function endNodes(dir: LocalDir, report: Report, signal: AbortSignal): Promise<void> {
-  for (const { name } of listNodes(dir)) {
+  for (const name of nodeNames(dir)) {
     const running = readPidFile(nodeDir(dir, name).upPid);
     if (running === null) continue;
     report.progress(`Stopping ${name} ...`, '');

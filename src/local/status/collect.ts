@@ -1,6 +1,6 @@
 import { hintOf, inline } from '../../core/errors.ts';
-import { mainName, nodeNames, primaryInForce } from '../names.ts';
-import { asState, nodeDir, readNode } from '../nodes.ts';
+import { mainName, primaryInForce } from '../names.ts';
+import { asState, nodeDir, nodeNames, readNode } from '../nodes.ts';
 import { inspectDir } from '../own.ts';
 import { readPhase } from '../phase.ts';
 import { type LocalDir, type LocalState, readState } from '../state.ts';
@@ -93,7 +93,7 @@ function knownComputes(
 ): { computes: KnownCompute[]; primary: string; unreadable: Problem[] } {
   const computes: KnownCompute[] = [{ name: mainName, mode: 'replica', state, dir }];
   const unreadable: Problem[] = [];
-  for (const name of attempt(() => nodeNames(dir), dir.nodes).state ?? []) {
+  for (const name of nodeNames(dir)) {
     const own = nodeDir(dir, name);
     const { state: node, problems } = attempt(() => readNode(dir, name), own.root);
     unreadable.push(...problems);

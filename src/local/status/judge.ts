@@ -133,7 +133,7 @@ function primaryProblems({ computes, primary }: Facts, judged: ReadonlyMap<strin
   const chosen = computes.find(({ name }) => name === primary);
   if (main === undefined || chosen === undefined) return [];
   const writes = (one: ComputeFacts): boolean => valueOf(one.sql)?.standby === false;
-  const others = computes.filter((one) => one !== chosen && writes(one));
+  const others = computes.filter((one) => one !== chosen && one.up !== null && writes(one));
   const problems: Problem[] = others.map(({ name }) => ({
     kind: 'two_primaries',
     about: name,
