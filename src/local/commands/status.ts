@@ -1,7 +1,10 @@
 import { collectStatus } from '../status/collect.ts';
-import { states } from '../status/schema.ts';
+import { type StatusReport, states, statusSchema } from '../status/schema.ts';
 import { paintFor, statusText } from '../status/text.ts';
 import type { LocalDir } from '../state.ts';
+
+/** As the reference lists them. */
+const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
 
 /** Prints what runs, and what is wrong with it.
  *  @returns the exit code of the state

@@ -22,21 +22,19 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
-  const [storage, all, total, logs] = await Promise.all([
+  const [storage, all, total] = await Promise.all([
     storageFacts(dir, state, hasWriter),
     Promise.all(computes.map(computeFacts)),
     sizeOf(dir.root),
-    sizeOf(dir.log),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
   const verdict = judge({ dir, state, primary, computes: all, storage, unreadable });
-  const ofNodes = all.slice(1).map((one) => one.logs);
   const disk = diskReport(dir, {
     total,
     bases: storage.bases,
     wal: storage.wal,
     data: sum(all.map((one) => one.data)),
-    logs: sum([logs, ...ofNodes]),
+    logs: sum(all.map((one) => one.logs)),
   });
   return { ...common, running: verdict.state === 'running', primary, disk, ...verdict };
 }

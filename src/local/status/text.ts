@@ -76,11 +76,16 @@ function computeTable(computes: readonly ComputeReport[], paint: Paint): string 
     const named = one.role === 'primary' ? paint('bold', role) : role;
     return [name, named, paint(styleOf(one.state), state), ...rest].join('  ').trimEnd();
   });
-  const details = computes.flatMap(({ name, state, detail }) =>
-    detail === null || state === 'failed' || state === 'no_answer' ? [] : [`  ${name}: ${detail}`],
-  );
+  const details = computes.flatMap(({ name, state, detail, exits }) => [
+    ...(detail === null || state === 'failed' || state === 'no_answer' ? [] : [`  ${name}: ${detail}`]),
+    ...(exits === 0 ? [] : [`  ${name}: ${restarts(exits)}`]),
+  ]);
   return [paint('bold', line(head).join('  ').trimEnd()), ...shown, ...details].join('\n');
 }
+
+/** Also after a promotion, which ends the former primary. */
+const restarts = (exits: number): string =>
+  `has ended and was started again ${exits === 1 ? 'once' : `${exits} times`} since its up began`;
 
 function lagText({ lag }: ComputeReport): string {
   if (lag === null) return '-';
@@ -89,7 +94,7 @@ function lagText({ lag }: ComputeReport): string {
 }
 
 function storageText(storage: StorageReport, paint: Paint, nowMs: number): string {
-  const { state, pid, ports, restorable, base, wal_bytes, compaction_at_bytes, attached } = storage;
+  const { state, pid, exits, ports, restorable, base, wal_bytes, compaction_at_bytes, attached } = storage;
   const row = (name: string, text: string): string => `  ${name.padEnd(13)}${text}`;
   const running = pid === null ? '' : `, pid ${pid}`;
   const receives = attached === undefined ? '' : attached ? ', receives WAL' : ', receives no WAL';
@@ -97,6 +102,7 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
     compaction_at_bytes === undefined ? '' : `; the next one is taken at ${size(compaction_at_bytes)}`;
   return [
     `${paint('bold', 'Storage')}  ${paint(styleOf(state), words(state))}${running}${receives}`,
+    ...(exits === 0 ? [] : [`  ${restarts(exits)}`]),
     row(
       'Restorable',
       restorable === undefined

@@ -44,6 +44,7 @@ const report: StatusReport = {
       detail: 'no answer for 2 s',
       lsn: null,
       at_lsn: '0/1',
+      exits: 2,
     }),
   ],
   storage: {
@@ -97,6 +98,7 @@ main           primary  running    25432  3080  3081      12   0/16B3748  -     
 a-longer-name  replica  no answer  25432  3080  3081      12   0/16B3748  2.0 kB, 1 min 30 s  3         5.0 MB
 past           view     starting   25432  3080  3081      12   0/1        -                   3         5.0 MB
   past: no answer for 2 s
+  past: has ended and was started again 2 times since its up began
 
 Storage  running, pid 13, receives no WAL
   Restorable   0/2 to 0/3 (compute-local up --at-lsn)
