@@ -12,7 +12,8 @@ const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
 export async function status(dir: LocalDir, json: boolean): Promise<number> {
   const report = await collectStatus(dir);
   const { stdout, env } = process;
-  const text = json ? `${JSON.stringify(report)}\n` : statusText(report, paintFor(stdout, env), Date.now());
+  const ordered = Object.fromEntries(inOrder.map((name) => [name, report[name]]));
+  const text = json ? `${JSON.stringify(ordered)}\n` : statusText(report, paintFor(stdout, env), Date.now());
   stdout.write(text);
   return states[report.state].exit;
 }
