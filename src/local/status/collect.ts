@@ -22,14 +22,15 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
-  const [storage, all, total] = await Promise.all([
+  const [storage, all, total, free] = await Promise.all([
     storageFacts(dir, state, hasWriter),
     Promise.all(computes.map(computeFacts)),
     sizeOf(dir.root),
+    freeBytes(dir.root),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
   const verdict = judge({ dir, state, primary, computes: all, storage, unreadable });
-  const disk = diskReport(dir, {
+  const disk = diskReport(free, {
     total,
     bases: storage.bases,
     wal: storage.wal,
@@ -110,12 +111,12 @@ interface Sizes {
   readonly logs: Size;
 }
 
-const diskReport = (dir: LocalDir, { total, bases, wal, data, logs }: Sizes): DiskReport => ({
+const diskReport = (free: number | null, { total, bases, wal, data, logs }: Sizes): DiskReport => ({
   total_bytes: total.bytes,
   base_bytes: bases.bytes,
   wal_bytes: wal.bytes,
   data_bytes: data.bytes,
   log_bytes: logs.bytes,
   complete: sum([total, bases, wal, data, logs]).complete,
-  free_bytes: freeBytes(dir.root),
+  free_bytes: free,
 });

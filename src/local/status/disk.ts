@@ -1,33 +1,46 @@
-import { statfsSync } from 'node:fs';
-import { lstat, opendir } from 'node:fs/promises';
+import { lstat, opendir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monotonicMs } from '../../core/clock.ts';
+import { never } from '../../core/abort.ts';
+import { monotonicMs, within } from '../../core/clock.ts';
 import { probeMs } from './probe.ts';
 
 /** Bytes on disk, of sparse and of compressed files what they really take. */
 export interface Size {
   readonly bytes: number;
-  /** False when the limit came first: there is more. */
+  /** False when the limit came first, or something may not be read: there is more. */
   readonly complete: boolean;
 }
 
-/** The size of a directory with everything in it; links are not followed. Missing: 0. Never rejects. */
-export async function sizeOf(path: string, endMs = monotonicMs() + probeMs): Promise<Size> {
-  if (monotonicMs() > endMs) return { bytes: 0, complete: false };
+interface Counted {
+  bytes: number;
+  complete: boolean;
+}
+
+/** The size of a directory with everything in it; links are not followed. Missing: 0. Never rejects, and also ends in time where
+ *  the file system does not answer. */
+export async function sizeOf(path: string, limitMs = probeMs): Promise<Size> {
+  const counted: Counted = { bytes: 0, complete: true };
+  const all = count(path, monotonicMs() + limitMs, counted).then(() => true);
+  const inTime = (await within(all, limitMs, never)) !== null;
+  return { bytes: counted.bytes, complete: counted.complete && inTime };
+}
+
+async function count(path: string, endMs: number, counted: Counted): Promise<void> {
+  if (monotonicMs() > endMs) {
+    counted.complete = false;
+    return;
+  }
   try {
     const stat = await lstat(path);
-    let [bytes, complete] = [stat.blocks * 512, true];
-    if (!stat.isDirectory()) return { bytes, complete };
+    counted.bytes += stat.blocks * 512;
+    if (!stat.isDirectory()) return;
     for await (const { name } of await opendir(path)) {
-      const one = await sizeOf(join(path, name), endMs);
-      bytes += one.bytes;
-      complete &&= one.complete;
-      if (!complete) break;
+      await count(join(path, name), endMs, counted);
+      if (!counted.complete) return;
     }
-    return { bytes, complete };
   } catch (error) {
-    // Removed meanwhile; anything else, such as a missing permission, makes the size a lower limit.
-    return { bytes: 0, complete: (error as NodeJS.ErrnoException).code === 'ENOENT' };
+    // What was removed meanwhile takes nothing.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') counted.complete = false;
   }
 }
 
@@ -37,11 +50,10 @@ export const sum = (sizes: readonly Size[]): Size => ({
 });
 
 /** Bytes that an ordinary user can still write; null where the system does not say. */
-export function freeBytes(path: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
+export async function freeBytes(path: string): Promise<number | null> {
+  const asked = statfs(path).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => null,
+  );
+  return within(asked, probeMs, never);
 }
