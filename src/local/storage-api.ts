@@ -3,7 +3,7 @@ import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { getLimitedJson } from './get-json.ts';
 import type { LocalState } from './state.ts';
-import { type StorageStatus, storageStatusSchema } from './storage/status.ts';
+import { type StorageStatus, storageStatusSchema } from './storage/storage-status.ts';
 
 const requestMs = 2000;
 

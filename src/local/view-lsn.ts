@@ -5,7 +5,7 @@ import { poll } from '../core/poll.ts';
 import type { Report } from './report.ts';
 import { withCompute } from './storage/compute-link.ts';
 import { type LsnRange, withoutPageHeader } from './storage/range.ts';
-import type { StorageStatus } from './storage/status.ts';
+import type { StorageStatus } from './storage/storage-status.ts';
 import type { Socket } from './storage/tools.ts';
 
 export interface Wal {

@@ -23,7 +23,7 @@ import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state
 import { writerOf } from '../roles.ts';
 import { needStorage, storageStatusOf } from '../storage-api.ts';
 import { withCompute } from '../storage/compute-link.ts';
-import type { StorageStatus } from '../storage/status.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
 import { storedLsn } from '../view-lsn.ts';

@@ -36,7 +36,7 @@ async function count(path: string, endMs: number, counted: Counted): Promise<voi
     if (!stat.isDirectory()) return;
     for await (const { name } of await opendir(path)) {
       await count(join(path, name), endMs, counted);
-      if (!counted.complete) return;
+      if (monotonicMs() > endMs) return;
     }
   } catch (error) {
     // What was removed meanwhile takes nothing.

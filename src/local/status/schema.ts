@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { storageStatusSchema } from '../storage/status.ts';
+import { storageStatusSchema } from '../storage/storage-status.ts';
 
 /** What everything together is, and with which code `status` exits. */
 export const states = {

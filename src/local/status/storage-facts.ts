@@ -6,7 +6,7 @@ import { sleep } from '../../core/clock.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { askStorage } from '../storage-api.ts';
 import { type TimelineDir, currentBase, timelineDir, walDir } from '../storage/layout.ts';
-import { type StorageStatus, baseStatus } from '../storage/status.ts';
+import { type StorageStatus, baseStatus } from '../storage/storage-status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
 import { type Size, sizeOf, sum } from './disk.ts';
 import { type Answer, askAt } from './probe.ts';

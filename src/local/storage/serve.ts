@@ -10,7 +10,7 @@ import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
 import { safekeeper } from './safekeeper.ts';
-import { storageStatus } from './status.ts';
+import { storageStatus } from './storage-status.ts';
 import { type Candidate, watchPromotions } from './takeover.ts';
 import { Timeline } from './timeline.ts';
 import type { Socket, Tools } from './tools.ts';

@@ -10,7 +10,7 @@ import { notingPhase, readPhase } from '../../../../src/local/phase.ts';
 import type { Report } from '../../../../src/local/report.ts';
 import { sizeOf } from '../../../../src/local/status/disk.ts';
 import { withoutPageHeader } from '../../../../src/local/storage/range.ts';
-import type { StorageStatus } from '../../../../src/local/storage/status.ts';
+import type { StorageStatus } from '../../../../src/local/storage/storage-status.ts';
 import { storedLsn } from '../../../../src/local/view-lsn.ts';
 import { listensOn } from '../../../../src/process/listens.ts';
 import { writePidFile } from '../../../../src/process/pid-file.ts';
