@@ -15,6 +15,8 @@ import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
 import { writePidFile } from '../process/pid-file.ts';
 import type { Report } from './report.ts';
+import { reportTrouble } from './show-troubles.ts';
+import type { GivenLimits } from './storage/disk.ts';
 import { setAside } from './set-aside.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
@@ -24,6 +26,7 @@ export interface UpContext {
   readonly state: LocalState;
   readonly tools: Tools;
   readonly compactAtBytes: number;
+  readonly diskLimits: GivenLimits;
   readonly report: Report;
   /** Directory of the built programs. */
   readonly programs: string;
@@ -67,17 +70,19 @@ async function startNode(
 
 export function storageChild(context: UpContext, onReady: () => void): Kept {
   const { dir, tools, report } = context;
+  const { warnBytes, stopBytes } = context.diskLimits;
   const args = [
     'storage',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
     `--compact-at=${context.compactAtBytes}`,
+    ...(warnBytes === null ? [] : [`--warn-free=${warnBytes}`]),
+    ...(stopBytes === null ? [] : [`--stop-free=${stopBytes}`]),
   ];
   return {
     name: 'the storage',
     start: () => startNode(context, 'storage', args, dir.storagePid, { piped: true }),
-    ready: (child, signal) =>
-      untilReady(child.stdout as Readable, signal, (event) => showProgress(event, report)),
+    ready: (child, signal) => untilReady(child.stdout as Readable, signal, (event) => show(event, report)),
     stop: (child) => stopNicely(child, 20_000, context.escalate),
     onReady(restart) {
       if (restart) report.event('storage-restarted', {}, 'The storage is running again.');
@@ -95,7 +100,8 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
 const exitText = (who: string, code: number | null, signal: string | null): string =>
   `${who} exited (${code === null ? `signal ${signal}` : `exit code ${code}`}). Starting it again ...`;
 
-function showProgress(event: StorageEvent, report: Report): void {
+function show(event: StorageEvent, report: Report): void {
+  if (event.event === 'trouble' || event.event === 'trouble-over') reportTrouble(event, report);
   if (event.event !== 'progress') return;
   const { step, bytes } = event;
   if (step === 'initdb') report.progress('Creating a new, empty cluster ...', '');
@@ -141,6 +147,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--pgbin=${tools.postgres.path}`,
     `--external-http-host=${state.listenAll === true ? '::' : 'localhost'}`,
     `--external-http-port=${ports.externalHttp}`,
+    `--storage-status-uri=http://127.0.0.1:${ports.controlPlane}/status`,
     '--internal-http-host=localhost',
     `--internal-http-port=${ports.internalHttp}`,
     `--start-timeout=${startLimitSeconds}`,

@@ -1,6 +1,7 @@
 import { ComputeClient } from '../client/external.ts';
 import { mintToken } from '../client/token.ts';
 import type { ComputeStatus } from '../client/types.ts';
+import { withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { poll } from '../core/poll.ts';
 import type { LocalState } from './state.ts';
@@ -25,6 +26,18 @@ export function computeStatus(state: LocalState, signal: AbortSignal): Promise<C
     retries: 0,
   });
   return orNull(client.status({ signal }), signal);
+}
+
+/** Asks a compute_ctl to fetch its spec again; it does so in the background.
+ *  @throws ComputeError `conflict` */
+export async function askRefresh(internalHttpPort: number, signal: AbortSignal): Promise<void> {
+  const url = `http://127.0.0.1:${internalHttpPort}/refresh_configuration`;
+  const status = await withDeadline('the answer', requestMs, signal, async (limited) => {
+    const response = await fetch(url, { method: 'POST', signal: limited });
+    await response.body?.cancel();
+    return response.status;
+  });
+  if (status >= 300) throw new ComputeError('conflict', `POST ${url} was answered with status ${status}`);
 }
 
 /** Null instead of a failure, except when `signal` has aborted. */

@@ -64,11 +64,15 @@ export function nodeNames({ nodes }: LocalDir): string[] {
     .toSorted();
 }
 
-/** @throws ComputeError `config_unreadable` */
+/** Without those whose description is damaged, so that they do not keep the others from working; `status` names them. */
 export const listNodes = (dir: LocalDir): Node[] =>
-  nodeNames(dir)
-    .map((name) => readNode(dir, name))
-    .filter((node) => node !== null);
+  nodeNames(dir).flatMap((name) => {
+    try {
+      return readNode(dir, name) ?? [];
+    } catch {
+      return [];
+    }
+  });
 
 export const isRunning = (dir: LocalDir, { name }: Node): boolean =>
   readPidFile(nodeDir(dir, name).upPid) !== null;

@@ -267,17 +267,20 @@ describe('compute-local status, and the commands that find a compute by it', () 
     mkdirSync(join(it.dir, 'nodes', 'broken'));
     writeFileSync(join(it.dir, 'nodes', 'broken', 'node.json'), '{');
     writeFileSync(join(it.dir, 'primary.json'), 'null');
-    const { code, report } = await status();
-    expect(code).toBe(4);
-    expect(problemsOf(report)).toEqual([
-      `unreadable ${join(it.dir, 'nodes/broken')}`,
-      `unreadable ${join(it.dir, 'primary.json')}`,
-    ]);
-    expect(named(report, 'main')).toMatchObject({ role: 'primary', state: 'running' });
-    expect((await it.command('url')).stderr).toContain('which names the primary, cannot be read');
-    expect((await it.command('url', '--name', 'then')).code).toBe(0);
-    rmSync(join(it.dir, 'nodes', 'broken'), { recursive: true });
-    rmSync(join(it.dir, 'primary.json'));
+    try {
+      const { code, report } = await status();
+      expect(code).toBe(4);
+      expect(problemsOf(report)).toEqual([
+        `unreadable ${join(it.dir, 'nodes/broken')}`,
+        `unreadable ${join(it.dir, 'primary.json')}`,
+      ]);
+      expect(named(report, 'main')).toMatchObject({ role: 'primary', state: 'running' });
+      expect((await it.command('url')).stderr).toContain('which names the primary, cannot be read');
+      expect((await it.command('url', '--name', 'then')).code).toBe(0);
+    } finally {
+      rmSync(join(it.dir, 'nodes', 'broken'), { recursive: true });
+      rmSync(join(it.dir, 'primary.json'));
+    }
   });
 
   test('after a promotion the primary is the promoted one, for status, url, psql and token', async () => {

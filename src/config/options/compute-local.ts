@@ -48,6 +48,29 @@ const compactAt = {
   doc: 'Take a new base backup when the WAL since the last one exceeds this size.',
 } as const satisfies OptionEntry;
 
+const freeLimits = {
+  warnFree: {
+    flag: '--warn-free',
+    kind: 'size',
+    value: 'SIZE',
+    env: 'COMPUTE_LOCAL_WARN_FREE',
+    fallback: null,
+    fallbackDoc: '10 % of the disk, at most 1GB',
+    group: 'options',
+    doc: 'Warn when less than this is free on the disk of the storage.',
+  },
+  stopFree: {
+    flag: '--stop-free',
+    kind: 'size',
+    value: 'SIZE',
+    env: 'COMPUTE_LOCAL_STOP_FREE',
+    fallback: null,
+    fallbackDoc: '5 % of the disk, at most 256MB',
+    group: 'options',
+    doc: 'Stop writes when less than this is free there: transactions are read-only, unless they ask for more. They are allowed again when a quarter more than this is free.',
+  },
+} as const satisfies Record<string, OptionEntry>;
+
 const nodeName = { flag: '--name', kind: 'nodeName', value: 'NAME', group: 'options' } as const;
 
 const ofCompute = {
@@ -109,6 +132,7 @@ const up = {
     doc: 'Name of the replica or static node; not main, which is the compute that `up` starts by itself.',
   },
   compactAt,
+  ...freeLimits,
 } as const satisfies Record<string, OptionEntry>;
 
 export const computeLocal = {
@@ -165,6 +189,7 @@ export const computeLocal = {
         },
         ...forPostgres,
         compactAt,
+        ...freeLimits,
       },
       hidden: true,
     },

@@ -27,7 +27,7 @@ import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
 import { storedLsn } from '../view-lsn.ts';
-import { toolsFor } from './storage.ts';
+import { limitsOf, toolsFor } from './storage.ts';
 import type { UpOptions } from './up.ts';
 
 export interface NodeOptions extends UpOptions {
@@ -72,6 +72,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
         state,
         tools,
         compactAtBytes,
+        diskLimits: limitsOf(options),
         report,
         programs: programDir(),
         escalate,

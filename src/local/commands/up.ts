@@ -20,7 +20,7 @@ import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
-import { type StorageOptions, toolsFor } from './storage.ts';
+import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface UpOptions extends StorageOptions {
   /** TCP port of Postgres; null: the last one used, or a free one. */
@@ -49,6 +49,7 @@ interface Running extends Stopping {
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
   const { report, log, stop, escalate } = running;
+  const diskLimits = limitsOf(options);
   // Before anything is created.
   const before = inspectDir(dir);
   const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
@@ -77,7 +78,8 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const context = { dir, state, tools, compactAtBytes, report, programs: programDir(), escalate };
+    const programs = programDir();
+    const context = { dir, state, tools, compactAtBytes, diskLimits, report, programs, escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });

@@ -117,6 +117,18 @@ function judgeStorage(
       'the storage runs without a compute-local up',
       'end it with: compute-local stop; or start everything with: compute-local up',
     );
+  const troubles = valueOf(http)?.troubles ?? [];
+  if (troubles.length > 0)
+    return {
+      state: 'running',
+      detail: null,
+      problems: troubles.map(({ what, since, reason, act }) => ({
+        kind: 'storage_trouble',
+        about: 'storage',
+        message: `${what}, since ${since}: ${reason}`,
+        hint: act,
+      })),
+    };
   if (valueOf(http)?.attached === false && judged.get(primary)?.state === 'running')
     return wrong(
       'not_receiving',

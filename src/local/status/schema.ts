@@ -32,6 +32,7 @@ export const problemKinds = {
   suspended: 'The process is stopped by a signal, a terminal or a debugger.',
   orphaned: 'It runs without the `compute-local up` that started it.',
   no_storage: 'Computes run without the storage: their commits wait.',
+  storage_trouble: 'The storage says what is wrong with it; `storage.troubles` has the same in parts.',
   not_receiving: 'The storage receives no WAL from the primary: commits wait.',
   no_primary: 'The compute that is the primary since a promotion does not run.',
   promotion_incomplete: 'A promotion has begun and did not end.',

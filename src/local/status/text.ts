@@ -1,3 +1,5 @@
+import { fillText } from '../show-troubles.ts';
+import type { DiskStatus } from '../storage/watch.ts';
 import type { ComputeReport, DiskReport, StatusReport, StorageReport } from './schema.ts';
 
 type Style = 'bold' | 'green' | 'yellow' | 'red' | 'dim';
@@ -33,7 +35,7 @@ export function statusText(report: StatusReport, paint: Paint, nowMs: number): s
     heading(report, paint, nowMs),
     ...(computes.length === 0 ? [] : [computeTable(computes, paint)]),
     ...(storage === null ? [] : [storageText(storage, paint, nowMs)]),
-    ...(disk === null ? [] : [`${paint('bold', 'Disk')}     ${diskText(disk)}`]),
+    ...(disk === null ? [] : [diskText(disk, storage?.disk ?? null, paint)]),
     ...(problems.length === 0 ? [] : [problemsText(report, paint)]),
   ];
   return `${parts.join('\n\n')}\n`;
@@ -109,12 +111,7 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
         ? '-'
         : `${restorable.from_lsn} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
     ),
-    row(
-      'Base backup',
-      base === undefined
-        ? '-'
-        : `number ${base.number} of PostgreSQL ${base.postgres_major}, ${ago(base.taken_at, nowMs)} ago (${utc(base.taken_at)})`,
-    ),
+    row('Base backup', base === undefined ? '-' : baseText(base, nowMs)),
     row('WAL since', wal_bytes === undefined ? '-' : `${size(wal_bytes)}${next}`),
     row(
       'Ports',
@@ -123,11 +120,21 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
   ].join('\n');
 }
 
-function diskText(disk: DiskReport): string {
+function baseText(
+  { number, postgres_major, taken_at }: NonNullable<StorageReport['base']>,
+  nowMs: number,
+): string {
+  const taken = taken_at === null ? '' : `, ${ago(taken_at, nowMs)} ago (${utc(taken_at)})`;
+  return `number ${number} of PostgreSQL ${postgres_major}${taken}`;
+}
+
+function diskText(disk: DiskReport, watched: DiskStatus | null, paint: Paint): string {
   const more = disk.complete ? '' : 'at least ';
   const free = disk.free_bytes === null ? '' : `; free: ${size(disk.free_bytes)}`;
   const { base_bytes, wal_bytes, data_bytes, log_bytes } = disk;
-  return `${more}${size(disk.total_bytes)}: base backups ${size(base_bytes)}, WAL ${size(wal_bytes)}, data directories ${size(data_bytes)}, logs ${size(log_bytes)}${free}`;
+  const used = `base backups ${size(base_bytes)}, WAL ${size(wal_bytes)}, data directories ${size(data_bytes)}, logs ${size(log_bytes)}`;
+  const first = `${paint('bold', 'Disk')}     ${more}${size(disk.total_bytes)}: ${used}${free}`;
+  return watched === null ? first : `${first}\n  ${fillText(watched)}`;
 }
 
 function problemsText({ problems }: StatusReport, paint: Paint): string {

@@ -56,6 +56,8 @@ const told = {
   compaction_at_bytes: 1,
   attached: true,
   generation: 1,
+  troubles: [],
+  disk: null,
 };
 
 const storage: StorageFacts = {
@@ -185,6 +187,34 @@ const cases: [string, ComputeFacts[], Partial<Facts>, string][] = [
     [compute('main', false)],
     { storage: { ...storage, http: { kind: 'answered', value: { ...told, attached: false } } } },
     'trouble, not_receiving storage',
+  ],
+  [
+    'the storage says itself what is wrong',
+    [compute('main', false)],
+    {
+      storage: {
+        ...storage,
+        http: {
+          kind: 'answered',
+          value: {
+            ...told,
+            attached: false,
+            troubles: [
+              {
+                part: 'receiver',
+                kind: 'disk_full',
+                what: 'w',
+                since: 's',
+                reason: 'r',
+                act: 'a',
+                failures: 1,
+              },
+            ],
+          },
+        },
+      },
+    },
+    'trouble, storage_trouble storage',
   ],
   [
     'the storage is silent',

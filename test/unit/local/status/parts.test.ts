@@ -41,6 +41,8 @@ const status = (from_lsn: string, to_lsn: string): StorageStatus => ({
   compaction_at_bytes: 1,
   attached: true,
   generation: 1,
+  troubles: [],
+  disk: null,
 });
 const nowhere = { dir: '/nonexistent', port: 1 };
 const stored = (text: string, found: StorageStatus | null): Promise<bigint> =>

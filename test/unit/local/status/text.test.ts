@@ -68,6 +68,19 @@ const report: StatusReport = {
     compaction_at_bytes: 256 * 1024 * 1024,
     attached: false,
     generation: 4,
+    troubles: [],
+    disk: {
+      path: '/d/storage',
+      total_bytes: 1024 ** 4,
+      free_bytes: 2 * 1024 ** 3,
+      base_bytes: 1,
+      wal_bytes: 1,
+      warn_free_bytes: 1024 ** 3,
+      stop_free_bytes: 256 * 1024 ** 2,
+      level: 'ok',
+      fill_bytes_per_second: 1024 ** 2,
+      full_in_seconds: 2048,
+    },
   },
   disk: {
     total_bytes: 10,
@@ -107,6 +120,7 @@ Storage  running, pid 13, receives no WAL
   Ports        pageserver 1, safekeeper 2, control plane 3
 
 Disk     at least 10 B: base backups 4 B, WAL 3 B, data directories 2 B, logs 1 B
+  at 1.0 MB a second it is full in 34 min; warning below 1.0 GB free, writes stop below 256.0 MB
 
 Problems
   a-longer-name: Postgres (pid 12): no answer for 2 s
