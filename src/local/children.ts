@@ -2,10 +2,11 @@ import { closeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { never } from '../core/abort.ts';
 import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { type RunningProcess, ownProgram, startProcess } from '../process/process.ts';
-import { endChild } from '../process/end.ts';
+import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
 import { environmentForOwnPrograms } from './environment.ts';
@@ -14,6 +15,7 @@ import type { Kept } from './supervisor.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
 import { writePidFile } from '../process/pid-file.ts';
+import { exitReport } from './exit-report.ts';
 import type { Report } from './report.ts';
 import { reportTrouble } from './show-troubles.ts';
 import type { GivenLimits } from './storage/disk.ts';
@@ -61,7 +63,13 @@ async function startNode(
       // Ctrl-C in the terminal must not reach the children: `up` stops them in the right order.
       detached: true,
     });
-    writePidFile(pidFile, child.pid);
+    try {
+      writePidFile(pidFile, child.pid);
+    } catch (error) {
+      // Nobody would end it.
+      await endChild(child, termThenKill(5000), never);
+      throw error;
+    }
     return child;
   } finally {
     closeSync(log.fd);
@@ -88,17 +96,9 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
       if (restart) report.event('storage-restarted', {}, 'The storage is running again.');
       else onReady();
     },
-    onExit: ({ code, signal }, _wasReady, nextMs) =>
-      report.event(
-        'storage-exited',
-        { code, signal, restart_in_ms: nextMs },
-        exitText('The storage', code, signal),
-      ),
+    onExit: exitReport({ event: 'storage-exited', who: 'The storage' }, report),
   };
 }
-
-const exitText = (who: string, code: number | null, signal: string | null): string =>
-  `${who} exited (${code === null ? `signal ${signal}` : `exit code ${code}`}). Starting it again ...`;
 
 function show(event: StorageEvent, report: Report): void {
   if (event.event === 'trouble' || event.event === 'trouble-over') reportTrouble(event, report);
@@ -177,12 +177,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
         report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute is running again.');
       else onReady();
     },
-    onExit: ({ code, signal }, _wasReady, nextMs) =>
-      report.event(
-        'compute-exited',
-        { code, signal, restart_in_ms: nextMs },
-        exitText('The compute', code, signal),
-      ),
+    onExit: exitReport({ event: 'compute-exited', who: 'The compute' }, report),
   };
 }
 

@@ -11,12 +11,12 @@ export function reportTrouble(news: TroubleNews, report: Report): void {
   } else report.event('trouble-over', { part: news.part, after_ms: news.after_ms }, `${text}.`);
 }
 
-/** For `status`: when the disk is full, and the limits before that. */
+/** For `status`: what is free, when the disk is full, and the limits before that. */
 export function fillText(disk: DiskStatus): string {
   const { fill_bytes_per_second, full_in_seconds } = disk;
   const filling =
     full_in_seconds === null || fill_bytes_per_second === null
       ? ''
       : `at ${shownBytes(fill_bytes_per_second)} a second it is full in ${duration(full_in_seconds * 1000)}; `;
-  return `${filling}warning below ${shownBytes(disk.warn_free_bytes)} free, writes stop below ${shownBytes(disk.stop_free_bytes)}`;
+  return `${shownBytes(disk.free_bytes)} of ${shownBytes(disk.total_bytes)} free; ${filling}warning below ${shownBytes(disk.warn_free_bytes)}, writes stop below ${shownBytes(disk.stop_free_bytes)}`;
 }

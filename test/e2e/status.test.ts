@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type StatusReport, statusSchema } from '../../src/local/status/schema.ts';
 import { connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
+import { freePort } from '../support/cluster.ts';
 import { type LocalRig, localRig, queryLocal, targetOf } from '../support/local.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { type Program, eventually, programFile } from '../support/program.ts';
@@ -129,7 +130,7 @@ describe('compute-local status, and the commands that find a compute by it', () 
       expect(lines[3]?.[(lines[2] ?? '').indexOf(title) - 1]).toBe(' ');
     expect(text).toMatch(/Restorable +\w+\/\w+ to \w+\/\w+/);
     expect(text).toMatch(/Base backup +number 1 of PostgreSQL/);
-    expect(text).toMatch(/Disk +[\d.]+ MB: base backups .*; free: /);
+    expect(text).toMatch(/Disk +[\d.]+ MB: base backups .*\n +[\d.]+ \w+ of [\d.]+ \w+ free; /);
   });
 
   test.each([
@@ -348,6 +349,12 @@ describe('compute-local status, and the commands that find a compute by it', () 
   });
 
   test('a storage alone is shown, and called what it is', async () => {
+    // Another program may have taken its ports meanwhile.
+    const path = join(it.dir, 'local.json');
+    const known = it.state();
+    const [pageserver, safekeeper, controlPlane] = [await freePort(), await freePort(), await freePort()];
+    const ports = { ...known.ports, pageserver, safekeeper, controlPlane };
+    writeFileSync(path, JSON.stringify({ ...known, ports }));
     const args = [programFile('compute-local'), 'storage', '--dir', it.dir];
     const env = { ...process.env, COMPUTE_LOCAL_PG_BIN_DIR: defaultPostgres().bindir };
     const child = spawn(process.execPath, args, { env, stdio: ['pipe', 'ignore', 'ignore'], cwd: '/' });
@@ -362,7 +369,7 @@ describe('compute-local status, and the commands that find a compute by it', () 
   });
 
   test('what a killed up has left running is shown with the way to end it', async () => {
-    const { program } = await it.upAndReady();
+    const { program } = await it.upAndReady(['--new-ports']);
     const storage = it.pidOf('storage') ?? -1;
     // It would end the compute, and then itself.
     process.kill(storage, 'SIGSTOP');

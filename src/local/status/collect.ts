@@ -29,7 +29,7 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
     freeBytes(dir.root),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
-  const verdict = judge({ dir, state, primary, computes: all, storage, unreadable });
+  const verdict = judge({ dir, state, primary, computes: all, storage, unreadable, nowMs: Date.now() });
   const disk = diskReport(free, {
     total,
     bases: storage.bases,

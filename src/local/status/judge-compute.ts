@@ -1,4 +1,5 @@
 import { sqlState } from '../../pg/client.ts';
+import { mayStart } from '../phase.ts';
 import type { ComputeFacts } from './compute-facts.ts';
 import { probeMs } from './probe.ts';
 import type { PartState, Problem } from './schema.ts';
@@ -13,8 +14,6 @@ export interface Judged {
 const fine = (state: PartState, detail: string | null = null): Judged => ({ state, detail, problems: [] });
 
 export const silence = `no answer for ${probeMs / 1000} s`;
-/** From then on it is no restart any more. */
-export const manyExits = 3;
 /** While the server starts, stops or recovers. */
 const notNow = '57P03';
 
@@ -28,7 +27,7 @@ const startsWhile: Readonly<Record<string, PartState>> = {
 };
 
 /** Judges one compute by what its processes say. */
-export function judgeCompute(facts: ComputeFacts): Judged {
+export function judgeCompute(facts: ComputeFacts, nowMs: number): Judged {
   const { name, up, ctl, postgres, noted } = facts;
   const wrong = (kind: Problem['kind'], state: PartState, detail: string, hint: string): Judged => ({
     state,
@@ -55,21 +54,21 @@ export function judgeCompute(facts: ComputeFacts): Judged {
         `let it continue: kill -CONT ${one.pid}`,
       );
   if (noted?.phase === 'stopping') return fine('stopping');
-  const mayStart = noted !== null && noted.phase !== 'ready' && noted.inARow < manyExits;
+  const isStarting = noted !== null && mayStart(noted, nowMs);
   if (ctl === null) {
     const often = noted === null || noted.inARow < 2 ? '' : ` ${noted.inARow} times in a row`;
     const ended = `compute_ctl has ended${often}, and is started again`;
-    if (mayStart) return fine('starting', noted.inARow === 0 ? null : ended);
+    if (isStarting) return fine('starting', noted.inARow === 0 ? null : ended);
     return wrong('failed', 'failed', ended, `the reason is in ${facts.dir.log}/compute_ctl.log`);
   }
   const { http } = facts;
   const who = `compute_ctl (pid ${ctl.pid})`;
   if (http?.kind === 'silent')
-    return mayStart
+    return isStarting
       ? fine('starting', `${who}: ${silence}`)
       : wrong('no_answer', 'no_answer', `${who}: ${silence}`, restart);
   if (http?.kind === 'deaf')
-    return mayStart
+    return isStarting
       ? fine('starting')
       : wrong('failed', 'failed', `${who} does not listen on port ${http.port}`, restart);
   if (http?.kind === 'failed')

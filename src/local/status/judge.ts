@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import { mayStart } from '../phase.ts';
 import type { ComputeFacts } from './compute-facts.ts';
-import { type Judged, judgeCompute, manyExits, silence } from './judge-compute.ts';
+import { type Judged, judgeCompute, silence } from './judge-compute.ts';
 import { valueOf } from './probe.ts';
 import type { ComputeReport, Problem, State, StorageReport } from './schema.ts';
 import type { StorageFacts } from './storage-facts.ts';
@@ -16,6 +17,8 @@ export interface Facts {
   readonly storage: StorageFacts;
   /** What could not be read. */
   readonly unreadable: readonly Problem[];
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
 }
 
 export interface Verdict {
@@ -28,7 +31,7 @@ export interface Verdict {
 /** Draws all conclusions. Pure. */
 export function judge(facts: Facts): Verdict {
   const { computes, primary } = facts;
-  const judged = new Map(computes.map((one) => [one.name, judgeCompute(one)]));
+  const judged = new Map(computes.map((one) => [one.name, judgeCompute(one, facts.nowMs)]));
   const main = computes[0] as ComputeFacts;
   const anyRuns = computes.some(({ ctl, postgres }) => ctl !== null || postgres !== null);
   const storage = judgeStorage(facts, main, anyRuns, judged);
@@ -59,7 +62,7 @@ function overall(
 }
 
 function judgeStorage(
-  { storage, dir, primary }: Facts,
+  { storage, dir, primary, nowMs }: Facts,
   main: ComputeFacts,
   anyRuns: boolean,
   judged: ReadonlyMap<string, Judged>,
@@ -72,10 +75,10 @@ function judgeStorage(
   const log = `its log: ${dir.log}/storage.log`;
   const { process, http } = storage;
   const { up, noted } = main;
-  const mayStart = noted !== null && noted.phase !== 'ready' && noted.inARow < manyExits;
+  const isStarting = noted !== null && mayStart(noted, nowMs);
   if (process === null) {
     if (up !== null && noted?.phase === 'stopping') return { state: 'stopped', detail: null, problems: [] };
-    if (mayStart) return { state: 'starting', detail: null, problems: [] };
+    if (isStarting) return { state: 'starting', detail: null, problems: [] };
     if (up !== null) return wrong('failed', 'failed', 'the storage has ended; it is started again', log);
     if (!anyRuns) return { state: 'stopped', detail: null, problems: [] };
     return wrong(
@@ -92,7 +95,7 @@ function judgeStorage(
       `the storage (pid ${process.pid}) is suspended, and does nothing: commits wait`,
       `let it continue: kill -CONT ${process.pid}`,
     );
-  if (mayStart && (http?.kind === 'silent' || http?.kind === 'deaf'))
+  if (isStarting && (http?.kind === 'silent' || http?.kind === 'deaf'))
     return { state: 'starting', detail: http.kind === 'silent' ? silence : null, problems: [] };
   if (http?.kind === 'silent')
     return wrong(

@@ -130,7 +130,7 @@ function baseText(
 
 function diskText(disk: DiskReport, watched: DiskStatus | null, paint: Paint): string {
   const more = disk.complete ? '' : 'at least ';
-  const free = disk.free_bytes === null ? '' : `; free: ${size(disk.free_bytes)}`;
+  const free = disk.free_bytes === null || watched !== null ? '' : `; free: ${size(disk.free_bytes)}`;
   const { base_bytes, wal_bytes, data_bytes, log_bytes } = disk;
   const used = `base backups ${size(base_bytes)}, WAL ${size(wal_bytes)}, data directories ${size(data_bytes)}, logs ${size(log_bytes)}`;
   const first = `${paint('bold', 'Disk')}     ${more}${size(disk.total_bytes)}: ${used}${free}`;

@@ -62,6 +62,7 @@ export interface ServeOptions {
 
 export interface RunningStorage {
   readonly timeline: Timeline;
+  readonly troubles: Troubles;
   /** Closes the servers, then stops the receiver. Resolves when everything has ended. */
   close(): Promise<void>;
 }
@@ -140,7 +141,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
     ),
     watchPromotions({ timeline, tools, log, troubles, candidates, onTaken }, stopping.signal),
   ]);
-  return { timeline, close };
+  return { timeline, troubles, close };
 }
 
 async function open<T>(what: string, port: number, listen: (port: number) => Promise<T>): Promise<T> {

@@ -19,8 +19,10 @@ const ports = {
 const state = { ports } as LocalState;
 const size = { bytes: 1, complete: true };
 const running = (pid: number, suspended = false): ProcessFacts => ({ pid, since: null, suspended });
-const noted = (phase: Phase, inARow = 0): Noted => ({
+const now = Date.parse('2026-01-02T03:00:00Z');
+const noted = (phase: Phase, inARow = 0, lastsMs = 0): Noted => ({
   phase,
+  since: new Date(now - lastsMs).toISOString(),
   exits: { compute: inARow, storage: 0 },
   inARow,
 });
@@ -70,7 +72,7 @@ const storage: StorageFacts = {
 };
 
 const judged = (computes: ComputeFacts[], changes: Partial<Facts> = {}): Verdict =>
-  judge({ dir, state, primary: 'main', computes, storage, unreadable: [], ...changes });
+  judge({ dir, state, primary: 'main', computes, storage, unreadable: [], nowMs: now, ...changes });
 
 const short = ({ state, problems }: Verdict): string =>
   [state, ...problems.map(({ kind, about }) => `${kind} ${about}`)].join(', ');
@@ -118,6 +120,20 @@ const cases: [string, ComputeFacts[], Partial<Facts>, string][] = [
     ],
     {},
     'starting',
+  ],
+  [
+    'a restart that lasts longer than a minute is trouble',
+    [
+      compute('main', false, {
+        noted: noted('restarting', 1, 61_000),
+        ctl: null,
+        postgres: null,
+        http: null,
+        sql: null,
+      }),
+    ],
+    {},
+    'trouble, failed main',
   ],
   [
     'the third restart in a row is trouble',

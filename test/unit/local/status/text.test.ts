@@ -120,7 +120,7 @@ Storage  running, pid 13, receives no WAL
   Ports        pageserver 1, safekeeper 2, control plane 3
 
 Disk     at least 10 B: base backups 4 B, WAL 3 B, data directories 2 B, logs 1 B
-  at 1.0 MB a second it is full in 34 min; warning below 1.0 GB free, writes stop below 256.0 MB
+  2.0 GB of 1.0 TB free; at 1.0 MB a second it is full in 34 min; warning below 1.0 GB, writes stop below 256.0 MB
 
 Problems
   a-longer-name: Postgres (pid 12): no answer for 2 s
