@@ -5,7 +5,8 @@ import { getLimitedJson } from './get-json.ts';
 import type { LocalState } from './state.ts';
 import { type StorageStatus, storageStatusSchema } from './storage/storage-status.ts';
 
-const requestMs = 2000;
+/** For commands that cannot go on without it. */
+const requestMs = 10_000;
 
 /** Asks the storage for its status, whatever that takes.
  *  @throws Error that says why there is none; also for the answer of another program on its port */
@@ -19,7 +20,7 @@ export async function askStorage(
   throw new Error(`the answer of ${url} is not that of a storage of this version`);
 }
 
-/** The same within 2 seconds; null instead of a failure. */
+/** The same within 10 seconds; null instead of a failure. */
 export async function storageStatusOf(state: LocalState, signal: AbortSignal): Promise<StorageStatus | null> {
   const work = (limited: AbortSignal): Promise<StorageStatus> => askStorage(state, limited);
   try {
