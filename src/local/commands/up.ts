@@ -15,6 +15,7 @@ import { withReason } from '../reason.ts';
 import { removeAll } from '../remove.ts';
 import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
+import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
@@ -33,7 +34,8 @@ export interface UpOptions extends StorageOptions {
 
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
  *  @returns the exit code */
-export function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
+export function up(dir: LocalDir, options: UpOptions, given: Report, log: Log): Promise<number> {
+  const report = notingPhase(given, dir.upPid);
   return untilStopped(report, 'Stopped. The data stays in the storage.', (stopping) =>
     prepareAndRun(dir, options, { report, log, ...stopping }),
   );
