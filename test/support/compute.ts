@@ -163,7 +163,7 @@ export async function rig(
     run,
     http,
     log: () => programs.at(-1)?.stderr() ?? '',
-    async until(wanted, limitMs) {
+    async until(wanted, limitMs = 120_000) {
       const program = programs.at(-1);
       const probe = async (): Promise<Record<string, unknown> | undefined> => {
         if (program?.child.exitCode !== null) return {};
