@@ -49,7 +49,6 @@ export const commandLine: readonly Mistake[] = [
     '--http-port',
     '4000',
   ),
-  wrong('An LSN cannot be read', 'compute-local', 'up', '--at-lsn', 'yesterday'),
   wrong(
     'A node gets a name without --replica',
     'compute-local',

@@ -158,6 +158,11 @@ export const local: readonly Mistake[] = [
     provoke: () => beside('reset', '--yes'),
   },
   {
+    code: 'not_found',
+    title: '--at-lsn lies beyond the end of the WAL',
+    provoke: () => beside('up', '--at-lsn', 'F/0'),
+  },
+  {
     code: 'conflict',
     title: 'There is no replica to promote',
     provoke: () => beside('promote'),

@@ -25,7 +25,7 @@ const volatile: readonly Replacement[] = [
   [/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, 'TOKEN'],
   [/"request_id":"[^"]*"/g, '"request_id":"…"'],
   [/request_id=\S+/g, 'request_id=…'],
-  [/(?<=[ \t(])0\/[0-9A-F]{5,8}\b/g, '0/169B1D8'],
+  [/(?<=[ \t(@])0\/[0-9A-F]{5,8}\b/g, '0/169B1D8'],
   [/\b\d+ MB (?=more|are free)/g, '… MB '],
   [/(tenant|timeline) [0-9a-f]{32}/g, '$1 …'],
   [/expired \d+ s ago/g, 'expired 3600 s ago'],
