@@ -114,7 +114,7 @@ function show(event: StorageEvent, report: Report): void {
 }
 
 /** Reads the daemon's events until `ready`, and continues to read, so that its pipe never fills.
- *  @throws ComputeError `local_storage` with the daemon's own reason */
+ *  @throws ComputeError with the daemon's own reason */
 function untilReady(
   stdout: Readable,
   signal: AbortSignal,
@@ -130,7 +130,7 @@ function untilReady(
       if (event.event === 'ready') resolve();
       if (event.event === 'failed') {
         const hint = event.hint === null ? {} : { hint: event.hint };
-        reject(new ComputeError('local_storage', event.message, hint));
+        reject(new ComputeError(event.code, event.message, hint));
       }
     });
   });

@@ -82,11 +82,13 @@ const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): 
   });
 
 /** Copies a segment from the storage, the last one as far as it was received. The receiver may rename it to its final
- *  name at any moment, so the command tries once more. Each PG timeline has its own directory there. */
+ *  name at any moment, so the command tries once more. Each PG timeline has its own directory there, named as in `walDir`; the
+ *  number is the first eight hexadecimal digits of the file's name. A directory such as `wal-old` is somebody else's. */
 export function restoreCommand(timeline: string): string {
   const root = timeline.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%');
-  const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/wal*/${file} "%p"`);
-  return `(${tries.join(' || ')}) 2>/dev/null`;
+  const where = 'f=%f; n=$((0x${f%%"${f#????????}"})); d=wal; [ $n = 1 ] || d=wal-$n';
+  const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/$d/${file} "%p"`);
+  return `${where}; (${tries.join(' || ')}) 2>/dev/null`;
 }
 
 /** The control plane's answer for the local compute.

@@ -168,7 +168,7 @@ test.runIf(mayMount)(
       code: 200,
     });
     const shown = await status();
-    expect(shown).toMatch(/disk +3\.\d MB of 120\.0 MB free/);
+    expect(shown).toMatch(/^ +3\.\d MB of 120\.0 MB free/m);
     expect(shown).toContain('writes are stopped, because the disk of the storage is nearly full');
     expect(shown).toContain('What to do: Free space on this file system');
     rmSync(ballast('more'));
@@ -254,7 +254,7 @@ test.runIf(mayMount).each(stuck)(
       const trouble = await told('trouble', 'receiver', kind);
       expect(trouble.what).toBe('the storage does not receive WAL, so commits wait');
       const shown = await status();
-      expect(shown).toMatch(/WARNING +the storage does not receive WAL, so commits wait, since \d+ s: \S+/);
+      expect(shown).toMatch(/^ +the storage does not receive WAL, so commits wait, since \S+: \S+/m);
       // It fails many times meanwhile.
       await eventually(
         'several failures',

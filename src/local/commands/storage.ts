@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
-import { ComputeError, explained, hintOf, inline } from '../../core/errors.ts';
+import { ComputeError, codeOf, explained, hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { writePidFile } from '../../process/pid-file.ts';
 import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
@@ -41,6 +42,8 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     const diskLimits = limitsOf(options);
     const parts = { dir, state, tools, log, maxWalBytes, diskLimits, tell };
     const storage = await serveStorage(serveOptions(parts), stop.signal);
+    // Also when it was not `up` that started it, so that `status` and `stop` find it.
+    writePidFile(dir.storagePid, process.pid);
     log.info({ ...state.ports, dir: dir.root }, 'the local storage is ready');
     tell({ event: 'ready' });
     const reason = await asked;
@@ -54,7 +57,7 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
   } catch (error) {
     if (stop.signal.aborted) return 0;
     log.error(`the local storage failed: ${explained(error)}`);
-    tell({ event: 'failed', message: inline(error), hint: hintOf(error) });
+    tell({ event: 'failed', message: inline(error), code: codeOf(error), hint: hintOf(error) });
     return 1;
   }
 }
