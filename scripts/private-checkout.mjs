@@ -24,6 +24,8 @@ export function copyOfCheckout(root) {
   cpSync(root, dir, {
     recursive: true,
     verbatimSymlinks: true,
+    // What is newer than what decides whether packages are installed again.
+    preserveTimestamps: true,
     filter: (path) => path !== join(root, 'dist') && path !== join(root, '.git'),
   });
   return dir;

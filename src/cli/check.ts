@@ -74,7 +74,9 @@ async function findings(
     bin.findings,
     await checkKeys(config, spec === null),
     ...(spec === null ? [] : await ofSpec(spec, options, settings)),
-    ...(spec === null ? [] : [await ofPostgres(spec, settings, bin.found !== null, signal)]),
+    ...(spec === null
+      ? []
+      : [await ofPostgres(spec, settings, { installed: bin.found !== null, live }, signal)]),
     await checkFiles(spec, settings),
     await checkDataDirectory(options, byRoot),
     ...(live ? [await checkPorts(spec, options)] : []),
@@ -99,12 +101,12 @@ async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings):
 async function ofPostgres(
   spec: ResolvedSpec,
   settings: Settings,
-  installed: boolean,
+  { installed, live }: { readonly installed: boolean; readonly live: boolean },
   signal: AbortSignal,
 ): Promise<Findings> {
   if (!installed) return tried(() => rendered(spec, settings));
   try {
-    return await checkSettings(spec, settings, signal);
+    return await checkSettings(spec, settings, live, signal);
   } catch (error) {
     signal.throwIfAborted();
     // The directory that PostgreSQL would read the file in cannot be written.

@@ -36,6 +36,9 @@ const ordinary = [
   /exited with exit code|was terminated by signal/,
 ];
 
+/** What a server that could not start says of itself beside the reason. */
+const noise = [...ordinary.slice(0, 1), /^(?:redirecting|ending) log output/, /^Future log output/];
+
 interface Message {
   readonly severity: string;
   readonly sqlstate: string | null;
@@ -65,7 +68,8 @@ export class ServerLog {
   add(line: string, quoted = true): void {
     const [, severity, sqlstate, rest = ''] = parts.exec(line) ?? [];
     const text = rest.slice(0, maxLength);
-    if (quoted) this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
+    if (quoted && !noise.some((words) => words.test(text)))
+      this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
     if (severity === undefined) return;
     if (severity === 'DETAIL' || severity === 'HINT' || severity === 'CONTEXT')
       this.#current?.more.push(`${severity}: ${text}`);

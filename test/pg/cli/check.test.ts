@@ -67,6 +67,27 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
   (major, postgres) => {
     const program = programOf(postgres);
 
+    test('what PostgreSQL looks at only when it starts is found, and what needs this machine with --live', async () => {
+      const given = (...settings: object[]): object =>
+        specOf({ settings: [text('shared_preload_libraries', ''), ...settings] });
+      for (const [why, ...settings] of [
+        [/hba_file: \/nowhere cannot be read \(ENOENT\)/, text('hba_file', '/nowhere')],
+        [/ssl_key_file: \/nowhere cannot be/, text('ssl', 'on'), text('ssl_key_file', '/nowhere')],
+        [/listen_addresses: "a,,b" is not a list/, text('listen_addresses', 'a,,b')],
+        [/cannot create files in \/nowhere/, text('unix_socket_directories', '/nowhere')],
+        [/\/etc\/passwd is not a library/, text('shared_preload_libraries', '/etc/passwd')],
+        [/data_directory cannot be given/, text('data_directory', '/nowhere')],
+      ] as const)
+        await invalid(why, given(...settings), { program });
+      const small = await checked(given(text('min_wal_size', '2MB')), { program });
+      expect(small.text).toContain('not checked: whether min_wal_size = 2 MB is enough');
+      const huge = given(text('shared_buffers', '6TB'));
+      expect((await checked(huge, { program })).exitCode).toBe(0);
+      const ports = ['--external-http-port', String(await freePort())];
+      const args = [...ports, '--internal-http-port', String(await freePort()), '--live'];
+      await invalid(/shared_buffers: 6291456 MB are more than the memory/, huge, { program, args });
+    });
+
     test('a config that a start can use is valid, placeholders of libraries that are not loaded included', async () => {
       const settings = [
         text('shared_preload_libraries', 'pg_stat_statements'),
@@ -222,6 +243,17 @@ test('ports in use are found with --live only', async () => {
   }
   const { exitCode, said } = await checked(specOf({ settings }), { args: [...ports, '--live'] });
   expect([exitCode, said]).toEqual([0, expect.stringContaining('valid')]);
+});
+
+test('with --log-format json what is wrong is an object in each line, too', async () => {
+  const settings = [text('work_mem', 'lots'), text('wrok_mem', '1MB')];
+  const { log, exitCode } = await checked(specOf({ settings }), { args: ['--log-format', 'json'] });
+  expect(exitCode).toBe(1);
+  const lines = log.map((line) => JSON.parse(line) as object);
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('wrok_mem') as string }),
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('work_mem') as string }),
+  ]);
 });
 
 test('JSON has the verdict and the findings', async () => {

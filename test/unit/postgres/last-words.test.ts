@@ -109,3 +109,15 @@ test('a program that could not be loaded, or speaks another language, is quoted 
   expect(last(['x'], null, 'serving')).toBeNull();
   expect(last([])).toBeNull();
 });
+
+test('where the log goes on is not taken for the reason of an end', () => {
+  const moved = [
+    `${at} [1] LOG:  starting PostgreSQL 15.18 on x86_64-pc-linux-gnu`,
+    `${at} [1] LOG:  ending log output to stderr`,
+    `${at} [1] HINT:  Future log output will go to log destination "syslog".`,
+  ];
+  expect(last(moved)).toBeNull();
+  expect(last([...moved, `${at} [1] LOG:  received immediate shutdown request`])?.message).toBe(
+    `PostgreSQL: ${at} [1] LOG:  received immediate shutdown request`,
+  );
+});
