@@ -1,7 +1,9 @@
 import type { ErrorCode } from '../core/errors.ts';
+import type { TroubleNews } from './storage/troubles.ts';
 
 /** Events from the storage daemon to the `up` that started it: one JSON object per line on its stdout. */
 export type StorageEvent =
+  | TroubleNews
   | { readonly event: 'progress'; readonly step: 'initdb' | 'start' | 'base'; readonly bytes: number | null }
   | { readonly event: 'ready' }
   | {

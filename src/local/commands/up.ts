@@ -15,10 +15,11 @@ import { withReason } from '../reason.ts';
 import { removeAll } from '../remove.ts';
 import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
+import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
-import { type StorageOptions, toolsFor } from './storage.ts';
+import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface UpOptions extends StorageOptions {
   /** TCP port of Postgres; null: the last one used, or a free one. */
@@ -33,7 +34,8 @@ export interface UpOptions extends StorageOptions {
 
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
  *  @returns the exit code */
-export function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
+export function up(dir: LocalDir, options: UpOptions, given: Report, log: Log): Promise<number> {
+  const report = notingPhase(given, dir.upPid);
   return untilStopped(report, 'Stopped. The data stays in the storage.', (stopping) =>
     prepareAndRun(dir, options, { report, log, ...stopping }),
   );
@@ -46,6 +48,7 @@ interface Running extends Stopping {
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
   const { report, log, stop, escalate } = running;
+  const diskLimits = limitsOf(options);
   // Before anything is created.
   const before = inspectDir(dir);
   const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
@@ -74,7 +77,8 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const context = { dir, state, tools, compactAtBytes, report, programs: programDir(), escalate };
+    const programs = programDir();
+    const context = { dir, state, tools, compactAtBytes, diskLimits, report, programs, escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
