@@ -1,5 +1,5 @@
 import { withDeadline } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, codeOf, inline } from '../core/errors.ts';
 import type { RetryTrack } from '../core/retries.ts';
 import { type Retry, retry } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
@@ -53,7 +53,9 @@ async function pullOnce(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>
     throw new ComputeError('control_plane', message, { hint: `${hintFor(status)} (${asked(pull)})` });
   }
   const parsed = await parseControlPlane(body).catch((error: unknown) => {
-    throw temporary('could not deserialize control plane response', error);
+    // Nobody can correct the JSON of another server.
+    const cause = codeOf(error) === 'config_unreadable' ? new Error(inline(error)) : error;
+    throw temporary('could not deserialize control plane response', cause);
   });
   if (parsed.value.status === 'attached' && parsed.value.spec === null) {
     throw new ComputeError('control_plane', 'compute is attached, but spec is empty', {

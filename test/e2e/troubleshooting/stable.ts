@@ -20,7 +20,7 @@ const volatile: readonly Replacement[] = [
   [/\[\d+\](?= (?:LOG|FATAL|PANIC|ERROR|WARNING))/g, '[4711]'],
   [/\buid \d+/g, 'uid 101'],
   [new RegExp(escaped(defaultPostgres().bindir), 'g'), '/usr/lib/postgresql/15/bin'],
-  [/\b15\.\d+(?: \(Debian [^)]*\))?/g, '15.0'],
+  [new RegExp(`\\b${defaultPostgres().major}\\.\\d+(?: \\(Debian [^)]*\\))?`, 'g'), '15.0'],
   [/postgresql:\/\/app:[\w-]+@/g, 'postgresql://app:…@'],
   [/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, 'TOKEN'],
   [/"request_id":"[^"]*"/g, '"request_id":"…"'],

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { makeTarball, minimalEntries, truncated } from '../../support/fake-storage.ts';
 import { baseBackup } from '../../support/compute.ts';
@@ -88,7 +90,22 @@ export const storage: readonly Mistake[] = [
   {
     code: 'basebackup',
     title: 'Another kind of server is at the address of the pageserver',
-    provoke: (scene) => withPageserver(scene, { fault: 'garbage' }),
+    async provoke(scene) {
+      const server = createServer((_, response) => void response.end('hello'));
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      try {
+        const said = await withPageserver(
+          scene,
+          {},
+          { pageserver_connstring: `postgresql://no_user@127.0.0.1:${port}` },
+        );
+        return said.replaceAll(String(port), '6400');
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
   },
   {
     code: 'pgdata_refused',
