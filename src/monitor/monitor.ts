@@ -10,7 +10,7 @@ import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
 import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
 import { type Failure, postgresExited } from './failure.ts';
-import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
+import { type Check, type Clock, DowntimeLedger, checks } from './ledger.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
 
 export interface MonitorTimes extends CheckLimits {
@@ -59,6 +59,7 @@ export class Monitor {
   readonly #activity = new ActivityTracker();
   readonly #stop = new AbortController();
   #originMs = 0;
+  readonly #endedMs: Record<Check, number> = { activity: 0, connect: 0 };
   #running: Promise<void> | null = null;
 
   constructor(options: MonitorOptions) {
@@ -75,6 +76,7 @@ export class Monitor {
   begin(): void {
     if (this.#running !== null || this.#stop.signal.aborted) return;
     this.#originMs = monotonicMs();
+    for (const check of checks) this.#endedMs[check] = this.#originMs;
     this.#ledger.begin();
     this.#options.log.info(`starting compute monitor for ${describeTarget(this.#options.target)}`);
     this.#running = this.#run();
@@ -99,6 +101,12 @@ export class Monitor {
     if (!this.begun || this.#stop.signal.aborted) return;
     this.#stop.abort();
     this.#failed('connect', postgresExited);
+  }
+
+  /** Milliseconds for which one of the checks has not come to an end, neither good nor bad; 0 while they are not wanted. */
+  get stalledMs(): number {
+    if (!this.begun || this.#stop.signal.aborted) return 0;
+    return Math.max(...checks.map((check) => monotonicMs() - this.#endedMs[check]));
   }
 
   /** Whether Postgres answered the last checks. */
@@ -189,6 +197,7 @@ export class Monitor {
         ? error
         : new CheckFailed({ phase: 'query', error, timedOut: false }, 0);
     } finally {
+      this.#endedMs[check] = monotonicMs();
       if (!this.#stop.signal.aborted) {
         const seconds = (monotonicMs() - startMs) / 1000;
         this.#options.metrics.record('compute_pg_check_duration_seconds', seconds, { check });
