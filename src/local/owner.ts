@@ -11,9 +11,13 @@ export async function requireOwner({ root, state }: LocalDir): Promise<void> {
   const owner = lstatSync(state).uid;
   if (owner === uid) return;
   const name = owner === 0 ? 'root' : await findOsUser(owner).then(nameOf, () => `with uid ${owner}`);
-  throw new ComputeError('os_user', `the database in ${root} belongs to the user ${name}`, {
-    hint: 'run the command as that user, or as root, or choose your own directory with --dir',
-  });
+  throw new ComputeError(
+    'os_user',
+    `the database in ${root} belongs to the user ${name}, and this program runs with uid ${uid}`,
+    {
+      hint: `run it as that user, or as root, or choose your own directory with --dir; after a restore from a backup, give everything in it to this user: chown -R ${uid} ${root}`,
+    },
+  );
 }
 
 const nameOf = ({ name }: { readonly name: string }): string => name;

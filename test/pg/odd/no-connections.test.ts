@@ -81,7 +81,7 @@ test('with a single connection, too, which the pass then uses in turn, and so do
     signal: never,
     json: false,
   });
-  expect(planned.exitCode).toBe(2);
+  expect(planned.exitCode).toBe(3);
   lines.splice(0);
   await run(parts, {}, true);
   await release();
