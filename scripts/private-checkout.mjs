@@ -24,7 +24,7 @@ export function copyOfCheckout(root) {
   cpSync(root, dir, {
     recursive: true,
     verbatimSymlinks: true,
-    filter: (path) => path !== join(root, 'dist') && path !== join(root, '.git'),
+    filter: (path) => !['dist', 'build', '.git'].some((name) => path === join(root, name)),
   });
   return dir;
 }

@@ -4,7 +4,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { until } from '../../core/poll.ts';
-import { computeChild, programDir } from '../children.ts';
+import { computeChild } from '../children.ts';
 import { getJson } from '../compute-api.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
@@ -67,7 +67,6 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
         tools,
         compactAtBytes,
         report,
-        programs: programDir(),
         escalate,
       };
       const compute = computeChild(child, () => announce(node, state, own, report));

@@ -4,7 +4,7 @@ import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
+import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
@@ -75,7 +75,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const context = { dir, state, tools, compactAtBytes, report, programs: programDir(), escalate };
+    const context = { dir, state, tools, compactAtBytes, report, escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
