@@ -37,8 +37,9 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // A limit only for what hangs: on a busy machine a start can take half a minute, and tests have several.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           fileParallelism: false,
           expect: patient,
         },

@@ -1,4 +1,5 @@
-// Writes the reference pages from the sources; with --check only says which of them are stale.
+// Writes the reference pages from the sources; with --check only says which of them are stale, and what the pages name that does
+// not exist.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,7 @@ const check = process.argv.includes('--check');
 
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/docs/pages.ts'],
+  entryPoints: ['src/docs/main.ts'],
   bundle: true,
   write: false,
   format: 'esm',
@@ -19,7 +20,7 @@ const { outputFiles } = await build({
   target: 'node20',
   logLevel: 'warning',
 });
-const { pages } = await import(
+const { isChecked, pages, readRepository, wrongFacts } = await import(
   `data:text/javascript;base64,${Buffer.from(outputFiles[0].text).toString('base64')}`
 );
 
@@ -42,7 +43,20 @@ for (const { file, path, text } of stale) {
     console.log(`wrote ${file}`);
   }
 }
-if (check && stale.length > 0) process.exitCode = 1;
+if (check) {
+  const wrong = wrongInPages();
+  for (const line of wrong) console.error(line);
+  if (stale.length + wrong.length > 0) process.exitCode = 1;
+}
+
+function wrongInPages() {
+  const repository = readRepository(root);
+  const files = [...repository.files].filter(isChecked);
+  return wrongFacts(
+    files.map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') })),
+    repository,
+  );
+}
 
 function current(path) {
   try {

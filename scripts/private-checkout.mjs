@@ -24,6 +24,8 @@ export function copyOfCheckout(root) {
   cpSync(root, dir, {
     recursive: true,
     verbatimSymlinks: true,
+    // What is newer than what decides whether packages are installed again.
+    preserveTimestamps: true,
     filter: (path) => !['dist', 'build', '.git'].some((name) => path === join(root, name)),
   });
   return dir;

@@ -15,6 +15,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
 import { renderCheck } from './check-report.ts';
 import { checkAddresses, checkFormat, checkKeys } from './checks/config.ts';
+import { asLines, asObjects } from './checks/shown.ts';
 import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './checks/finding.ts';
 import { checkConnstrPort, checkDataDirectory, checkFiles, checkPorts } from './checks/machine.ts';
 import { checkSettings, rendered } from './checks/settings.ts';
@@ -27,8 +28,8 @@ const exitCodes = { valid: 0, invalid: 1, warnings: 3 } as const;
 export interface CheckOutcome {
   /** For stdout, ending in a line end. */
   readonly text: string;
-  /** For stderr: the lines of what makes the config invalid. */
-  readonly problems: readonly string[];
+  /** The lines for stderr. */
+  readonly log: readonly string[];
   readonly exitCode: number;
 }
 
@@ -49,13 +50,9 @@ export async function check(
   const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
   const verdict =
     found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);
-  const problems = found.errors.flatMap(({ text, hint }) => [
-    `Error: ${text}`,
-    ...(hint === undefined ? [] : [`Hint: ${hint}`]),
-  ]);
   return {
     text: `${renderCheck(loaded, options, { ...found, verdict }, json)}\n`,
-    problems,
+    log: options.logFormat === 'json' ? asObjects(found) : asLines(found),
     exitCode: exitCodes[verdict],
   };
 }
@@ -77,7 +74,9 @@ async function findings(
     bin.findings,
     await checkKeys(config, spec === null),
     ...(spec === null ? [] : await ofSpec(spec, options, settings)),
-    ...(spec === null ? [] : [await ofPostgres(spec, settings, bin.found !== null, signal)]),
+    ...(spec === null
+      ? []
+      : [await ofPostgres(spec, settings, { installed: bin.found !== null, live }, signal)]),
     await checkFiles(spec, settings),
     await checkDataDirectory(options, byRoot),
     ...(live ? [await checkPorts(spec, options)] : []),
@@ -102,12 +101,12 @@ async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings):
 async function ofPostgres(
   spec: ResolvedSpec,
   settings: Settings,
-  installed: boolean,
+  { installed, live }: { readonly installed: boolean; readonly live: boolean },
   signal: AbortSignal,
 ): Promise<Findings> {
   if (!installed) return tried(() => rendered(spec, settings));
   try {
-    return await checkSettings(spec, settings, signal);
+    return await checkSettings(spec, settings, live, signal);
   } catch (error) {
     signal.throwIfAborted();
     // The directory that PostgreSQL would read the file in cannot be written.

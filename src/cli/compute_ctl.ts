@@ -21,9 +21,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     const byRoot = isRoot();
     await becomeOsUser(options, null);
     const { check } = await import('./check.ts');
-    const { text, problems, exitCode } = await check(parsed, env, byRoot);
+    const { text, log: found, exitCode } = await check(parsed, env, byRoot);
     process.stdout.write(text);
-    for (const line of problems) writeLine(line);
+    for (const line of found) writeLine(line);
     return exitCode;
   }
   if (parsed.command === 'plan') {

@@ -137,6 +137,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     metrics,
     failpoints,
     pgdata,
+    onStorageReport: (report) => void (state.storage = report),
     stopAsked: state.stop.asked,
   });
   state.services = services;

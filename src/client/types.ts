@@ -307,7 +307,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection. */
+        /** Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection. 503 also when commits do not return. */
         readonly get: operations["getReadyz"];
         readonly put?: never;
         readonly post?: never;
@@ -528,6 +528,17 @@ export interface components {
                 readonly sqlstate: string | null;
                 /** @description The kind of activity at `last_active`. */
                 readonly last_activity: ("statistics" | "session" | "walsender" | "subscription" | "autovacuum") | null;
+            };
+            /** @description Commits do not return, because the storage or the synchronous standby does not acknowledge them. Absent while they do. */
+            readonly commits?: {
+                /** @description Since when; UTC, ends in Z. */
+                readonly since: string;
+                /** @description Commits that wait now; 20 stands for more. */
+                readonly waiting: number;
+                /** @description Why, in the words of the storage where it can be asked (--storage-status-uri). */
+                readonly reason: string;
+                /** @description What to do. */
+                readonly hint: string;
             };
             /** @description Every service that the spec or the command line asks for, by name. */
             readonly services: {
@@ -2784,6 +2795,8 @@ export interface operations {
                         readonly reason?: string;
                         /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
                         readonly full?: boolean;
+                        /** @description True while the storage has stopped writes, because its disk is nearly full; absent otherwise. Clients can read, and write in transactions that ask for it. */
+                        readonly writes_stopped?: boolean;
                     };
                 };
             };
@@ -2797,7 +2810,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Postgres is not ready for clients. compute_ctl is shutting down. */
+            /** @description Postgres is not ready for clients, or commits do not return. compute_ctl is shutting down. */
             readonly 503: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2816,6 +2829,8 @@ export interface operations {
                         readonly reason?: string;
                         /** @description True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served. */
                         readonly full?: boolean;
+                        /** @description True while the storage has stopped writes, because its disk is nearly full; absent otherwise. Clients can read, and write in transactions that ask for it. */
+                        readonly writes_stopped?: boolean;
                     } | components["schemas"]["ErrorBody"];
                 };
             };

@@ -1,7 +1,8 @@
-import { type Lsn, noLsn, parseLsn } from '../core/lsn.ts';
-
 const megabyte = 1024 * 1024;
 const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 1024 * megabyte };
+
+/** Of replicas and static nodes: each has a directory of that name. */
+export const nodeNamePattern = /^[a-z0-9][a-z0-9_-]{0,30}$/;
 
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
@@ -53,18 +54,13 @@ export const kinds = {
     if (match !== null && value >= 4 * megabyte && Number.isSafeInteger(value)) return value;
     throw new Error('Expected a size of 4MB or more, such as 256MB.');
   },
-  lsn: (text: string): Lsn => {
-    const lsn = parseLsn(text);
-    if (lsn !== null && lsn !== noLsn) return lsn;
-    throw new Error('Expected an LSN such as 0/16B3748.');
-  },
   nodeName: (text: string) => {
-    if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
+    if (nodeNamePattern.test(text)) return text;
     throw new Error('Expected up to 31 lower-case letters, digits, - and _.');
   },
 } as const satisfies Record<string, (text: string) => Value>;
 
-type Value = string | number | boolean | Lsn;
+type Value = string | number | boolean;
 
 export type Kind = keyof typeof kinds;
 export type ValueOf<K extends Kind> = ReturnType<(typeof kinds)[K]>;

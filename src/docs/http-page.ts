@@ -70,7 +70,8 @@ function statuses(route: Route): string[][] {
   return [...rows].sort(([a], [b]) => a - b).map(([status, doc]) => [String(status), doc]);
 }
 
-function fields(given: JsonSchema): string {
+/** The members of an object. */
+export function fields(given: JsonSchema): string {
   const schema = components[given.$ref?.split('/').at(-1) ?? ''] ?? given;
   if (schema.properties === undefined) {
     return `${typeText(schema)}${schema.description === undefined ? '' : `. ${schema.description}`}`;

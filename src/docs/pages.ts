@@ -4,6 +4,7 @@ import { httpPage } from './http-page.ts';
 import { openApiPage } from './openapi.ts';
 import { errorsPage } from './errors-page.ts';
 import { specPage } from './spec-page.ts';
+import { statusPage } from './status-page.ts';
 
 export interface Page {
   /** Path from the repository's root. */
@@ -17,6 +18,7 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/cli.md', render: cliPage },
   { file: 'docs/reference/spec.md', render: specPage },
   { file: 'docs/reference/errors.md', render: errorsPage },
+  { file: 'docs/reference/status.md', render: statusPage },
   { file: 'docs/reference/metrics.md', render: renderMetricsReference },
   { file: 'docs/reference/http.md', render: httpPage },
   { file: 'docs/reference/openapi.json', render: openApiPage },

@@ -12,6 +12,17 @@ import type { ProbeReport } from './probes.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
+/** Commits that do not return. */
+export interface StuckCommits {
+  /** RFC 3339, UTC. */
+  readonly since: string;
+  /** Commits that wait now; 20 stands for more. */
+  readonly waiting: number;
+  readonly reason: string;
+  /** What to do. */
+  readonly hint: string;
+}
+
 /** The body of `GET /status` and of a successful `POST /configure`. */
 export interface StatusBody {
   /** RFC 3339, UTC, ends in `Z`. */
@@ -29,6 +40,8 @@ export interface StatusBody {
   readonly retrying?: Retrying[];
   /** Present once the compute has run. */
   readonly postgres?: PostgresReport;
+  /** Absent while commits return. */
+  readonly commits?: StuckCommits;
   /** By name: every service that the spec asks for. */
   readonly services: Readonly<Record<string, Health>>;
   /** Absent when there are none. */
@@ -77,6 +90,8 @@ export interface ComputeApi {
   readonly startup: ProbeReport;
   /** True while Postgres answers that it has no free connection. */
   readonly full: boolean;
+  /** True while the storage has stopped writes, because its disk is nearly full. */
+  readonly writesStopped: boolean;
   status(): StatusBody;
   figures(): Readonly<StartFigures>;
   /** When and why Postgres did not answer. */

@@ -80,6 +80,10 @@ export class Compute implements ComputeApi {
     return this.#state.monitor?.full ?? false;
   }
 
+  get writesStopped(): boolean {
+    return this.#state.storage?.writesStopped ?? false;
+  }
+
   status(): StatusBody {
     return this.#state.status();
   }

@@ -1,4 +1,6 @@
 import { isTerminating } from '../core/status.ts';
+import type { StuckReason } from '../monitor/commits.ts';
+import { stuckWords } from '../monitor/watch-commits.ts';
 import type { ComputeState } from './state.ts';
 
 /** The answer of a probe. Anybody may ask, so it has fixed words only: no text of a server, a spec or an error. */
@@ -22,11 +24,18 @@ export function readiness(state: ComputeState): ProbeReport {
   if (postgres === null || status === 'empty' || status === 'init') return no(notStarted(state));
   if (!postgres.running) return no('Postgres has ended: see error in GET /status');
   const report = monitor?.begun === true ? monitor.postgresReport() : null;
+  const stuck = report === null ? null : (monitor?.stuckCommits ?? null);
+  if (report?.up === true && stuck !== null)
+    return no(`commits do not return: ${stuckReason(state, stuck.reason)}`, new Date(stuck.sinceWallMs));
   if (report === null || report.up)
     return { ok: true, since: report === null ? since : new Date(report.since), reason: null };
   const sqlstate = report.sqlstate === null ? '' : ` ${report.sqlstate}`;
   return no(`Postgres does not answer: ${report.reason ?? 'other'}${sqlstate}`, new Date(report.since));
 }
+
+/** What the storage says about itself, where it can be asked, else what Postgres shows. */
+const stuckReason = ({ storage }: ComputeState, reason: StuckReason): string =>
+  storage?.words ?? stuckWords[reason];
 
 /** Whether the first start has succeeded. Once it has, that stays. */
 export function startup(state: ComputeState): ProbeReport {

@@ -12,7 +12,8 @@ import type { LfcApi } from '../services/file-cache.ts';
 import { withOwnPg } from '../database/own-sql.ts';
 import { firstConfiguration, reload as reloadOf, withSpec } from './reconfigure.ts';
 import { runSteps, step } from './steps.ts';
-import { forgetEarlierConf, keepEarlierConf, takeEffect } from './take-effect.ts';
+import { forgetEarlierConf, keepEarlierConf } from './earlier-conf.ts';
+import { takeEffect } from './take-effect.ts';
 
 /** The values that the steps of a promotion pass to each other, besides those of every operation. `spec` is the replica's. */
 export interface PromotionContext extends StartContext {

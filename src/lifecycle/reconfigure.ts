@@ -4,7 +4,8 @@ import { writeConfigFiles } from './config-files.ts';
 import { configureCatalog, leavingDatabases, removeOverride, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { step } from './steps.ts';
-import { forgetEarlierConf, keepEarlierConf, restoreEarlierConf, takeEffect } from './take-effect.ts';
+import { forgetEarlierConf, keepEarlierConf, restoreEarlierConf } from './earlier-conf.ts';
+import { takeEffect } from './take-effect.ts';
 
 /** Applies a new spec to a running Postgres, without an interruption for clients. */
 export const reconfiguration = [

@@ -4,6 +4,7 @@ import { ComputeError, explained } from '../core/errors.ts';
 import { explain } from '../core/failure.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
+import { killedHint } from '../postgres/postgres.ts';
 import type { Exit } from '../process/process.ts';
 import type { Operations } from './operations.ts';
 import type { ComputeState } from './state.ts';
@@ -103,7 +104,7 @@ const exitedByItself = (exit: Exit, cause: Error | null): ComputeError =>
     ...(cause === null ? {} : { cause }),
     hint:
       exit.signal === 'SIGKILL'
-        ? 'it was killed, mostly by the kernel because memory ran out: look at the kernel log (dmesg), then give it more memory or lower its settings'
+        ? killedHint
         : 'the log lines with PG: show what came before; the compute exits now and has to be started again',
   });
 

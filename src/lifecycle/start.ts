@@ -1,6 +1,6 @@
 import { never } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { explained } from '../core/errors.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import {
   copyFormerSignal,
@@ -14,6 +14,7 @@ import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { markerFile } from '../postgres/marker.ts';
 import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.ts';
+import { sqlState } from '../pg/client.ts';
 import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
@@ -151,7 +152,28 @@ async function stopPostgres({ state }: StartContext): Promise<void> {
 
 async function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void> {
   const startMs = monotonicMs();
-  if (context.spec.mode.kind === 'primary')
-    await leavingDatabases(configureCatalog(context, 'start', signal));
+  if (context.spec.mode.kind === 'primary') {
+    await leavingDatabases(configureCatalog(context, 'start', signal)).catch(async (error: unknown) => {
+      throw await withWords(error, context);
+    });
+  }
   context.state.figures.config_ms = elapsedMs(startMs);
+}
+
+/** SQLSTATEs of a server that is ending or not there. */
+const serverGone = /^(?:57P0|08)/;
+
+/** A server that crashes says why in its log, and only there: who connects just hears that it is not there. */
+async function withWords(error: unknown, context: StartContext): Promise<unknown> {
+  const { state } = context;
+  const isGone = error instanceof ComputeError && serverGone.test(sqlState(error) ?? '08');
+  if (!isGone || state.stop.asked.aborted) return error;
+  // The start has failed. Only after the end of the server its log has been read to the end.
+  await state.postgres?.stop('immediate', { fastMs: 0 }, state.stop.escalate);
+  const words = state.postgres?.lastWords ?? null;
+  if (words === null) return error;
+  words.cause = error.cause;
+  const { hint = 'correct what PostgreSQL names, and start again; the log lines with PG: hold the rest' } =
+    error;
+  return new ComputeError(error.code, error.message, { cause: words, hint });
 }

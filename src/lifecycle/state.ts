@@ -3,12 +3,14 @@ import { type Failure, partsOf } from '../core/failure.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { Retries } from '../core/retries.ts';
 import type { Monitor } from '../monitor/monitor.ts';
+import { stuckHint, stuckWords } from '../monitor/watch-commits.ts';
 import type { ServiceRunner } from '../services/runner.ts';
+import type { StorageReport } from '../services/storage-report.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Postgres } from '../postgres/postgres.ts';
 import type { Span, TraceHeaders } from '../telemetry/trace.ts';
-import type { StartFigures, StatusBody } from './api.ts';
+import type { StartFigures, StatusBody, StuckCommits } from './api.ts';
 import { FailedDatabases } from './failed-databases.ts';
 import { StopRequest } from './stop-request.ts';
 
@@ -51,6 +53,8 @@ export class ComputeState {
   postgres: Postgres | null = null;
   /** Checks whether Postgres answers, and when it was last used. */
   monitor: Monitor | null = null;
+  /** What the storage last said about itself; null where it cannot be asked. */
+  storage: StorageReport | null = null;
   /** The end of the WAL in the storage when this compute shut down; null before, and if it is not a primary. */
   flushLsn: string | null = null;
   /** The current spec, or the one that is being applied. Only `SpecAcceptance` writes it. */
@@ -93,6 +97,7 @@ export class ComputeState {
       ...failureIn(this.lifecycle),
       ...(retrying.length > 0 ? { retrying } : {}),
       ...(this.monitor?.begun === true ? { postgres: this.monitor.postgresReport() } : {}),
+      ...commitsIn(this),
       services: this.services?.health() ?? {},
       ...(this.pendingRestart.length > 0 ? { pending_restart: [...this.pendingRestart] } : {}),
       ...(this.overriddenSettings.length > 0 ? { overridden_settings: [...this.overriddenSettings] } : {}),
@@ -103,3 +108,17 @@ export class ComputeState {
 
 const failureIn = ({ failure }: Lifecycle): { failure?: Failure } =>
   failure === null ? {} : { failure: partsOf(failure) };
+
+function commitsIn({ monitor, storage }: ComputeState): { commits?: StuckCommits } {
+  const stuck = monitor?.begun === true ? monitor.stuckCommits : null;
+  if (stuck === null) return {};
+  const trouble = storage?.trouble ?? null;
+  return {
+    commits: {
+      since: new Date(stuck.sinceWallMs).toISOString(),
+      waiting: stuck.waiting,
+      reason: trouble?.reason ?? stuckWords[stuck.reason],
+      hint: trouble?.act ?? stuckHint,
+    },
+  };
+}

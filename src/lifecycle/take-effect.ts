@@ -1,49 +1,17 @@
-import { linkSync, renameSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { ComputeError, explained } from '../core/errors.ts';
 import { type PgClient, sqlState } from '../pg/client.ts';
 import { reloadAndWait } from '../pg/reload.ts';
-import { type ConfError, checkConf } from '../postgres/conf-check.ts';
-import {
-  type FileJudgement,
-  type UnusableLine,
-  describeLine,
-  isMainFile,
-  judgeFiles,
-} from '../postgres/conf-in-force.ts';
-import { contradictions, missingLibraries } from '../postgres/conf-start.ts';
+import { type ConfCheck, type ConfError, checkConf } from '../postgres/conf-check.ts';
+import { type FileJudgement, judgeFiles } from '../postgres/conf-in-force.ts';
+import { startProblems } from '../postgres/conf-start.ts';
 import { confValue } from '../postgres/conf-syntax.ts';
-import { serverSetting } from '../postgres/server-setting.ts';
 import { overrideFile } from '../postgres/files.ts';
-import { readSmall } from '../process/regular-file.ts';
+import { machineRules } from '../postgres/machine-rules.ts';
+import { serverSetting } from '../postgres/server-setting.ts';
 import { type StartContext, pathOf } from './context.ts';
-
-const mainFile = (context: StartContext): string => join(pathOf(context), 'postgresql.conf');
-const earlierFile = (context: StartContext): string => `${mainFile(context)}.earlier`;
-
-/** Keeps the current `postgresql.conf` beside a new one. A link, since putting it back must work on a full disk, too. */
-export function keepEarlierConf(context: StartContext): void {
-  forgetEarlierConf(context);
-  try {
-    linkSync(mainFile(context), earlierFile(context));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-}
-
-export const forgetEarlierConf = (context: StartContext): void =>
-  rmSync(earlierFile(context), { force: true });
-
-/** Puts the earlier `postgresql.conf` back in place; takes effect after a reload. Without one it changes nothing. */
-export function restoreEarlierConf(context: StartContext): void {
-  try {
-    renameSync(earlierFile(context), mainFile(context));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return;
-  }
-  context.log.warn('the earlier postgresql.conf is in its place again');
-}
+import { currentConf, earlierConf } from './earlier-conf.ts';
+import { accept, acceptUnseen, refused } from './settings-refused.ts';
 
 const cannotConnectNow = '57P03';
 const notSuperuser = '42501';
@@ -60,7 +28,7 @@ export async function takeEffect(context: StartContext, signal: AbortSignal): Pr
     judged = await judgeFiles(pg, () => reasonsOfStart(context, signal));
     accept(context, judged);
     // With a bad value in somebody else's file nothing can be asked, and a start fails because of that.
-    if (judged.pending.length > 0 && judged.unusable.length === 0) await nextStart(context, signal);
+    if (judged.unusable.length === 0) await nextStart(context, pg, signal);
   };
   try {
     await reloadAndWait(settings.target, ask, signal, judge);
@@ -88,20 +56,27 @@ function remember({ state, spec, log }: StartContext, judged: FileJudgement | nu
     log.warn(`the setting ${name} of the spec is not in force: ${file}, line ${line} overrides it`);
 }
 
-const checked = (context: StartContext): Parameters<typeof checkConf>[0] => ({
+const checked = (context: StartContext): ConfCheck => ({
   bin: context.settings.bin,
   dataDir: pathOf(context),
   env: context.settings.env,
 });
 
-/** What needs a restart must not keep Postgres from starting again. @throws ComputeError `settings_refused` */
-async function nextStart(context: StartContext, signal: AbortSignal): Promise<void> {
+/** What is new in the file must not keep Postgres from starting again, also where the running server would take it.
+ *  @throws ComputeError `settings_refused` */
+async function nextStart(context: StartContext, pg: PgClient, signal: AbortSignal): Promise<void> {
+  const [before, now] = [earlierConf(context), currentConf(context)];
+  if (before === now) return;
+  // What an included file sets cannot be seen from here.
+  const includes = now.split('\n').some((line) => /^\s*include/i.test(line) && !line.includes(overrideFile));
+  const concerns = (name: string): boolean => includes || confValue(before, name) !== confValue(now, name);
   const check = checked(context);
   try {
-    const problems = [
-      ...(await contradictions(check, signal)),
-      ...((await missingLibraries(check, signal)) ?? []),
-    ];
+    const errors = await checkConf(check, signal);
+    if (errors.length > 0) throw refused(errors.map(({ words }) => words));
+    const walSegmentBytes = await segmentBytes(pg);
+    const about = { ...check, isEmpty: false, walSegmentBytes, more: machineRules, concerns };
+    const { problems } = await startProblems(about, signal);
     if (problems.length > 0) throw refused(problems.map(({ text }) => text));
   } catch (error) {
     signal.throwIfAborted();
@@ -110,67 +85,20 @@ async function nextStart(context: StartContext, signal: AbortSignal): Promise<vo
   }
 }
 
-/** The server has found the error already: this is only about the words for it. */
-async function reasonsOfStart(context: StartContext, signal: AbortSignal): Promise<ConfError[]> {
+async function segmentBytes(pg: PgClient): Promise<number | null> {
+  const { rows } = await pg.query<{ bytes: string }>(
+    `select setting as bytes from pg_catalog.pg_settings where name operator(pg_catalog.=) 'wal_segment_size'`,
+  );
+  return rows[0] === undefined ? null : Number(rows[0].bytes);
+}
+
+/** Null when PostgreSQL cannot be asked. */
+async function reasonsOfStart(context: StartContext, signal: AbortSignal): Promise<ConfError[] | null> {
   try {
     return await checkConf(checked(context), signal);
   } catch (error) {
     signal.throwIfAborted();
     context.log.debug(`no words from postgres -C: ${explained(error)}`);
-    return [];
+    return null;
   }
 }
-
-/** A line that is not of this spec does not fail it, unless the server would ignore everything because of that line. */
-function accept(context: StartContext, { unusable, applies }: FileJudgement): void {
-  const ofSpec = unusable.filter((line) => isOfSpec(context, line));
-  const others = unusable.filter((line) => !ofSpec.includes(line));
-  if (ofSpec.length > 0) throw refused(ofSpec.map(describeLine));
-  if (!applies) throw notOfSpec(others.map(describeLine));
-  for (const line of others)
-    context.log.warn(`PostgreSQL ignores a setting that this spec did not bring: ${describeLine(line)}`);
-}
-
-/** Not what stands in other files, what this program itself writes (an older extension may not know it), nor what the server
- *  was started with and ignores since then. */
-function isOfSpec(context: StartContext, line: UnusableLine): boolean {
-  if (!isMainFile(pathOf(context), line)) return false;
-  const { name } = line;
-  if (name === null) return true;
-  const wanted = serverSetting(context.spec.spec, name);
-  return wanted !== null && wanted !== confValue(earlierText(context), name);
-}
-
-function earlierText(context: StartContext): string {
-  try {
-    return readSmall(earlierFile(context));
-  } catch {
-    return '';
-  }
-}
-
-/** The same where only PostgreSQL's words at a start are known, which do not always name the file. */
-function acceptUnseen(context: StartContext, wrong: readonly ConfError[]): void {
-  if (wrong.length === 0) return;
-  const words = wrong.map((one) => one.words);
-  const ofSpec = words.filter((text) => {
-    const name = /parameter "([^"]+)"/.exec(text)?.[1];
-    if (name !== undefined) return serverSetting(context.spec.spec, name) !== null;
-    return text.includes(`"${mainFile(context)}"`);
-  });
-  throw ofSpec.length > 0 ? refused(ofSpec) : notOfSpec(words);
-}
-
-const notOfSpec = (reasons: readonly string[]): ComputeError =>
-  new ComputeError(
-    'settings_refused',
-    `PostgreSQL keeps all its earlier settings because of a line that this spec did not bring: ${reasons.join('; ')}`,
-    { hint: 'correct or remove that line, then send the configuration again' },
-  );
-
-const refused = (reasons: readonly string[]): ComputeError =>
-  new ComputeError(
-    'settings_refused',
-    `PostgreSQL cannot use ${reasons.length === 1 ? 'a setting' : `${reasons.length} settings`} of the spec, so the earlier configuration stays in force: ${reasons.join('; ')}`,
-    { hint: 'correct the spec; compute_ctl check finds such settings beforehand' },
-  );

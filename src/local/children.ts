@@ -1,11 +1,12 @@
 import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { never } from '../core/abort.ts';
 import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { ownProgram } from '../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../process/process.ts';
-import { endChild } from '../process/end.ts';
+import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
 import { environmentForOwnPrograms } from './environment.ts';
@@ -14,7 +15,10 @@ import type { Kept } from './supervisor.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
 import { writePidFile } from '../process/pid-file.ts';
+import { exitReport } from './exit-report.ts';
 import type { Report } from './report.ts';
+import { reportTrouble } from './show-troubles.ts';
+import type { GivenLimits } from './storage/disk.ts';
 import { setAside } from './set-aside.ts';
 import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
@@ -24,6 +28,7 @@ export interface UpContext {
   readonly state: LocalState;
   readonly tools: Tools;
   readonly compactAtBytes: number;
+  readonly diskLimits: GivenLimits;
   readonly report: Report;
   /** Aborts at the second signal: children are killed at once. */
   readonly escalate: AbortSignal;
@@ -54,7 +59,13 @@ async function startNode(
       // Ctrl-C in the terminal must not reach the children: `up` stops them in the right order.
       detached: true,
     });
-    writePidFile(pidFile, child.pid);
+    try {
+      writePidFile(pidFile, child.pid);
+    } catch (error) {
+      // Nobody would end it.
+      await endChild(child, termThenKill(5000), never);
+      throw error;
+    }
     return child;
   } finally {
     closeSync(log.fd);
@@ -63,35 +74,30 @@ async function startNode(
 
 export function storageChild(context: UpContext, onReady: () => void): Kept {
   const { dir, tools, report } = context;
+  const { warnBytes, stopBytes } = context.diskLimits;
   const args = [
     'storage',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
     `--compact-at=${context.compactAtBytes}`,
+    ...(warnBytes === null ? [] : [`--warn-free=${warnBytes}`]),
+    ...(stopBytes === null ? [] : [`--stop-free=${stopBytes}`]),
   ];
   return {
     name: 'the storage',
     start: () => startNode(context, 'storage', args, dir.storagePid, { piped: true }),
-    ready: (child, signal) =>
-      untilReady(child.stdout as Readable, signal, (event) => showProgress(event, report)),
+    ready: (child, signal) => untilReady(child.stdout as Readable, signal, (event) => show(event, report)),
     stop: (child) => stopNicely(child, 20_000, context.escalate),
     onReady(restart) {
       if (restart) report.event('storage-restarted', {}, 'The storage is running again.');
       else onReady();
     },
-    onExit: ({ code, signal }, _wasReady, nextMs) =>
-      report.event(
-        'storage-exited',
-        { code, signal, restart_in_ms: nextMs },
-        exitText('The storage', code, signal),
-      ),
+    onExit: exitReport({ event: 'storage-exited', who: 'The storage' }, report),
   };
 }
 
-const exitText = (who: string, code: number | null, signal: string | null): string =>
-  `${who} exited (${code === null ? `signal ${signal}` : `exit code ${code}`}). Starting it again ...`;
-
-function showProgress(event: StorageEvent, report: Report): void {
+function show(event: StorageEvent, report: Report): void {
+  if (event.event === 'trouble' || event.event === 'trouble-over') reportTrouble(event, report);
   if (event.event !== 'progress') return;
   const { step, bytes } = event;
   if (step === 'initdb') report.progress('Creating a new, empty cluster ...', '');
@@ -104,7 +110,7 @@ function showProgress(event: StorageEvent, report: Report): void {
 }
 
 /** Reads the daemon's events until `ready`, and continues to read, so that its pipe never fills.
- *  @throws ComputeError `local_storage` with the daemon's own reason */
+ *  @throws ComputeError with the daemon's own reason */
 function untilReady(
   stdout: Readable,
   signal: AbortSignal,
@@ -120,7 +126,7 @@ function untilReady(
       if (event.event === 'ready') resolve();
       if (event.event === 'failed') {
         const hint = event.hint === null ? {} : { hint: event.hint };
-        reject(new ComputeError('local_storage', event.message, hint));
+        reject(new ComputeError(event.code, event.message, hint));
       }
     });
   });
@@ -137,6 +143,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--pgbin=${tools.postgres.path}`,
     `--external-http-host=${state.listenAll === true ? '::' : 'localhost'}`,
     `--external-http-port=${ports.externalHttp}`,
+    `--storage-status-uri=http://127.0.0.1:${ports.controlPlane}/status`,
     '--internal-http-host=localhost',
     `--internal-http-port=${ports.internalHttp}`,
     `--start-timeout=${startLimitSeconds}`,
@@ -166,12 +173,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
         report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute is running again.');
       else onReady();
     },
-    onExit: ({ code, signal }, _wasReady, nextMs) =>
-      report.event(
-        'compute-exited',
-        { code, signal, restart_in_ms: nextMs },
-        exitText('The compute', code, signal),
-      ),
+    onExit: exitReport({ event: 'compute-exited', who: 'The compute' }, report),
   };
 }
 

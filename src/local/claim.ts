@@ -1,5 +1,6 @@
 import { accessSync, closeSync, constants, openSync } from 'node:fs';
 import { ComputeError } from '../core/errors.ts';
+import { systemHint } from '../core/system-hints.ts';
 import { checkReachable } from '../postgres/parent.ts';
 import { ownDir } from '../process/files.ts';
 import { dirMarker } from './made.ts';
@@ -25,6 +26,19 @@ export function createRoot({ root, pgdata }: LocalDir): void {
         hint: 'choose a directory of this user with --dir',
       },
     );
+  }
+}
+
+/** @throws ComputeError `dir_refused` when this user cannot delete anything in the directory */
+export function requireWritable({ root }: LocalDir): void {
+  try {
+    accessSync(root, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ComputeError('dir_refused', `cannot delete anything in ${root} (${code})`, {
+      cause,
+      hint: systemHint(cause) ?? 'run it as the user that the directory belongs to',
+    });
   }
 }
 

@@ -11,8 +11,10 @@ import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
+import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
-import { type LocalDir, connectionUrl, defaultDir, localDir, stateOf } from './state.ts';
+import { computeState } from './names.ts';
+import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
 const { commands } = computeLocal;
 type Name = keyof typeof commands;
@@ -44,14 +46,16 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),
   reset: async (dir, options) =>
     (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log),
-  url: async (dir) => say(connectionUrl(stateOf(dir))),
-  token: async (dir) => say((await import('./compute-api.ts')).computeToken(stateOf(dir), 3600)),
+  url: async (dir, { name }) => say(connectionUrl(computeState(dir, name))),
+  token: async (dir, { name }) =>
+    say((await import('./compute-api.ts')).computeToken(computeState(dir, name), 3600)),
   psql: async (dir, options, args) => {
     const [{ psql }, { toolsFor }] = await Promise.all([
       import('./commands/psql.ts'),
       import('./commands/storage.ts'),
     ]);
-    return psql(dir, await toolsFor(dir, stateOf(dir), options, never), args);
+    const state = computeState(dir, options.name);
+    return psql(state, await toolsFor(dir, state, options, never), args);
   },
   storage: async (dir, options) => {
     const { storageDaemon } = await import('./commands/storage.ts');
@@ -72,6 +76,7 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   await becomeOsUser(dir, osUser, name === 'up');
+  await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);
 }
 

@@ -28,14 +28,16 @@ export function computeStatus(state: LocalState, signal: AbortSignal): Promise<C
   return orNull(client.status({ signal }), signal);
 }
 
-/** Gets JSON from one of our own servers; null for any status but 200. */
-export function getJson<T>(url: string, token: string, signal: AbortSignal): Promise<T | null> {
-  const headers = { authorization: `Bearer ${token}` };
-  const asked = withDeadline('the answer', requestMs, signal, async (limited) => {
-    const response = await fetch(url, { headers, signal: limited });
-    return response.ok ? ((await response.json()) as T) : null;
+/** Asks a compute_ctl to fetch its spec again; it does so in the background.
+ *  @throws ComputeError `conflict` */
+export async function askRefresh(internalHttpPort: number, signal: AbortSignal): Promise<void> {
+  const url = `http://127.0.0.1:${internalHttpPort}/refresh_configuration`;
+  const status = await withDeadline('the answer', requestMs, signal, async (limited) => {
+    const response = await fetch(url, { method: 'POST', signal: limited });
+    await response.body?.cancel();
+    return response.status;
   });
-  return orNull(asked, signal);
+  if (status >= 300) throw new ComputeError('conflict', `POST ${url} was answered with status ${status}`);
 }
 
 /** Null instead of a failure, except when `signal` has aborted. */

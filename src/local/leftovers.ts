@@ -3,6 +3,7 @@ import type { Log } from '../core/log.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { endByPidFile } from '../process/pid-file.ts';
 import { systemIdOf } from './claim.ts';
+import { nodeDir, nodeNames } from './nodes.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import type { LocalDir } from './state.ts';
 import { type HeldTimeline, timelineDir } from './storage/layout.ts';
@@ -35,8 +36,12 @@ export async function endLeftovers(
   log: Log,
   signal: AbortSignal,
 ): Promise<string[]> {
+  // Those of nodes whose own `up` was killed.
+  const nodes: string[] = [];
+  for (const name of nodeNames(dir))
+    if (await endLeftoverCompute(nodeDir(dir, name), ids, log, signal)) nodes.push(name);
   const compute = await endLeftoverCompute(dir, ids, log, signal);
   const storage = await endByPidFile(dir.storagePid, 'the storage of an earlier run', storageGraceMs, signal);
   if (ids !== null) await endOrphans(timelineDir(dir.storage, ids.tenantId, ids.timelineId), signal);
-  return [compute ? 'the compute' : '', storage ? 'the storage' : ''].filter((what) => what !== '');
+  return [...nodes, compute ? 'the compute' : '', storage ? 'the storage' : ''].filter((what) => what !== '');
 }

@@ -6,15 +6,16 @@ import type { LocalDir } from './state.ts';
 
 /** A lock against a second `up` or `reset` in the directory. The kernel releases it however its holder ends.
  *  @throws ComputeError `conflict` */
-export async function lockDir(dir: LocalDir): Promise<PgdataLock> {
+export async function lockDir(
+  dir: LocalDir,
+  hint = 'stop it with: compute-local stop, or use another directory with --dir',
+): Promise<PgdataLock> {
   try {
     return await lockPgdata(join(dir.root, 'up'));
   } catch (error) {
     if (!(error instanceof ComputeError) || error.code !== 'pgdata_locked') throw error;
     const holder = readPidFile(dir.upPid);
     const who = holder === null ? 'another compute-local' : `compute-local with pid ${holder.pid}`;
-    throw new ComputeError('conflict', `${who} is already running in ${dir.root}`, {
-      hint: 'stop it with: compute-local stop, or use another directory with --dir',
-    });
+    throw new ComputeError('conflict', `${who} is already running in ${dir.root}`, { hint });
   }
 }

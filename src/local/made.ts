@@ -1,3 +1,4 @@
+import { nodeNamePattern } from '../config/values.ts';
 import { isMarked, markerFile } from '../postgres/marker.ts';
 import { createMarker } from '../process/marker.ts';
 import { type Made, madeFile } from '../process/made.ts';
@@ -64,7 +65,7 @@ const madeNode = (systemId: string | null): readonly Made[] => [
 
 /** Everything that is made in the directory of `--dir`, except the lock and what shows that it is ours: `proofs`. */
 export const madeDir = (systemId: string | null): readonly Made[] => [
-  { name: /^nodes$/, is: [{ name: /^[a-z0-9][a-z0-9_-]{0,30}$/, is: madeNode(systemId) }] },
+  { name: /^nodes$/, is: [{ name: nodeNamePattern, is: madeNode(systemId) }] },
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
   madeFile('primary.json'),

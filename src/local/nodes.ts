@@ -1,5 +1,6 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeNamePattern } from '../config/values.ts';
 import { ComputeError } from '../core/errors.ts';
 import { writeDurable } from '../process/files.ts';
 import { endProcess, termThenKill } from '../process/end.ts';
@@ -52,12 +53,26 @@ export function readNode(dir: LocalDir, name: string): Node | null {
   throw new ComputeError('config_unreadable', `${path} was written by another version of compute-local`);
 }
 
-export function listNodes(dir: LocalDir): Node[] {
-  if (!existsSync(dir.nodes)) return [];
-  return readdirSync(dir.nodes)
-    .map((name) => readNode(dir, name))
-    .filter((node) => node !== null);
+/** The names of the nodes that were started once, also of one whose description is damaged. */
+export function nodeNames({ nodes }: LocalDir): string[] {
+  if (lstatSync(nodes, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  const entries = readdirSync(nodes, { withFileTypes: true });
+  return entries
+    .filter(({ name }) => nodeNamePattern.test(name))
+    .filter((entry) => entry.isDirectory() && existsSync(join(nodes, entry.name, 'node.json')))
+    .map(({ name }) => name)
+    .toSorted();
 }
+
+/** Without those whose description is damaged, so that they do not keep the others from working; `status` names them. */
+export const listNodes = (dir: LocalDir): Node[] =>
+  nodeNames(dir).flatMap((name) => {
+    try {
+      return readNode(dir, name) ?? [];
+    } catch {
+      return [];
+    }
+  });
 
 export const isRunning = (dir: LocalDir, { name }: Node): boolean =>
   readPidFile(nodeDir(dir, name).upPid) !== null;
@@ -67,7 +82,7 @@ const graceMs = 140_000;
 
 /** Stops the programs that run nodes. They cannot run without the storage. */
 export async function endNodes(dir: LocalDir, report: Report, signal: AbortSignal): Promise<void> {
-  for (const { name } of listNodes(dir)) {
+  for (const name of nodeNames(dir)) {
     const running = readPidFile(nodeDir(dir, name).upPid);
     if (running === null) continue;
     report.progress(`Stopping ${name} ...`, '');
@@ -83,11 +98,24 @@ export const asState = (state: LocalState, { computeId, ports, listenAll = false
   ports: { ...state.ports, ...ports },
 });
 
-/** Name of the node that is or will be the primary; null: the compute that `up` starts. */
+/** Name of the node that is or will be the primary; null: the compute that `up` starts.
+ *  @throws ComputeError `config_unreadable` */
 export function primaryNode(dir: LocalDir): string | null {
   if (!existsSync(dir.primary)) return null;
-  return (JSON.parse(readSmall(dir.primary)) as { node: string }).node;
+  try {
+    const { node } = JSON.parse(readSmall(dir.primary)) as { node?: unknown };
+    if (typeof node === 'string') return node;
+  } catch (cause) {
+    throw damagedPrimary(dir, cause);
+  }
+  throw damagedPrimary(dir);
 }
+
+const damagedPrimary = ({ primary }: LocalDir, cause?: unknown): ComputeError =>
+  new ComputeError('config_unreadable', `${primary}, which names the primary, cannot be read`, {
+    cause,
+    hint: 'end compute-local up and start it again: it then makes the main compute the primary',
+  });
 
 export function setPrimaryNode(dir: LocalDir, name: string | null): void {
   if (name === null) rmSync(dir.primary, { force: true });

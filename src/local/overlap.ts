@@ -6,6 +6,7 @@ import { entryOf } from '../process/dir-fd.ts';
 import { readSmall } from '../process/regular-file.ts';
 import { dirMarker } from './made.ts';
 import { isState } from './state.ts';
+import { heldTimelines } from './storage/layout.ts';
 
 /** @throws ComputeError `dir_refused` when the directory lies in one of compute-local, or in the data of a PostgreSQL */
 export function refuseOverlap(root: string): void {
@@ -51,9 +52,18 @@ function whatIsIn(path: string): string | null {
       return ofComputeLocal;
     if (has(markerFile) || (has('PG_VERSION') && has('global/pg_control')))
       return 'the data directory of a PostgreSQL';
-    return null;
+    // Also where it is mounted at another place, without the directory around it.
+    return holdsTimelines(path) ? 'the storage of a compute-local' : null;
   } finally {
     closeSync(dir);
+  }
+}
+
+function holdsTimelines(path: string): boolean {
+  try {
+    return heldTimelines(path).length > 0;
+  } catch {
+    return false;
   }
 }
 

@@ -26,12 +26,14 @@ export interface Own {
 
 const { O_RDONLY, O_DIRECTORY } = constants;
 
+type Purpose = 'use' | 'reset' | 'stop';
+
 /** Looks at a directory without changing anything.
  *  @param purpose `reset` and `stop` do not need usable data where the marker says that it is ours; what runs in a directory
  *  of ours can always be stopped
  *  @throws ComputeError `dir_refused` when it is neither empty nor compute-local's, or overlaps another one;
  *  `config_unreadable` */
-export function inspectDir(dir: LocalDir, purpose: 'use' | 'reset' | 'stop' = 'use'): Found {
+export function inspectDir(dir: LocalDir, purpose: Purpose = 'use'): Found {
   if (purpose !== 'stop') refuseOverlap(dir.root);
   const fd = openRoot(dir.root);
   if (fd === null) return { kind: 'new' };
@@ -40,7 +42,8 @@ export function inspectDir(dir: LocalDir, purpose: 'use' | 'reset' | 'stop' = 'u
       ({ name }) => ![lockName, `${dirMarker.file}.new`].includes(name),
     );
     if (entries.length === 0) return refuseShared(dir, fd);
-    const own = ownOf(dir, fd, purpose !== 'use');
+    refuseOthers(dir, fd);
+    const own = ownOf(dir, fd, purpose);
     if (own === null) throw refuseForeign(dir, entries);
     if (purpose === 'stop') return own;
     refuseLinks(dir, entries);
@@ -80,7 +83,20 @@ function refuseShared({ root }: LocalDir, fd: number): Found {
   );
 }
 
-function ownOf(dir: LocalDir, fd: number, isTolerant: boolean): Own | null {
+/** One that another user's compute-local created, as after a restore or a run as another user: its files cannot be used, and
+ *  the reasons that follow from that would mislead. */
+function refuseOthers({ root }: LocalDir, fd: number): void {
+  const stat = lstatSync(entryOf(fd, dirMarker.file), { throwIfNoEntry: false });
+  const uid = process.getuid?.();
+  if (stat?.isFile() !== true || stat.uid === uid) return;
+  throw refused(
+    `${root} was created by compute-local of the user with uid ${stat.uid}, and this one runs with uid ${uid}`,
+    `run it as that user, or give everything in it to this one: chown -R ${uid} ${root}; nothing was changed`,
+  );
+}
+
+function ownOf(dir: LocalDir, fd: number, purpose: Purpose): Own | null {
+  const isTolerant = purpose !== 'use';
   const marked = dirMarker.isIn(fd);
   const resetting = stateIn(fd, resetNote);
   // An earlier version wrote no marker. Its state, or its storage, shows the same.
@@ -90,7 +106,7 @@ function ownOf(dir: LocalDir, fd: number, isTolerant: boolean): Own | null {
   const held = heldTimelines(dir.storage);
   if (held.length === 0) return marked ? { kind: 'own', state, lost: null, resetting } : null;
   const [only = null] = held;
-  if (marked && isTolerant) return { kind: 'own', state, lost: only, resetting };
+  if ((marked && isTolerant) || purpose === 'stop') return { kind: 'own', state, lost: only, resetting };
   // A damaged one must not be replaced.
   if (lstatSync(dir.state, { throwIfNoEntry: false }) !== undefined) readState(dir);
   if (held.length === 1 && only !== null && isUsable(dir, only))
@@ -159,10 +175,12 @@ const namesOf = (held: readonly HeldTimeline[]): string =>
   held.map(({ tenantId, timelineId }) => `tenant ${tenantId}, timeline ${timelineId}`).join(' and ');
 
 function refuseForeign({ root }: LocalDir, entries: readonly Dirent[]): ComputeError {
-  const some = entries.slice(0, 5).map(({ name }) => name);
-  const names = `${some.join(', ')}${entries.length > some.length ? ', …' : ''}`;
+  const others = entries.filter(({ name }) => name !== dirMarker.file);
+  const some = others.slice(0, 5).map(({ name }) => name);
+  const names = `${some.join(', ')}${others.length > some.length ? ', …' : ''}`;
+  const isCopied = others.length < entries.length;
   return refused(
-    `${root} is not empty, and compute-local did not create what is in it: ${names}`,
+    `${root} is not empty, and compute-local did not create what is in it: ${names}${isCopied ? `; its ${dirMarker.file} was created for another directory` : ''}`,
     'choose an empty or a new directory with --dir; nothing was changed',
   );
 }

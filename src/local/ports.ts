@@ -1,10 +1,11 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ComputeError } from '../core/errors.ts';
 import type { Ports } from './state.ts';
 
 /** Below the system's range of ports for outgoing connections, so that none of those can use the same port. */
-const preferred: Ports = {
+export const preferred: Ports = {
   postgres: 25_432,
   externalHttp: 3080,
   internalHttp: 3081,
@@ -16,33 +17,59 @@ const preferred: Ports = {
 /** True when no program listens on the port, on any of this machine's addresses. */
 export async function isFree(port: number): Promise<boolean> {
   // Loopback too: a listener there does not prevent a listener on the wildcard address.
-  return (await binds(port, '127.0.0.1')) !== null && (await binds(port, undefined)) !== null;
+  return (await binds(port, '127.0.0.1')) && (await binds(port, undefined));
 }
 
-async function binds(port: number, host: string | undefined): Promise<number | null> {
+async function binds(port: number, host: string | undefined): Promise<boolean> {
   const server = createServer();
   try {
     server.listen({ port, host, exclusive: true });
     await once(server, 'listening');
-    return (server.address() as { port: number }).port;
+    return true;
   } catch {
-    return null;
+    return false;
   } finally {
     server.close();
   }
 }
 
-/** The preferred ports where they are free, else other free ones. */
-export async function choosePorts(wished: Ports = preferred): Promise<Ports> {
-  const taken = new Set<number>();
+/** The wished ports where they are free, else other free ones.
+ *  @param reserved not to be chosen, although nobody may listen there now */
+export async function choosePorts<Wished extends Partial<Ports>>(
+  wished: Wished,
+  reserved: ReadonlySet<number> = new Set(),
+): Promise<Wished> {
+  const taken = new Set(reserved);
   const chosen: [string, number][] = [];
   for (const [name, port] of Object.entries(wished)) {
-    let free = !taken.has(port) && (await isFree(port)) ? port : null;
-    while (free === null || taken.has(free)) free = await binds(0, undefined);
+    const free = !taken.has(port) && (await isFree(port)) ? port : await anotherFree(taken);
     taken.add(free);
     chosen.push([name, free]);
   }
-  return Object.fromEntries(chosen) as unknown as Ports;
+  return Object.fromEntries(chosen) as Wished;
+}
+
+/** Below the system's range of ports for outgoing connections: one of those may take a port of that range while its server
+ *  does not run, and the server cannot start again. Random, so that two that search at the same time seldom find the same. */
+const searched = { from: 20_000, to: 32_000 } as const;
+const attempts = 200;
+
+async function anotherFree(taken: ReadonlySet<number>): Promise<number> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const port = randomInt(searched.from, searched.to);
+    if (!taken.has(port) && (await isFree(port))) return port;
+  }
+  throw new ComputeError('port', `found no free port between ${searched.from} and ${searched.to}`, {
+    hint: 'see what uses them: ss -ltnp',
+  });
+}
+
+/** @throws ComputeError `port` */
+export async function refuseTaken(port: number): Promise<void> {
+  if (await isFree(port)) return;
+  throw new ComputeError('port', `another program uses port ${port}, which this compute requires`, {
+    hint: 'stop that program (find it with: ss -ltnp), or choose another port with --port or --new-ports',
+  });
 }
 
 const uses: { readonly [Name in keyof Ports]: string } = {
@@ -56,7 +83,7 @@ const uses: { readonly [Name in keyof Ports]: string } = {
 
 /** One port for two servers would later be reported as in use by another program.
  *  @throws ComputeError `usage` */
-export function checkDistinct(ports: Ports): void {
+export function checkDistinct(ports: Partial<Ports>): void {
   const users = new Map<number, string>();
   for (const [name, port] of Object.entries(ports) as [keyof Ports, number][]) {
     const other = users.get(port);

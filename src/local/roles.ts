@@ -1,19 +1,22 @@
+import { askRefresh } from './compute-api.ts';
 import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
 import { type LocalRole, localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import type { Socket } from './storage/tools.ts';
 
 /** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id.
- *  @param startToken makes the storage token of a primary that is about to start; left out: it runs already */
+ *  @param startToken makes the storage token of a primary that is about to start; left out: it runs already
+ *  @param writesStopped the disk is nearly full: transactions are read-only unless they ask for more */
 export function specFor(
   dir: LocalDir,
   state: LocalState,
   computeId: string,
   startToken: () => string = () => state.storageToken,
+  writesStopped = false,
 ): unknown {
   const primary = primaryNode(dir);
   const spec = (of: LocalDir, as: LocalState, role: LocalRole): unknown =>
-    localSpec(of, as, role, role === 'primary' ? startToken() : as.storageToken);
+    localSpec(of, as, role, role === 'primary' ? startToken() : as.storageToken, writesStopped);
   if (computeId === state.computeId) return spec(dir, state, primary === null ? 'primary' : 'replica');
   const node = listNodes(dir).find((one) => one.computeId === computeId);
   if (node === undefined) return null;
@@ -28,11 +31,22 @@ const socketOf = (dir: LocalDir, { name, ports }: Node): Socket => ({
 
 const mainSocket = (dir: LocalDir, { ports }: LocalState): Socket => ({ dir: dir.run, port: ports.postgres });
 
+const primaryOf = (dir: LocalDir): Node | null => {
+  const name = primaryNode(dir);
+  return name === null ? null : readNode(dir, name);
+};
+
 /** The address of the compute that writes to the storage. */
 export function writerOf(dir: LocalDir, state: LocalState): Socket {
-  const name = primaryNode(dir);
-  const node = name === null ? null : readNode(dir, name);
+  const node = primaryOf(dir);
   return node === null ? mainSocket(dir, state) : socketOf(dir, node);
+}
+
+/** Asks compute_ctl of the compute that writes to fetch its spec again.
+ *  @throws ComputeError `conflict` when it does not take the request */
+export async function refreshWriter(dir: LocalDir, state: LocalState, signal: AbortSignal): Promise<void> {
+  const { internalHttp } = (primaryOf(dir) ?? state).ports;
+  await askRefresh(internalHttp, signal);
 }
 
 /** The computes that run as replicas, or were started as replicas. */

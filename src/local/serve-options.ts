@@ -1,10 +1,12 @@
 import type { Log } from '../core/log.ts';
 import { Secret } from '../core/secret.ts';
 import { setPrimaryNode } from './nodes.ts';
-import { replicasOf, specFor, writerOf } from './roles.ts';
+import { refreshWriter, replicasOf, specFor, writerOf } from './roles.ts';
 import type { LocalDir, LocalState } from './state.ts';
+import type { GivenLimits } from './storage/disk.ts';
 import type { ServeOptions } from './storage/serve.ts';
 import type { Tools } from './storage/tools.ts';
+import type { TroubleNews } from './storage/troubles.ts';
 
 export interface ServeParts {
   readonly dir: LocalDir;
@@ -12,10 +14,13 @@ export interface ServeParts {
   readonly tools: Tools;
   readonly log: Log;
   readonly maxWalBytes: number;
+  readonly diskLimits: GivenLimits;
+  readonly tell?: (news: TroubleNews) => void;
 }
 
 /** The storage's options for this directory and its computes. */
-export const serveOptions = ({ dir, state, tools, log, maxWalBytes }: ServeParts): ServeOptions => ({
+export const serveOptions = ({ dir, state, ...parts }: ServeParts): ServeOptions => ({
+  ...parts,
   dir: dir.storage,
   tenantId: state.tenantId,
   timelineId: state.timelineId,
@@ -25,10 +30,8 @@ export const serveOptions = ({ dir, state, tools, log, maxWalBytes }: ServeParts
   computes: {
     writer: () => writerOf(dir, state),
     replicas: () => replicasOf(dir, state),
-    spec: (computeId, startToken) => specFor(dir, state, computeId, startToken),
+    spec: (computeId, startToken, writesStopped) => specFor(dir, state, computeId, startToken, writesStopped),
+    refresh: (signal) => refreshWriter(dir, state, signal),
     promoted: ({ name }) => setPrimaryNode(dir, name),
   },
-  tools,
-  log,
-  maxWalBytes,
 });

@@ -1,5 +1,5 @@
 import { formatConninfo, formatUrl } from '../pg/libpq-write.ts';
-import { standbyName } from './storage/compute-link.ts';
+import { readOnlySetting, standbyName } from './storage/compute-link.ts';
 import { timelineDir } from './storage/layout.ts';
 import type { LocalDir, LocalState } from './state.ts';
 
@@ -17,7 +17,7 @@ export type LocalRole = 'primary' | 'replica' | { readonly atLsn: string };
 /** PGDATA is a cache that every start creates again from the storage, so it need not survive a crash of the machine:
  *  `fsync` and `full_page_writes` are off. A commit is durable because, with `synchronous_commit`, it returns only after
  *  the storage has fsynced its WAL. While a base backup runs, PostgreSQL writes full pages anyway. */
-function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] {
+function settings(dir: LocalDir, state: LocalState, role: LocalRole, writesStopped: boolean): Setting[] {
   const { ports } = state;
   const table: SettingRow[] = [
     ['port', String(ports.postgres), 'integer'],
@@ -38,9 +38,12 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole): Setting[] 
     ['password_encryption', 'scram-sha-256', 'enum'],
     ['log_line_prefix', '%m [%p] ', 'string'],
     ...(role === 'primary' ? primarySettings : standbySettings(dir, state, role)),
+    ...(writesStopped ? stoppedSettings : []),
   ];
   return table.map(([name, value, vartype]) => ({ name, value, vartype }));
 }
+
+const stoppedSettings: SettingRow[] = [[readOnlySetting, 'on', 'bool']];
 
 const primarySettings: SettingRow[] = [['synchronous_standby_names', standbyName, 'string']];
 
@@ -79,11 +82,13 @@ const streamFrom = ({ ports, tenantId, timelineId, storageToken }: LocalState): 
   });
 
 /** Copies a segment from the storage, the last one as far as it was received. The receiver may rename it to its final
- *  name at any moment, so the command tries once more. Each PG timeline has its own directory there. */
+ *  name at any moment, so the command tries once more. Each PG timeline has its own directory there, named as in `walDir`; the
+ *  number is the first eight hexadecimal digits of the file's name. A directory such as `wal-old` is somebody else's. */
 export function restoreCommand(timeline: string): string {
   const root = timeline.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%');
-  const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/wal*/${file} "%p"`);
-  return `(${tries.join(' || ')}) 2>/dev/null`;
+  const where = 'f=%f; n=$((0x${f%%"${f#????????}"})); d=wal; [ $n = 1 ] || d=wal-$n';
+  const tries = ['%f', '%f.partial', '%f'].map((file) => `cp '${root}'/$d/${file} "%p"`);
+  return `${where}; (${tries.join(' || ')}) 2>/dev/null`;
 }
 
 /** The control plane's answer for the local compute.
@@ -93,6 +98,7 @@ export function localSpec(
   state: LocalState,
   role: LocalRole = 'primary',
   token = state.storageToken,
+  writesStopped = false,
 ): unknown {
   const { ports } = state;
   const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
@@ -107,7 +113,7 @@ export function localSpec(
         cluster_id: state.computeId,
         roles: [{ name: state.user, encrypted_password: state.passwordVerifier, options: null }],
         databases: [{ name: state.database, owner: state.user, options: null }],
-        settings: settings(dir, state, role),
+        settings: settings(dir, state, role, writesStopped),
       },
       tenant_id: state.tenantId,
       timeline_id: state.timelineId,

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
 import { readSmall } from '../process/regular-file.ts';
@@ -113,20 +114,31 @@ export function readState(dir: LocalDir): LocalState | null {
   }
   if (isState(found)) return found;
   const version = (found as { version?: unknown } | null)?.version;
-  if (version === 1) throw unreadable(`${dir.state} is damaged, or another program's`);
-  throw unreadable(`${dir.state} was written by another version of compute-local`);
+  if (typeof version !== 'number' || version <= formatVersion)
+    throw unreadable(`${dir.state} is damaged, or another program's`);
+  throw new ComputeError(
+    'config_unreadable',
+    `${dir.state} was written by a newer version of compute-local: it has format ${version}, this one knows ${formatVersion}`,
+    { hint: 'use that version, or a newer one; nothing was changed' },
+  );
 }
+
+/** Of local.json. */
+const formatVersion = 1;
 
 const unreadable = (message: string, cause?: unknown): ComputeError =>
   new ComputeError('config_unreadable', message, {
     cause,
-    hint: 'if compute-local wrote it, restore it from a backup; without one, move it away: `compute-local up` then creates another for the data in the storage',
+    // The file itself is not in doubt.
+    hint:
+      systemHint(cause) ??
+      'if compute-local wrote it, restore it from a backup; without one, move it away: `compute-local up` then creates another for the data in the storage',
   });
 
 /** Programs of all kinds have a file of this name, so it is looked at closely. */
 export function isState(value: unknown): value is LocalState {
   const state = value as Partial<LocalState> | null;
-  if (typeof state !== 'object' || state?.version !== 1) return false;
+  if (typeof state !== 'object' || state?.version !== formatVersion) return false;
   const { tenantId, timelineId, ports, signingKey } = state;
   const texts = [state.computeId, state.user, state.database, state.password, state.passwordVerifier];
   const secrets = [state.storageToken, state.controlPlaneToken, signingKey?.x, signingKey?.d];
@@ -158,7 +170,7 @@ export function createState(
   const { privateKey } = generateKeyPairSync('ed25519');
   const password = secret();
   const state: LocalState = {
-    version: 1,
+    version: formatVersion,
     ...(held ?? { tenantId: hex(), timelineId: hex() }),
     computeId: 'compute-local',
     user: 'app',

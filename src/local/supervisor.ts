@@ -12,8 +12,9 @@ export interface Kept {
   /** Stops the child. */
   stop(child: RunningProcess): Promise<void>;
   onReady(restart: boolean): void;
-  /** @param nextMs milliseconds until it is started again */
-  onExit(exit: Exit, wasReady: boolean, nextMs: number): void;
+  /** @param failure why it did not become ready, or could not even be started; null when it had been ready
+   *  @param nextMs milliseconds until it is started again */
+  onExit(exit: Exit, failure: unknown, nextMs: number): void;
 }
 
 /** Number of starts for a child that never became ready. */
@@ -30,10 +31,11 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = monotonicMs();
-    const child = await kept.start();
+    let child: RunningProcess | null = null;
     let failure: unknown = null;
     let ready = false;
     try {
+      child = await kept.start();
       failure = await becomesReady(kept, child, signal);
       ready = failure === null;
       if (ready) {
@@ -41,15 +43,19 @@ export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void
         everReady = true;
         await raceAbort(child.exited, signal).catch(() => {});
       }
+    } catch (error) {
+      // A full disk, for instance: once it has worked, it may work again.
+      if (!everReady) throw error;
+      failure = error;
     } finally {
       // Also for a child that runs but never became ready.
-      await kept.stop(child);
+      if (child !== null) await kept.stop(child);
     }
     if (signal.aborted) return;
     failures = ready && monotonicMs() - startedMs > steadyMs ? 1 : failures + 1;
     if (!everReady && failures >= maxFirstStarts) throw failure;
     const nextMs = backoffMs(failures - 1, pauses);
-    kept.onExit(child.exit ?? { code: null, signal: null }, ready, nextMs);
+    kept.onExit(child?.exit ?? { code: null, signal: null }, failure, nextMs);
     await sleep(nextMs, signal).catch(() => {});
   }
 }

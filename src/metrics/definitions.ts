@@ -50,6 +50,11 @@ export const metricDefinitions = {
     labels: [],
     help: '1 while Postgres answers that it has no free connection. That is not downtime.',
   },
+  compute_pg_commits_stuck_ms: {
+    type: 'gauge',
+    labels: [],
+    help: 'For how many milliseconds commits have not returned, because the storage or the synchronous standby does not acknowledge them; 0 while they return.',
+  },
   compute_ctl_vm_monitor_listening: {
     type: 'gauge',
     labels: [],
@@ -124,6 +129,16 @@ export const metricDefinitions = {
     type: 'counter',
     labels: ['outcome'],
     help: "Requests for a static compute's LSN lease, by outcome: granted, refused or failed.",
+  },
+  compute_storage_disk_bytes: {
+    type: 'gauge',
+    labels: ['what'],
+    help: "Bytes on the storage's disk: free, total, and what its base backup and its WAL take; with --storage-status-uri only.",
+  },
+  compute_storage_troubles: {
+    type: 'gauge',
+    labels: ['kind', 'part'],
+    help: '1 for each thing that is wrong with the storage; with --storage-status-uri only.',
   },
   compute_pg_downtime_incidents_total: {
     type: 'counter',

@@ -2,6 +2,7 @@ import { elapsedMs, monotonicMs } from '../core/clock.ts';
 import { type ConnectOptions, type PgClient, connectPg, destroyPg, hangUpPg } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { type ActivityRow, activityQuery } from './activity-query.ts';
+import type { CommitsRow } from './commits.ts';
 import { type ProbePhase, probe } from './probe.ts';
 import { type FailedPhase, type Failure, classify } from './failure.ts';
 
@@ -106,14 +107,18 @@ export class ActivityConnection {
 
   /** Connects if there is no connection, and reads the activity. Any failure closes the connection.
    *  @throws CheckFailed */
-  async look(statistics: boolean, signal: AbortSignal): Promise<ActivityRow> {
+  async look(statistics: boolean, signal: AbortSignal): Promise<ActivityRow & CommitsRow> {
     const client = this.#client ?? (await this.#connect(signal));
     try {
       return await phase('query', this.#limits.queryMs, async () => {
         if (this.#broken !== null) throw this.#broken as Error;
         const values = [this.#target.user, statistics];
-        const { rows } = await client.query<ActivityRow>({ name: 'activity', text: activityQuery, values });
-        return rows[0] as ActivityRow;
+        const { rows } = await client.query<ActivityRow & CommitsRow>({
+          name: 'activity',
+          text: activityQuery,
+          values,
+        });
+        return rows[0] as ActivityRow & CommitsRow;
       });
     } catch (error) {
       this.close();

@@ -9,9 +9,11 @@ import { type PgTarget, describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
 import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
+import type { Stuck } from './commits.ts';
 import { type Failure, postgresExited } from './failure.ts';
 import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
+import { Commits } from './watch-commits.ts';
 
 export interface MonitorTimes extends CheckLimits {
   /** From one check of the activity to the next. */
@@ -57,6 +59,7 @@ export class Monitor {
   readonly #times: MonitorTimes;
   readonly #ledger: DowntimeLedger;
   readonly #activity = new ActivityTracker();
+  readonly #commits: Commits;
   readonly #stop = new AbortController();
   #originMs = 0;
   #running: Promise<void> | null = null;
@@ -65,7 +68,8 @@ export class Monitor {
     this.#options = options;
     this.#times = { ...monitorTimes, ...options.times };
     this.#ledger = new DowntimeLedger(options.clock ?? realClock);
-    const { metrics } = options;
+    const { metrics, log, target } = options;
+    this.#commits = new Commits({ target, limits: this.#times, log, metrics });
     metrics.observe('compute_pg_current_downtime_ms', () => this.#ledger.currentMs);
     metrics.observe('compute_pg_full', () => (this.full ? 1 : 0));
     metrics.observe('compute_pg_downtime_ms_total', () => this.#ledger.totalMs);
@@ -111,6 +115,11 @@ export class Monitor {
     return this.#ledger.full;
   }
 
+  /** Since when and why commits do not return; null while they do, as far as is known. */
+  get stuckCommits(): Stuck | null {
+    return this.#commits.stuck;
+  }
+
   /** The latest activity, null until there was some; never goes back. */
   get lastActivity(): Activity | null {
     return this.#activity.last;
@@ -132,6 +141,7 @@ export class Monitor {
     const { signal } = this.#stop;
     const look = async (): Promise<void> => {
       const row = await kept.look(useStatistics(), signal);
+      this.#commits.take(row, signal);
       const sessions = sessionsOpened(target, [...systemDatabases, target.database]);
       this.#activity.take(row, { sessions, monotonicMs: monotonicMs() });
     };
@@ -144,6 +154,7 @@ export class Monitor {
       ]);
     } finally {
       kept.close();
+      await this.#commits.ended();
     }
   }
 
@@ -218,6 +229,7 @@ export class Monitor {
 
   #failed(check: Check, failure: Failure, phase: CheckFailed['phase'] = 'query'): void {
     const { log, metrics } = this.#options;
+    if (check === 'activity') this.#commits.lost();
     const news = this.#ledger.failed(check, failure);
     if (news === 'opened') {
       const { reason, sqlstate } = failure;

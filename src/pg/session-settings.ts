@@ -93,16 +93,18 @@ export const pinnedSettings: readonly PinnedSetting[] = [
 /** The target of a session of ours.
  *  @param settings further ones of this session, e.g. `statement_timeout`; in milliseconds where they are times
  *  @param superuser false where the login may be one of another role: without what only superusers may set, which nobody
- *  else can attach to a database either */
+ *  else can attach to a database either
+ *  @param asConfigured settings that this session takes from the server's configuration */
 export function ownSession(
   target: PgTarget,
   settings: Readonly<Record<string, string | number>> = {},
-  { superuser = true } = {},
+  { superuser = true, asConfigured = [] }: { superuser?: boolean; asConfigured?: readonly string[] } = {},
 ): PgTarget {
   // Where the major is unknown, every setting that some major does not have is left out.
   const { major } = target;
   const known = pinnedSettings.filter(
     ({ since, until = Infinity, ...only }) =>
+      !asConfigured.includes(only.name) &&
       (superuser || only.superuser !== true) &&
       (since === undefined || (major !== undefined && major >= since)) &&
       (major ?? 0) <= until,

@@ -35,6 +35,8 @@ export interface OverriddenSetting {
 /** What a reload of the files as they are now would do. */
 export interface FileJudgement {
   readonly unusable: readonly UnusableLine[];
+  /** Lines that the server takes, but that mean nothing in the database that was asked: its sessions keep what they had. */
+  readonly elsewhere: readonly UnusableLine[];
   readonly pending: readonly PendingRestart[];
   readonly overridden: readonly OverriddenSetting[];
   /** False: the server would keep all settings that it has, since it cannot read a line or does not know a name. */
@@ -61,10 +63,14 @@ interface SettingRow {
 }
 
 /** Asks the server how it reads its configuration files now, without a reload.
- *  @param check errors that a start would report; asked for only when a line is not usable at once
+ *  @param check errors that a start would report, null when that is not known; asked for only when a line is not usable at
+ *  once
  *  @throws the driver's error, 42501 when the session is not a superuser's
  *  @see https://www.postgresql.org/docs/current/view-pg-file-settings.html */
-export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>): Promise<FileJudgement> {
+export async function judgeFiles(
+  pg: PgClient,
+  check: () => Promise<ConfError[] | null>,
+): Promise<FileJudgement> {
   // It also marks, for this session, the settings that need a restart. So it comes first.
   const { rows: lines } = await pg.query<FileRow>(
     `select sourcefile as file, sourceline as line, name, setting, applied, error
@@ -72,7 +78,7 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
   );
   const wrong = lines.filter(({ error }) => error !== null);
   const overridden = overriddenIn(lines);
-  if (wrong.length === 0) return { unusable: [], pending: [], overridden, applies: true };
+  if (wrong.length === 0) return { unusable: [], elsewhere: [], pending: [], overridden, applies: true };
   const { rows: settings } = await pg.query<SettingRow>(
     `select name, vartype, context, pending_restart as pending,
             setting is not distinct from boot_val as untouched,
@@ -84,15 +90,19 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
     name === null ? undefined : settings.find((one) => isSameSetting(one.name, name));
   const atStart = await check();
   const said = (name: string): string | undefined =>
-    atStart.find(({ words }) => words.toLowerCase().includes(`"${name.toLowerCase()}"`))?.words;
+    atStart?.find(({ words }) => words.toLowerCase().includes(`"${name.toLowerCase()}"`))?.words;
   const unusable: UnusableLine[] = [];
+  const elsewhere: UnusableLine[] = [];
   for (const row of wrong) {
     const { file, line, name } = row;
     // Without a file: a setting that the files do not set any more, and that only a restart can reset.
     if (file === null) continue;
     const words = name === null ? undefined : said(name);
     if (words === undefined && of(name)?.pending === true) continue;
-    unusable.push({ file, line, name, error: words ?? (await refusal(pg, row, of(name))) });
+    const error = words ?? (await refusal(pg, row, of(name)));
+    // The view asks as this session would set it. The postmaster is in no database and in no transaction, as at a start.
+    const isTaken = atStart?.length === 0 && of(name) !== undefined && name?.includes('.') === false;
+    (isTaken ? elsewhere : unusable).push({ file, line, name, error });
   }
   // The mark alone is not enough: the server keeps it after the line that caused it is gone.
   const waits = (one: SettingRow): boolean =>
@@ -103,7 +113,7 @@ export async function judgeFiles(pg: PgClient, check: () => Promise<ConfError[]>
     (one) => one.pending && waits(one) && !unusable.some(({ name }) => of(name) === one),
   );
   const applies = lines.some(({ applied }) => applied);
-  return { unusable, applies, overridden, pending: pending.map(toPending) };
+  return { unusable, elsewhere, applies, overridden, pending: pending.map(toPending) };
 
   function toPending({ name, vartype, current }: SettingRow): PendingRestart {
     const last = lines.findLast((row) => row.name !== null && isSameSetting(row.name, name));
@@ -146,5 +156,7 @@ export const isMainFile = (pgdata: string, { file }: UnusableLine): boolean =>
 /** `file, line 12: shared_bufers: unrecognized configuration parameter`. */
 export function describeLine({ file, line, name, error }: UnusableLine): string {
   const where = line === null || line === 0 ? file : `${file}, line ${line}`;
-  return `${where}: ${name === null ? '' : `${name}: `}${error}`;
+  // PostgreSQL's words may have the place, too.
+  const words = error.replace(` in file "${file}" line ${line}`, '');
+  return `${where}: ${name === null ? '' : `${name}: `}${words}`;
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { ComputeError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { ResolvedMode, ResolvedSpec } from '../spec/resolve.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
@@ -7,6 +8,7 @@ import { quoteConf } from './conf-syntax.ts';
 import { settingsSection } from './conf-settings.ts';
 import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';
+import { serverSetting } from './server-setting.ts';
 
 /** Inputs to `postgresql.conf` besides the spec. */
 export interface ConfContext {
@@ -35,6 +37,7 @@ export interface RenderedConf {
  *  @throws ComputeError `spec_invalid` when a value of the spec cannot be written */
 export function renderConf(resolved: ResolvedSpec, context: ConfContext): RenderedConf {
   const { spec } = resolved;
+  refuseOtherDataDirectory(spec);
   const { postgresql_conf: head, settings } = spec.cluster;
   const notes: string[] = [];
   const lines = [
@@ -50,6 +53,14 @@ export function renderConf(resolved: ResolvedSpec, context: ConfContext): Render
     ...tailLines(spec, context),
   ];
   return { text: `${lines.join('\n')}\n`, notes };
+}
+
+/** With it, Postgres would run on another cluster, and the catalog pass would change that one. */
+function refuseOtherDataDirectory(spec: ComputeSpec): void {
+  if (serverSetting(spec, 'data_directory') === null) return;
+  throw new ComputeError('spec_invalid', 'spec.cluster: the setting data_directory cannot be given', {
+    hint: 'remove it: the data directory is that of --pgdata',
+  });
 }
 
 /** TLS needs a key and certificate in the config, and the feature in the spec. */

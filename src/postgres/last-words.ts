@@ -36,6 +36,9 @@ const ordinary = [
   /exited with exit code|was terminated by signal/,
 ];
 
+/** What a server that could not start says of itself beside the reason. */
+const noise = [...ordinary.slice(0, 1), /^(?:redirecting|ending) log output/, /^Future log output/];
+
 interface Message {
   readonly severity: string;
   readonly sqlstate: string | null;
@@ -48,28 +51,32 @@ interface Message {
  *  looked for within each line, since the spec decides what stands before it. */
 export class ServerLog {
   readonly #state: RegExp | null;
+  readonly #nowMs: () => number;
   #before: Message[] = [];
   #last: { readonly message: Message; readonly before: readonly Message[] } | null = null;
   #current: Message | null = null;
   #other: string[] = [];
 
-  /** @param prefix `log_line_prefix`: its `%e` is the SQLSTATE; null: the server's default, which has none */
-  constructor(prefix: string | null = null) {
+  /** @param prefix `log_line_prefix`: its `%e` is the SQLSTATE; null: the server's default, which has none
+   *  @param nowMs of a clock that never goes back */
+  constructor(prefix: string | null = null, nowMs: () => number = monotonicMs) {
     this.#state = stateIn(prefix ?? '');
+    this.#nowMs = nowMs;
   }
 
   /** @param quoted whether a line without a severity may be shown: not one of a file that may be another program's */
   add(line: string, quoted = true): void {
     const [, severity, sqlstate, rest = ''] = parts.exec(line) ?? [];
     const text = rest.slice(0, maxLength);
-    if (quoted) this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
+    if (quoted && !noise.some((words) => words.test(text)))
+      this.#other = [...this.#other, line.slice(0, maxLength)].slice(-maxOther);
     if (severity === undefined) return;
     if (severity === 'DETAIL' || severity === 'HINT' || severity === 'CONTEXT')
       this.#current?.more.push(`${severity}: ${text}`);
     // Statements are the clients', and may hold secrets.
     else if (severity !== 'STATEMENT' && severity !== 'QUERY') {
       const state = sqlstate ?? this.#state?.exec(line)?.[1] ?? null;
-      this.#keep({ severity, sqlstate: state, text, atMs: monotonicMs(), more: [] });
+      this.#keep({ severity, sqlstate: state, text, atMs: this.#nowMs(), more: [] });
     }
   }
 
@@ -81,11 +88,13 @@ export class ServerLog {
       return new LastWords(`PostgreSQL: ${this.#other.join('; ')}`, null);
     }
     const { message, before } = this.#last;
-    if (run === 'serving' && !isRecent(message)) return null;
+    if (run === 'serving' && !this.#isRecent(message)) return null;
     const said = before.map(shown);
     const earlier = said.length === 0 ? '' : `, after ${said.join('; ')}`;
     return new LastWords(`PostgreSQL: ${shown(message)}${earlier}`, message.sqlstate);
   }
+
+  readonly #isRecent = ({ atMs }: Message): boolean => this.#nowMs() - atMs < recentMs;
 
   #keep(message: Message): void {
     const { severity, text, sqlstate } = message;
@@ -95,17 +104,16 @@ export class ServerLog {
       : severity === 'ERROR' || ordinary.some((words) => words.test(text));
     this.#current = skipped ? null : message;
     if (skipped) return;
-    if (!fatal) this.#before = [...this.#before.filter(isRecent), message].slice(-maxBefore);
+    if (!fatal) this.#before = [...this.#before.filter(this.#isRecent), message].slice(-maxBefore);
     else {
       // The processes that follow a panic out are not its reason.
-      const panicked = this.#last?.message.severity === 'PANIC' && isRecent(this.#last.message);
-      if (severity === 'PANIC' || !panicked) this.#last = { message, before: this.#before.filter(isRecent) };
+      const panicked = this.#last?.message.severity === 'PANIC' && this.#isRecent(this.#last.message);
+      if (severity === 'PANIC' || !panicked)
+        this.#last = { message, before: this.#before.filter(this.#isRecent) };
       this.#before = [];
     }
   }
 }
-
-const isRecent = ({ atMs }: Message): boolean => monotonicMs() - atMs < recentMs;
 
 function shown({ severity, sqlstate, text, more }: Message): string {
   const state = sqlstate === null ? '' : ` ${sqlstate}`;

@@ -24,14 +24,15 @@ export const textSink = (write: (line: string) => void = writeLine): LogSink => 
   keepOrder: () => () => {},
 });
 
-/** One object for each message. PostgreSQL indents the further lines of a message, whatever `log_line_prefix` is. */
+/** One object for each message. PostgreSQL begins the further lines of a message with a tab, whatever `log_line_prefix` is; the
+ *  prefix itself may begin with a blank. */
 export function jsonSink(
   write: (line: string) => void = writeLine,
   more: Readonly<Record<string, unknown>> = {},
 ): LogSink {
   let latest: Pick<Parsed, 'level' | 'pid'> | null = null;
   return {
-    begins: (line) => !/^\s/.test(line),
+    begins: (line) => !line.startsWith('\t'),
     write(lines, pid) {
       const parsed = parse(lines.map((line, at) => (at === 0 ? line : line.replace(/^\t/, ''))).join('\n'));
       // The fields of a message follow it, each as a message of its own.

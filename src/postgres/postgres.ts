@@ -118,9 +118,10 @@ export class Postgres {
       );
     } catch (error) {
       if (signal.aborted) throw error;
+      const endedBy = this.#child.exit?.signal ?? null;
       // Resolves when its log is read to the end.
       await this.stop('immediate', { fastMs: 0 }, signal);
-      throw notStarted(error, this.#said.last('starting'));
+      throw notStarted(error, this.#said.last('starting'), endedBy);
     } finally {
       this.#watching.close();
     }
@@ -170,20 +171,31 @@ export class Postgres {
   }
 }
 
-/** @param words what Postgres said last; without them the log is all there is */
-function notStarted(error: unknown, words: LastWords | null): unknown {
+/** @param words what Postgres said last; without them the log is all there is
+ *  @param endedBy the signal that has ended it, if it was one */
+function notStarted(error: unknown, words: LastWords | null, endedBy: NodeJS.Signals | null): unknown {
   if (!(error instanceof ComputeError)) return error;
   const inTime = error.code !== 'deadline';
   if (inTime && error.code !== 'postgres_start') return error;
-  if (!inTime && words !== null) words.cause = error;
+  // Who was killed did not say why.
+  if (words !== null && !inTime) words.cause = error;
+  if (words !== null && endedBy === 'SIGKILL') words.cause = error.cause;
   return new ComputeError(
     'postgres_start',
     inTime ? error.message : 'timed out while waiting for Postgres to start',
     {
       cause: words ?? error.cause ?? (inTime ? undefined : error),
-      hint: inTime
-        ? 'correct what PostgreSQL names, in the spec or on this machine, and start again; the log lines with PG: hold the rest'
-        : 'the log lines with PG: show how far Postgres came; allow it more time with --start-timeout if it was still working',
+      hint: hintFor(inTime, endedBy),
     },
   );
+}
+
+export const killedHint =
+  'it was killed, mostly by the kernel because memory ran out: look at the kernel log (dmesg), then give it more memory or lower its settings';
+
+function hintFor(inTime: boolean, endedBy: NodeJS.Signals | null): string {
+  if (!inTime)
+    return 'the log lines with PG: show how far Postgres came; allow it more time with --start-timeout if it was still working';
+  if (endedBy === 'SIGKILL') return killedHint;
+  return 'correct what PostgreSQL names, in the spec or on this machine, and start again; the log lines with PG: hold the rest';
 }

@@ -5,6 +5,7 @@ import { migrations } from './migrations.ts';
 import { coreDumps, earlierPgdata } from './pgdata.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
+import { storageReport } from './storage-report.ts';
 import {
   auditLog,
   autoprewarm,
@@ -23,6 +24,7 @@ export const services: readonly Service<unknown>[] = [
   swap,
   diskQuota,
   lsnLease,
+  storageReport,
   coreDumps,
   pgbouncer,
   localProxy,

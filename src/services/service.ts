@@ -4,6 +4,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { Settings } from './settings.ts';
+import type { StorageReport } from './storage-report.ts';
 
 /** When a service starts: with the process, whether there is a spec or not; while the data directory is prepared; with
  *  the start of the compute, ahead of Postgres, which does not wait for it; once the compute is `running`. */
@@ -24,6 +25,8 @@ export interface ServiceDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly failpoints: Failpoints;
+  /** Called with what the storage says about itself, whenever it was asked. */
+  readonly onStorageReport: (report: StorageReport) => void;
   /** Null until a start step has prepared it. */
   readonly pgdata: () => PreparedPgdata | null;
   /** Aborts when the compute is asked to stop, before Postgres is. */

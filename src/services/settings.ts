@@ -3,8 +3,10 @@ import type { LogFormat } from '../core/log.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
 import { environmentForPrograms } from '../process/environment.ts';
 import { basebackupRetries } from '../storage/basebackup.ts';
+import { controlPlaneToken } from '../config/control-plane-token.ts';
 import type { RunOptions } from '../config/options.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
+import type { StorageAddress } from './storage-report.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
 
 /** The settings that are fixed for the process's life: command line and environment, resolved. */
@@ -24,6 +26,8 @@ export interface Settings extends OwnPostgres {
   readonly exitGraceMs: number;
   readonly logFormat: LogFormat;
   readonly vm: VmSettings;
+  /** Where the storage is asked about itself; null: it is not. */
+  readonly storageStatus: StorageAddress | null;
 }
 
 export interface Found {
@@ -51,4 +55,11 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,
   vm: vmSettings(options, env),
+  storageStatus:
+    options.storageStatusUri === null
+      ? null
+      : {
+          url: options.storageStatusUri,
+          token: (signal) => controlPlaneToken(options.controlPlaneTokenFile, env, signal),
+        },
 });

@@ -97,6 +97,29 @@ test('with --log-format json the reason why a program ends is an object, too', a
   expect(stderr).toMatch(/^Error: .*\nHint: .*\n$/);
 });
 
+test('with --log-format json whatever check finds is an object, and the report stays what --json says', () => {
+  const config = join(it.home, 'wrong.json');
+  const cluster = { roles: [], databases: [{ name: 'd', owner: 'nobody_here' }], settings: [] };
+  writeFileSync(config, JSON.stringify(it.config(it.spec({ cluster, features: ['unheard_of'] }))));
+  const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [program('compute_ctl'), 'check', '--config', config, ...args], {
+      encoding: 'utf8',
+    });
+  const { status, stdout, stderr } = run('--log-format', 'json', '--json');
+  const report = JSON.parse(stdout) as Record<'errors' | 'warnings', { text: string }[]>;
+  expect([status, report.errors.length > 0, report.warnings.length > 0]).toEqual([1, true, true]);
+  const said = linesOf(stderr).map(({ level, msg, hint }) => ({ level, msg, hint }));
+  const wanted = (level: string, list: { text: string; hint?: string }[]): object[] =>
+    list.map(({ text: msg, hint }) => ({ level, msg, hint }));
+  expect(said).toEqual(
+    expect.arrayContaining([...wanted('error', report.errors), ...wanted('warn', report.warnings)]),
+  );
+  const asText = run('--log-format', 'json');
+  expect(linesOf(asText.stderr).length).toBe(said.length);
+  expect(asText.stdout).toMatch(/\ninvalid: .*\n$/);
+  expect(run().stderr).toMatch(/^Error: /);
+});
+
 test('with --log-format json a start that fails ends in objects', async () => {
   it.pageserver.script.fault = 'error-before';
   it.pageserver.script.error = { sqlstate: 'XX000', message: 'Not found: tenant' };

@@ -192,7 +192,8 @@ describe("a directory that is somebody else's", () => {
   });
 });
 
-describe('a directory of compute-local', () => {
+// Several starts each: on a busy machine one of them took half a minute.
+describe('a directory of compute-local', { timeout: 400_000 }, () => {
   const home = memoryDir();
   const made = join(home, 'made');
   let ids: { tenantId: string; timelineId: string };
@@ -209,7 +210,7 @@ describe('a directory of compute-local', () => {
     } finally {
       await it.clean();
     }
-  });
+  }, 400_000);
   afterAll(() => rmSync(home, { recursive: true, force: true }));
   beforeEach(() => {
     rmSync(it.dir, { recursive: true });
@@ -395,7 +396,74 @@ describe('a directory of compute-local', () => {
     execFileSync('cp', ['-a', join(made, 'compute-local.marker'), other]);
     const before = everything(other);
     for (const [command = '', ...args] of [['up'], ['reset', '--yes']])
-      expect((await run(command, '--dir', other, ...args)).said).toContain('is not empty');
+      expect((await run(command, '--dir', other, ...args)).said).toContain(
+        'compute-local.marker was created for another directory',
+      );
     expect(everything(other)).toEqual(before);
+  });
+
+  test('of a newer version is not called damaged, and the hint does not ask to move its file away', async () => {
+    const newer = { ...(JSON.parse(readFileSync(join(it.dir, 'local.json'), 'utf8')) as object), version: 2 };
+    writeFileSync(join(it.dir, 'local.json'), JSON.stringify(newer));
+    const before = everything(it.dir);
+    for (const command of ['up', 'url', 'status']) {
+      const { code, said } = await run(command, '--dir', it.dir);
+      expect([code, said]).toEqual([
+        1,
+        expect.stringMatching(
+          /by a newer version of compute-local: it has format 2, this one knows 1\nHint: use that version/,
+        ),
+      ]);
+    }
+    expect(everything(it.dir)).toEqual(before);
+    expect((await run('stop', '--dir', it.dir)).code).toBe(0);
+  });
+
+  test.runIf(osUser !== null)(
+    'that a backup gave back to another user is refused with both users',
+    async () => {
+      execFileSync('chown', ['-R', 'nobody', it.dir]);
+      chmodSync(it.dir, 0o755);
+      for (const mode of ['a+rX', 'go-rwx']) {
+        execFileSync('chmod', ['-R', mode, join(it.dir, 'local.json'), join(it.dir, 'storage')]);
+        const before = everything(it.dir);
+        // Started as root, it would become the user of the directory.
+        const asUser = [`--reuid=${osUser?.uid}`, `--regid=${osUser?.gid}`, '--clear-groups'];
+        const command = [...asUser, process.execPath, program('compute-local')];
+        for (const words of [['up'], ['reset', '--yes'], ['stop']]) {
+          const args = [...command, ...words, '--dir', it.dir];
+          const { status, stderr } = spawnSync('setpriv', args, {
+            encoding: 'utf8',
+            timeout: 60_000,
+            cwd: '/',
+          });
+          const wanted = new RegExp(
+            `user with uid \\d+, and this one runs with uid ${osUser?.uid}\nHint: .*chown -R`,
+          );
+          expect([words, status, stderr]).toEqual([words, 1, expect.stringMatching(wanted)]);
+        }
+        expect(everything(it.dir)).toEqual(before);
+      }
+    },
+  );
+
+  test.runIf(osUser !== null)('in which nothing may be deleted is named by a reset', async () => {
+    chmodSync(it.dir, 0o555);
+    const { code, said } = await run('reset', '--yes', '--dir', it.dir);
+    expect([code, said]).toEqual([
+      1,
+      expect.stringContaining(`cannot delete anything in ${it.dir} (EACCES)`) as string,
+    ]);
+    chmodSync(it.dir, 0o755);
+  });
+
+  test('is not shared through its storage alone, as where that is mounted at another place', async () => {
+    const storage = join(home, 'mounted');
+    execFileSync('cp', ['-a', join(it.dir, 'storage'), storage]);
+    const { code, said } = await run('up', '--dir', join(storage, 'new'));
+    expect([code, said]).toEqual([
+      1,
+      expect.stringContaining(`lies in ${storage}, which is the storage of a compute-local`) as string,
+    ]);
   });
 });

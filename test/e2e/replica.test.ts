@@ -1,5 +1,7 @@
-import { join } from 'node:path';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type PgClient, connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
@@ -14,7 +16,7 @@ afterEach(async () => {
   // Nodes have programs and processes of their own, which `stop` knows how to end.
   await it.command('stop');
   await it.clean();
-}, 60_000);
+}, 200_000);
 
 const options = {
   applicationName: 'test',
@@ -69,6 +71,22 @@ test('a replica needs a storage that runs', async () => {
   const { code, stderr } = await it.command('up', '--replica');
   expect(code).toBe(1);
   expect(stderr).toContain('no local compute');
+});
+
+test('a replica that cannot start says why, and not only in its log', async () => {
+  await it.upAndReady();
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  const { port } = other.address() as AddressInfo;
+  try {
+    const program = it.up(['--replica', `--http-port=${port}`]);
+    expect(await program.exited()).toBe(1);
+    expect(program.stderr()).toContain(`cannot listen at 127.0.0.1:${port}: EADDRINUSE`);
+    expect(program.stderr()).toContain('Hint: another program uses this port');
+    expect(program.stderr()).toContain('Code: port');
+  } finally {
+    other.close();
+  }
 });
 
 test('a replica follows the primary, through the storage and also after it was away', async () => {

@@ -1,9 +1,10 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Rig, rig } from '../support/compute.ts';
+import { type Rig, baseBackup, rig } from '../support/compute.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 
@@ -76,6 +77,27 @@ test.each([
     expect(lastLine(program.stderr())).toMatch(last);
   },
 );
+
+test('a server that crashes while the catalog is applied is quoted, though connections only hear that it recovers', async () => {
+  const dir = join(it.home, 'damaged');
+  mkdirSync(dir);
+  execFileSync('tar', ['xzf', '-', '-C', dir], { input: baseBackup() });
+  rmSync(join(dir, 'global/pg_filenode.map'));
+  const damaged = await rig(
+    defaultPostgres(),
+    execFileSync('tar', ['czf', '-', '-C', dir, '.'], { maxBuffer: 1 << 28 }),
+  );
+  try {
+    damaged.start();
+    const { failure } = await damaged.until('failed');
+    expect(failure).toMatchObject({
+      step: 'apply-catalog',
+      postgres: expect.stringMatching(/(?:FATAL|PANIC): .*pg_filenode\.map/) as string,
+    });
+  } finally {
+    await damaged.stop();
+  }
+});
 
 test('a start that was asked to stop does not end with an error', async () => {
   const program = it.start();

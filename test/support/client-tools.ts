@@ -8,7 +8,7 @@ const releases: ReadonlyMap<number, string> = new Map([
   [18, 'forky'],
 ]);
 
-const names = ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'psql'];
+const names = ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'pg_dumpall', 'pg_restore', 'psql'];
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const limitMs = 120_000;
 
@@ -32,20 +32,24 @@ export function lendClientTools(servers: readonly Server[], own: Server, cache: 
     if (root === null) continue;
     for (const name of names) {
       const program = join(root, 'usr/lib/postgresql', String(version), 'bin', name);
-      put(bindir, name, (at) => writeFileSync(at, runWithLibraries(root, program), { mode: 0o755 }));
+      put(bindir, name, (at) => writeFileSync(at, runWithLibraries(root, program, at), { mode: 0o755 }));
     }
   }
 }
 
+/** What is there stays: another run of the tests may be using it. */
 function put(bindir: string, name: string, make: (at: string) => void): void {
   const at = join(bindir, name);
-  rmSync(at, { force: true });
-  make(at);
+  if (!existsSync(at)) make(at);
 }
 
-/** The programs need a newer C library than the machine has, so that release's own loader starts them. */
-const runWithLibraries = (root: string, program: string): string =>
-  `#!/bin/sh\nexec ${root}/usr/lib64/ld-linux-x86-64.so.2 --library-path ${root}/usr/lib/x86_64-linux-gnu ${program} "$@"\n`;
+/** The programs need a newer C library than the machine has, so that release's own loader starts them. pg_dumpall looks for
+ *  pg_dump beside itself, and must find the one that is started in the same way. */
+function runWithLibraries(root: string, program: string, at: string): string {
+  const name = program.endsWith('/pg_dumpall') ? ` --argv0 ${at}` : '';
+  const loader = `${root}/usr/lib64/ld-linux-x86-64.so.2 --library-path ${root}/usr/lib/x86_64-linux-gnu${name}`;
+  return `#!/bin/sh\nexec ${loader} ${program} "$@"\n`;
+}
 
 /** Where the packages of that version are unpacked; null when they cannot be had. */
 function laterRelease(version: number, cache: string): string | null {

@@ -160,7 +160,7 @@ export async function rig(
     },
     run,
     http,
-    async until(wanted, limitMs) {
+    async until(wanted, limitMs = 120_000) {
       const program = programs.at(-1);
       const probe = async (): Promise<Record<string, unknown> | undefined> => {
         if (program?.child.exitCode !== null) return {};

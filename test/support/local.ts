@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Secret } from '../../src/core/secret.ts';
 import { withPg } from '../../src/pg/client.ts';
@@ -26,6 +26,21 @@ const session = {
 export const queryLocal = async (to: PgTarget, sql: string): Promise<Record<string, unknown>[]> =>
   withPg(to, session, async (pg) => (await pg.query<Record<string, unknown>>(sql)).rows);
 
+const shownLines = 60;
+
+/** Of every program in the directory: they say why one of them did not start. */
+const endsOfLogs = (dir: string): string[] =>
+  ['log', ...listed(join(dir, 'nodes')).map((name) => `nodes/${name}/log`)].flatMap((log) =>
+    listed(join(dir, log))
+      .filter((name) => name.endsWith('.log'))
+      .map((name) => {
+        const lines = readFileSync(join(dir, log, name), 'utf8').split('\n');
+        return [`--- ${log}/${name}`, ...lines.slice(-shownLines)].join('\n');
+      }),
+  );
+
+const listed = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : []);
+
 export interface LocalRig {
   readonly dir: string;
   readonly pgdata: string;
@@ -36,8 +51,29 @@ export interface LocalRig {
   command(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }>;
   /** What the first `up` decided: ports, ids, tokens. */
   state(): { ports: Record<string, number>; [key: string]: unknown };
+  /** The way to another Postgres on the same storage. */
+  target(port: number): PgTarget;
   pidOf(what: 'postgres' | 'compute_ctl' | 'storage'): number | undefined;
   clean(): Promise<void>;
+}
+
+const readyMs = 120_000;
+
+/** The address that a starting compute-local prints; null when it exits before, or takes too long. */
+async function readyTarget(program: Program): Promise<PgTarget | null> {
+  const ready = (): PgTarget | 'exited' | undefined => {
+    const line = program
+      .stdout()
+      .split('\n')
+      .find((one) => one.includes('"event":"ready"'));
+    if (line !== undefined) return targetOf((JSON.parse(line) as { url: string }).url);
+    return program.child.exitCode === null && program.child.signalCode === null ? undefined : 'exited';
+  };
+  const found = await eventually('compute-local is ready', ready, readyMs).catch(() => null);
+  if (found !== 'exited') return found;
+  // The last words are still on their way.
+  await program.exited();
+  return null;
 }
 
 /** @param postgres which one to run; Debian's when left out */
@@ -58,17 +94,15 @@ export function localRig(postgres?: Installed): LocalRig {
       return program;
     },
     async upAndReady(args = []) {
-      const program = rig.up(args);
-      const ready = (): string | undefined => {
-        if (program.child.exitCode !== null) throw new Error(program.output());
-        const events = program.stdout().split('\n');
-        const line = events.find((one) => one.includes('"event":"ready"'));
-        return line === undefined ? undefined : (JSON.parse(line) as { url: string }).url;
-      };
-      const url = await eventually('compute-local is ready', ready, 60_000).catch((error: unknown) => {
-        throw new Error(program.output(), { cause: error });
-      });
-      return { program, to: targetOf(url) };
+      const isNode = args.some((one) => /^--(replica|at-lsn)/.test(one));
+      for (let attempt = 1, given = args; ; attempt++, given = [...new Set([...args, '--new-ports'])]) {
+        const program = rig.up(given);
+        const to = await readyTarget(program);
+        if (to !== null) return { program, to };
+        // Between two starts, whatever else runs on this machine may take a port. A node chooses its ports when it starts.
+        const lostPort = program.output().includes('Code: port') && !isNode && attempt < 4;
+        if (!lostPort) throw new Error([program.output(), ...endsOfLogs(dir)].join('\n'));
+      }
     },
     async command(...args) {
       const program = startProgram('compute-local', [...args, '--dir', dir], env);
@@ -76,6 +110,10 @@ export function localRig(postgres?: Installed): LocalRig {
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },
     state: () => JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as ReturnType<LocalRig['state']>,
+    target(port) {
+      const { user, password, database } = rig.state() as unknown as Record<string, string>;
+      return targetOf(`postgresql://${user}:${password}@127.0.0.1:${port}/${database}`);
+    },
     pidOf(what) {
       try {
         const found = pid(readFileSync(join(dir, files[what]), 'utf8'), what !== 'postgres');

@@ -78,7 +78,7 @@ export function startProgram(
     stdout: () => stdout,
     stderr: () => stderr,
     output,
-    exited: (limitMs = 30_000) =>
+    exited: (limitMs = 100_000) =>
       within(ended, limitMs, () => `${name} did not exit in ${limitMs} ms\n${output()}`),
     kill: (signal) => void child.kill(signal),
   };
@@ -96,7 +96,7 @@ async function within<T>(promise: Promise<T>, ms: number, message: () => string)
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined> | T | undefined,
-  limitMs = 30_000,
+  limitMs = 60_000,
 ): Promise<T> {
   let last: unknown;
   for (const end = performance.now() + limitMs; performance.now() < end;) {

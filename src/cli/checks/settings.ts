@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConfCheck, type ConfError, checkConf } from '../../postgres/conf-check.ts';
 import { isSameSetting } from '../../postgres/conf-syntax.ts';
-import { contradictions, missingLibraries } from '../../postgres/conf-start.ts';
+import { startProblems } from '../../postgres/conf-start.ts';
+import { machineRules } from '../../postgres/machine-rules.ts';
 import { type RenderedConf, readStrictOvercommit, renderConf } from '../../postgres/conf.ts';
 import { confLines } from '../../services/index.ts';
 import type { Settings } from '../../services/settings.ts';
@@ -14,10 +15,12 @@ import { type Finding, type Findings, errors, together, unchecked, warnings } fr
 const maxRounds = 20;
 
 /** Lets the PostgreSQL that will run read the `postgresql.conf` that a start would write, in a directory of its own.
+ *  @param live also judge what the settings need of this machine
  *  @throws ComputeError `spec_invalid` when it cannot be written; `postgres_start` when PostgreSQL cannot be asked */
 export async function checkSettings(
   spec: ResolvedSpec,
   settings: Settings,
+  live: boolean,
   signal: AbortSignal,
 ): Promise<Findings> {
   const dataDir = await mkdtemp(join(tmpdir(), 'compute_ctl.check-'));
@@ -26,7 +29,7 @@ export async function checkSettings(
     const { bin, env } = settings;
     const check = { bin, env, dataDir };
     const found = await allErrors(spec, text, check, signal);
-    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, signal)];
+    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, live, signal)];
     return together([found, warnings(...notes.map((note) => ({ text: note }))), ...others]);
   } finally {
     await rm(dataDir, { recursive: true, force: true });
@@ -44,14 +47,10 @@ export const rendered = async (spec: ResolvedSpec, settings: Settings): Promise<
     serviceLines: confLines(spec, settings),
   });
 
-async function ofTheWhole(check: ConfCheck, signal: AbortSignal): Promise<Findings> {
-  const missing = await missingLibraries(check, signal);
-  return together([
-    errors(...(await contradictions(check, signal)), ...(missing ?? [])),
-    missing === null
-      ? unchecked('whether the libraries of shared_preload_libraries are installed')
-      : errors(),
-  ]);
+async function ofTheWhole(check: ConfCheck, live: boolean, signal: AbortSignal): Promise<Findings> {
+  const about = { ...check, isEmpty: true, walSegmentBytes: null, more: live ? machineRules : [] };
+  const found = await startProblems(about, signal);
+  return together([errors(...found.problems), unchecked(...found.unchecked)]);
 }
 
 /** PostgreSQL stops at the first kind of error: lines that it cannot read, then unknown names, then values. So what it has

@@ -48,7 +48,37 @@ const compactAt = {
   doc: 'Take a new base backup when the WAL since the last one exceeds this size.',
 } as const satisfies OptionEntry;
 
+const freeLimits = {
+  warnFree: {
+    flag: '--warn-free',
+    kind: 'size',
+    value: 'SIZE',
+    env: 'COMPUTE_LOCAL_WARN_FREE',
+    fallback: null,
+    fallbackDoc: '10 % of the disk, at most 1GB',
+    group: 'options',
+    doc: 'Warn when less than this is free on the disk of the storage.',
+  },
+  stopFree: {
+    flag: '--stop-free',
+    kind: 'size',
+    value: 'SIZE',
+    env: 'COMPUTE_LOCAL_STOP_FREE',
+    fallback: null,
+    fallbackDoc: '5 % of the disk, at most 256MB',
+    group: 'options',
+    doc: 'Stop writes when less than this is free there: transactions are read-only, unless they ask for more. They are allowed again when a quarter more than this is free.',
+  },
+} as const satisfies Record<string, OptionEntry>;
+
 const nodeName = { flag: '--name', kind: 'nodeName', value: 'NAME', group: 'options' } as const;
+
+const ofCompute = {
+  ...nodeName,
+  fallback: null,
+  fallbackDoc: 'the primary, also after a promotion',
+  doc: 'Name of a compute, as `status` shows it: main, or that of a replica or static node.',
+} as const;
 
 const port = {
   kind: 'listenPort',
@@ -87,20 +117,22 @@ const up = {
   },
   atLsn: {
     flag: '--at-lsn',
-    kind: 'lsn',
+    // Read with the storage at hand, so that a wrong one is answered with the range that exists.
+    kind: 'text',
     value: 'LSN',
     fallback: null,
     group: 'options',
     conflicts: ['replica'],
-    doc: 'Run a static node: a read-only view of the data at an LSN.',
+    doc: 'Run a static node: a read-only view of the data at an LSN. `status` shows the range that can be shown.',
   },
   name: {
     ...nodeName,
     fallback: null,
     fallbackDoc: 'replica or static',
-    doc: 'Name of the replica or static node.',
+    doc: 'Name of the replica or static node; not main, which is the compute that `up` starts by itself.',
   },
   compactAt,
+  ...freeLimits,
 } as const satisfies Record<string, OptionEntry>;
 
 export const computeLocal = {
@@ -110,7 +142,7 @@ export const computeLocal = {
   commands: {
     up: { doc: 'Start everything and keep it running until Ctrl-C.', options: up },
     status: {
-      doc: 'Show which parts are running. Exits with 3 when the compute is not running.',
+      doc: 'Show what runs, where, and what is wrong. Exits with 0 when all is well, 3 when it is not running, or not yet, 4 when something is wrong: docs/reference/status.md.',
       options: { dir, json },
     },
     stop: { doc: 'Stop everything.', options: { dir, json } },
@@ -132,11 +164,14 @@ export const computeLocal = {
         },
       },
     },
-    url: { doc: 'Print the connection URL, with its password.', options: { dir } },
-    token: { doc: 'Print a bearer token for the HTTP API, valid for one hour.', options: { dir } },
+    url: { doc: 'Print the connection URL, with its password.', options: { dir, name: ofCompute } },
+    token: {
+      doc: 'Print a bearer token for the HTTP API, valid for one hour.',
+      options: { dir, name: ofCompute },
+    },
     psql: {
       doc: 'Open psql. Its own options and arguments are passed to it; after --, all of them.',
-      options: { dir, ...forPostgres },
+      options: { dir, ...forPostgres, name: ofCompute },
       args: '[args...]',
       passesOptions: true,
     },
@@ -154,6 +189,7 @@ export const computeLocal = {
         },
         ...forPostgres,
         compactAt,
+        ...freeLimits,
       },
       hidden: true,
     },

@@ -68,6 +68,14 @@ export const moreOptions = {
     group: 'limits',
     doc: 'Time limit for one request to the control plane.',
   },
+  storageStatusUri: {
+    flag: '--storage-status-uri',
+    kind: 'httpUrl',
+    value: 'URL',
+    fallback: null,
+    group: 'other',
+    doc: "URL that the storage tells about itself at, asked every five seconds with the control plane's token: /readyz and /status then say why commits wait, and /metrics how full its disk is. compute-local gives it.",
+  },
   cgroup: {
     flag: '--cgroup',
     kind: 'name',

@@ -38,6 +38,14 @@ const postgres = v.object({
   last_activity: described(v.nullable(v.picklist(activityKinds)), 'The kind of activity at `last_active`.'),
 });
 
+/** Commits that do not return. */
+const commits = v.object({
+  since: text('Since when; UTC, ends in Z.'),
+  waiting: count('Commits that wait now; 20 stands for more.'),
+  reason: text('Why, in the words of the storage where it can be asked (--storage-status-uri).'),
+  hint: text('What to do.'),
+});
+
 const serviceHealth = v.object({
   state: described(v.picklist(['ok', 'degraded', 'failed']), 'Whether the service works.'),
   since: text('When its state or error last changed; UTC, ends in Z.'),
@@ -122,6 +130,10 @@ export const computeStatus = v.object({
     'What has failed and is tried again at the moment. Absent when nothing is.',
   ),
   postgres: described(v.optional(postgres), 'Absent until the compute first runs.'),
+  commits: described(
+    v.optional(commits),
+    'Commits do not return, because the storage or the synchronous standby does not acknowledge them. Absent while they do.',
+  ),
   services: described(
     v.record(v.string(), serviceHealth),
     'Every service that the spec or the command line asks for, by name.',
@@ -167,6 +179,10 @@ export const readinessBody = v.object({
   full: described(
     v.optional(v.boolean()),
     'True while Postgres has no free connection; absent otherwise. It is not down: connected clients are served.',
+  ),
+  writes_stopped: described(
+    v.optional(v.boolean()),
+    'True while the storage has stopped writes, because its disk is nearly full; absent otherwise. Clients can read, and write in transactions that ask for it.',
   ),
 });
 

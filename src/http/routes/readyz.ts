@@ -8,10 +8,15 @@ export const readyz = route({
   auth: 'none',
   quiet: true,
   summary:
-    'Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection.',
+    'Answers 200 while Postgres accepts clients and answers them, or answers that it has no free connection. 503 also when commits do not return.',
   reply: readinessBody,
-  otherReplies: { 503: 'Postgres is not ready for clients.' },
+  otherReplies: { 503: 'Postgres is not ready for clients, or commits do not return.' },
   errors: [],
-  handler: (_, { readiness, full, lifecycle: { status } }) =>
-    json(readiness.ok ? 200 : 503, { status, ...probeFields(readiness), ...(full && { full }) }),
+  handler: (_, { readiness, full, writesStopped, lifecycle: { status } }) =>
+    json(readiness.ok ? 200 : 503, {
+      status,
+      ...probeFields(readiness),
+      ...(full && { full }),
+      ...(writesStopped && { writes_stopped: true }),
+    }),
 });

@@ -1,12 +1,13 @@
 import { ComputeClient } from '../../client/external.ts';
 import type { PromoteRequest } from '../../client/types.ts';
 import { ComputeError, explained } from '../../core/errors.ts';
-import { computeToken, getJson } from '../compute-api.ts';
+import { computeToken } from '../compute-api.ts';
 import { type Node, asState, isRunning, listNodes, primaryNode, readNode, setPrimaryNode } from '../nodes.ts';
+import { mainName } from '../names.ts';
 import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
-import type { StorageStatus } from '../storage/serve.ts';
+import { needStorage } from '../storage-api.ts';
 
 const again = 'run the command again: it continues where it stopped';
 
@@ -43,6 +44,14 @@ function notPromotable(dir: LocalDir, name: string, node: Node | null): ComputeE
   const running = listNodes(dir).filter((one) => one.mode === 'replica' && isRunning(dir, one));
   const start = `compute-local up --replica${name === 'replica' ? '' : ` --name ${name}`}`;
   const others = running.map((one) => `compute-local promote --name ${one.name}`).join(' or ');
+  if (name === mainName)
+    return new ComputeError(
+      'conflict',
+      `"${mainName}" cannot be promoted: only replicas with another name can`,
+      {
+        hint: 'end compute-local up and start it again: it then makes the main compute the primary',
+      },
+    );
   const hint =
     others === ''
       ? `start it with: ${start}, and promote it while it runs`
@@ -75,12 +84,8 @@ async function stopPrimary(state: LocalState, report: Report): Promise<void> {
 }
 
 /** The end of the stored WAL: every acknowledged commit is before it. */
-async function endOfWal({ ports, controlPlaneToken }: LocalState, signal: AbortSignal): Promise<string> {
-  const url = `http://127.0.0.1:${ports.controlPlane}/status`;
-  const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);
-  if (status !== null) return status.end_lsn;
-  throw new ComputeError('conflict', 'the storage does not answer', { hint: again });
-}
+const endOfWal = async (main: LocalState, signal: AbortSignal): Promise<string> =>
+  (await needStorage(main, signal, again)).end_lsn;
 
 const primarySpec = (dir: LocalDir, main: LocalState, computeId: string): PromoteRequest['spec'] =>
   (specFor(dir, main, computeId) as { spec: PromoteRequest['spec'] }).spec;

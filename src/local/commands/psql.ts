@@ -3,13 +3,13 @@ import { formatUrl } from '../../pg/libpq-write.ts';
 import { startProcess } from '../../process/process.ts';
 import { environmentForPsql } from '../environment.ts';
 import type { Tools } from '../storage/tools.ts';
-import { type LocalDir, stateOf } from '../state.ts';
+import type { LocalState } from '../state.ts';
 
 const exitBySignal = 128;
 
 /** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it. */
-export async function psql(dir: LocalDir, tools: Tools, args: readonly string[]): Promise<number> {
-  const { user, password, database, ports } = stateOf(dir);
+export async function psql(state: LocalState, tools: Tools, args: readonly string[]): Promise<number> {
+  const { user, password, database, ports } = state;
   const own = tools.postgres.sibling('psql');
   // psql handles Ctrl-C: it cancels the statement.
   process.on('SIGINT', () => {});

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { requireWritable } from '../claim.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { endNodes } from '../nodes.ts';
 import { lockDir } from '../lock.ts';
@@ -21,6 +22,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
     report.event('reset', { removed: false }, `There is no data in ${dir.root}.`);
     return 0;
   }
+  requireWritable(dir);
   const lock = await lockDir(dir);
   try {
     if (!sure && !(await confirmed(dir))) {

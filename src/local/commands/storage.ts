@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
-import { explained, hintOf, inline } from '../../core/errors.ts';
+import { ComputeError, codeOf, explained, hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { writePidFile } from '../../process/pid-file.ts';
 import { onSignals } from '../../process/signals.ts';
 import type { StorageEvent } from '../events.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
 import { refuseLoss } from '../own.ts';
 import { type LocalDir, type LocalState, stateOf, writeState } from '../state.ts';
+import type { GivenLimits } from '../storage/disk.ts';
 import { initialise } from '../storage/initialise.ts';
 import { type HeldTimeline, currentBase, timelineDir } from '../storage/layout.ts';
 import { serveStorage } from '../storage/serve.ts';
@@ -16,6 +18,9 @@ import { type Tools, findTools } from '../storage/tools.ts';
 export interface StorageOptions {
   readonly pgBinDir: string | null;
   readonly compactAtBytes: number;
+  /** Limits of the free space; null: the default for the size of the disk. */
+  readonly warnFree: number | null;
+  readonly stopFree: number | null;
 }
 
 /** Errors of stdout are ignored: when the reader has ended, stdin ends too. */
@@ -34,7 +39,11 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     const tools = await toolsFor(dir, state, options, stop.signal);
     await ensureTimeline(dir, state, tools, stop.signal);
     const maxWalBytes = options.compactAtBytes;
-    const storage = await serveStorage(serveOptions({ dir, state, tools, log, maxWalBytes }), stop.signal);
+    const diskLimits = limitsOf(options);
+    const parts = { dir, state, tools, log, maxWalBytes, diskLimits, tell };
+    const storage = await serveStorage(serveOptions(parts), stop.signal);
+    // Also when it was not `up` that started it, so that `status` and `stop` find it.
+    writePidFile(dir.storagePid, process.pid);
     log.info({ ...state.ports, dir: dir.root }, 'the local storage is ready');
     tell({ event: 'ready' });
     const reason = await asked;
@@ -48,9 +57,18 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
   } catch (error) {
     if (stop.signal.aborted) return 0;
     log.error(`the local storage failed: ${explained(error)}`);
-    tell({ event: 'failed', message: inline(error), hint: hintOf(error) });
+    tell({ event: 'failed', message: inline(error), code: codeOf(error), hint: hintOf(error) });
     return 1;
   }
+}
+
+/** @throws ComputeError `usage` when writes would be stopped before the warning */
+export function limitsOf({ warnFree, stopFree }: Pick<StorageOptions, 'warnFree' | 'stopFree'>): GivenLimits {
+  if (warnFree !== null && stopFree !== null && stopFree > warnFree)
+    throw new ComputeError('usage', '--stop-free must not be larger than --warn-free', {
+      hint: 'the warning comes first: give the larger size with --warn-free',
+    });
+  return { warnBytes: warnFree, stopBytes: stopFree };
 }
 
 function stopRequests(stop: AbortController): Promise<Reason> {

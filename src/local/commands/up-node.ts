@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
+import { abortedBy } from '../../core/abort.ts';
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { type Lsn, formatLsn } from '../../core/lsn.ts';
+import { formatLsn } from '../../core/lsn.ts';
 import { until } from '../../core/poll.ts';
 import { computeChild } from '../children.ts';
-import { getJson } from '../compute-api.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { ownDir } from '../../process/files.ts';
@@ -13,24 +13,30 @@ import { systemIdOf } from '../claim.ts';
 import { lockDir } from '../lock.ts';
 import { refuseNodeLinks } from '../own.ts';
 import { refuseForeignPgdata } from '../pgdata.ts';
-import { type Node, type NodePorts, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
-import { choosePorts } from '../ports.ts';
+import { type Node, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
+import { primaryInForce, refuseMainName } from '../names.ts';
+import { notingPhase } from '../phase.ts';
+import { portsOfNode } from '../node-ports.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
+import { withReason } from '../reason.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
+import { writerOf } from '../roles.ts';
+import { needStorage, storageStatusOf } from '../storage-api.ts';
 import { withCompute } from '../storage/compute-link.ts';
-import type { StorageStatus } from '../storage/serve.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
-import { toolsFor } from './storage.ts';
+import { storedLsn } from '../view-lsn.ts';
+import { limitsOf, toolsFor } from './storage.ts';
 import type { UpOptions } from './up.ts';
 
 export interface NodeOptions extends UpOptions {
   /** Null: `replica` or `static`, according to the mode. */
   readonly name: string | null;
-  /** Null: a replica. */
-  readonly atLsn: Lsn | null;
+  /** As given; null: a replica. */
+  readonly atLsn: string | null;
 }
 
 interface NodeContext {
@@ -42,23 +48,25 @@ interface NodeContext {
 
 /** Runs a replica or a static node on the storage of a running `up`, until a signal.
  *  @returns the exit code */
-export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log: Log): Promise<number> {
+export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: Log): Promise<number> {
+  const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
+  const own = nodeDir(dir, name);
+  const report = notingPhase(given, own.upPid);
   const context = { dir, options, report, log };
   return untilStopped(report, 'Stopped.', async ({ stop, escalate }) => {
     const main = stateOf(dir);
-    await needStorage(main, stop.signal);
-    const tools = await toolsFor(dir, main, options, stop.signal);
-    const name = options.name ?? (options.atLsn === null ? 'replica' : 'static');
-    const own = nodeDir(dir, name);
+    refuseMainName(name);
     refuseNodeLinks(own);
+    const mode = await modeOf(context, name, stop.signal);
+    const tools = await toolsFor(dir, main, options, stop.signal);
     refuseForeignPgdata(own, systemIdOf(dir, main));
     ownDir(own.root, 0o755);
-    const lock = await lockDir(own);
+    const lock = await lockDir(own, 'wait until that one has ended, or choose another name with --name');
     try {
       prepareDirs(own);
       writePidFile(own.upPid, process.pid);
       await endLeftoverCompute(own, main, log, stop.signal);
-      const node = await nodeFor(context, name);
+      const node = await nodeFor(context, name, mode);
       const state = asState(main, node);
       const { compactAtBytes } = options;
       const child = {
@@ -66,10 +74,13 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
         state,
         tools,
         compactAtBytes,
+        diskLimits: limitsOf(options),
         report,
         escalate,
       };
-      const compute = computeChild(child, () => announce(node, state, own, report));
+      const compute = computeChild(child, () =>
+        announce(node, state, own, { report, isPrimary: primaryInForce(dir)?.name === name }),
+      );
       const caughtUp: Kept = {
         ...compute,
         async ready(process, signal) {
@@ -81,7 +92,9 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
           );
         },
       };
-      await keepRunning(caughtUp, stop.signal);
+      await keepRunning(caughtUp, stop.signal).catch((error: unknown) => {
+        throw abortedBy(error, stop.signal) ? error : withReason(own, error);
+      });
     } finally {
       for (const file of [own.upPid, own.computePid]) rmSync(file, { force: true });
       await lock.release();
@@ -89,16 +102,25 @@ export function upNode(dir: LocalDir, options: NodeOptions, report: Report, log:
   });
 }
 
-async function needStorage(
-  { ports, controlPlaneToken }: LocalState,
+/** What the node is to be. Nothing has been created yet when this throws. */
+async function modeOf(
+  { dir, options: { atLsn }, report }: NodeContext,
+  name: string,
   signal: AbortSignal,
-): Promise<StorageStatus> {
-  const url = `http://127.0.0.1:${ports.controlPlane}/status`;
-  const status = await getJson<StorageStatus>(url, controlPlaneToken, signal);
-  if (status !== null) return status;
-  throw new ComputeError('conflict', 'the storage is not running', {
-    hint: 'start it with: compute-local up',
-  });
+): Promise<Node['mode']> {
+  const main = stateOf(dir);
+  if (atLsn === null) {
+    await needStorage(main, signal);
+    return 'replica';
+  }
+  if (primaryInForce(dir)?.name === name)
+    throw new ComputeError('conflict', `"${name}" is the primary, and cannot stay at an LSN`, {
+      hint: 'choose another name with --name',
+    });
+  const storage = (): Promise<StorageStatus | null> => storageStatusOf(main, signal);
+  return {
+    atLsn: formatLsn(await storedLsn(atLsn, { storage, writer: writerOf(dir, main) }, report, signal)),
+  };
 }
 
 /** The LSN that the node must reach: its own, or the primary's current one. */
@@ -124,43 +146,37 @@ async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): 
   );
 }
 
-/** Ports of an earlier run are kept. */
-async function nodeFor({ dir, options }: NodeContext, name: string): Promise<Node> {
+async function nodeFor({ dir, options }: NodeContext, name: string, mode: Node['mode']): Promise<Node> {
   const known = readNode(dir, name);
-  const mode = options.atLsn === null ? 'replica' : { atLsn: formatLsn(options.atLsn) };
-  const ports = known !== null && !options.newPorts ? known.ports : await freePorts();
   const node: Node = {
     version: 1,
     name,
     computeId: `compute-local-${name}`,
     mode,
     listenAll: options.listenAll,
-    ports: {
-      ...ports,
-      ...(options.port === null ? {} : { postgres: options.port }),
-      ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
-    },
+    ports: await portsOfNode(dir, name, known?.ports ?? null, options),
   };
   writeNode(dir, node);
   return node;
 }
 
-async function freePorts(): Promise<NodePorts> {
-  const { postgres, externalHttp, internalHttp } = await choosePorts();
-  return { postgres, externalHttp, internalHttp };
-}
-
-function announce({ name, mode }: Node, state: LocalState, dir: LocalDir, report: Report): void {
+function announce(
+  { name, mode }: Node,
+  state: LocalState,
+  dir: LocalDir,
+  { report, isPrimary }: { readonly report: Report; readonly isPrimary: boolean },
+): void {
   const url = connectionUrl(state);
   const http = `http://127.0.0.1:${state.ports.externalHttp}`;
-  const what = mode === 'replica' ? 'Follows the primary' : `Shows the data at LSN ${mode.atLsn}`;
+  const follows = isPrimary ? 'Is the primary since its promotion' : 'Follows the primary, read-only';
+  const what = mode === 'replica' ? follows : `Shows the data at LSN ${mode.atLsn}, read-only`;
   const lines = [
     '',
     `  Postgres  ${url}`,
     `  HTTP API  ${http}`,
     `  Logs      ${dir.log}`,
     '',
-    `${what}, read-only. Ctrl-C stops it.`,
+    `${what}. Ctrl-C stops it.`,
   ];
   report.event('ready', { name, url, http, pid: process.pid }, lines.join('\n'));
 }

@@ -1,25 +1,25 @@
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
-import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
-import { checkDistinct, choosePorts, isFree } from '../ports.ts';
+import { checkDistinct, choosePorts, preferred, refuseTaken } from '../ports.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
+import { withReason } from '../reason.ts';
 import { removeAll } from '../remove.ts';
 import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
+import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
-import { type StorageOptions, toolsFor } from './storage.ts';
+import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface UpOptions extends StorageOptions {
   /** TCP port of Postgres; null: the last one used, or a free one. */
@@ -34,7 +34,8 @@ export interface UpOptions extends StorageOptions {
 
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
  *  @returns the exit code */
-export function up(dir: LocalDir, options: UpOptions, report: Report, log: Log): Promise<number> {
+export function up(dir: LocalDir, options: UpOptions, given: Report, log: Log): Promise<number> {
+  const report = notingPhase(given, dir.upPid);
   return untilStopped(report, 'Stopped. The data stays in the storage.', (stopping) =>
     prepareAndRun(dir, options, { report, log, ...stopping }),
   );
@@ -47,6 +48,7 @@ interface Running extends Stopping {
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
   const { report, log, stop, escalate } = running;
+  const diskLimits = limitsOf(options);
   // Before anything is created.
   const before = inspectDir(dir);
   const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
@@ -75,7 +77,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const context = { dir, state, tools, compactAtBytes, report, escalate };
+    const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
@@ -122,7 +124,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
       ),
     )
     .catch((error: unknown) => {
-      if (!abortedBy(error, stop.signal)) giveUp(withLog(context, error));
+      if (!abortedBy(error, stop.signal)) giveUp(withReason(context.dir, error));
     });
   try {
     await compute;
@@ -132,26 +134,6 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
     // When both failed, the storage failed first.
     await storage;
   }
-}
-
-/** compute_ctl logs the reason when it exits; this shows it, so that it need not be searched for in the log. */
-function withLog({ dir }: UpContext, error: unknown): unknown {
-  if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
-  const path = join(dir.log, 'compute_ctl.log');
-  const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-10);
-  const last = lines.slice(
-    Math.max(
-      0,
-      lines.findLastIndex((line) => line.startsWith('Error: ')),
-    ),
-  );
-  const said = (word: string): string[] =>
-    last.flatMap((line) => (line.startsWith(`${word}: `) ? [line.slice(word.length + 2)] : []));
-  const [code = error.code] = said('Code').filter(isErrorCode);
-  return new ComputeError(code, error.message, {
-    cause: error.cause ?? said('Error')[0],
-    hint: [...said('Hint'), `see its log: ${path}`].join('; '),
-  });
 }
 
 function announce({ state, dir, report }: UpContext): void {
@@ -186,19 +168,14 @@ async function stateFor(
   };
   const { listenAll } = options;
   if (known === null) {
-    const ports = { ...(await choosePorts()), ...asked };
+    const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
     return createState(dir, ports, listenAll, lost);
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
-  const { postgres } = state.ports;
-  if (!(await isFree(postgres))) {
-    throw new ComputeError('port', `another program uses port ${postgres}, which this compute requires`, {
-      hint: 'stop that program (find it with: ss -ltnp), or choose another port with --port or --new-ports',
-    });
-  }
+  await refuseTaken(state.ports.postgres);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
 }

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLinked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
-import { ComputeError, explained } from '../../core/errors.ts';
+import { ComputeError, codeOf, explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
@@ -10,15 +10,22 @@ import { repeat } from '../../core/retry.ts';
 import { fsyncPath, linkDurable, writeDurable } from '../../process/files.ts';
 import type { Tools } from './tools.ts';
 import { type TakenBase, takeBase } from './base.ts';
-import { type BaseFacts, type TimelineDir, factsFile, factsText, nextNumber } from './layout.ts';
+import { type BaseFacts, type TimelineDir, factsFile, factsText, nextNumber, walDir } from './layout.ts';
 import { removeFilesSync } from '../../process/made.ts';
 import { madeBase } from './made.ts';
 import type { Timeline } from './timeline.ts';
+import type { Troubles } from './troubles.ts';
+import { WalEnd } from './wal-end.ts';
 
 export interface CompactionOptions {
   readonly timeline: Timeline;
   readonly tools: Tools;
   readonly log: Log;
+  readonly troubles: Troubles;
+  /** True when the disk is nearly full: then a base backup is taken as soon as that frees space. */
+  readonly diskIsLow: () => boolean;
+  /** Free bytes on the storage's disk, as of the latest look; null before it. */
+  readonly freeBytes: () => number | null;
   /** Limit for the WAL since the base backup, in bytes. */
   readonly maxWalBytes: number;
 }
@@ -27,26 +34,68 @@ const lookMs = 1000;
 const retryMs = 30_000;
 const arrivalMs = 120_000;
 
-/** Takes a new base backup whenever the WAL since the last one exceeds the limit, until `signal` aborts. Never rejects. */
+/** Takes a new base backup whenever the WAL since the last one exceeds the limit, and at once when stored WAL is missing,
+ *  until `signal` aborts. Never rejects. */
 export async function keepCompact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
+  const { timeline, troubles } = options;
   const look = async (): Promise<number> => {
     await sleep(lookMs, signal);
-    const { timeline, maxWalBytes } = options;
-    const due = timeline.walBytes() > maxWalBytes && !timeline.leases.any();
-    if (timeline.receiver.attached !== null && due) await compact(options, signal);
+    if (timeline.receiver.attached === null || !isDue(options)) return 0;
+    checkFits(options);
+    await compact(options, signal);
+    troubles.works('base');
     return 0;
   };
   const failed = (error: unknown): number => {
-    options.log.error(`could not take a new base backup; the old one stays in use: ${explained(error)}`);
+    // The compute has gone; the next one is asked.
+    if (codeOf(error) === 'conflict') options.log.info(`no new base backup: ${explained(error)}`);
+    else troubles.failedWith('base', error);
     return retryMs;
   };
   await repeat(look, signal, failed);
 }
 
+/** Less WAL than this is not worth a base backup when the disk is nearly full. */
+const worthBytes = 16 * 1024 * 1024;
+
+function isDue({ timeline, troubles, maxWalBytes, diskIsLow }: CompactionOptions): boolean {
+  // Static nodes do not hold it up: what they read at may be gone, too.
+  if (troubles.of('wal') !== null) return true;
+  if (timeline.leases.any()) return false;
+  const walBytes = timeline.walBytes();
+  return (
+    walBytes > maxWalBytes || (diskIsLow() && walBytes > Math.max(worthBytes, timeline.storedBytes().base))
+  );
+}
+
+/** One that does not fit would take the last free bytes from the WAL of commits that wait.
+ *  @throws ComputeError `local_storage`, cause: ENOSPC */
+function checkFits({ timeline, freeBytes }: CompactionOptions): void {
+  const free = freeBytes();
+  // The database may have grown since the last one, and the WAL goes on meanwhile.
+  const needed = Math.ceil(1.5 * timeline.storedBytes().base);
+  if (free === null || free >= needed) return;
+  const mb = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)} MB`;
+  const cause = Object.assign(new Error(`about ${mb(needed)} are needed, and ${mb(free)} are free`), {
+    code: 'ENOSPC',
+    syscall: 'statfs',
+  });
+  throw new ComputeError(
+    'local_storage',
+    `a new base backup does not fit on the disk of ${timeline.dir.root}`,
+    {
+      cause,
+    },
+  );
+}
+
 /** Replaces the base backup by a new one of the running compute. The old one and its WAL stay complete until the new one
  *  is on disk.
  *  @throws ComputeError `conflict` when no compute is attached, or it is fenced or lost before the base backup is complete */
-export async function compact(options: CompactionOptions, signal: AbortSignal): Promise<void> {
+export async function compact(
+  options: Pick<CompactionOptions, 'timeline' | 'tools' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
   const { timeline, tools, log } = options;
   const { server } = timeline;
   const attached = timeline.receiver.attached;
@@ -88,8 +137,15 @@ export function finishBase(dir: TimelineDir, fresh: string, number: number, fact
   linkDurable(dir.current, join('bases', String(number)));
 }
 
-async function received(timeline: Timeline, { stopLsn }: TakenBase, signal: AbortSignal): Promise<void> {
-  const arrived = (): true | null => (timeline.end() < stopLsn ? null : true);
+async function received(
+  timeline: Timeline,
+  { startLsn, stopLsn }: TakenBase,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir, base } = timeline;
+  // From its own beginning: before that, WAL may be missing.
+  const walEnd = new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, startLsn, base.timeline);
+  const arrived = (): true | null => ((walEnd.find() ?? 0n) < stopLsn ? null : true);
   if ((await poll(arrived, { everyMs: 20, limitMs: arrivalMs }, signal)) === null) {
     throw new ComputeError(
       'deadline',

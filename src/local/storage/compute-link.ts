@@ -13,6 +13,9 @@ export const slotName = 'compute_local';
 /** The name in the compute's synchronous_standby_names. */
 export const standbyName = 'compute_local';
 
+/** The setting that stops writes. A transaction that asks for it may still write: BEGIN READ WRITE. */
+export const readOnlySetting = 'default_transaction_read_only';
+
 /** A running compute's data about itself. */
 export interface ComputeIdentity {
   readonly systemId: string;
@@ -85,6 +88,16 @@ export const ensureSlot = (server: Socket, signal: AbortSignal): Promise<void> =
       sql`select pg_catalog.pg_create_physical_replication_slot(${literal(slotName)}, true)
         where not exists (select from pg_catalog.pg_replication_slots where slot_name = ${literal(slotName)})`.reveal(),
     );
+  });
+
+/** Whether the compute's configuration file makes new transactions read-only. This session has its own value. */
+export const writesAreStopped = (server: Socket, signal: AbortSignal): Promise<boolean> =>
+  withCompute(server, signal, async (pg) => {
+    const { rows } = await pg.query<{ setting: string }>(
+      sql`select setting from pg_catalog.pg_file_settings
+           where name = ${literal(readOnlySetting)} and applied`.reveal(),
+    );
+    return rows[0]?.setting === 'on';
   });
 
 /** Writes a WAL record as soon as the receiver has caught up, if that is within `limitMs`. Replies that the receiver sent

@@ -92,7 +92,10 @@ export function currentBase(dir: TimelineDir): Base | null {
       file: baseFile(base),
     };
   } catch (cause) {
-    throw new ComputeError('local_storage', `could not read the base backup in ${base}`, { cause });
+    throw new ComputeError('local_storage', `could not read the base backup in ${base}`, {
+      cause,
+      hint: 'restore the storage from a backup; where a newer version of compute-local wrote it, use that version',
+    });
   }
 }
 

@@ -1,17 +1,20 @@
 import { rmSync, truncateSync } from 'node:fs';
 import { never } from '../../core/abort.ts';
-import { raceAbort } from '../../core/clock.ts';
-import { explained } from '../../core/errors.ts';
+import { alarm, monotonicMs, raceAbort } from '../../core/clock.ts';
+import { inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { repeat } from '../../core/retry.ts';
+import { type Pauses, backoffMs, repeat } from '../../core/retry.ts';
 import { startProcess } from '../../process/process.ts';
 import { endChild, endProcess, termThenKill } from '../../process/end.ts';
 import { findProcesses } from '../../process/identity.ts';
+import { ownDir } from '../../process/files.ts';
 import { endByPidFile, writePidFile } from '../../process/pid-file.ts';
 import { type Socket, type Tools, conninfo } from './tools.ts';
 import { type ComputeIdentity, awaitCompute, ensureSlot, slotName, standbyName } from './compute-link.ts';
 import type { TimelineDir } from './layout.ts';
 import { isComplete, listSegments } from './segments.ts';
+import { type TroubleKind, kindOf } from './trouble-kinds.ts';
+import type { Troubles } from './troubles.ts';
 
 export interface ReceiverOptions {
   readonly dir: TimelineDir;
@@ -24,19 +27,30 @@ export interface ReceiverOptions {
   readonly tools: Tools;
   readonly walSegmentBytes: number;
   readonly log: Log;
+  readonly troubles: Troubles;
   /** The reason not to receive from this compute; null when it is allowed. */
   readonly refusal: (compute: ComputeIdentity) => string | null;
 }
 
 const refusedMs = 250;
-const failedMs = 25;
+/** Short at first: it exits at once when a broken connection still holds the slot, which the server will release soon. */
+const pauses: Pauses = { firstMs: 25, maxMs: 2000 };
+/** A receiver that was attached this long works. */
+const steadyMs = 3000;
+/** What may pass by itself is a trouble only when it lasts: a compute that starts or shuts down is none. */
+const patienceMs = 2000;
+/** Of its messages, the last ones. */
+const keptLines = 3;
 
 /** Keeps pg_receivewal connected to the compute, until `stop`. */
 export class Receiver {
   readonly #options: ReceiverOptions;
   #running: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null;
   #attachment: AbortController | null = null;
-  #lastComplaint = '';
+  #lastRefusal = '';
+  /** Attempts that failed since a receiver was last attached for a while, and when the first of them did. */
+  #failures = 0;
+  #failingSinceMs = 0;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -66,25 +80,20 @@ export class Receiver {
     const once = async (): Promise<number> => {
       const compute = await awaitCompute(this.#options.server(), signal);
       const refusal = this.#options.refusal(compute);
-      if (refusal !== null) {
-        this.#complain(refusal);
-        return refusedMs;
-      }
-      await this.#attach(signal);
-      // It exits at once when a broken connection still holds the slot; the server will release it soon.
-      return failedMs;
+      if (refusal !== null) return this.#refused(refusal);
+      const said = await this.#attach(signal);
+      return this.#failed(kindOf(said), said);
     };
-    const failed = (error: unknown): number => {
-      this.#complain(explained(error));
-      return failedMs;
-    };
-    await repeat(once, signal, failed);
+    await repeat(once, signal, (error) => this.#failed(kindOf(error), inline(error)));
   }
 
-  async #attach(signal: AbortSignal): Promise<void> {
+  /** @returns why the receiver ended */
+  async #attach(signal: AbortSignal): Promise<string> {
     const { dir, tools, walSegmentBytes, log } = this.#options;
     const [server, wal] = [this.#options.server(), this.#options.wal()];
     await ensureSlot(server, signal);
+    // Also when somebody has removed it: new commits need not wait for whoever puts it back.
+    ownDir(wal, 0o700);
     dropUnpadded(wal, walSegmentBytes, this.#options.timeline());
     const said: string[] = [];
     const child = await startProcess({
@@ -106,20 +115,24 @@ export class Receiver {
       env: tools.env,
       cwd: '/',
       stdout: 'ignore',
-      onStderrLine: (line) => said.push(line),
+      onStderrLine: (line) => void said.splice(0, Math.max(0, said.push(line) - keptLines)),
     });
     const attachment = new AbortController();
+    const cancel = alarm(steadyMs, () => this.#works());
     try {
       writePidFile(dir.receiverPid, child.pid);
       this.#attachment = attachment;
-      this.#lastComplaint = '';
-      log.info({ pid: child.pid }, 'receiving WAL from the compute');
+      this.#lastRefusal = '';
+      const first = this.#failures === 0;
+      if (first) log.info({ pid: child.pid }, 'receiving WAL from the compute');
       const exit = await raceAbort(child.closed, signal);
-      log.info(
-        { code: exit.code, signal: exit.signal, said: said.slice(-3).join('; ') },
-        'pg_receivewal exited',
-      );
+      const words = said.join('; ');
+      if (first || this.#failures === 0)
+        log.info({ code: exit.code, signal: exit.signal, said: words }, 'pg_receivewal exited');
+      const how = exit.code === null ? `signal ${exit.signal}` : `exit code ${exit.code}`;
+      return `pg_receivewal ended (${how})${words === '' ? '' : `: ${words}`}`;
     } finally {
+      cancel();
       this.#attachment = null;
       attachment.abort();
       await endChild(child, termThenKill(1000), never);
@@ -127,11 +140,25 @@ export class Receiver {
     }
   }
 
-  /** Logs a reason once, not at every attempt. */
-  #complain(text: string): void {
-    if (text === this.#lastComplaint) return;
-    this.#lastComplaint = text;
-    this.#options.log.warn(`not receiving WAL: ${text}`);
+  #works(): void {
+    this.#failures = 0;
+    this.#options.troubles.works('receiver');
+  }
+
+  /** @returns the milliseconds until the next attempt */
+  #failed(kind: TroubleKind, reason: string): number {
+    if (this.#failures++ === 0) this.#failingSinceMs = monotonicMs();
+    const passing = kind === 'other' || kind === 'missing' || kind === 'refused';
+    if (!passing || monotonicMs() - this.#failingSinceMs > patienceMs)
+      this.#options.troubles.failed('receiver', kind, reason);
+    return kind === 'refused' ? refusedMs : backoffMs(this.#failures, pauses);
+  }
+
+  #refused(refusal: string): number {
+    // Also when it is only for a moment, which is no trouble: whoever looks for the end of a compute finds it.
+    if (refusal !== this.#lastRefusal) this.#options.log.warn(`not receiving WAL: ${refusal}`);
+    this.#lastRefusal = refusal;
+    return this.#failed('refused', refusal);
   }
 }
 

@@ -76,3 +76,11 @@ export function segmentsFrom(
   }
   return null;
 }
+
+/** The number of the first one that is not there, from `first` on. */
+export function firstMissing(segments: readonly Segment[], first: number): number {
+  const numbers = new Set(segments.map(({ number }) => number));
+  let missing = first;
+  while (numbers.has(missing)) missing++;
+  return missing;
+}

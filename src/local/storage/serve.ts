@@ -1,7 +1,6 @@
 import { alarm } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { formatLsn } from '../../core/lsn.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { RunningServer } from '../../http/server.ts';
 import { Access } from './access.ts';
@@ -12,8 +11,13 @@ import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
 import { safekeeper } from './safekeeper.ts';
 import { type Candidate, watchPromotions } from './takeover.ts';
+import type { GivenLimits } from './disk.ts';
+import { type StorageStatus, storageStatus } from './storage-status.ts';
 import { Timeline } from './timeline.ts';
 import type { Socket, Tools } from './tools.ts';
+import { type TroubleNews, Troubles } from './troubles.ts';
+import { Watch } from './watch.ts';
+import { keepWritable } from './writes.ts';
 
 /** The storage's information about its computes. */
 export interface Computes {
@@ -22,8 +26,12 @@ export interface Computes {
   /** The computes that run as replicas. */
   replicas(): Candidate[];
   /** The control plane's whole answer to a compute; null for an unknown compute.
-   *  @param startToken called for the compute that is to be the primary: makes the storage token for this start */
-  spec(computeId: string, startToken: () => string): unknown;
+   *  @param startToken called for the compute that is to be the primary: makes the storage token for this start
+   *  @param writesStopped the disk is nearly full: transactions are read-only unless they ask for more */
+  spec(computeId: string, startToken: () => string, writesStopped: boolean): unknown;
+  /** Asks the compute that writes to fetch its spec again.
+   *  @throws ComputeError when it does not take the request */
+  refresh(signal: AbortSignal): Promise<void>;
   /** Stores which of them became the primary. */
   promoted(candidate: Candidate): void;
 }
@@ -47,10 +55,14 @@ export interface ServeOptions {
   readonly tools: Tools;
   readonly log: Log;
   readonly maxWalBytes: number;
+  readonly diskLimits: GivenLimits;
+  /** Called with what went wrong, and when it is over. */
+  readonly tell?: (news: TroubleNews) => void;
 }
 
 export interface RunningStorage {
   readonly timeline: Timeline;
+  readonly troubles: Troubles;
   /** Closes the servers, then stops the receiver. Resolves when everything has ended. */
   close(): Promise<void>;
 }
@@ -68,7 +80,10 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   await endOrphans(files, signal);
   const server = computes.writer();
   const keptForStandbys = (): number => (computes.replicas().length === 0 ? 0 : standbyBytes);
-  const timeline = new Timeline({ dir: files, server, tools, log, keptForStandbys });
+  const troubles = new Troubles({ log, ...(options.tell && { tell: options.tell }) });
+  const timeline = new Timeline({ dir: files, server, tools, log, troubles, keptForStandbys });
+  const watch = new Watch({ path: options.dir, timeline, troubles, limits: options.diskLimits });
+  const { maxWalBytes } = options;
   const access = new Access(options.storageToken);
   const served = { tenantId, timelineId, timeline, access };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
@@ -88,6 +103,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
     await timeline.receiver.stop();
   };
   try {
+    // A compute that starts must get the right spec at once.
+    await watch.lookAtDisk(signal);
     await open('pageserver', ports.pageserver, (port) => wire.pageserver.listen(port, loopback));
     await open('safekeeper', ports.safekeeper, (port) => wire.safekeeper.listen(port, loopback));
     http = await open('control plane', ports.controlPlane, (port) =>
@@ -95,8 +112,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
         host: loopback,
         port,
         token: options.controlPlaneToken,
-        spec: (computeId) => computes.spec(computeId, () => access.issueStart()),
-        status: () => storageStatus(timeline, options.maxWalBytes),
+        spec: (computeId) => computes.spec(computeId, () => access.issueStart(), watch.level === 'stop'),
+        status: (): StorageStatus => storageStatus({ timeline, troubles, watch, maxWalBytes }),
         log,
       }),
     );
@@ -105,14 +122,26 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
     throw error;
   }
   timeline.receiver.start();
-  const { maxWalBytes } = options;
   const candidates = (): Candidate[] => computes.replicas();
   const onTaken = (taken: Candidate): void => computes.promoted(taken);
   duties = Promise.all([
-    keepCompact({ timeline, tools, log, maxWalBytes }, stopping.signal),
-    watchPromotions({ timeline, tools, log, candidates, onTaken }, stopping.signal),
+    watch.run(stopping.signal),
+    keepWritable({ timeline, watch, log, refresh: (over) => computes.refresh(over) }, stopping.signal),
+    keepCompact(
+      {
+        timeline,
+        tools,
+        log,
+        troubles,
+        maxWalBytes,
+        diskIsLow: () => watch.level !== 'ok',
+        freeBytes: () => watch.freeBytes,
+      },
+      stopping.signal,
+    ),
+    watchPromotions({ timeline, tools, log, troubles, candidates, onTaken }, stopping.signal),
   ]);
-  return { timeline, close };
+  return { timeline, troubles, close };
 }
 
 async function open<T>(what: string, port: number, listen: (port: number) => Promise<T>): Promise<T> {
@@ -130,26 +159,3 @@ async function open<T>(what: string, port: number, listen: (port: number) => Pro
     );
   }
 }
-
-export interface StorageStatus {
-  readonly end_lsn: string;
-  readonly base: { readonly number: number; readonly start_lsn: string; readonly postgres_major: number };
-  readonly wal_bytes: number;
-  readonly compaction_at_bytes: number;
-  /** True while WAL is being received from the compute. */
-  readonly attached: boolean;
-  readonly generation: number;
-}
-
-const storageStatus = (timeline: Timeline, maxWalBytes: number): StorageStatus => ({
-  end_lsn: formatLsn(timeline.end()),
-  base: {
-    number: timeline.base.number,
-    start_lsn: formatLsn(timeline.base.startLsn),
-    postgres_major: timeline.base.postgresMajor,
-  },
-  wal_bytes: timeline.walBytes(),
-  compaction_at_bytes: maxWalBytes,
-  attached: timeline.receiver.attached !== null,
-  generation: timeline.generation,
-});

@@ -17,6 +17,7 @@ import { nextNumber, removeWal, walDir } from './layout.ts';
 import { madeBase } from './made.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
+import type { Troubles } from './troubles.ts';
 import { readRegular, readSmall } from '../../process/regular-file.ts';
 
 /** A replica on this storage, which may be promoted at any time. */
@@ -35,6 +36,7 @@ export interface TakeoverOptions {
   /** Stores which compute writes, so that a restart of the storage knows it. */
   readonly onTaken: (candidate: Candidate) => void;
   readonly log: Log;
+  readonly troubles: Troubles;
 }
 
 const lookMs = 100;
@@ -43,20 +45,17 @@ const receiverMs = 2000;
 
 /** Waits for promotions and makes the promoted replica the writer, until `signal` aborts. Never rejects. */
 export async function watchPromotions(options: TakeoverOptions, signal: AbortSignal): Promise<void> {
-  let lastComplaint = '';
   const look = async (): Promise<number> => {
     await sleep(lookMs, signal);
     const others = options.candidates().filter((candidate) => !writes(candidate, options.timeline));
     for (const candidate of others.filter(looksPromoted)) {
       await takeOver(options, candidate, signal);
-      lastComplaint = '';
     }
+    options.troubles.works('takeover');
     return 0;
   };
   const failed = (error: unknown): number => {
-    const text = explained(error);
-    if (text !== lastComplaint) options.log.error(`not taking over: ${text}`);
-    lastComplaint = text;
+    options.troubles.failedWith('takeover', error);
     return retryMs;
   };
   await repeat(look, signal, failed);

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
@@ -20,9 +20,10 @@ import {
 } from './layout.ts';
 import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
-import { type Segment, listSegments, segmentName, segmentsFrom } from './segments.ts';
+import { nowAt, readWhole, sizeOf } from './segment-files.ts';
+import { type Segment, firstMissing, listSegments, segmentName, segmentsFrom } from './segments.ts';
+import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
-import { readRegular } from '../../process/regular-file.ts';
 
 export interface TimelineOptions {
   readonly dir: TimelineDir;
@@ -30,6 +31,7 @@ export interface TimelineOptions {
   readonly server: Socket;
   readonly tools: Tools;
   readonly log: Log;
+  readonly troubles: Troubles;
   /** Bytes of WAL before the base backup that are kept for standbys that have not read it yet. */
   readonly keptForStandbys?: () => number;
 }
@@ -45,18 +47,20 @@ export class Timeline {
   readonly #fence: Fence;
   #base: Base;
   #walEnd: WalEnd;
+  #knownEnd: Lsn;
   readonly #keptForStandbys: () => number;
   #server: Socket;
   #readers = 0;
   readonly #handovers = new Queue(1);
 
   /** @throws ComputeError `local_storage` when there is no base backup */
-  constructor({ dir, server, tools, log, keptForStandbys = () => 0 }: TimelineOptions) {
+  constructor({ dir, server, tools, log, troubles, keptForStandbys = () => 0 }: TimelineOptions) {
     const base = currentBase(dir);
     if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
     this.dir = dir;
     this.#base = base;
     this.#walEnd = walEndOf(dir, base);
+    this.#knownEnd = base.stopLsn;
     this.#server = server;
     this.#keptForStandbys = keptForStandbys;
     this.#fence = new Fence(dir);
@@ -68,6 +72,7 @@ export class Timeline {
       timeline: () => this.#base.timeline,
       tools,
       log,
+      troubles,
       walSegmentBytes: base.walSegmentBytes,
       refusal: (compute) => this.#refusal(compute),
     });
@@ -103,9 +108,19 @@ export class Timeline {
     return this.#walEnd.find() ?? this.#base.stopLsn;
   }
 
+  /** The same; while its files cannot be read, what was last known. */
+  knownEnd(): Lsn {
+    try {
+      this.#knownEnd = this.end();
+    } catch {
+      // The watch tells why.
+    }
+    return this.#knownEnd;
+  }
+
   /** Bytes of WAL that a start must replay. */
   walBytes(): number {
-    return Number(this.end() - this.#base.startLsn);
+    return Number(this.knownEnd() - this.#base.startLsn);
   }
 
   /** The parts of the answer to a base backup request; `release` it when it has been sent.
@@ -151,6 +166,22 @@ export class Timeline {
     if (old.length > 0) fsyncPath(this.#walDir);
   }
 
+  /** Which WAL a start requires that is not there; null when it is complete.
+   *  @throws the system's error when its directory cannot be read */
+  missingWal(): string | null {
+    const { walSegmentBytes, timeline } = this.#base;
+    const first = this.#firstSegment();
+    if (segmentsFrom(this.#walDir, walSegmentBytes, first, timeline)?.length) return null;
+    const missing = segmentName(firstMissing(this.#segments(), first), walSegmentBytes, timeline);
+    return `the WAL in ${this.#walDir} has a gap: ${missing} is missing or incomplete`;
+  }
+
+  /** Bytes on disk. */
+  storedBytes(): { readonly base: number; readonly wal: number } {
+    const wal = this.#segments().reduce((sum, { path }) => sum + sizeOf(path), 0);
+    return { base: sizeOf(this.#base.file), wal };
+  }
+
   /** Checks that the WAL is complete from the segment before `lsn`. */
   syncFrom(lsn: Lsn): void {
     const first = Math.floor(Number(lsn) / this.#base.walSegmentBytes) - 1;
@@ -174,10 +205,8 @@ export class Timeline {
     const first = this.#firstSegment();
     const segments = segmentsFrom(this.#walDir, walSegmentBytes, first, timeline);
     const last = segments?.at(-1);
-    if (segments === null || last === undefined) {
-      const name = segmentName(first, walSegmentBytes, timeline);
-      throw new ComputeError('local_storage', `the WAL in ${this.#walDir} has a gap, or ${name} is missing`);
-    }
+    if (segments === null || last === undefined)
+      throw new ComputeError('local_storage', this.missingWal() ?? `there is no WAL in ${this.#walDir}`);
     const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
     this.#readers++;
     let released = false;
@@ -228,13 +257,3 @@ export class Timeline {
 
 const walEndOf = (dir: TimelineDir, base: Base): WalEnd =>
   new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, base.startLsn, base.timeline);
-
-/** A segment that was completed since it was listed has its final name. */
-const nowAt = ({ path, partial }: Segment): string =>
-  partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
-
-function readWhole(segment: Segment, bytes: number): Buffer {
-  const content = readRegular(nowAt(segment), bytes);
-  if (content.length === bytes) return content;
-  throw new ComputeError('local_storage', `${segment.path} has ${content.length} bytes instead of ${bytes}`);
-}

@@ -47,19 +47,19 @@ async function checked(
   const given = parseArgs(['check', '-c', file, ...(program === '' ? [] : ['-b', program]), ...args], {});
   if (given.command !== 'check') throw new Error('this is a check');
   const outcome = await check(given, env);
-  return { ...outcome, said: [outcome.text, ...outcome.problems].join('\n') };
+  return { ...outcome, said: [outcome.text, ...outcome.log].join('\n') };
 }
 
 const invalid = async (why: RegExp, ...given: Parameters<typeof checked>): Promise<void> => {
-  const { exitCode, problems, text } = await checked(...given);
-  expect(problems.join('\n')).toMatch(why);
+  const { exitCode, log, text } = await checked(...given);
+  expect(log.join('\n')).toMatch(why);
   expect([exitCode, text.trimEnd().split('\n').at(-1)]).toEqual([1, expect.stringMatching(/^invalid: /)]);
 };
 
 const warned = async (why: RegExp, ...given: Parameters<typeof checked>): Promise<void> => {
-  const { exitCode, problems, text } = await checked(...given);
+  const { exitCode, log, text } = await checked(...given);
   expect(text).toMatch(why);
-  expect([exitCode, problems]).toEqual([3, []]);
+  expect([exitCode, log]).toEqual([3, []]);
 };
 
 describe.each(installedPostgres().map((each): [number, Installed] => [each.major, each]))(
@@ -67,14 +67,35 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
   (major, postgres) => {
     const program = programOf(postgres);
 
+    test('what PostgreSQL looks at only when it starts is found, and what needs this machine with --live', async () => {
+      const given = (...settings: object[]): object =>
+        specOf({ settings: [text('shared_preload_libraries', ''), ...settings] });
+      for (const [why, ...settings] of [
+        [/hba_file: \/nowhere cannot be read \(ENOENT\)/, text('hba_file', '/nowhere')],
+        [/ssl_key_file: \/nowhere cannot be/, text('ssl', 'on'), text('ssl_key_file', '/nowhere')],
+        [/listen_addresses: "a,,b" is not a list/, text('listen_addresses', 'a,,b')],
+        [/cannot create files in \/nowhere/, text('unix_socket_directories', '/nowhere')],
+        [/\/etc\/passwd is not a library/, text('shared_preload_libraries', '/etc/passwd')],
+        [/data_directory cannot be given/, text('data_directory', '/nowhere')],
+      ] as const)
+        await invalid(why, given(...settings), { program });
+      const small = await checked(given(text('min_wal_size', '2MB')), { program });
+      expect(small.text).toContain('not checked: whether min_wal_size = 2 MB is enough');
+      const huge = given(text('shared_buffers', '6TB'));
+      expect((await checked(huge, { program })).exitCode).toBe(0);
+      const ports = ['--external-http-port', String(await freePort())];
+      const args = [...ports, '--internal-http-port', String(await freePort()), '--live'];
+      await invalid(/shared_buffers: 6291456 MB are more than the memory/, huge, { program, args });
+    });
+
     test('a config that a start can use is valid, placeholders of libraries that are not loaded included', async () => {
       const settings = [
         text('shared_preload_libraries', 'pg_stat_statements'),
         text('neon.protocol_of_tomorrow', '3'),
         text('my_app.tenant', 'one'),
       ];
-      const { exitCode, problems, text: said } = await checked(specOf({ settings }), { program });
-      expect(problems).toEqual([]);
+      const { exitCode, log, text: said } = await checked(specOf({ settings }), { program });
+      expect(log).toEqual([]);
       expect(said).toMatch(/\nvalid\n$/);
       expect(exitCode).toBe(0);
     });
@@ -86,9 +107,9 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('work_mem', 'lots'),
         text('log_destination', 'nowhere'),
       ];
-      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport == hunter2\nmax_connections = -3\n';
-      const { exitCode, problems, said } = await checked(specOf({ settings, postgresql_conf }), { program });
-      const all = problems.join('\n');
+      const postgresql_conf = 'fsnyc = off\nwal_level = logical\nport = 1 hunter2\nmax_connections = -3\n';
+      const { exitCode, log, said } = await checked(specOf({ settings, postgresql_conf }), { program });
+      const all = log.join('\n');
       for (const expected of [
         'spec.cluster.settings[1] (shared_bufers): unrecognized configuration parameter "shared_bufers"',
         'spec.cluster.settings[2] (work_mem): invalid value for parameter "work_mem": "lots"',
@@ -117,8 +138,8 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         text('wal_level', 'minimal'),
         text('archive_mode', 'on'),
       ];
-      const { exitCode, problems } = await checked(specOf({ settings }), { program });
-      const all = problems.join('\n');
+      const { exitCode, log } = await checked(specOf({ settings }), { program });
+      const all = log.join('\n');
       for (const expected of ['3 reserved ones', 'archive_mode = on', 'max_wal_senders = 10'])
         expect(all).toContain(expected);
       expect(exitCode).toBe(1);
@@ -135,9 +156,9 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
 
 test('a file that postgresql.conf includes from the data directory is a warning, and the rest is checked', async () => {
   const postgresql_conf = "include 'own.conf'\nfsnyc = off\n";
-  const { exitCode, text: said, problems } = await checked(specOf({ postgresql_conf }));
+  const { exitCode, text: said, log } = await checked(specOf({ postgresql_conf }));
   expect(said).toMatch(/warning: .*own\.conf/);
-  expect(problems.join()).toContain('line 2: unrecognized configuration parameter "fsnyc"');
+  expect(log.join()).toContain('line 2: unrecognized configuration parameter "fsnyc"');
   expect(exitCode).toBe(1);
   await warned(/own\.conf/, specOf({ postgresql_conf: "include 'own.conf'\n" }));
 });
@@ -222,6 +243,19 @@ test('ports in use are found with --live only', async () => {
   }
   const { exitCode, said } = await checked(specOf({ settings }), { args: [...ports, '--live'] });
   expect([exitCode, said]).toEqual([0, expect.stringContaining('valid')]);
+});
+
+test('with --log-format json what is wrong is an object in each line, too', async () => {
+  const settings = [text('work_mem', 'lots'), text('wrok_mem', '1MB')];
+  const { log, exitCode } = await checked(specOf({ settings }), { args: ['--log-format', 'json'] });
+  expect(exitCode).toBe(1);
+  const lines = log
+    .map((line) => JSON.parse(line) as { level: string })
+    .filter(({ level }) => level === 'error');
+  expect(lines).toEqual([
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('wrok_mem') as string }),
+    expect.objectContaining({ level: 'error', msg: expect.stringContaining('work_mem') as string }),
+  ]);
 });
 
 test('JSON has the verdict and the findings', async () => {

@@ -121,7 +121,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
       nothingChanges(async () => {
         const said = await it.refusal([text('work_mem', '6MB'), text('shared_bufers', '32MB')]);
         expect(said).toMatch(
-          /postgresql\.conf, line \d+: shared_bufers: unrecognized configuration parameter/,
+          /postgresql\.conf, line \d+: shared_bufers: unrecognized configuration parameter "shared_bufers"$/,
         );
       }));
 
@@ -140,7 +140,7 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
 
     test('a line that cannot be read fails with its place, and the text near it is not repeated', () =>
       nothingChanges(async () => {
-        const said = await it.refusal([], '\nwork_mem == hunter2\n');
+        const said = await it.refusal([], '\nwork_mem = 1 hunter2\n');
         expect(said).toMatch(/postgresql\.conf, line \d+: syntax error/);
         expect(said).not.toContain('hunter2');
       }));
@@ -162,6 +162,14 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
     test("settings of libraries that are not loaded are not misspelt, and take effect as the users' own", async () => {
       await it.configure([...base, text('pgaudit.log', 'ddl'), text('my_app.tenant', 'one')]);
       expect(await it.show('my_app.tenant')).toBe('one');
+    });
+
+    test('of a text that needs a restart the status has the name alone, since a text may hold a secret', async () => {
+      await it.configure([...base, text('cluster_name', 'hunter2')]);
+      expect(it.state.status().pending_restart).toEqual([
+        { name: 'cluster_name', current: null, wanted: null },
+      ]);
+      await it.configure(base);
     });
 
     test('what needs a restart is in the status with both values, also what was removed, until it is taken back', async () => {
@@ -188,6 +196,50 @@ describe.each(installedPostgres().map((each): [number, Installed] => [each.major
         expect(said).toContain('there is no library "pg_stat_statments"');
         expect(await it.refusal([text('wal_level', 'minimal')])).toContain('max_wal_senders = 10');
       }));
+
+    test('what only the next start would refuse fails the reconfiguration, though a reload would take it', () =>
+      nothingChanges(async () => {
+        const nowhere = join(cluster.dataDir, 'nowhere');
+        for (const [said, ...settings] of [
+          ['min_wal_size: 2 MB are less than two WAL segments (32 MB)', text('min_wal_size', '2MB')],
+          ['ssl_cert_file: ', text('ssl', 'on')],
+          ['hba_file: ', text('hba_file', nowhere)],
+          [`cannot create files in ${nowhere}`, text('unix_socket_directories', nowhere)],
+          ['listen_addresses: "127.0.0.1,,x" is not a list', text('listen_addresses', '127.0.0.1,,x')],
+          [
+            'this machine does not have the address 192.0.2.1 (EADDRNOTAVAIL)',
+            text('listen_addresses', '192.0.2.1'),
+          ],
+          [
+            'multiple recovery targets specified',
+            text('recovery_target_time', '2020-01-01'),
+            text('recovery_target_xid', '5'),
+          ],
+          ['/etc/passwd is not a library', text('shared_preload_libraries', '/etc/passwd')],
+          ['there is no library "../x"', text('shared_preload_libraries', '../x')],
+          ['more than the memory and swap', text('shared_buffers', '6TB')],
+          [
+            'Postgres cannot create files in /proc',
+            text('logging_collector', 'on'),
+            text('log_directory', '/proc/nowhere'),
+          ],
+          ['data_directory: Postgres would run in', text('include', 'elsewhere.conf')],
+        ] as const) {
+          writeFileSync(join(cluster.dataDir, 'elsewhere.conf'), `data_directory = '${nowhere}'\n`);
+          const include = settings.some(({ name }) => name === 'include');
+          const more = include ? "\ninclude 'elsewhere.conf'\n" : '';
+          expect(await it.refusal([...base, ...(include ? [] : settings)], more)).toContain(said);
+        }
+      }));
+
+    test('a value that only means something in another database takes effect, and the log says so', async () => {
+      await it.configure([...base, text('default_text_search_config', 'only_elsewhere')]);
+      expect(it.lines.join()).toMatch(
+        /has no effect in the database postgres: .*line \d+: default_text_search_config/,
+      );
+      await it.configure([text('work_mem', '6MB'), text('default_table_access_method', 'only_elsewhere')]);
+      expect(await it.show('work_mem')).toBe('6MB');
+    });
 
     test('a bad value in a file of somebody else is named and not blamed on the spec, which takes effect', async () => {
       appendFileSync(join(cluster.dataDir, 'postgresql.auto.conf'), "maintenance_work_mem = 'lots'\n");

@@ -15,11 +15,13 @@ const fill = (from: number, to: number): string =>
 const sum = 'select count(*)::int as n, sum(n)::int as sum from t';
 const expected = (to: number): unknown[] => [{ n: to, sum: (to * (to + 1)) / 2 }];
 
-const optionsFor = (local: LocalFixture, { timeline }: RunningStorage): CompactionOptions => ({
+const optionsFor = (
+  local: LocalFixture,
+  { timeline }: RunningStorage,
+): Pick<CompactionOptions, 'timeline' | 'tools' | 'log'> => ({
   timeline,
   tools: local.tools,
   log: pino({ level: 'silent' }),
-  maxWalBytes: 0,
 });
 
 const bases = (dir: TimelineDir): string[] => readdirSync(dir.bases).toSorted();

@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { listSegments } from '../../../src/local/storage/segments.ts';
+import type { Trouble } from '../../../src/local/storage/troubles.ts';
 import { startCluster } from '../../support/cluster.ts';
+import { eventually } from '../../support/program.ts';
 import { fetchArchive, localFixture, withStorage } from './fixture.ts';
 
 const look = `select array_agg(n order by n) as n, (select timeline_id from pg_control_checkpoint()) as timeline from t`;
@@ -139,4 +141,41 @@ test('WAL that was damaged on disk is not overwritten by a compute that could no
     await expect.poll(() => local.log()).toContain('which must not be overwritten');
     expect(storage.timeline.receiver.attached).toBeNull();
   });
+});
+
+test('WAL that the compute has removed before the storage had it is said, and a restart keeps every acknowledged commit', async () => {
+  const local = await localFixture();
+  let storage = await local.serve();
+  try {
+    const compute = await local.startCompute();
+    await compute.query('create table t (n int)');
+    await compute.query('insert into t values (1)');
+    await storage.close();
+    // As when somebody drops the slot that keeps it.
+    await compute.query(`alter system set wal_keep_size = 0`);
+    await compute.query('select pg_reload_conf()');
+    await compute.query(`select pg_drop_replication_slot('compute_local')`);
+    for (let at = 0; at < 4; at++) {
+      await compute.query('set synchronous_commit = local; insert into t values (2)');
+      await compute.query('select pg_switch_wal()');
+    }
+    for (let at = 0; at < 2; at++) await compute.query('checkpoint');
+    storage = await local.serve();
+    const trouble = (): Trouble | undefined =>
+      storage.troubles.list().find(({ part }) => part === 'receiver');
+    await eventually('the trouble', () => (trouble()?.kind === 'wal_removed' ? true : undefined));
+    expect(trouble()).toMatchObject({
+      reason: expect.stringContaining('has already been removed') as string,
+      act: expect.stringContaining('Every acknowledged commit is kept') as string,
+    });
+    await eventually('several attempts', () => ((trouble()?.failures ?? 0) > 5 ? true : undefined));
+    expect(local.log().match(/does not receive WAL/g)).toHaveLength(1);
+    await compute.kill('SIGKILL');
+    const next = await local.startCompute();
+    expect(await next.query('select n from t')).toEqual([{ n: 1 }]);
+    await eventually('the end of the trouble', () => (trouble() === undefined ? true : undefined));
+  } finally {
+    await storage.close();
+    local.remove();
+  }
 });

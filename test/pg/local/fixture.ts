@@ -73,7 +73,17 @@ export async function localFixture(): Promise<LocalFixture> {
     state,
     tools,
     serve: (maxWalBytes = 1 << 30) =>
-      serveStorage(serveOptions({ dir, state, tools, log, maxWalBytes }), never),
+      serveStorage(
+        serveOptions({
+          dir,
+          state,
+          tools,
+          log,
+          maxWalBytes,
+          diskLimits: { warnBytes: null, stopBytes: null },
+        }),
+        never,
+      ),
     async startCompute(name = 'pgdata', mode = 'primary') {
       const compute = await startCompute(fixture, join(home, name), mode === 'static' ? mode : 'primary');
       running.add(compute);

@@ -63,6 +63,16 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect(await failureOf(null)).toMatchObject({ ...missing, sqlstate: null });
   });
 
+  test('a start that somebody kills does not ask to correct the spec', async () => {
+    const { options } = await optionsFor(cluster, { logPrefix: null });
+    const started = await startPostgres(options);
+    process.kill(started.pid, 'SIGKILL');
+    const error = await started.waitReady(60_000, never).catch((reason: unknown) => reason);
+    const { text, code } = explain(error, 'start-postgres');
+    expect(code).toBe('postgres_start');
+    expect(text).toMatch(/it was ended by SIGKILL[^]*Hint: it was killed, mostly by the kernel/);
+  });
+
   test('a start that fails gives the panic of damaged data', async () => {
     const wal = join(cluster.dataDir, 'pg_wal');
     for (const name of readdirSync(wal).filter((one) => /^[0-9A-F]{24}$/.test(one))) rmSync(join(wal, name));

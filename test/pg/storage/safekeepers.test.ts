@@ -274,6 +274,20 @@ describe('postgres --sync-safekeepers', () => {
     expect(ran()).toBe(false);
   });
 
+  test('a reason that lasts is the error at once also when it comes after a run of the program', async () => {
+    const safekeepers = await addresses([{ flush: Y, commit: X }]);
+    const [fake] = fakes;
+    const refuse = (): void => {
+      if (fake !== undefined) fake.script = { fault: 'error', error: { sqlstate: '28000', message: 'no' } };
+    };
+    const track: RetryTrack = { begin: () => {}, failed: refuse, end: () => {} };
+    await expect(syncSafekeepers(context('exit 1', safekeepers, { track }), never)).rejects.toMatchObject({
+      cause: { message: expect.stringContaining('the safekeepers refuse this compute') as string },
+    });
+    expect(runs().length).toBe(1);
+    expect(fake?.logins.length).toBe(2);
+  });
+
   test('a minority that refuses does not keep a compute from starting', async () => {
     const safekeepers = await addresses([good, { token: 'x' }, good]);
     expect(await syncSafekeepers(stock(safekeepers), never)).toMatchObject({ lsn: 0x169b1d8n });
@@ -360,8 +374,10 @@ describe('postgres --sync-safekeepers', () => {
 
   test('at shutdown the program does not run where it does not know the option, and what a quorum has is said', async () => {
     const differing = await addresses([{ flush: Y, commit: X }]);
-    const found = await syncAtShutdown(stock(differing, { limits: { shutdownMs: 300 } }), never);
+    const found = await syncAtShutdown(stock(differing, { limits: { shutdownMs: 3000 } }), never);
     expect(found).toMatchObject({ error: { message: 'failed to sync safekeepers' }, flushed: 0x169b2a0n });
+    // Nothing but a late answer is worth a wait.
+    expect(fakes[0]?.logins.length).toBe(1);
     const gone = await syncAtShutdown(stock(await addresses(['down'])), never);
     expect(gone).toMatchObject({ error: { message: 'failed to sync safekeepers' }, flushed: null });
     expect(ran()).toBe(false);

@@ -43,6 +43,8 @@ describe('compute-local', () => {
         atLsn: null,
         name: null,
         compactAt: 268_435_456,
+        warnFree: null,
+        stopFree: null,
       },
     });
     expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });
@@ -56,6 +58,8 @@ describe('compute-local', () => {
       dir: '/b',
       osUser: 'pg',
       compactAt: 4_194_304,
+      warnFree: null,
+      stopFree: null,
       newPorts: true,
       port: 1,
     });

@@ -49,7 +49,6 @@ const accepted: [Kind, string, unknown][] = [
   ['size', '8388608', 8_388_608],
   ['listenPort', '1', 1],
   ['listenPort', '65535', 65_535],
-  ['lsn', '0/16B3748', 0x16b3748n],
   ['nodeName', 'a', 'a'],
   ['nodeName', `0${'_'.repeat(30)}`, `0${'_'.repeat(30)}`],
 ];
@@ -61,7 +60,6 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 const refused: [Kind, string[], string][] = [
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
   ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],
-  ['lsn', ['', '0/0', '0', 'x/y', '1/100000000'], 'Expected an LSN'],
   ['nodeName', ['', '-a', 'A', 'a b', 'x'.repeat(32)], 'Expected up to 31'],
 ];
 

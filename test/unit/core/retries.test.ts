@@ -38,6 +38,7 @@ test('the time of the first failure stays, and the next try is known during a pa
   track.failed({ attempt: 1, error, pauseMs: 60_000 });
   const [first] = retries.list();
   expect(first).toMatchObject({ next_try: time, max_attempts: null, gives_up: null });
+  for (const then = Date.now(); Date.now() === then;);
   track.failed({ attempt: 2, error, pauseMs: 0 });
   expect(retries.list()).toEqual([{ ...first, failures: 2, next_try: null }]);
 });

@@ -113,6 +113,9 @@ export function testCompute(at: Status, log: Log): TestCompute {
     get full() {
       return compute.full;
     },
+    get writesStopped() {
+      return compute.writesStopped;
+    },
     status: () => compute.status(),
     figures: () => compute.figures(),
     configure: (body, signal) => compute.configure(body, signal),

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -67,6 +68,35 @@ test('a compute that is not ours has no spec', () => {
   expect(specFor(dir, state, 'another')).toBeNull();
 });
 
-test('the restore command stands odd directory names', () => {
-  expect(restoreCommand("/srv/it's 100%")).toContain(String.raw`cp '/srv/it'\''s 100%%'/wal*/%f "%p"`);
+/** Runs it as PostgreSQL does. @returns what it copied; null when it failed */
+function restored(root: string, file: string): string | null {
+  const target = join(dir.root, 'restored');
+  rmSync(target, { force: true });
+  const values: Record<string, string> = { '%%': '%', '%f': file, '%p': target };
+  const command = restoreCommand(root).replaceAll(/%[%fp]/g, (each) => values[each] ?? each);
+  const { status } = spawnSync('sh', ['-c', command]);
+  return status === 0 ? readFileSync(target, 'utf8') : null;
+}
+
+test('the restore command finds the WAL of each PG timeline, in directories with odd names, and no copy of somebody else', () => {
+  const root = join(dir.root, "it's 100% %f $HOME");
+  const first = '000000010000000000000007';
+  const files = {
+    [`wal/${first}`]: 'first',
+    'wal/000000010000000000000008.partial': 'partial',
+    'wal-26/0000001A0000000000000007': 'another PG timeline',
+    'wal-26/0000001A.history': 'history',
+    [`wal-old/${first}`]: 'a copy',
+    [`wal-1/${first}`]: 'a copy',
+    'wal-old/000000010000000000000009': 'a copy',
+  };
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+  }
+  expect(restored(root, first)).toBe('first');
+  expect(restored(root, '000000010000000000000008')).toBe('partial');
+  expect(restored(root, '0000001A0000000000000007')).toBe('another PG timeline');
+  expect(restored(root, '0000001A.history')).toBe('history');
+  expect(restored(root, '000000010000000000000009')).toBeNull();
 });

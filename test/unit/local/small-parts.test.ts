@@ -51,6 +51,7 @@ test('a port that is taken is replaced by a free one, the others are kept', asyn
     const chosen = Object.values(ports);
     expect(chosen).not.toContain(port);
     expect(new Set(chosen).size).toBe(chosen.length);
+    expect(chosen.filter((one) => one < 20_000 || one >= 32_768)).toEqual([]);
   } finally {
     server.close();
   }

@@ -36,7 +36,7 @@ test('a damaged state is refused by name instead of being made anew', () => {
   writeFileSync(dir.state, '{');
   expect(() => readState(dir)).toThrow(dir.state);
   writeFileSync(dir.state, '{"version":2}');
-  expect(() => readState(dir)).toThrow('another version');
+  expect(() => readState(dir)).toThrow('a newer version');
 });
 
 test('commands that need a compute say how to make one', () => {

@@ -55,7 +55,7 @@ function kept(ready: Kept['ready']): {
         }
       },
       onReady: (restart) => said.push(restart ? 'ready again' : 'ready'),
-      onExit: (_exit, _wasReady, nextMs) => said.push(`exit, next in ${nextMs}`),
+      onExit: (_exit, _failure, nextMs) => said.push(`exit, next in ${nextMs}`),
     },
   };
 }

@@ -205,3 +205,12 @@ test('auditing keeps the libraries that the head of the conf file asks for', () 
   expect(lines).toContain("shared_preload_libraries='neon, auto_explain,pgaudit,pgauditlogtofile'");
   expect(lines).toContain('pgaudit.log_rotation_age=5');
 });
+
+test('a spec cannot make Postgres run on another data directory', () => {
+  const elsewhere = string('Data_Directory', '/var/lib/postgresql/15/main');
+  for (const cluster of [
+    { settings: [elsewhere] },
+    { settings: [], postgresql_conf: "data_directory '/var/lib/postgresql/15/main'\n" },
+  ])
+    expect(() => text(resolved({}, cluster))).toThrow('the setting data_directory cannot be given');
+});

@@ -34,6 +34,17 @@ test('DETAIL and HINT stay with their message, statements are left out', () => {
   expect(words?.message).not.toContain('hunter2');
 });
 
+test('statements of clients before the end are not shown, since they may hold secrets', () => {
+  const words = last([
+    `${at} [1] WARNING:  not enough room`,
+    `${at} [1] QUERY:  select 'hunter1'`,
+    `${at} [1] STATEMENT:  alter role a password 'hunter2'`,
+    `${at} [1] FATAL:  could not create any TCP/IP sockets`,
+  ]);
+  expect(words?.message).toMatch(/FATAL: could not .*, after WARNING: not enough room$/);
+  expect(words?.message).not.toContain('hunter');
+});
+
 test('clients that are refused meanwhile do not hide the reason', () => {
   const reason = `${at} [1] FATAL:  could not access file "no_lib": No such file or directory`;
   const refused = [
@@ -60,6 +71,20 @@ test('a panic is not hidden by the processes that it ends', () => {
   expect(words?.message).toContain('No space left on device');
 });
 
+test('what a running server said long before its end is not its reason, and does not stand before the reason', () => {
+  let nowMs = 0;
+  const log = new ServerLog(null, () => nowMs);
+  log.add(`${at} [1] WARNING:  an old warning`);
+  log.add(`${at} [1] FATAL:  an old reason`);
+  log.add(`${at} [1] WARNING:  another old warning`);
+  expect(log.last('serving')?.message).toContain('an old reason');
+  nowMs = 10_001;
+  expect(log.last('serving')).toBeNull();
+  expect(log.last('starting')?.message).toContain('an old reason');
+  log.add(`${at} [1] FATAL:  a new reason`);
+  expect(log.last('serving')?.message).toBe('PostgreSQL: FATAL: a new reason');
+});
+
 test.each([
   ['verbose messages', null, `${at} [1] FATAL:  55000: it is not ready`],
   ['%e in the prefix', '%m [%p] %e ', `${at} [1] 55000 FATAL:  it is not ready`],
@@ -83,4 +108,16 @@ test('a program that could not be loaded, or speaks another language, is quoted 
   expect(words?.message).toContain('libicui18n.so.72');
   expect(last(['x'], null, 'serving')).toBeNull();
   expect(last([])).toBeNull();
+});
+
+test('where the log goes on is not taken for the reason of an end', () => {
+  const moved = [
+    `${at} [1] LOG:  starting PostgreSQL 15.18 on x86_64-pc-linux-gnu`,
+    `${at} [1] LOG:  ending log output to stderr`,
+    `${at} [1] HINT:  Future log output will go to log destination "syslog".`,
+  ];
+  expect(last(moved)).toBeNull();
+  expect(last([...moved, `${at} [1] LOG:  received immediate shutdown request`])?.message).toBe(
+    `PostgreSQL: ${at} [1] LOG:  received immediate shutdown request`,
+  );
 });

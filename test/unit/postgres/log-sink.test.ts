@@ -121,3 +121,11 @@ test('whatever PostgreSQL prints, each line is one object', async () => {
     for (const { level, pid } of lines) expect([typeof level, typeof pid]).toEqual(['string', 'number']);
   }
 });
+
+test('messages do not run together when log_line_prefix begins with a blank', async () => {
+  const lines = await linesOf(' 7 ERROR:  first\n\tsecond\n 8 LOG:  other\n');
+  expect(lines.map(({ pid, msg }) => [pid, msg])).toEqual([
+    [7, 'first\nsecond'],
+    [8, 'other'],
+  ]);
+});

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -49,6 +50,17 @@ test('only what is listed is removed, and the paths of all else are returned', a
   expect(readdirSync(dir).toSorted()).toEqual(['log', 'notes', 'stateXjson']);
   expect(readdirSync(join(dir, 'log'))).toEqual(['b.log']);
   expect(await holds(dir)).toBe(false);
+});
+
+test.runIf(process.getuid?.() === 0)('what belongs to another user stays, whatever its name is', async () => {
+  const dir = freshDir();
+  put(dir, 'state.json', 'data/a', 'log/a.log');
+  symlinkSync('nowhere', join(dir, 'current'));
+  const nobody = 65_534;
+  for (const path of ['state.json', 'data', 'log/a.log', 'current'])
+    lchownSync(join(dir, path), nobody, nobody);
+  expect((await remove(dir)).toSorted()).toEqual(['current', 'data', 'log/a.log', 'state.json']);
+  expect(readdirSync(join(dir, 'data'))).toEqual(['a']);
 });
 
 test('a name with another kind of entry is not ours, and no link is followed', async () => {

@@ -21,7 +21,7 @@ const spec = (changes: object): ResolvedSpec =>
   );
 
 const nothing = { scaling: null, resizeSwap: false, quotaMountpoint: null, informant: null };
-const settings = { vm: nothing } as unknown as Settings;
+const settings = { vm: nothing, storageStatus: null } as unknown as Settings;
 
 const wantedBy = (changes: object): string[] =>
   services.filter((one) => one.wants(spec(changes), settings) !== null).map(({ name }) => name);

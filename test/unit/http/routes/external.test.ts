@@ -236,6 +236,44 @@ test('a compute is not ready while its Postgres is gone or does not answer', () 
     expect(await ready()).toBe(503);
   }));
 
+test('a compute whose commits do not return is not ready, and says why, as far as it knows', () =>
+  withServer({}, async ({ send, app: { state } }) => {
+    const up = { up: true, since: '2026-01-01T00:00:00.000Z', reason: null, sqlstate: null };
+    const stuckCommits = {
+      sinceWallMs: Date.parse('2026-01-02T00:00:00Z'),
+      reason: 'not_connected',
+      waiting: 3,
+    };
+    const monitor = { begun: true, up: true, postgresReport: () => up, stuckCommits };
+    state.monitor = monitor as unknown as ComputeState['monitor'];
+    const { status, body } = await send('GET', '/readyz');
+    expect([status, JSON.parse(body)]).toEqual([
+      503,
+      {
+        status: 'running',
+        since: '2026-01-02T00:00:00.000Z',
+        reason: 'commits do not return: no synchronous standby is connected',
+      },
+    ]);
+    expect(state.status().commits).toMatchObject({ since: '2026-01-02T00:00:00.000Z', waiting: 3 });
+    state.storage = {
+      words: 'the storage says that the disk is full',
+      trouble: { reason: 'no space left on /secret/path', act: 'free space' },
+      writesStopped: true,
+    };
+    const told = (await send('GET', '/readyz')).body;
+    expect(JSON.parse(told)).toMatchObject({
+      reason: 'commits do not return: the storage says that the disk is full',
+      writes_stopped: true,
+    });
+    // Anybody may ask.
+    expect(told).not.toContain('secret');
+    expect(state.status().commits).toMatchObject({
+      reason: 'no space left on /secret/path',
+      hint: 'free space',
+    });
+  }));
+
 test('the probes tell alive, ready and started apart', async () => {
   const expected: [Status, number, number][] = [
     ['empty', 503, 503],

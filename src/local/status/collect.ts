@@ -1,0 +1,122 @@
+import { hintOf, inline } from '../../core/errors.ts';
+import { mainName, primaryInForce } from '../names.ts';
+import { asState, nodeDir, nodeNames, readNode } from '../nodes.ts';
+import { inspectDir } from '../own.ts';
+import { readPhase } from '../phase.ts';
+import { type LocalDir, type LocalState, readState } from '../state.ts';
+import { type KnownCompute, computeFacts } from './compute-facts.ts';
+import { type Size, freeBytes, sizeOf, sum } from './disk.ts';
+import { judge } from './judge.ts';
+import { processOf } from './process-facts.ts';
+import type { DiskReport, Problem, State, StatusReport } from './schema.ts';
+import { storageFacts } from './storage-facts.ts';
+
+/** Looks at everything at once, each question with its own limit.
+ *  @throws ComputeError `dir_refused` when the directory is somebody else's */
+export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
+  const found = inspectDir(dir, 'stop');
+  const up = processOf(dir.upPid);
+  const common = { dir: dir.root, pid: up?.pid ?? null, since: up?.since ?? null };
+  if (found.kind === 'new') return { ...common, ...nothing('absent') };
+  const { state, problems } = attempt(() => readState(dir), dir.state);
+  if (state === null) return { ...common, ...withoutState(dir, problems) };
+  const { computes, primary, unreadable } = knownComputes(dir, state);
+  const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
+  const [storage, all, total, free] = await Promise.all([
+    storageFacts(dir, state, hasWriter),
+    Promise.all(computes.map(computeFacts)),
+    sizeOf(dir.root),
+    freeBytes(dir.root),
+  ]);
+  if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
+  const verdict = judge({ dir, state, primary, computes: all, storage, unreadable, nowMs: Date.now() });
+  const disk = diskReport(free, {
+    total,
+    bases: storage.bases,
+    wal: storage.wal,
+    data: sum(all.map((one) => one.data)),
+    logs: sum(all.map((one) => one.logs)),
+  });
+  return { ...common, running: verdict.state === 'running', primary, disk, ...verdict };
+}
+
+const nothing = (state: State, problems: Problem[] = []): Omit<StatusReport, 'dir' | 'pid' | 'since'> => ({
+  state,
+  running: false,
+  primary: null,
+  computes: [],
+  storage: null,
+  disk: null,
+  problems,
+});
+
+/** A first `up` has not come far yet, or local.json is damaged or missing. */
+function withoutState(dir: LocalDir, problems: Problem[]): Omit<StatusReport, 'dir' | 'pid' | 'since'> {
+  if (problems.length > 0) return nothing('trouble', problems);
+  if (processOf(dir.upPid) !== null) return nothing('starting');
+  const found = inspectDir(dir, 'stop');
+  if (found.kind === 'own' && found.resetting !== null)
+    return nothing('trouble', [
+      unreadableProblem(dir.root, 'a reset was interrupted', 'complete it with: compute-local reset'),
+    ]);
+  if (found.kind === 'own' && found.lost !== null)
+    return nothing('trouble', [
+      unreadableProblem(
+        dir.state,
+        `${dir.state} is missing, but the storage holds a database`,
+        'restore the file, or start compute-local up: it creates another one, with a new password and new ports',
+      ),
+    ]);
+  return nothing('absent');
+}
+
+const unreadableProblem = (about: string, message: string, hint: string | null): Problem => ({
+  kind: 'unreadable',
+  about,
+  message,
+  hint: hint ?? 'restore it from a backup',
+});
+
+/** Something that may be damaged: then the rest is shown all the same. */
+function attempt<T>(read: () => T, about: string): { state: T | null; problems: Problem[] } {
+  try {
+    return { state: read(), problems: [] };
+  } catch (error) {
+    return { state: null, problems: [unreadableProblem(about, inline(error), hintOf(error))] };
+  }
+}
+
+function knownComputes(
+  dir: LocalDir,
+  state: LocalState,
+): { computes: KnownCompute[]; primary: string; unreadable: Problem[] } {
+  const computes: KnownCompute[] = [{ name: mainName, mode: 'replica', state, dir }];
+  const unreadable: Problem[] = [];
+  for (const name of nodeNames(dir)) {
+    const own = nodeDir(dir, name);
+    const { state: node, problems } = attempt(() => readNode(dir, name), own.root);
+    unreadable.push(...problems);
+    if (node !== null) computes.push({ name, mode: node.mode, state: asState(state, node), dir: own });
+  }
+  const chosen = attempt(() => primaryInForce(dir), dir.primary);
+  unreadable.push(...chosen.problems);
+  return { computes, primary: chosen.state?.name ?? mainName, unreadable };
+}
+
+interface Sizes {
+  readonly total: Size;
+  readonly bases: Size;
+  readonly wal: Size;
+  readonly data: Size;
+  readonly logs: Size;
+}
+
+const diskReport = (free: number | null, { total, bases, wal, data, logs }: Sizes): DiskReport => ({
+  total_bytes: total.bytes,
+  base_bytes: bases.bytes,
+  wal_bytes: wal.bytes,
+  data_bytes: data.bytes,
+  log_bytes: logs.bytes,
+  complete: sum([total, bases, wal, data, logs]).complete,
+  free_bytes: free,
+});

@@ -1,0 +1,174 @@
+import { fillText } from '../show-troubles.ts';
+import type { DiskStatus } from '../storage/watch.ts';
+import type { ComputeReport, DiskReport, StatusReport, StorageReport } from './schema.ts';
+
+type Style = 'bold' | 'green' | 'yellow' | 'red' | 'dim';
+/** Colours a text, where there is a terminal. */
+export type Paint = (style: Style, text: string) => string;
+
+const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 };
+
+export const plain: Paint = (_, text) => text;
+const coloured: Paint = (style, text) => `\u001B[${codes[style]}m${text}\u001B[0m`;
+
+/** @see https://no-color.org */
+export function paintFor(out: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): Paint {
+  const wanted = out.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
+  return wanted ? coloured : plain;
+}
+
+const styleOf = (state: string): Style =>
+  state === 'running'
+    ? 'green'
+    : ['failed', 'no_answer', 'trouble'].includes(state)
+      ? 'red'
+      : ['starting', 'stopping'].includes(state)
+        ? 'yellow'
+        : 'dim';
+
+const words = (state: string): string => state.replaceAll('_', ' ');
+
+/** The report for people. @param nowMs milliseconds since 1970 */
+export function statusText(report: StatusReport, paint: Paint, nowMs: number): string {
+  const { computes, storage, disk, problems } = report;
+  const parts = [
+    heading(report, paint, nowMs),
+    ...(computes.length === 0 ? [] : [computeTable(computes, paint)]),
+    ...(storage === null ? [] : [storageText(storage, paint, nowMs)]),
+    ...(disk === null ? [] : [diskText(disk, storage?.disk ?? null, paint)]),
+    ...(problems.length === 0 ? [] : [problemsText(report, paint)]),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+function heading({ state, dir, pid, since }: StatusReport, paint: Paint, nowMs: number): string {
+  const running = pid === null ? '' : ` as pid ${pid}${since === null ? '' : ` for ${ago(since, nowMs)}`}`;
+  const said: Readonly<Record<StatusReport['state'], string>> = {
+    running: `running${running}`,
+    starting: `starting${running}`,
+    stopping: `stopping${running}`,
+    stopped: 'not running. Start it with: compute-local up',
+    absent: 'there is no database yet. Create one with: compute-local up',
+    trouble: pid === null ? 'trouble, and no compute-local up runs' : `trouble; it runs${running}`,
+  };
+  return `compute-local in ${dir}: ${paint(styleOf(state), said[state])}`;
+}
+
+const head = ['NAME', 'ROLE', 'STATE', 'PORT', 'HTTP', 'INTERNAL', 'PID', 'LSN', 'LAG', 'SESSIONS', 'DISK'];
+
+function computeTable(computes: readonly ComputeReport[], paint: Paint): string {
+  const rows = computes.map((one) => [
+    one.name,
+    one.role,
+    words(one.state),
+    `${one.ports.postgres}`,
+    `${one.ports.http}`,
+    `${one.ports.internal_http}`,
+    `${one.postgres_pid ?? '-'}`,
+    one.lsn ?? one.at_lsn ?? '-',
+    lagText(one),
+    `${one.connections ?? '-'}`,
+    size(one.disk_bytes),
+  ]);
+  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (cells: readonly string[]): string[] => cells.map((cell, at) => cell.padEnd(widths[at] ?? 0));
+  const shown = rows.map((row, at) => {
+    const [name = '', role = '', state = '', ...rest] = line(row);
+    const one = computes[at] as ComputeReport;
+    const named = one.role === 'primary' ? paint('bold', role) : role;
+    return [name, named, paint(styleOf(one.state), state), ...rest].join('  ').trimEnd();
+  });
+  const details = computes.flatMap(({ name, state, detail, exits }) => [
+    ...(detail === null || state === 'failed' || state === 'no_answer' ? [] : [`  ${name}: ${detail}`]),
+    ...(exits === 0 ? [] : [`  ${name}: ${restarts(exits)}`]),
+  ]);
+  return [paint('bold', line(head).join('  ').trimEnd()), ...shown, ...details].join('\n');
+}
+
+/** Also after a promotion, which ends the former primary. */
+const restarts = (exits: number): string =>
+  `has ended and was started again ${exits === 1 ? 'once' : `${exits} times`} since its up began`;
+
+function lagText({ lag }: ComputeReport): string {
+  if (lag === null) return '-';
+  if (lag.bytes === 0) return 'none';
+  return lag.seconds === null ? size(lag.bytes) : `${size(lag.bytes)}, ${duration(lag.seconds)}`;
+}
+
+function storageText(storage: StorageReport, paint: Paint, nowMs: number): string {
+  const { state, pid, exits, ports, restorable, base, wal_bytes, compaction_at_bytes, attached } = storage;
+  const row = (name: string, text: string): string => `  ${name.padEnd(13)}${text}`;
+  const running = pid === null ? '' : `, pid ${pid}`;
+  const receives = attached === undefined ? '' : attached ? ', receives WAL' : ', receives no WAL';
+  const next =
+    compaction_at_bytes === undefined ? '' : `; the next one is taken at ${size(compaction_at_bytes)}`;
+  return [
+    `${paint('bold', 'Storage')}  ${paint(styleOf(state), words(state))}${running}${receives}`,
+    ...(exits === 0 ? [] : [`  ${restarts(exits)}`]),
+    row(
+      'Restorable',
+      restorable === undefined
+        ? '-'
+        : `${restorable.from_lsn} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
+    ),
+    row('Base backup', base === undefined ? '-' : baseText(base, nowMs)),
+    row('WAL since', wal_bytes === undefined ? '-' : `${size(wal_bytes)}${next}`),
+    row(
+      'Ports',
+      `pageserver ${ports.pageserver}, safekeeper ${ports.safekeeper}, control plane ${ports.control_plane}`,
+    ),
+  ].join('\n');
+}
+
+function baseText(
+  { number, postgres_major, taken_at }: NonNullable<StorageReport['base']>,
+  nowMs: number,
+): string {
+  const taken = taken_at === null ? '' : `, ${ago(taken_at, nowMs)} ago (${utc(taken_at)})`;
+  return `number ${number} of PostgreSQL ${postgres_major}${taken}`;
+}
+
+function diskText(disk: DiskReport, watched: DiskStatus | null, paint: Paint): string {
+  const more = disk.complete ? '' : 'at least ';
+  const free = disk.free_bytes === null || watched !== null ? '' : `; free: ${size(disk.free_bytes)}`;
+  const { base_bytes, wal_bytes, data_bytes, log_bytes } = disk;
+  const used = `base backups ${size(base_bytes)}, WAL ${size(wal_bytes)}, data directories ${size(data_bytes)}, logs ${size(log_bytes)}`;
+  const first = `${paint('bold', 'Disk')}     ${more}${size(disk.total_bytes)}: ${used}${free}`;
+  return watched === null ? first : `${first}\n  ${fillText(watched)}`;
+}
+
+function problemsText({ problems }: StatusReport, paint: Paint): string {
+  const lines = problems.flatMap(({ about, message, hint }) => {
+    const named = message.includes(about) ? message : `${about}: ${message}`;
+    return [`  ${paint('red', named)}`, `    What to do: ${hint}`];
+  });
+  return [paint('bold', 'Problems'), ...lines].join('\n');
+}
+
+const utc = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`;
+
+const ago = (iso: string, nowMs: number): string => duration((nowMs - Date.parse(iso)) / 1000);
+
+/** The two largest units: `3 d 4 h`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const units = [
+    ['d', Math.floor(whole / 86_400)],
+    ['h', Math.floor(whole / 3600) % 24],
+    ['min', Math.floor(whole / 60) % 60],
+    ['s', whole % 60],
+  ] as const;
+  const first = units.findIndex(([, count]) => count > 0);
+  if (first === -1) return '0 s';
+  const shown = units.slice(first, first + 2).filter(([, count]) => count > 0);
+  return shown.map(([unit, count]) => `${count} ${unit}`).join(' ');
+}
+
+/** Powers of 1024, as PostgreSQL's settings count. */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let [value, unit] = [bytes, 0];
+  // What would be rounded to 1024 is one of the next unit.
+  while (value >= 1023.95 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,18 @@
+import { existsSync, statSync } from 'node:fs';
+import { ComputeError } from '../../core/errors.ts';
+import { readRegular } from '../../process/regular-file.ts';
+import type { Segment } from './segments.ts';
+
+/** A segment that was completed since it was listed has its final name. */
+export const nowAt = ({ path, partial }: Segment): string =>
+  partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
+
+/** @throws ComputeError `local_storage` when it has another size */
+export function readWhole(segment: Segment, bytes: number): Buffer {
+  const content = readRegular(nowAt(segment), bytes);
+  if (content.length === bytes) return content;
+  throw new ComputeError('local_storage', `${segment.path} has ${content.length} bytes instead of ${bytes}`);
+}
+
+/** Bytes; 0 for a file that is gone. */
+export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

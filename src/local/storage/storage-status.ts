@@ -1,0 +1,127 @@
+import { statSync } from 'node:fs';
+import * as v from 'valibot';
+import { formatLsn, parseLsn } from '../../core/lsn.ts';
+import { type Base, factsFile } from './layout.ts';
+import type { Timeline } from './timeline.ts';
+import { type Part, type TroubleKind, parts, troubleKinds } from './trouble-kinds.ts';
+import type { Troubles } from './troubles.ts';
+import type { Watch } from './watch.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const lsn = v.pipe(
+  v.string(),
+  v.check((text) => parseLsn(text) !== null),
+);
+
+const bytes = (doc: string) => v.pipe(v.number(), v.description(`${doc}, in bytes.`));
+const bytesOrNull = (doc: string) => v.pipe(v.nullable(v.number()), v.description(`${doc}, in bytes.`));
+const text = (doc: string) => v.pipe(v.string(), v.description(doc));
+const namesOf = <K extends string>(of: Readonly<Record<K, unknown>>) => Object.keys(of) as [K, ...K[]];
+
+const trouble = v.object({
+  part: v.pipe(v.picklist(namesOf<Part>(parts)), v.description('The part that does not work.')),
+  kind: v.pipe(v.picklist(namesOf<TroubleKind>(troubleKinds)), v.description('What is wrong with it.')),
+  what: text('What it means, e.g. that commits wait.'),
+  since: text('Since when; UTC, ends in Z.'),
+  reason: text('Why, the last time.'),
+  act: text('What to do.'),
+  failures: v.pipe(count, v.description('How often it has failed since then.')),
+});
+
+const disk = v.object({
+  path: text('Where the storage is.'),
+  total_bytes: bytes('The file system'),
+  free_bytes: bytes('What is free'),
+  base_bytes: bytesOrNull('The base backup; null while it cannot be read'),
+  wal_bytes: bytesOrNull('The stored WAL; null while it cannot be read'),
+  warn_free_bytes: bytes('A warning is given below this'),
+  stop_free_bytes: bytes('Writes are stopped below this'),
+  level: v.pipe(
+    v.picklist(['ok', 'low', 'stop']),
+    v.description('`low`: a warning; `stop`: writes are stopped.'),
+  ),
+  fill_bytes_per_second: bytesOrNull(
+    'What the last ten minutes took, each second; negative while space is freed, null before it is known',
+  ),
+  full_in_seconds: v.pipe(
+    v.nullable(v.number()),
+    v.description('When the disk is full at that rate; null while it does not fill up.'),
+  ),
+});
+
+/** The body of the control plane's `GET /status`. */
+export const storageStatusSchema = v.object({
+  end_lsn: v.pipe(lsn, v.description('Where the stored WAL ends: every acknowledged commit is before it.')),
+  restorable: v.pipe(
+    v.object({
+      from_lsn: v.pipe(lsn, v.description('The end of the base backup.')),
+      to_lsn: v.pipe(lsn, v.description('The end of the stored WAL.')),
+    }),
+    v.description('The range that a view can show: `up --at-lsn`.'),
+  ),
+  base: v.pipe(
+    v.object({
+      number: v.pipe(count, v.description('Counts base backups.')),
+      start_lsn: v.pipe(lsn, v.description('A start replays the WAL from here on.')),
+      stop_lsn: v.pipe(lsn, v.description('Where it ended.')),
+      postgres_major: v.pipe(count, v.description('The PostgreSQL that it requires.')),
+      taken_at: v.pipe(
+        v.nullable(v.string()),
+        v.description('When it was complete; UTC, ends in Z. Null when its files cannot be read.'),
+      ),
+    }),
+    v.description('The base backup that every start begins with.'),
+  ),
+  wal_bytes: v.pipe(count, v.description('WAL since the base backup, which a start must replay.')),
+  wal_segment_bytes: v.pipe(count, v.description('Size of one file of WAL.')),
+  compaction_at_bytes: v.pipe(
+    count,
+    v.description('A new base backup is taken when `wal_bytes` exceeds this.'),
+  ),
+  attached: v.pipe(v.boolean(), v.description('Whether WAL is being received from the primary.')),
+  generation: v.pipe(count, v.description('The number of the compute that may write.')),
+  troubles: v.pipe(v.array(trouble), v.description('What is wrong with the storage; also in `problems`.')),
+  disk: v.pipe(v.nullable(disk), v.description('Null while the file system does not answer.')),
+});
+
+export type StorageStatus = v.InferOutput<typeof storageStatusSchema>;
+
+export const baseStatus = (base: Base): StorageStatus['base'] => ({
+  number: base.number,
+  start_lsn: formatLsn(base.startLsn),
+  stop_lsn: formatLsn(base.stopLsn),
+  postgres_major: base.postgresMajor,
+  taken_at: takenAt(base),
+});
+
+function takenAt({ dir }: Base): string | null {
+  try {
+    return statSync(factsFile(dir)).mtime.toISOString();
+  } catch {
+    return null;
+  }
+}
+
+export interface StatusParts {
+  readonly timeline: Timeline;
+  readonly troubles: Troubles;
+  readonly watch: Watch;
+  readonly maxWalBytes: number;
+}
+
+export function storageStatus({ timeline, troubles, watch, maxWalBytes }: StatusParts): StorageStatus {
+  const { base, receiver, generation } = timeline;
+  const end = formatLsn(timeline.knownEnd());
+  return {
+    end_lsn: end,
+    restorable: { from_lsn: formatLsn(base.stopLsn), to_lsn: end },
+    base: baseStatus(base),
+    wal_bytes: timeline.walBytes(),
+    wal_segment_bytes: base.walSegmentBytes,
+    compaction_at_bytes: maxWalBytes,
+    attached: receiver.attached !== null,
+    generation,
+    troubles: troubles.list(),
+    disk: watch.status(),
+  };
+}

@@ -1,0 +1,2 @@
+/** The pages whose `sh` blocks run in CI. */
+export const pagesWithCommands = ['README.md', 'docs/operating.md', 'examples/README.md'];
