@@ -12,6 +12,8 @@ const allocated = 2n;
 const headerSize = 64;
 const segmentSize = 56;
 const sectionSize = 64;
+/** The largest of both architectures. */
+const pageSize = 0x10000;
 
 export const machines = { x64: 62, arm64: 183 };
 
@@ -45,7 +47,6 @@ const segment = (raw) => ({
   address: Number(raw.readBigUInt64LE(16)),
   size: Number(raw.readBigUInt64LE(32)),
   memory: Number(raw.readBigUInt64LE(40)),
-  align: Number(raw.readBigUInt64LE(48)),
 });
 
 export const machineOf = (file) => read(file).machine;
@@ -67,14 +68,15 @@ const nameIn = (file, names) => (raw) => {
 export function inject(node, blob) {
   const elf = read(node);
   const segments = elf.segments.map(segment);
-  const loads = segments.filter((each) => each.type === type.load);
-  const pageSize = Math.max(...loads.map((each) => (each.align > 0x10000 ? 0x1000 : each.align)), 0x1000);
+  const ofType = (wanted) => segments.filter((each) => each.type === wanted);
+  const [loads, notes] = [ofType(type.load), ofType(type.note)];
+  if (loads.length === 0 || notes.length !== 1 || ofType(type.phdr).length !== 1)
+    throw new Error('the program must have one segment with notes, and one that describes its segments');
   const end = Math.max(...loads.map((each) => each.offset + each.size));
   const top = Math.max(...loads.map((each) => each.address + each.memory));
 
-  const notes = segments.filter((each) => each.type === type.note);
-  const kept = notes.map((each) => node.subarray(each.offset, each.offset + each.size));
-  const data = Buffer.concat([...kept, note(noteName, blob)]);
+  const [own] = notes;
+  const data = Buffer.concat([node.subarray(own.offset, own.offset + own.size), note(noteName, blob)]);
   const at = roundUp(end, pageSize);
   const address = roundUp(top, pageSize) + pageSize;
 
@@ -88,7 +90,7 @@ export function inject(node, blob) {
   Buffer.concat(sections.headers).copy(result, sectionsAt);
 
   const place = { offset: at, address, size: data.length };
-  writeSegments(result, segments, place, pageSize);
+  writeSegments(result, segments, place);
   result.writeBigUInt64LE(BigInt(sectionsAt), 40);
   result.writeUInt16LE(sections.headers.length, 60);
   result.writeUInt16LE(sections.headers.length - 1, 62);
@@ -107,7 +109,7 @@ function note(name, content) {
 
 /** The table has no room for one more. The entry that describes the table itself gives up its place: only programs that can be
  *  loaded anywhere need it. The new segment has the highest address, so it goes behind the other loaded ones. */
-function writeSegments(result, segments, { offset, address, size }, pageSize) {
+function writeSegments(result, segments, { offset, address, size }) {
   const made = (kind, align) => {
     const raw = Buffer.alloc(segmentSize);
     raw.writeUInt32LE(kind, 0);
@@ -129,9 +131,6 @@ function writeSegments(result, segments, { offset, address, size }, pageSize) {
     if (each.type === type.note) return [made(type.note, 4)];
     return i === lastLoad ? [each.raw, made(type.load, pageSize)] : [each.raw];
   });
-  const noteCount = segments.filter((each) => each.type === type.note).length;
-  if (written.length !== segments.length || noteCount !== 1)
-    throw new Error('the program must have one note segment and one that describes the segment table');
   Buffer.concat(written).copy(result, headerSize);
 }
 
