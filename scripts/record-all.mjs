@@ -12,16 +12,24 @@ const limitMs = 20_000;
 /** What is run, and where its code goes.
  *  @typedef {object} Recording
  *  @property {readonly string[]} node the command that starts Node
+ *  @property {string} [recorder] where record.cjs is, for those who are bundled elsewhere
  *  @property {readonly string[]} programs
  *  @property {(program: string) => string} bundle its path
  *  @property {(program: string) => string} cache the path of what is recorded
  *  @property {number} [patience] how many times as long as usual it may take */
 
 /** @param {Recording} recording */
-function record({ node: [command, ...before], bundle, cache, patience = 1 }, program, args) {
+function record({ node: [command, ...before], recorder, bundle, cache, patience = 1 }, program, args) {
   return spawn(
     command,
-    [...before, join(root, 'scripts/record.cjs'), bundle(program), cache(program), program, ...args],
+    [
+      ...before,
+      recorder ?? join(root, 'scripts/record.cjs'),
+      bundle(program),
+      cache(program),
+      program,
+      ...args,
+    ],
     { stdio: ['ignore', 'ignore', 'pipe'], timeout: limitMs * patience, killSignal: 'SIGKILL' },
   );
 }
