@@ -28,7 +28,7 @@ test(
           await model.run({ do: 'write' });
           for (const one of actions) await model.run(one);
           for (const one of ['up', 'stop', 'reset'] as const) await model.run({ do: one });
-          if (runs > 0) console.log(model.summary());
+          if (runs > 0) process.stdout.write(`${model.summary()}\n`);
         } catch (error) {
           throw new Error(`after ${model.summary()}`, { cause: error });
         } finally {

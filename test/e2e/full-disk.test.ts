@@ -100,7 +100,7 @@ test.runIf(mayMount).each(['postgres', 'compute_ctl', 'storage'] as const)(
       );
       const pid = rig.pidOf(victim);
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
-      await eventually('a start that fails for it', () => (failedStarts() > 0 ? true : undefined), 60_000);
+      await eventually('a start that fails for it', () => (failedStarts() > 0 ? true : undefined), 120_000);
       // It goes on failing for some seconds, and is not told each time.
       await new Promise((resolve) => setTimeout(resolve, 4000));
       expect(failedStarts()).toBeLessThan(4);
@@ -118,5 +118,5 @@ test.runIf(mayMount).each(['postgres', 'compute_ctl', 'storage'] as const)(
     const kept = new Set((await query('select n from t', 30_000)).map((row) => row['n']));
     expect(committed.filter((one) => !kept.has(one))).toEqual([]);
   },
-  240_000,
+  360_000,
 );

@@ -99,8 +99,10 @@ test('with --log-format json the reason why a program ends is an object, too', a
 
 test('with --log-format json whatever check finds is an object, and the report stays what --json says', () => {
   const config = join(it.home, 'wrong.json');
-  const cluster = { roles: [], databases: [{ name: 'd', owner: 'nobody_here' }], settings: [] };
-  writeFileSync(config, JSON.stringify(it.config(it.spec({ cluster, features: ['unheard_of'] }))));
+  writeFileSync(
+    config,
+    JSON.stringify(it.config(it.spec({ safekeeper_connstrings: ['bad:x'], features: ['unheard_of'] }))),
+  );
   const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(process.execPath, [program('compute_ctl'), 'check', '--config', config, ...args], {
       encoding: 'utf8',

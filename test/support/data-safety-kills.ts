@@ -5,8 +5,8 @@ import type { Victim } from './data-safety-actions.ts';
 import type { LocalRig } from './local.ts';
 
 /** Kills one process of a directory of compute-local with SIGKILL, if it runs. */
-export function killOf({ dir, state }: LocalRig, what: Exclude<Victim, 'up' | 'all'>): void {
-  const { tenantId, timelineId } = state() as unknown as Record<string, string>;
+export function killOf(rig: LocalRig, what: Exclude<Victim, 'up' | 'all'>): void {
+  const { tenantId, timelineId } = rig.state() as unknown as Record<string, string>;
   const files = {
     postgres: 'pgdata/postmaster.pid',
     compute_ctl: 'compute_ctl.pid',
@@ -15,7 +15,7 @@ export function killOf({ dir, state }: LocalRig, what: Exclude<Victim, 'up' | 'a
     'node postgres': 'nodes/replica/pgdata/postmaster.pid',
     'node compute_ctl': 'nodes/replica/compute_ctl.pid',
   };
-  killNamedIn(dir, files[what]);
+  killNamedIn(rig.dir, files[what]);
 }
 
 /** Kills everything that runs in a directory of compute-local, as when the machine fails: the supervisors first. */

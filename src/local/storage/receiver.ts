@@ -51,6 +51,8 @@ export class Receiver {
   /** Attempts that failed since a receiver was last attached for a while, and when the first of them did. */
   #failures = 0;
   #failingSinceMs = 0;
+  /** Of the compute of the latest attempt. */
+  #generation: number | null = null;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -79,6 +81,9 @@ export class Receiver {
   async #keepAttached(signal: AbortSignal): Promise<void> {
     const once = async (): Promise<number> => {
       const compute = await awaitCompute(this.#options.server(), signal);
+      // What failed with an earlier compute says nothing about this one, which must not wait for a pause.
+      if (compute.generation !== this.#generation) this.#failures = 0;
+      this.#generation = compute.generation;
       const refusal = this.#options.refusal(compute);
       if (refusal !== null) return this.#refused(refusal);
       const said = await this.#attach(signal);

@@ -7,17 +7,8 @@ import type { Observed } from '../../../src/catalog/observed.ts';
 import { defaultLimits, openSession } from '../../../src/catalog/session.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import {
-  apply,
-  inputFor,
-  migrateAll,
-  never,
-  query,
-  scram,
-  type SpecParts,
-  timeline,
-  value,
-} from './support.ts';
+import { migrateAll } from './migrate-all.ts';
+import { apply, inputFor, never, query, scram, type SpecParts, timeline, value } from './support.ts';
 
 const versions = installedPostgres();
 const operation = {

@@ -4,7 +4,8 @@ import { migrations } from '../../../src/catalog/migration.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, migrateAll, never, query, scram, silent } from './support.ts';
+import { migrateAll } from './migrate-all.ts';
+import { apply, inputFor, never, query, scram, silent } from './support.ts';
 
 const parts = {
   // Before PostgreSQL 16 a role with REPLICATION cannot change its own password.

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, migrateAll, query, scram, value } from './support.ts';
+import { migrateAll } from './migrate-all.ts';
+import { apply, inputFor, query, scram, value } from './support.ts';
 
 /** All of it is open to the owner of a database. */
 const settings = [

@@ -3,8 +3,6 @@ import { pino } from 'pino';
 import { parse } from 'valibot';
 import { type CatalogDeps, applyCatalog } from '../../../src/catalog/apply.ts';
 import { type CatalogInput, catalogInput } from '../../../src/catalog/input.ts';
-import { type MigrationDeps, type MigrationResult, migrate } from '../../../src/catalog/migrate.ts';
-import { migrations } from '../../../src/catalog/migration.ts';
 import type { CatalogResult } from '../../../src/catalog/result.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
@@ -47,10 +45,6 @@ export const apply = (
   deps: Partial<CatalogDeps> = {},
 ): Promise<CatalogResult> =>
   applyCatalog(input, { target: cluster.target, log: silent, signal: never, ...deps });
-
-/** Runs all migrations. */
-export const migrateAll = (target: PgTarget, deps: Partial<MigrationDeps> = {}): Promise<MigrationResult> =>
-  migrate(migrations, { target, privilegedRole: 'neon_superuser', log: silent, signal: never, ...deps });
 
 export async function query<T = Record<string, unknown>>(
   target: PgTarget,

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, migrateAll, query, value } from './support.ts';
+import { migrateAll } from './migrate-all.ts';
+import { apply, inputFor, query, value } from './support.ts';
 
 const spec = {
   roles: [{ name: 'ann' }, { name: 'bob' }],

@@ -18,7 +18,8 @@ import { judgeFiles } from '../../../src/postgres/conf-in-force.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, md5, migrateAll, never, query, scram, silent, value } from './support.ts';
+import { migrateAll } from './migrate-all.ts';
+import { apply, inputFor, md5, never, query, scram, silent, value } from './support.ts';
 import { eventTriggers, onTable, traps } from './trap-sql.ts';
 
 const before = {

@@ -5,7 +5,8 @@ import { type PgClient, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
-import { apply, inputFor, migrateAll, query } from '../catalog/support.ts';
+import { migrateAll } from '../catalog/migrate-all.ts';
+import { apply, inputFor, query } from '../catalog/support.ts';
 import { alive, hold } from './occupy.ts';
 
 const versions = [installedPostgres()[0], installedPostgres().at(-1)].filter((one) => one !== undefined);

@@ -10,7 +10,8 @@ import { mib } from '../../../src/vm-monitor/decisions.ts';
 import { FileCache } from '../../../src/vm-monitor/file-cache.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { type Installed, installedPostgres } from '../../support/postgres-versions.ts';
-import { apply, inputFor, migrateAll, never, query, scram, silent } from '../catalog/support.ts';
+import { migrateAll } from '../catalog/migrate-all.ts';
+import { apply, inputFor, never, query, scram, silent } from '../catalog/support.ts';
 import { brisk, checked, figure, watched } from '../monitor/support.ts';
 import { type Trial, attach, detach, rounds, sets } from './settings.ts';
 

@@ -118,3 +118,31 @@ test('a stop during the start ends the child and is not a failure', async () => 
   await keepRunning(child, stop.signal);
   expect(said).toEqual(['start', 'stop']);
 });
+
+test('a child that had run, and then cannot even be started, is tried again; one that never ran is not', async () => {
+  const stop = new AbortController();
+  const {
+    kept: child,
+    said,
+    children,
+  } = kept(async () => {
+    if (children.length === 2) stop.abort();
+    else setImmediate(() => children.at(-1)?.end(died));
+  });
+  const failures: unknown[] = [];
+  const full = new Error('ENOSPC');
+  let starts = 0;
+  const start = (): Promise<RunningProcess> => {
+    starts++;
+    return starts === 2 || starts === 3 ? Promise.reject(full) : child.start();
+  };
+  const onExit: Kept['onExit'] = (exit, failure, nextMs) => {
+    failures.push(failure);
+    child.onExit(exit, failure, nextMs);
+  };
+  await keepRunning({ ...child, start, onExit }, stop.signal);
+  expect(failures).toEqual([null, full, full]);
+  expect(said.at(-2)).toBe('ready again');
+  const never: Kept = { ...child, start: () => Promise.reject(full) };
+  await expect(keepRunning(never, new AbortController().signal)).rejects.toBe(full);
+});
