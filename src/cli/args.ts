@@ -81,16 +81,26 @@ function commandOf(subcommand: Subcommand | null): Command {
 }
 
 function requireRun(options: Options): RunOptions {
-  const { pgdata } = options;
-  if (pgdata === null) throw usage("required option '-D, --pgdata <DIR>' not specified");
-  const connected = requireConnstr(options);
-  requireId(options, options.config !== null || options.controlPlaneUri !== null);
-  return { ...connected, pgdata };
+  const { pgdata, connstr } = options;
+  const needsId = options.config !== null || options.controlPlaneUri !== null;
+  if (pgdata === null || connstr === null || (needsId && options.computeId === null))
+    throw notSpecified([
+      ...(pgdata === null ? ['-D, --pgdata <DIR>'] : []),
+      ...(connstr === null ? ['-C, --connstr <URL>'] : []),
+      ...(needsId && options.computeId === null ? ['-i, --compute-id <ID>'] : []),
+    ]);
+  return { ...options, pgdata, connstr };
+}
+
+/** All of them at once. */
+function notSpecified(options: readonly string[]): ComputeError {
+  const names = options.map((option) => `'${option}'`).join(', ');
+  return usage(`required option${options.length === 1 ? '' : 's'} ${names} not specified`);
 }
 
 function requireConnstr(options: Options): PlanOptions {
   const { connstr } = options;
-  if (connstr === null) throw usage("required option '-C, --connstr <URL>' not specified");
+  if (connstr === null) throw notSpecified(['-C, --connstr <URL>']);
   return { ...options, connstr };
 }
 
@@ -104,7 +114,7 @@ function requireSource(options: Options): void {
 
 function requireId(options: Options, needed: boolean): void {
   if (needed && options.computeId === null) {
-    throw usage("required option '-i, --compute-id <ID>' not specified");
+    throw notSpecified(['-i, --compute-id <ID>']);
   }
 }
 

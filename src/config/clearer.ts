@@ -15,6 +15,8 @@ export function clearer(
 ): string {
   const [, option] = /^error: unknown option '(--?[^'=]*)/.exec(message) ?? [];
   if (option !== undefined) return unknownOption(option, command);
+  const [, unknown] = /^error: unknown command '([^']*)'/.exec(message) ?? [];
+  if (unknown !== undefined && word.test(unknown)) return unknownCommand(unknown, names);
   if (!message.startsWith('error: too many arguments')) return message;
   const [first = ''] = argv;
   if (!names.includes(first) && names.length > 0 && word.test(first)) return unknownCommand(first, names);
@@ -34,7 +36,10 @@ const unknownCommand = (given: string, names: readonly string[]): string =>
   `error: unknown command '${given}'${question(nearest(given, names))}; the commands are ${names.join(', ')}`;
 
 const question = (meant: readonly string[]): string =>
-  meant.length === 0 ? '' : ` (did you mean ${meant.join(' or ')}?)`;
+  meant.length === 0 ? '' : ` (did you mean ${listOf(meant)}?)`;
+
+const listOf = (words: readonly string[]): string =>
+  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 
 /** Those that differ in at most two letters, or in a third of them. */
 function nearest(given: string, names: readonly string[]): string[] {

@@ -12,7 +12,7 @@ const helpWidth = 100;
  *  @param words the words of the call, such as `compute_ctl check` */
 export function buildCommand(words: string, entry: CommandEntry): Command {
   const command = base(words, entry.doc).optionsGroup(lastGroup(entry));
-  command.configureOutput({ outputError: (text, write) => write(`${clearer(text.trimEnd(), command)}\n`) });
+  command.configureOutput({ outputError: (text, write) => write(shown(clearer(text.trimEnd(), command))) });
   // The program that is called gets what is not ours.
   if (entry.passesOptions === true) command.allowUnknownOption();
   if (entry.args !== undefined) command.argument(entry.args);
@@ -32,6 +32,10 @@ export function buildProgram<P extends ProgramEntry>(
   act: (name: keyof P['commands'], command: Command) => Promise<void>,
 ): Command {
   const program = withVersion(base(name, doc), version);
+  const names = Object.keys(commands).filter((word) => commands[word]?.hidden !== true);
+  program.configureOutput({
+    outputError: (text, write) => write(shown(clearer(text.trimEnd(), program, program.args, names))),
+  });
   program.helpCommand('help [command]', 'Print the help of a command and exit.');
   for (const [word, entry] of Object.entries(commands)) {
     const command = buildCommand(word, entry).showHelpAfterError(`Hint: see '${name} ${word} --help'`);
@@ -40,6 +44,9 @@ export function buildProgram<P extends ProgramEntry>(
   }
   return program;
 }
+
+/** As every other error of the programs looks. */
+const shown = (message: string): string => `${message.replace(/^error: /, 'Error: ')}\n`;
 
 export const withVersion = (command: Command, version: string): Command =>
   command.version(version, '--version', 'Print the version and exit.');
@@ -98,9 +105,9 @@ function toOption(entry: OptionEntry, command: Command): Option {
 }
 
 function describe(entry: OptionEntry): string {
-  const shown = defaultOf(entry);
+  const fallback = defaultOf(entry);
   const facts = [
-    shown === null ? '' : `default: ${shown}`,
+    fallback === null ? '' : `default: ${fallback}`,
     entry.env === undefined ? '' : `env: ${entry.env}`,
     entry.implementedBy === undefined ? '' : 'not built yet',
   ].filter((fact) => fact !== '');

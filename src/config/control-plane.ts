@@ -1,5 +1,5 @@
 import { withDeadline } from '../core/clock.ts';
-import { ComputeError } from '../core/errors.ts';
+import { ComputeError, codeOf, inline } from '../core/errors.ts';
 import type { RetryTrack } from '../core/retries.ts';
 import { type Retry, retry } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
@@ -40,7 +40,7 @@ export async function pullConfig(pull: PullRequest): Promise<Parsed<ControlPlane
     const { onRetry = () => {}, track } = pull;
     return await retry(() => pullOnce(pull), { ...options, onRetry, track }, pull.signal);
   } catch (error) {
-    throw error instanceof Temporary ? exhausted(error) : error;
+    throw error instanceof Temporary ? exhausted(error, pull) : error;
   }
 }
 
@@ -49,15 +49,30 @@ async function pullOnce(pull: PullRequest): Promise<Parsed<ControlPlaneResponse>
   if (status === 503) throw temporary('control plane is temporarily unavailable');
   if (status === 502) throw temporary('control plane request failed with 502');
   if (status !== 200) {
-    throw new ComputeError('control_plane', `unexpected control plane response status code: ${statusLine}`);
+    const message = `unexpected control plane response status code: ${statusLine}`;
+    throw new ComputeError('control_plane', message, { hint: `${hintFor(status)} (${asked(pull)})` });
   }
   const parsed = await parseControlPlane(body).catch((error: unknown) => {
-    throw temporary('could not deserialize control plane response', error);
+    // Nobody can correct the JSON of another server.
+    const cause = codeOf(error) === 'config_unreadable' ? new Error(inline(error)) : error;
+    throw temporary('could not deserialize control plane response', cause);
   });
   if (parsed.value.status === 'attached' && parsed.value.spec === null) {
-    throw new ComputeError('control_plane', 'compute is attached, but spec is empty');
+    throw new ComputeError('control_plane', 'compute is attached, but spec is empty', {
+      hint: `the control plane must give an attached compute a spec: look for the fault there (${asked(pull)})`,
+    });
   }
   return parsed;
+}
+
+/** What to do about an answer other than 200. */
+function hintFor(status: number): string {
+  if (status === 401 || status === 403)
+    return 'the control plane refuses the token: check NEON_CONTROL_PLANE_TOKEN or --control-plane-token-file';
+  if (status === 404)
+    return 'the control plane does not know this compute: check --compute-id and --control-plane-uri';
+  if (status >= 500) return 'the control plane failed: its own log says why; start again when it works';
+  return 'check --control-plane-uri: another server may be at that address';
 }
 
 async function ask(pull: PullRequest): Promise<{ status: number; statusLine: string; body: string }> {
@@ -95,8 +110,11 @@ function withoutLogin(text: string): string {
 const temporary = (message: string, cause?: unknown): Temporary =>
   new Temporary('control_plane', message, { cause });
 
-const exhausted = (cause: unknown): ComputeError =>
+const asked = ({ baseUrl, computeId }: PullRequest): string =>
+  `asked: ${withoutLogin(specUrl(baseUrl, computeId))}`;
+
+const exhausted = (cause: unknown, pull: PullRequest): ComputeError =>
   new ComputeError('control_plane', 'Exhausted all attempts to retrieve the config from the control plane', {
     cause,
-    hint: 'check --control-plane-uri, and whether the control plane is running',
+    hint: `check --control-plane-uri, and whether the control plane runs and can be reached from this machine (${asked(pull)})`,
   });

@@ -1,5 +1,6 @@
 import { ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
+import { systemCode } from '../core/system-hints.ts';
 import type { RetryTrack } from '../core/retries.ts';
 import { type InputLimits, readInput } from './read-input.ts';
 import { type Parsed, parseConfig, parseJwks, parseLegacySpec } from '../spec/parse.ts';
@@ -116,6 +117,13 @@ async function ownKeys(
   return { value: { ...config, jwks: { keys } }, notes };
 }
 
+/** Where the system's own hint would say nothing. */
+const pathHints: Readonly<Record<string, string>> = {
+  ENOENT: 'correct the path, or create the file',
+  ENOTDIR: 'correct the path',
+  EISDIR: 'give the path of a file',
+};
+
 /** Of a config, a spec or a key file. A pipe may have to be filled by a slow program. */
 const limits: InputLimits = { maxBytes: 64 * 1024 * 1024, limitMs: 60_000 };
 
@@ -124,7 +132,12 @@ async function readText(name: string, path: string, signal: AbortSignal): Promis
     return (await readInput(path, limits, signal)).reveal();
   } catch (cause) {
     signal.throwIfAborted();
-    throw new ComputeError('config_unreadable', `could not read ${name}`, { cause });
+    const hint = pathHints[systemCode(cause) ?? ''];
+    throw new ComputeError(
+      'config_unreadable',
+      `could not read ${name}`,
+      hint === undefined ? { cause } : { cause, hint },
+    );
   }
 }
 

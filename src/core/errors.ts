@@ -1,6 +1,7 @@
-import { type ErrorCode } from './error-codes.ts';
+import { type ErrorCode, errorCodes } from './error-codes.ts';
 import { wordsAfterMessage } from './server-words.ts';
 import { systemCode, systemHint } from './system-hints.ts';
+import { systemWords } from './system-words.ts';
 
 export { type ErrorCode, errorCodes, isErrorCode } from './error-codes.ts';
 
@@ -22,7 +23,7 @@ export class ComputeError extends Error {
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
   if (!(error instanceof Error)) return String(error);
-  return (error.message === '' ? error.name : error.message) + wordsAfterMessage(error);
+  return systemWords(error) ?? (error.message === '' ? error.name : error.message) + wordsAfterMessage(error);
 }
 
 /** From the outermost error to its last cause; cycles end the walk. */
@@ -35,8 +36,17 @@ export function causesOf(error: unknown): unknown[] {
   return [...seen];
 }
 
-/** Their messages. */
-export const causeChain = (error: unknown): string[] => causesOf(error).map(messageOf);
+/** Their messages. A file that an outer one names is not named again. */
+export function causeChain(error: unknown): string[] {
+  let said = '';
+  return causesOf(error).map((one) => {
+    const { path = '' } = one instanceof Error ? (one as NodeJS.ErrnoException) : {};
+    const message = messageOf(one);
+    const shown = path !== '' && said.includes(path) ? message.replace(`: ${path}`, '') : message;
+    said += shown;
+    return shown;
+  });
+}
 
 /** One line: `outer: cause: cause`. For what programs read, and where the hints follow elsewhere. */
 export const inline = (error: unknown): string => causeChain(error).join(': ');
@@ -52,6 +62,13 @@ export function hintsOf(error: unknown): string[] {
 
 /** The hints on one line; null without any. */
 export const hintOf = (error: unknown): string | null => hintsOf(error).join('; ') || null;
+
+/** The same, for the end of an operation or a program, where somebody must do something: what the runbook says about the code,
+ *  when nothing says more about the case. */
+export function adviceOn(error: unknown): string[] {
+  const hints = hintsOf(error);
+  return hints.length > 0 ? hints : [errorCodes[codeOf(error)].act];
+}
 
 /** One line for people: `outer: cause: cause (HINT: what to do)`. The form of every log line about a failure. */
 export function explained(error: unknown): string {
@@ -69,10 +86,21 @@ export function codeOf(error: unknown): ErrorCode {
 /** Several lines, for the end of a program: what failed, a line for each hint, and the code, to look it up. */
 export function errorText(error: unknown): string {
   const code = codeOf(error);
-  const hints = hintsOf(error).map((hint) => `Hint: ${hint}`);
+  const hints = adviceOn(error).map((hint) => `Hint: ${hint}`);
   // The message of a usage error is all there is to know.
-  return [`Error: ${inline(error)}`, ...hints, ...(code === 'usage' ? [] : [`Code: ${code}`])].join('\n');
+  return [
+    `Error: ${withLists(causeChain(error))}`,
+    ...hints,
+    ...(code === 'usage' ? [] : [`Code: ${code}`]),
+  ].join('\n');
 }
+
+/** A list, such as that of the problems of a spec, begins on a line of its own. */
+const withLists = (messages: readonly string[]): string =>
+  messages
+    .map((one, at) => (at > 0 && one.includes('\n') ? `\n${one}` : one).replaceAll('\n', '\n    '))
+    .join(': ')
+    .replaceAll(': \n', ':\n');
 
 /** Several lines, the beginning of `error` in `/status`: the outer message, a blank line, `Caused by:` and the indented causes. */
 export function multiline(error: unknown): string {

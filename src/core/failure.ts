@@ -1,13 +1,4 @@
-import {
-  type ErrorCode,
-  causesOf,
-  codeOf,
-  explained,
-  hintOf,
-  hintsOf,
-  messageOf,
-  multiline,
-} from './errors.ts';
+import { type ErrorCode, adviceOn, causesOf, codeOf, inline, messageOf, multiline } from './errors.ts';
 import { sqlStateOf } from './server-words.ts';
 
 /** What PostgreSQL itself wrote last about its end; the cause of the error that reports the end. */
@@ -53,14 +44,20 @@ export function explain(error: unknown, step: string | null = null): ExplainedFa
   const words = causes.find((one) => one instanceof LastWords);
   const sqlstate = causes.map(stateOf).find((state) => state !== null) ?? null;
   const postgres = words === undefined ? null : messageOf(words);
-  const parts = { code, step, sqlstate, postgres, hint: hintOf(error), since: new Date().toISOString() };
+  const advice = adviceOn(error);
+  const hint = advice.join('; ');
+  const parts = { code, step, sqlstate, postgres, hint, since: new Date().toISOString() };
   const known = [
-    ...hintsOf(error).map((hint) => `Hint: ${hint}`),
+    ...advice.map((hint) => `Hint: ${hint}`),
     ...(step === null ? [] : [`Step: ${step}`]),
     ...(sqlstate === null ? [] : [`SQLSTATE: ${sqlstate}`]),
     `Code: ${code}`,
   ];
-  return { ...parts, text: `${multiline(error)}\n\n${known.join('\n')}`, line: explained(error) };
+  return {
+    ...parts,
+    text: `${multiline(error)}\n\n${known.join('\n')}`,
+    line: `${inline(error)} (HINT: ${hint})`,
+  };
 }
 
 const stateOf = (error: unknown): string | null =>

@@ -1,4 +1,4 @@
-import { codeOf, errorCodes, errorText, hintOf, inline } from './errors.ts';
+import { adviceOn, codeOf, errorCodes, errorText, inline } from './errors.ts';
 import { type LogFormat, jsonLine } from './log.ts';
 import { writeLine } from './stderr.ts';
 
@@ -9,7 +9,7 @@ export function reportFailure(error: unknown, format: LogFormat): number {
   const { exit } = errorCodes[code];
   if (format === 'text') for (const line of errorText(error).split('\n')) writeLine(line);
   else {
-    const fields = { error_code: code, hint: hintOf(error) ?? undefined, exit_code: exit };
+    const fields = { error_code: code, hint: adviceOn(error).join('; '), exit_code: exit };
     writeLine(jsonLine('fatal', fields, inline(error)));
   }
   return exit;

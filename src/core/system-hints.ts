@@ -8,8 +8,6 @@ const hints: Readonly<Record<string, string>> = {
   EMFILE: 'the process has too many open files: raise its limit (ulimit -n)',
   ENFILE: 'the machine has too many open files: raise fs.file-max, or end what holds them',
   ENOMEM: 'there is not enough memory: give the machine or the container more',
-  EACCES:
-    'give the user of this program the permission for it, and for the directories above it; root lacks it where the capability DAC_OVERRIDE was dropped',
   EPERM:
     'the system does not allow it: in a container, mostly because capabilities were dropped (as root CHOWN, DAC_OVERRIDE, FOWNER, SETGID and SETUID are required); start as an ordinary user where they cannot be had',
 };
@@ -25,5 +23,14 @@ export function systemHint(error: unknown): string | null {
   const code = systemCode(error);
   // A firewall refuses connections with EACCES and EPERM.
   if (code === null || (error as NodeJS.ErrnoException).syscall === 'connect') return null;
+  if (code === 'EACCES') return denied();
   return hints[code] ?? null;
+}
+
+/** Which user lacks the permission is what has to be known: started as root, the programs become another. */
+function denied(): string {
+  const uid = process.getuid?.() ?? 0;
+  return uid === 0
+    ? 'root lacks the permission, mostly because the capability DAC_OVERRIDE was dropped: give it back, or start as the owner of the file'
+    : `give uid ${uid}, which this program runs as, the permission for it and for the directories above it`;
 }

@@ -5,7 +5,7 @@ import { ComputeError } from '../core/errors.ts';
 const noSuchFamily = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
 const hints: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program uses this port: stop that program, or choose another port',
+  EADDRINUSE: 'find the program that uses the port (ss -ltnp) and stop it, or choose another port',
   EACCES: 'ports below 1024 require special rights: choose a higher port',
   EADDRNOTAVAIL: 'this machine does not have that address: choose another one',
 };
@@ -58,7 +58,7 @@ const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code
 function refused(what: string, host: string, port: number, cause: unknown): ComputeError {
   const code = codeOf(cause);
   const hint = hints[code];
-  const message = `${what} cannot listen at ${showAddress(host, port)}: ${code}`;
+  const message = `${what} cannot listen at ${showAddress(host, port)}`;
   return new ComputeError('port', message, hint === undefined ? { cause } : { cause, hint });
 }
 

@@ -11,7 +11,7 @@ import type { LocalDir } from './state.ts';
 /** Started as root: becomes the user of the directory, for good, before anything in it is read. A directory that is still
  *  root's, or missing and about to be created, is handed over to `osUser` first.
  *  @param create whether the command creates the directory
- *  @throws ComputeError `os_user`, `pgdata_refused`, `dir_refused` */
+ *  @throws ComputeError `os_user`, `dir_refused` */
 export async function becomeOsUser(dir: LocalDir, osUser: string, create: boolean): Promise<void> {
   if (!isRoot()) return;
   const stat = lstatSync(dir.root, { throwIfNoEntry: false });
@@ -23,6 +23,7 @@ export async function becomeOsUser(dir: LocalDir, osUser: string, create: boolea
     handOver(dir.root, user, {
       parents: true,
       what: 'the directory',
+      code: 'dir_refused',
       former: { made: [...madeDir(null), ...proofs, madeUpLock], isOurs: isOfFormerVersion },
     });
   giveUpRoot(user);

@@ -6,7 +6,7 @@ import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
-import { errorCodes } from '../core/errors.ts';
+import { ComputeError, errorCodes } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
@@ -32,8 +32,12 @@ const report = ({ json }: { readonly json: boolean }) => createReport(process.st
 /** The commands by name; each is loaded when it is called. */
 const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   up: async (dir, options) => {
+    if (options.name !== null && !isNode(options))
+      throw new ComputeError('usage', '--name is for a node beside the primary', {
+        hint: 'give --replica or --at-lsn too, or leave --name out',
+      });
     const given = { ...options, compactAtBytes: options.compactAt };
-    if (options.replica || options.atLsn !== null) {
+    if (isNode(options)) {
       const { upNode } = await import('./commands/up-node.ts');
       return upNode(dir, given, report(options), log);
     }
@@ -63,6 +67,8 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   },
 });
 
+const isNode = ({ replica, atLsn }: OptionsOf<'up'>): boolean => replica || atLsn !== null;
+
 async function say(text: string): Promise<number> {
   process.stdout.write(`${text}\n`);
   return 0;
@@ -75,7 +81,9 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
-  await becomeOsUser(dir, osUser, name === 'up');
+  // A node needs a directory that is there.
+  const creates = name === 'up' && !isNode(options as OptionsOf<'up'>);
+  await becomeOsUser(dir, osUser, creates);
   await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);
 }

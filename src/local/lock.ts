@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { type PgdataLock, lockPgdata } from '../postgres/lock.ts';
 import { readPidFile } from '../process/pid-file.ts';
-import type { LocalDir } from './state.ts';
+import { type LocalDir, commandFor } from './state.ts';
 
 /** A lock against a second `up` or `reset` in the directory. The kernel releases it however its holder ends.
  *  @throws ComputeError `conflict` */
 export async function lockDir(
   dir: LocalDir,
-  hint = 'stop it with: compute-local stop, or use another directory with --dir',
+  hint = `stop it with: ${commandFor(dir, 'stop')}, or use another directory with --dir`,
 ): Promise<PgdataLock> {
   try {
     return await lockPgdata(join(dir.root, 'up'));

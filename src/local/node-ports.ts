@@ -34,7 +34,7 @@ export async function portsOfNode(
   const kept = known !== null && !newPorts && Object.values(known).every((each) => !owners.has(each));
   const ports = { ...(kept ? known : await freePorts(known, owners)), ...asked };
   checkDistinct(ports);
-  await refuseTaken(ports.postgres);
+  await refuseTaken(ports);
   return ports;
 }
 

@@ -7,7 +7,7 @@ import { readSmall } from '../process/regular-file.ts';
 import { entriesThatCount } from './entries.ts';
 import { dirMarker, lockName, madeDir, proofs, resetNote } from './made.ts';
 import { refuseOverlap, refuseOverlapInside } from './overlap.ts';
-import { type LocalDir, type LocalState, isState, readState } from './state.ts';
+import { type LocalDir, type LocalState, commandFor, isState, readState } from './state.ts';
 import { type HeldTimeline, currentBase, heldTimelines, timelineDir } from './storage/layout.ts';
 
 /** What a directory is to compute-local. */
@@ -66,10 +66,15 @@ function openRoot(root: string): number | null {
     return openSync(root, O_RDONLY | O_DIRECTORY);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const isThere = lstatSync(root, { throwIfNoEntry: false }) !== undefined;
-    if (code === 'ENOENT' && !isThere) return null;
+    if (code === 'ENOENT' && lstatSync(root, { throwIfNoEntry: false }) === undefined) return null;
+    if (code === 'EACCES')
+      throw refused(
+        `${root} cannot be opened`,
+        `let uid ${process.getuid?.()}, which compute-local runs as, enter it and the directories above it, or choose another directory with --dir`,
+        cause,
+      );
     const why = code === 'ENOTDIR' ? 'is not a directory' : `cannot be opened (${code})`;
-    throw refused(`${root} ${why}`, 'choose another directory with --dir', cause);
+    throw refused(`${root} ${why}`, 'choose another directory with --dir');
   }
 }
 
@@ -167,7 +172,7 @@ export function refuseLoss(dir: LocalDir, { tenantId, timelineId, systemId }: Lo
   if (systemId !== undefined)
     throw refused(
       `the data is missing: ${dir.storage} does not hold ${wanted}`,
-      'mount or restore it; to begin anew without it: compute-local reset',
+      `mount or restore it; to begin anew without it: ${commandFor(dir, 'reset')}`,
     );
 }
 

@@ -64,12 +64,21 @@ async function anotherFree(taken: ReadonlySet<number>): Promise<number> {
   });
 }
 
-/** @throws ComputeError `port` */
-export async function refuseTaken(port: number): Promise<void> {
-  if (await isFree(port)) return;
-  throw new ComputeError('port', `another program uses port ${port}, which this compute requires`, {
-    hint: 'stop that program (find it with: ss -ltnp), or choose another port with --port or --new-ports',
-  });
+/** Before anything is created: a compute that cannot listen would be started three times.
+ *  @throws ComputeError `port` */
+export async function refuseTaken({
+  postgres,
+  externalHttp,
+}: Pick<Ports, 'postgres' | 'externalHttp'>): Promise<void> {
+  const users = [
+    [postgres, 'Postgres', '--port'],
+    [externalHttp, 'the HTTP API', '--http-port'],
+  ] as const;
+  for (const [port, who, option] of users)
+    if (!(await isFree(port)))
+      throw new ComputeError('port', `another program uses port ${port}, which is for ${who}`, {
+        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${option} or --new-ports`,
+      });
 }
 
 const uses: { readonly [Name in keyof Ports]: string } = {

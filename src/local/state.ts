@@ -75,6 +75,10 @@ export interface LocalDir {
 export const defaultDir = (): string =>
   process.getuid?.() === 0 ? '/var/lib/compute-local' : join(homedir(), '.compute-local');
 
+/** A command line for hints; with the directory, where it is not that of everybody. */
+export const commandFor = ({ root }: LocalDir, words: string): string =>
+  `compute-local ${words}${root === defaultDir() ? '' : ` --dir ${root}`}`;
+
 /** A socket path may have 107 bytes. */
 const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
 
@@ -110,6 +114,7 @@ export function readState(dir: LocalDir): LocalState | null {
   try {
     found = JSON.parse(readSmall(dir.state));
   } catch (cause) {
+    if (cause instanceof SyntaxError) throw unreadable(`${dir.state} is damaged: it is not valid JSON`);
     throw unreadable(`could not read ${dir.state}`, cause);
   }
   if (isState(found)) return found;
@@ -154,7 +159,7 @@ export function stateOf(dir: LocalDir): LocalState {
   const state = readState(dir);
   if (state !== null) return state;
   throw new ComputeError('conflict', `there is no local compute in ${dir.root}`, {
-    hint: 'create one with: compute-local up',
+    hint: `create one with: ${commandFor(dir, 'up')}`,
   });
 }
 

@@ -36,7 +36,7 @@ export async function storageStatusOf(state: LocalState, signal: AbortSignal): P
 export async function needStorage(
   state: LocalState,
   signal: AbortSignal,
-  hint = 'start it with: compute-local up',
+  hint = 'start it with: compute-local up, and the --dir of this command',
 ): Promise<StorageStatus> {
   const status = await storageStatusOf(state, signal);
   if (status !== null) return status;

@@ -143,6 +143,10 @@ export class ServerFrames {
     const limit = this.#ready ? this.#limits.messageBytes : this.#limits.loginBytes;
     if (length < headBytes)
       throw refused('this is not a PostgreSQL server: it sent a message with a wrong length');
+    if (length > limit && !this.#ready && isText(bytes, at))
+      throw refused(
+        `this is not a PostgreSQL server: its answer begins with "${bytes.toString('latin1', at, at + headBytes)}"`,
+      );
     if (length > limit)
       throw refused(`the server sent a message of ${length} bytes, more than the limit of ${limit} bytes`);
     return length;
@@ -176,6 +180,10 @@ export class ServerFrames {
     this.#authentications.add(method);
   }
 }
+
+/** Whether the head of a message is text, such as that of an HTTP server. */
+const isText = (bytes: Buffer, at: number): boolean =>
+  bytes.subarray(at, at + headBytes).every((byte) => byte > 0x20 && byte < 0x7f);
 
 const refused = (why: string): ComputeError => new ComputeError('sql', why);
 

@@ -34,8 +34,8 @@ export async function locatePostgres(
   const version = await versionOf(path, env, signal);
   const major = Number(/^\d+/.exec(version)?.[0]);
   if (!(major >= oldest && major <= newest)) {
-    throw new ComputeError('postgres_version', `${path} is PostgreSQL ${version}`, {
-      hint: `PostgreSQL ${oldest} to ${newest} are supported`,
+    throw new ComputeError('postgres_version', `${path} is PostgreSQL ${version}, which is not supported`, {
+      hint: `install PostgreSQL ${oldest} to ${newest}, and give the path of its program postgres`,
     });
   }
   const dir = dirname(path);
@@ -97,7 +97,8 @@ async function askVersion(path: string, env: NodeJS.ProcessEnv, signal: AbortSig
   });
   const version = /^\S+ \(PostgreSQL\) (\S.*)$/m.exec(result.stdout)?.[1];
   if (result.code === 0 && version !== undefined) return version.trim();
-  const said = (result.stdout + result.stderr).trim().slice(0, 500);
+  const [first = ''] = (result.stdout + result.stderr).trim().split('\n');
+  const said = first.slice(0, 100);
   throw new ComputeError(
     'postgres_version',
     `${path} is not a PostgreSQL server: --version printed ${JSON.stringify(said)} (exit code ${result.code ?? result.signal})`,

@@ -29,6 +29,8 @@ export interface HandOverOptions {
   readonly former?: Former;
   /** What to name it in errors, such as `the data directory`. */
   readonly what: string;
+  /** Of the errors. Default `pgdata_refused`. */
+  readonly code?: 'pgdata_refused' | 'dir_refused';
 }
 
 export interface Former {
@@ -40,29 +42,30 @@ export interface Former {
 /** As root: makes sure that a directory exists, with mode 0700, and gives it to the user. Every component of the path is
  *  opened relative to the one before it, so nobody can swap a directory for a link meanwhile. A link is followed only where
  *  nobody but root can have created it; the last component may never be a link.
- *  @throws ComputeError `pgdata_refused` for links, files, directories of other users, and for directories of root that hold
+ *  @throws ComputeError `code` for links, files, directories of other users, and for directories of root that hold
  *  something else */
 export function handOver(
   path: string,
   user: OsUser,
-  { parents = false, former, what }: HandOverOptions,
+  { parents = false, former, what, code = 'pgdata_refused' }: HandOverOptions,
 ): void {
-  const refuse = refusal(what, resolve(path));
+  const refuse = refusal(code, what, resolve(path));
   const names = resolve(path).split(sep).slice(1);
   const last = names.pop() ?? '';
-  if (last === '') throw refuse('the root directory cannot be used');
+  if (last === '')
+    throw refuse('the root directory cannot be used', 'give the path of a directory of its own');
   let fd = openDirectory('/');
   try {
-    for (const name of names) fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks }));
+    let at = '';
+    for (const name of names) {
+      at += `/${name}`;
+      fd = replace(fd, enter(fd, name, { parents, refuse, links: mostLinks, at }));
+    }
     fd = replace(fd, openOrCreate(fd, last, 0o700, refuse));
     give(fd, user, { former, refuse });
   } catch (error) {
     if (error instanceof ComputeError) throw error;
-    throw refuse(
-      `cannot give it to ${user.name} (${(error as NodeJS.ErrnoException).code})`,
-      undefined,
-      error,
-    );
+    throw refuse(`cannot give it to ${user.name}`, undefined, error);
   } finally {
     closeSync(fd);
   }
@@ -71,9 +74,9 @@ export function handOver(
 type Refuse = (why: string, hint?: string, cause?: unknown) => ComputeError;
 
 const refusal =
-  (what: string, path: string): Refuse =>
+  (code: 'pgdata_refused' | 'dir_refused', what: string, path: string): Refuse =>
   (why, hint, cause) =>
-    new ComputeError('pgdata_refused', `${what} ${path} is refused: ${why}`, {
+    new ComputeError(code, `${what} ${path} is refused: ${why}`, {
       ...(cause === undefined ? {} : { cause: withoutPath(cause) }),
       ...(hint === undefined ? {} : { hint }),
     });
@@ -95,29 +98,35 @@ interface Entering {
   readonly refuse: Refuse;
   /** How many links may still be followed. */
   readonly links: number;
+  /** Where it is, for messages. */
+  readonly at: string;
 }
 
 /** Opens a directory on the way. */
 function enter(fd: number, name: string, entering: Entering): number {
-  const { parents, refuse, links } = entering;
+  const { parents, refuse, links, at } = entering;
   try {
     return openDirectory(entryOf(fd, name));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' && parents) return openOrCreate(fd, name, 0o755, refuse);
     if (code === 'ENOENT')
-      throw refuse(`the directory ${name} above it does not exist`, 'create it: mkdir -p', error);
-    if (code !== 'ELOOP' && code !== 'ENOTDIR')
-      throw refuse(`cannot open ${name} (${code})`, undefined, error);
+      throw refuse(
+        `the directory ${at} above it does not exist`,
+        'create that directory, or correct the path',
+      );
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw refuse(`cannot open ${at}`, undefined, error);
   }
-  if (!lstatSync(entryOf(fd, name)).isSymbolicLink()) throw refuse(`${name} is a file`);
+  if (!lstatSync(entryOf(fd, name)).isSymbolicLink())
+    throw refuse(`${at} is a file`, 'correct the path: directories lead to it');
   const { uid, mode } = fstatSync(fd);
   if (uid !== 0 || (mode & 0o022) !== 0)
     throw refuse(
-      `${name} is a symbolic link in a directory that other users can write`,
+      `${at} is a symbolic link in a directory that other users can write`,
       'use the path that the link leads to',
     );
-  if (links === 0) throw refuse('there are too many symbolic links');
+  if (links === 0)
+    throw refuse('there are too many symbolic links in its path', 'use the path that the links lead to');
   return follow(fd, readlinkSync(entryOf(fd, name)), { ...entering, links: links - 1 });
 }
 
@@ -139,18 +148,18 @@ function openOrCreate(fd: number, name: string, mode: number, refuse: Refuse): n
     mkdirSync(entryOf(fd, name), mode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw refuse(`cannot create it (${(error as NodeJS.ErrnoException).code})`, undefined, error);
+      throw refuse('cannot create it', undefined, error);
   }
   try {
     return openDirectory(entryOf(fd, name));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw refuse(`cannot open it (${code})`, undefined, error);
+    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw refuse('cannot open it', undefined, error);
     const isLink = lstatSync(entryOf(fd, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
     // Without the cause, which would name a path of this process.
     throw refuse(
       isLink ? 'it is a symbolic link' : 'it is a file',
-      'name a directory, or a path where one can be created',
+      'give the path of a directory, which may not exist yet',
     );
   }
 }
@@ -165,10 +174,13 @@ function give(
   if (uid !== 0)
     throw refuse(
       `it belongs to uid ${uid}, neither to root nor to ${user.name} (uid ${user.uid})`,
-      `hand it over (chown ${user.name}), or use another directory`,
+      `nothing in it was changed; use a directory of ${user.name}, or a path where none exists yet`,
     );
   if ((mode & 0o022) !== 0)
-    throw refuse('it belongs to root and other users can write it', 'use a directory of its own');
+    throw refuse(
+      'it belongs to root and other users can write it',
+      'take the permission from them (chmod go-w), or use another directory',
+    );
   const entries = entriesOf(fd);
   const made = former?.isOurs(fd) === true ? former.made : [];
   const others = entries.filter((entry) => ruleOf(made, entry) === -1);
@@ -178,7 +190,7 @@ function give(
         .slice(0, 5)
         .map(({ name }) => name)
         .join(', ')})`,
-      `hand it over (chown -R ${user.name}) if it is meant, or use another directory`,
+      'nothing in it was changed; use an empty directory, or a path where none exists yet',
     );
   giveContent(fd, user, made);
   fchmodSync(fd, 0o700);

@@ -95,7 +95,9 @@ async function toJson(text: string): Promise<JsonText> {
     return await parseJson(text);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
-    throw new ComputeError('config_unreadable', `not valid JSON: ${error.message}`);
+    throw new ComputeError('config_unreadable', `not valid JSON: ${error.message}`, {
+      hint: 'correct the JSON at that line and column',
+    });
   }
 }
 

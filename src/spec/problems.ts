@@ -28,6 +28,7 @@ export function describeIssue(root: SchemaNode, issue: v.BaseIssue<unknown>, pre
   const expected = schema === undefined ? (issue.expected ?? 'another value') : expectedBy(schema);
   // The private parts of keys are in members that the schema does not list.
   const secret = schema === undefined || notesOf(schema).secret === true;
+  if (issue.input === undefined) return `${at}: missing, expected ${expected}`;
   return `${at}: expected ${expected}, found ${secret ? typeName(issue.input) : show(issue.input)}`;
 }
 
@@ -53,7 +54,6 @@ function show(value: unknown): string {
 }
 
 function typeName(value: unknown): string {
-  if (value === undefined) return 'nothing';
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;
 }

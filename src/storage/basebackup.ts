@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { linked, withLinked } from '../core/abort.ts';
 import { elapsedMs, monotonicMs } from '../core/clock.ts';
-import { ComputeError, causesOf, explained } from '../core/errors.ts';
+import { ComputeError, type ErrorCode, causesOf, explained, hintsOf } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { type Lsn, formatLsn } from '../core/lsn.ts';
 import type { RetryTrack } from '../core/retries.ts';
 import { type Pauses, backoffMs, retry } from '../core/retry.ts';
+import { sqlStateOf } from '../core/server-words.ts';
 import { systemHint } from '../core/system-hints.ts';
 import { copySmall } from '../process/regular-file.ts';
 import { isRetryable } from './retryable.ts';
@@ -134,8 +135,36 @@ async function attempts(
     );
   } catch (error) {
     signal.throwIfAborted();
-    throw new ComputeError('basebackup', `failed to get basebackup@${formatLsn(lsn)}`, { cause: error });
+    throw new ComputeError(kindOf(error), `failed to get basebackup@${formatLsn(lsn)}`, {
+      cause: error,
+      ...hintFor(error),
+    });
   }
+}
+
+/** Where the archive or this machine is at fault, the code says so. */
+const kindOf = (error: unknown): ErrorCode =>
+  causesOf(error)
+    .map((one) => (one instanceof ComputeError ? one.code : null))
+    .find((code) => code === 'archive_invalid' || code === 'pgdata_refused') ?? 'basebackup';
+
+/** Where none of the causes says what to do. */
+function hintFor(error: unknown): { readonly hint?: string } {
+  if (hintsOf(error).length > 0) return {};
+  const state = causesOf(error)
+    .map(sqlStateOf)
+    .find((one) => one !== null);
+  if (state?.startsWith('28') === true)
+    return { hint: 'the pageserver refuses the token: check storage_auth_token of the spec' };
+  if (state !== undefined)
+    return {
+      hint: 'compare tenant_id and timeline_id of the spec with the storage, and look at the log of the pageserver',
+    };
+  if (kindOf(error) === 'archive_invalid')
+    return { hint: 'nothing of the archive is used: look for the fault where the pageserver makes it' };
+  return {
+    hint: 'check pageserver_connstring of the spec, whether the pageserver runs, and its log: it must be reachable from this machine',
+  };
 }
 
 async function fetchOnce(

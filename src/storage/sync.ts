@@ -186,7 +186,7 @@ function askedInVain({ track }: SyncContext, attempt: number, { verdict }: Check
 function refuseLasting({ verdict, outlook }: Check, onlyWeAsk = false): void {
   const refused = outlook === 'lasting' || (onlyWeAsk && outlook === 'without-tls');
   if (refused && 'unknown' in verdict)
-    throw refusal('the safekeepers refuse this compute', verdict.unknown, lastingHint);
+    throw refusal('the safekeepers refuse this compute, or cannot be asked', verdict.unknown, lastingHint);
 }
 
 const refusal = (what: string, reason: string, hint: string): NotRetryable =>

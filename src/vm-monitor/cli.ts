@@ -1,14 +1,14 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
+import { clearer } from '../config/clearer.ts';
 import { buildCommand, withVersion } from '../config/command.ts';
 import { vmMonitor } from '../config/options/vm-monitor.ts';
 import { readOptions } from '../config/read-options.ts';
 import { parseLibpqUrl } from '../pg/libpq.ts';
 import { buildVersion } from '../core/build.ts';
 import { logFormatOf } from '../config/log-format.ts';
-import { ComputeError, errorCodes } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
-import { writeLine } from '../core/stderr.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { closeInherited } from '../config/given-files.ts';
 import { Metrics } from '../metrics/registry.ts';
@@ -23,7 +23,8 @@ import { startMonitor } from './server.ts';
 async function run(): Promise<void> {
   const { name, main } = vmMonitor;
   const command = withVersion(buildCommand(name, main), buildVersion);
-  command.configureOutput({ writeErr: () => {} }).parse();
+  command.configureOutput({ writeErr: () => {} });
+  parse(command);
   const given = readOptions(command, main.options, process.env).values;
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
   logStrayOutput(log);
@@ -51,14 +52,20 @@ async function run(): Promise<void> {
 }
 
 function report(error: unknown): number {
-  const format = logFormatOf(process.argv.slice(2));
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (format === 'text') writeLine(error.message);
-    else return reportFailure(new ComputeError('usage', error.message.replace(/^error: /, '')), format);
-    return errorCodes.usage.exit;
+  if (error instanceof CommanderError) return 0; // the help or the version was asked for
+  return reportFailure(error, logFormatOf(process.argv.slice(2)));
+}
+
+/** @throws ComputeError `usage`; CommanderError after the help or the version */
+function parse(command: Command): void {
+  try {
+    command.parse();
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.exitCode === 0) throw error;
+    throw new ComputeError('usage', clearer(error.message, command).replace(/^error: /, ''), {
+      hint: "see 'vm-monitor --help'",
+    });
   }
-  return reportFailure(error, format);
 }
 
 // All work is done by then; an open handle must not keep the process running.

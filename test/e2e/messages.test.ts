@@ -3,9 +3,10 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../support/cluster.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { localRig } from '../support/local.ts';
-import { startProgram } from '../support/program.ts';
+import { eventually, startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
 
 /** Runs a program to its end. */
@@ -46,7 +47,7 @@ test('a wrong option of compute-local names the nearest one, and where the help 
   const { code, stderr } = await run('compute-local', ['up', '--dri', 'x']);
   expect([code, stderr]).toEqual([
     2,
-    "error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
+    "Error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
   ]);
 });
 
@@ -82,9 +83,12 @@ test('psql gets its own options, and promote says what it lacks', { timeout: 120
 test('compute-local says why its compute did not start', { timeout: 120_000 }, async () => {
   const local = localRig();
   const other = createServer();
-  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   try {
-    const program = local.up(['--port', String((other.address() as AddressInfo).port)]);
+    const port = await freePort();
+    const program = local.up(['--port', String(port)]);
+    // It has found the port free, and needs it only after the first base backup.
+    await eventually('it creates a cluster', () => program.stdout().includes('"progress"') || undefined);
+    await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
     expect(await program.exited(100_000)).toBe(1);
     expect(program.stderr()).toContain('Address already in use');
     expect(program.stderr()).toMatch(/\nHint: .*\nCode: postgres_start\n$/);
@@ -92,6 +96,16 @@ test('compute-local says why its compute did not start', { timeout: 120_000 }, a
     other.close();
     await local.clean();
   }
+});
+
+test('a port in use is refused on the first start, too, before anything is created', async () => {
+  const dir = join(scratchDir('messages'), 'local');
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+  const { port } = other.address() as AddressInfo;
+  const { code, stderr } = await run('compute-local', ['up', '--dir', dir, '--port', String(port)]);
+  other.close();
+  expect([code, stderr]).toEqual([1, expect.stringMatching(/another program uses port .*\nCode: port\n$/s)]);
 });
 
 let it: Rig;

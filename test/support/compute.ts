@@ -62,6 +62,8 @@ export interface Rig {
     before?: string,
   ): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** What the program that was started last has written to stderr. */
+  log(): string;
   /** Waits for a status; a program that has exited is the end of hope. */
   until(status: string, limitMs?: number): Promise<Record<string, unknown>>;
   stop(): Promise<void>;
@@ -160,6 +162,7 @@ export async function rig(
     },
     run,
     http,
+    log: () => programs.at(-1)?.stderr() ?? '',
     async until(wanted, limitMs = 120_000) {
       const program = programs.at(-1);
       const probe = async (): Promise<Record<string, unknown> | undefined> => {

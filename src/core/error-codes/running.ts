@@ -102,7 +102,7 @@ export const runningCodes = {
     exit: 1,
     http: 500,
     doc: 'A statement of the catalog pass failed.',
-    act: 'Look up the SQLSTATE, and correct the role, database or extension of the spec that the message names; `compute_ctl plan` shows the statements.',
+    act: 'Correct the role, database or extension of the spec that the message names, or what the SQLSTATE says; `compute_ctl plan` shows the statements.',
   },
   sql: {
     exit: 1,

@@ -6,7 +6,7 @@ import { type Node, asState, isRunning, listNodes, primaryNode, readNode, setPri
 import { mainName } from '../names.ts';
 import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
-import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, connectionUrl, stateOf } from '../state.ts';
 import { needStorage } from '../storage-api.ts';
 
 const again = 'run the command again: it continues where it stopped';
@@ -42,8 +42,8 @@ export async function promote(
 
 function notPromotable(dir: LocalDir, name: string, node: Node | null): ComputeError {
   const running = listNodes(dir).filter((one) => one.mode === 'replica' && isRunning(dir, one));
-  const start = `compute-local up --replica${name === 'replica' ? '' : ` --name ${name}`}`;
-  const others = running.map((one) => `compute-local promote --name ${one.name}`).join(' or ');
+  const start = commandFor(dir, `up --replica${name === 'replica' ? '' : ` --name ${name}`}`);
+  const others = running.map((one) => commandFor(dir, `promote --name ${one.name}`)).join(' or ');
   if (name === mainName)
     return new ComputeError(
       'conflict',

@@ -170,12 +170,13 @@ async function stateFor(
   if (known === null) {
     const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
+    await refuseTaken(ports);
     return createState(dir, ports, listenAll, lost);
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
-  await refuseTaken(state.ports.postgres);
+  await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ComputeError, explained } from '../../core/errors.ts';
+import { ComputeError, inline } from '../../core/errors.ts';
 import { formatConninfo, withoutLibpq } from '../../pg/libpq-write.ts';
 import { environmentForPrograms } from '../../process/environment.ts';
 import { type PostgresBin, locatePostgres } from '../../postgres/postgres-bin.ts';
@@ -47,7 +47,7 @@ export async function findTools(
       else return { postgres, env };
     } catch (error) {
       signal.throwIfAborted();
-      rejected.push(`${dir}: ${explained(error)}`);
+      rejected.push(inline(error));
     }
   }
   const which =

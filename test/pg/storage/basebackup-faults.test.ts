@@ -104,7 +104,7 @@ test('a data directory that cannot be written is not blamed on the pageserver, i
   const context = fixture.context([fake.url], { limits: { retries: 3 } });
   const said = await fetchBackup(context).then(() => 'it succeeded', explained);
   chmodSync(fixture.pgdata, 0o700);
-  expect(said).toMatch(/cannot write .*EACCES.*\(HINT: give the user of this program the permission/);
+  expect(said).toMatch(/cannot write .*EACCES.*\(HINT: .*permission/);
   expect(said).not.toContain('pageserver');
   expect(fake.commands).toHaveLength(1);
 });

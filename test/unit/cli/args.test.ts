@@ -90,7 +90,7 @@ describe('a refusal quotes nothing that may hold a login', () => {
 
 describe('refused with exit code 2', () => {
   test.each<[string[], RegExp]>([
-    [[], /required option '-D, --pgdata <DIR>'/],
+    [[], /required options '-D, --pgdata <DIR>', '-C, --connstr <URL>' not specified/],
     [['-D', 'x'], /required option '-C, --connstr <URL>'/],
     [[...needed, '-c', 'f'], /required option '-i, --compute-id <ID>'/],
     [[...needed, '-p', 'http://cp'], /required option '-i, --compute-id <ID>'/],

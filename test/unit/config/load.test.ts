@@ -134,7 +134,7 @@ describe('a failure names the file and the reason', () => {
   test('of the wrong shape', async () => {
     const error = await failure('--jwks', await file('nokeys.json', {}));
     expect(error).toMatchObject({ code: 'spec_shape' });
-    expect(causeChain(error)[1]).toBe('keys: expected array, found nothing');
+    expect(causeChain(error)[1]).toBe('keys: missing, expected array');
   });
 
   test('that lacks a value', async () => {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { sleep, withDeadline } from '../../../src/core/clock.ts';
-import { ComputeError, inline, multiline } from '../../../src/core/errors.ts';
+import { ComputeError, inline, multiline, errorCodes } from '../../../src/core/errors.ts';
 import { explain } from '../../../src/core/failure.ts';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
 import { levelFromEnv } from '../../../src/core/log.ts';
@@ -117,7 +117,7 @@ test('a waiter hears of the status it waits for, and an abort ends its wait', as
   lifecycle.move('empty', 'init');
   lifecycle.move('init', 'failed', explain(new Error('why')));
   expect(await waiting).toBe('failed');
-  expect(lifecycle.error).toBe('why\n\nCode: internal');
+  expect(lifecycle.error).toBe(`why\n\nHint: ${errorCodes.internal.act}\nCode: internal`);
   const control = new AbortController();
   const endless = lifecycle.reached(['running'], control.signal);
   control.abort(new Error('left'));

@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { ComputeError, errorText, explained, hintOf } from '../../../src/core/errors.ts';
+import { ComputeError, errorText, explained, hintOf, errorCodes } from '../../../src/core/errors.ts';
 import { LastWords, explain, partsOf } from '../../../src/core/failure.ts';
 
 const inner = new ComputeError('connstr', 'inner', { hint: 'write it as a URL' });
@@ -51,7 +51,12 @@ test('the error of the status holds step, SQLSTATE, hint and code after the caus
 });
 
 test('an error that nobody gave a code is a bug, and says so', () => {
-  expect(explain('boom')).toMatchObject({ code: 'internal', step: null, text: 'boom\n\nCode: internal' });
+  expect(explain('boom')).toMatchObject({
+    code: 'internal',
+    step: null,
+    hint: errorCodes.internal.act,
+    text: `boom\n\nHint: ${errorCodes.internal.act}\nCode: internal`,
+  });
   const within = new Error('outer', { cause: inner });
   expect(explain(within)).toMatchObject({ code: 'connstr', hint: 'write it as a URL' });
 });

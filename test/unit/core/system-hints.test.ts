@@ -17,7 +17,7 @@ test('a bare error of the operating system has a hint and a code of its own', ()
     code: 'EACCES',
     syscall: 'open',
   });
-  expect(explained(denied)).toMatch(/^EACCES: permission denied, open \(HINT: give the user .*permission/);
+  expect(explained(denied)).toMatch(/^permission denied \(EACCES\) \(HINT: .*permission/);
   expect(explain(denied)).toMatchObject({
     code: 'system',
     hint: expect.stringContaining('permission') as string,

@@ -155,7 +155,7 @@ test('a port that is taken ends in a clear error', async () => {
     const start = withServer({ port }, () => Promise.resolve());
     await expect(start).rejects.toMatchObject({
       code: 'port',
-      message: `the external HTTP server cannot listen at 127.0.0.1:${port}: EADDRINUSE`,
+      message: `the external HTTP server cannot listen at 127.0.0.1:${port}`,
       hint: expect.stringContaining('another port') as string,
     });
   } finally {
@@ -166,7 +166,7 @@ test('a port that is taken ends in a clear error', async () => {
 test('an address that this machine does not have is a clear error too', () =>
   expect(withServer({ host: '192.0.2.1' }, () => Promise.resolve())).rejects.toMatchObject({
     code: 'port',
-    message: expect.stringContaining('192.0.2.1:0: EADDRNOTAVAIL') as string,
+    message: expect.stringContaining('192.0.2.1:0') as string,
   }));
 
 test('the host :: takes IPv4 clients, and localhost has one port for its addresses', async () => {

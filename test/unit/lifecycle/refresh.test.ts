@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { parse } from 'valibot';
 import { expect, test } from 'vitest';
 import type { LoadedConfig } from '../../../src/config/load.ts';
-import { ComputeError } from '../../../src/core/errors.ts';
+import { ComputeError, errorCodes } from '../../../src/core/errors.ts';
 import { explain } from '../../../src/core/failure.ts';
 import type { Status } from '../../../src/core/status.ts';
 import { SpecAcceptance } from '../../../src/lifecycle/accept-spec.ts';
@@ -114,7 +114,9 @@ test('a failure shows its reason, is tried again, and its reason is gone after a
   expect(await lifecycle.reached(['refresh_configuration_pending'], signal)).toBe(
     'refresh_configuration_pending',
   );
-  expect(lifecycle.error).toBe('nobody answers\n\nCode: control_plane');
+  expect(lifecycle.error).toBe(
+    `nobody answers\n\nHint: ${errorCodes.control_plane.act}\nCode: control_plane`,
+  );
   await running(it);
   expect([tries, lifecycle.error]).toEqual([3, null]);
 });
@@ -167,7 +169,7 @@ test('a Postgres that ends while a refresh is waiting leaves the compute failed'
   expect(lifecycle.tryMove('failed', explain(new Error('Postgres exited')))).toBe(true);
   await eventually('no more tries', () => (lifecycle.status === 'failed' ? true : undefined));
   expect(() => it.refresh.ask()).toThrow('Cannot refresh');
-  expect(lifecycle.error).toBe('Postgres exited\n\nCode: internal');
+  expect(lifecycle.error).toBe(`Postgres exited\n\nHint: ${errorCodes.internal.act}\nCode: internal`);
 });
 
 test('a failed reconfiguration is repaired by a refresh', async () => {

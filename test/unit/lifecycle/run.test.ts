@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { ComputeError } from '../../../src/core/errors.ts';
+import { ComputeError, errorCodes } from '../../../src/core/errors.ts';
 import { never } from '../../../src/core/abort.ts';
 import { readiness, startup } from '../../../src/lifecycle/probes.ts';
 import { type RunOptions, runCompute } from '../../../src/lifecycle/run.ts';
@@ -40,7 +40,7 @@ test('a failed start keeps the reason readable, syncs nothing and exits non-zero
   expect(await ran).toBe(1);
   expect(statuses).toEqual(['init', 'failed', 'terminated']);
   expect(state.status().error).toBe(
-    'no data directory\n\nCaused by:\n    the disk is full\n\nCode: internal',
+    `no data directory\n\nCaused by:\n    the disk is full\n\nHint: ${errorCodes.internal.act}\nCode: internal`,
   );
   expect(shutDowns).toEqual([false]);
 });

@@ -158,3 +158,13 @@ test('an error of 60 MB is shortened to what a log can hold', () => {
   const many = Buffer.from(`${'Xfield\0'.repeat(100_000)}\0`);
   expect(Buffer.concat(run(frames, message('E', many))).length).toBeLessThan(70_000);
 });
+
+test('a server that answers with text is called no PostgreSQL server, with the first letters', () => {
+  const http = Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n');
+  for (const parts of [[http], [http.subarray(0, 2), http.subarray(2)]]) {
+    const frames = new ServerFrames();
+    expect(() => parts.forEach((part) => run(frames, part))).toThrow(
+      'this is not a PostgreSQL server: its answer begins with "HTTP/"',
+    );
+  }
+});

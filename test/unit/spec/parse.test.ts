@@ -61,20 +61,20 @@ describe('a whole config', () => {
   });
 
   test.each([
-    ['{}', 'compute_ctl_config: expected object, found nothing'],
-    ['{"compute_ctl_config":{}}', 'compute_ctl_config.jwks: expected object, found nothing'],
+    ['{}', 'compute_ctl_config: missing, expected object'],
+    ['{"compute_ctl_config":{}}', 'compute_ctl_config.jwks: missing, expected object'],
     [
       '{"compute_ctl_config":{"jwks":{"keys":[5]}}}',
       'compute_ctl_config.jwks.keys[0]: expected object, found 5',
     ],
-    ['[]', 'the document: expected object, found array\ncompute_ctl_config: expected object, found nothing'],
+    ['[]', 'the document: expected object, found array\ncompute_ctl_config: missing, expected object'],
   ])('that is incomplete is refused: %s', async (text, message) => {
     expect((await failure(parseConfig(text))).message).toBe(message);
   });
 
   test('as a request needs its spec', () => {
     expect(() => readConfigureBody({ compute_ctl_config: { jwks: { keys: [] } } })).toThrow(
-      'spec: expected object, found nothing',
+      'spec: missing, expected object',
     );
     expect(() => readConfigureBody({ spec: null, compute_ctl_config: { jwks: { keys: [] } } })).toThrow(
       'spec: expected object, found null',
@@ -95,7 +95,7 @@ describe('a spec', () => {
   test('of the older command line may lack the suspend timeout, one of today may not', async () => {
     const { suspend_timeout_seconds: _, ...older } = leastSpec();
     expect((await parseLegacySpec(JSON.stringify(older))).value.suspend_timeout_seconds).toBe(0);
-    expect(() => readSpec(older)).toThrow('spec.suspend_timeout_seconds: expected integer, found nothing');
+    expect(() => readSpec(older)).toThrow('spec.suspend_timeout_seconds: missing, expected integer');
   });
 
   test('accepts null for every field that may be absent', () => {
@@ -181,7 +181,7 @@ describe('a spec', () => {
     expect(await problems({ cluster, autoprewarm: 'yes' })).toEqual([
       'spec.cluster.roles[1].name: expected string, found 5',
       'spec.cluster.roles[1].encrypted_password: expected string, found number',
-      'spec.cluster.databases[0].owner: expected string, found nothing',
+      'spec.cluster.databases[0].owner: missing, expected string',
       'spec.autoprewarm: expected boolean, found "yes"',
     ]);
   });
