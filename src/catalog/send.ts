@@ -36,14 +36,30 @@ export async function sendTransaction(
   if (secret) await message(client, quiet, signal);
   const text = ['begin', ...statements.map((statement) => statement.reveal()), 'commit'].join(';\n');
   // BEGIN is the first statement of the message.
-  await message(client, text, signal, statements, 1);
+  await despiteDeadlocks(() => message(client, text, signal, statements, 1));
   if (secret) await message(client, loud, signal);
 }
 
 /** Sends a statement that cannot be part of a transaction.
  *  @throws SendFailure */
 export const sendAlone = (client: PgClient, statement: Sql, signal: AbortSignal): Promise<void> =>
-  message(client, statement.reveal(), signal, [statement]);
+  despiteDeadlocks(() => message(client, statement.reveal(), signal, [statement]));
+
+const deadlock = '40P01';
+const deadlockTries = 5;
+
+/** The server ends one of the transactions that wait for each other, whoever it is: a worker of a subscription that begins takes
+ *  its locks in another order than we do. Nothing of ours has taken effect then. */
+async function despiteDeadlocks(send: () => Promise<void>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send();
+    } catch (error) {
+      const again = error instanceof SendFailure && error.usable && sqlState(error) === deadlock;
+      if (!again || tries === deadlockTries) throw error;
+    }
+  }
+}
 
 /** After an error of the server, which has ended the statement. After a time limit of ours it may still run. */
 async function rolledBack(client: PgClient, error: unknown, signal: AbortSignal): Promise<boolean> {
