@@ -18,7 +18,7 @@ await build({
   bundle: true,
   format: 'esm',
   platform: 'node',
-  target: 'node20',
+  target: 'node22',
   packages: 'external',
   plugins: [migrationsForBundle],
   logLevel: 'warning',

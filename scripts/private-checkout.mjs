@@ -26,7 +26,7 @@ export function copyOfCheckout(root) {
     verbatimSymlinks: true,
     // What is newer than what decides whether packages are installed again.
     preserveTimestamps: true,
-    filter: (path) => path !== join(root, 'dist') && path !== join(root, '.git'),
+    filter: (path) => !['dist', 'build', '.git'].some((name) => path === join(root, name)),
   });
   return dir;
 }

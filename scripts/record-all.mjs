@@ -1,4 +1,4 @@
-// Runs each built program for a moment, so that its code is compiled once, here, instead of at every start.
+// Runs programs of a build for a moment, so that its code is compiled once, here, instead of at every start.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,27 +9,42 @@ import { root } from './run.mjs';
 
 const limitMs = 20_000;
 
-const record = (program, args, env = {}) =>
-  spawn(
-    process.execPath,
-    [join(root, 'scripts/record.cjs'), join(root, `dist/${program}.bundle.js`), ...args],
-    {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      timeout: limitMs,
-      killSignal: 'SIGKILL',
-      env: { ...process.env, ...env },
-    },
+/** What is run, and where its code goes.
+ *  @typedef {object} Recording
+ *  @property {readonly string[]} node the command that starts Node
+ *  @property {string} [recorder] where record.cjs is, for those who are bundled elsewhere
+ *  @property {readonly string[]} programs
+ *  @property {(program: string) => string} bundle its path
+ *  @property {(program: string) => string} cache the path of what is recorded
+ *  @property {number} [patience] how many times as long as usual it may take */
+
+/** @param {Recording} recording */
+function record({ node: [command, ...before], recorder, bundle, cache, patience = 1 }, program, args) {
+  return spawn(
+    command,
+    [
+      ...before,
+      recorder ?? join(root, 'scripts/record.cjs'),
+      bundle(program),
+      cache(program),
+      program,
+      ...args,
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'], timeout: limitMs * patience, killSignal: 'SIGKILL' },
   );
+}
 
 /** An empty compute that listens, answers and is stopped: as far as a start gets without storage. */
-async function recordCompute(scratch) {
+async function recordCompute(recording, scratch) {
   const postgres = join(scratch, 'postgres');
   writeFileSync(postgres, '#!/bin/sh\necho "postgres (PostgreSQL) 15.0"\n', { mode: 0o755 });
-  const child = record('compute_ctl', [
+  const child = record(recording, 'compute_ctl', [
     ...['-D', join(scratch, 'pgdata'), '-C', 'postgresql://cloud_admin@127.0.0.1:1/postgres', '-b', postgres],
     ...['--os-user', 'nobody', '--external-http-port', '0', '--internal-http-port', '0'],
   ]);
+  const said = [];
   for await (const line of createInterface({ input: child.stderr })) {
+    said.push(line);
     const port = /external HTTP server listening at .*:(\d+)/.exec(line)?.[1];
     if (port === undefined) continue;
     for (const path of ['livez', 'metrics', 'status']) {
@@ -37,20 +52,23 @@ async function recordCompute(scratch) {
     }
     child.kill('SIGTERM');
   }
+  if (child.exitCode === null) await once(child, 'exit');
+  if (child.exitCode !== 0) throw new Error(`compute_ctl failed:\n${said.join('\n')}`);
 }
 
-/** Without compiled code the programs are slower and otherwise the same: a failure here is no failure of the build. */
-export async function recordAll() {
+/** @param {Recording} recording
+ *  @throws when a program could not be run. Without compiled code it is slower and otherwise the same */
+export async function recordAll(recording) {
   const scratch = mkdtempSync(join(tmpdir(), 'compute-ctl-build-'));
   chmodSync(scratch, 0o755);
   try {
-    const short = [
-      record('compute-local', ['status', '--dir', join(scratch, 'none')]),
-      record('vm-monitor', ['--help']),
-    ];
-    await Promise.all([recordCompute(scratch), ...short.map((child) => once(child, 'exit'))]);
-  } catch (error) {
-    console.warn(`no compiled code was recorded: ${error.message}`);
+    const how = {
+      compute_ctl: () => recordCompute(recording, scratch),
+      'compute-local': () => recordShort('compute-local', 'status', '--dir', join(scratch, 'none')),
+      'vm-monitor': () => recordShort('vm-monitor', '--help'),
+    };
+    const recordShort = (program, ...args) => once(record(recording, program, args), 'exit');
+    await Promise.all(recording.programs.map((program) => how[program]()));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

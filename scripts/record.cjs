@@ -1,14 +1,19 @@
 'use strict';
-// Runs a bundle as launcher.cjs does, and leaves the code that V8 compiled meanwhile beside it: record.cjs <bundle> [arguments]
+// Runs a bundle as launcher.cjs and executable/main.cjs do, and leaves the code that V8 compiled meanwhile in a file:
+// record.cjs <bundle> <file> <program> [arguments]
 const { openSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { Script } = require('node:vm');
 
-const [, , filename, ...args] = process.argv;
-process.argv = [process.argv[0], filename.replace('.bundle.js', '.js'), ...args];
-const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
+const [, , filename, file, program, ...args] = process.argv;
+process.argv = [process.argv[0], path.join(path.dirname(filename), `${program}.js`), ...args];
+const text = readFileSync(filename, 'latin1');
+const head = '(function (exports, require, module, __filename, __dirname) {';
+const source = text.startsWith(head) ? text : `${head}${text}\n})`;
 const script = new Script(source, { filename });
 // Opened now: at its exit the program has given up root, and could not create the file.
-const cache = openSync(`${filename}.cache`, 'w');
-process.on('exit', () => writeFileSync(cache, script.createCachedData()));
+const opened = openSync(file, 'w');
+process.on('exit', () => writeFileSync(opened, script.createCachedData()));
 script.runInThisContext()(exports, require, module, filename, path.dirname(filename));
+// The bundle of the executable holds all programs, as functions; the others run when they are loaded.
+module.exports[program]?.();

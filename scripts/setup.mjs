@@ -1,9 +1,10 @@
-// Brings a fresh machine with Node 20 to where `npm start` and `npm test` can run. Quick when nothing is missing.
+// Brings a fresh machine with Node 20 or newer to where `npm start` and `npm test` can run. Quick when nothing is missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installPackages } from './packages.mjs';
 import { die, root, run } from './run.mjs';
+import { runtime } from './runtime.mjs';
 
 const forTests = process.argv.includes('--test');
 
@@ -12,14 +13,16 @@ if (major < 20 || (major === 20 && minor < 19))
   die(`Node 20.19 or newer is needed, this is ${process.version}.`);
 
 must(installPackages(root), 'npm ci failed.');
+// Everything else runs on it.
+const node = runtime();
 if (forTests) {
-  for (const dir of ['test/servers', 'scripts/client-types'])
+  for (const dir of ['test/servers', 'test/runtimes', 'scripts/client-types'])
     must(installPackages(join(root, dir)), 'npm ci failed.');
 }
 installPostgres();
 if (forTests) installPrograms();
 if (!forTests && stale('dist/compute-local.js', 'src'))
-  must(run(process.execPath, ['scripts/build.mjs']), 'The build failed.');
+  must(run(node, ['scripts/build.mjs']), 'The build failed.');
 
 function must(done, otherwise) {
   if (!done) die(otherwise);
@@ -81,8 +84,7 @@ function stale(built, source) {
         entry.isDirectory() ? newest(join(dir, entry.name)) : statSync(join(dir, entry.name)).mtimeMs,
       ),
     );
-  return (
-    Math.max(newest(join(root, source)), statSync(join(root, 'package-lock.json')).mtimeMs) >
-    statSync(path).mtimeMs
-  );
+  const locks = ['package-lock.json', 'scripts/runtime/package-lock.json'];
+  const times = locks.map((lock) => statSync(join(root, lock)).mtimeMs);
+  return Math.max(newest(join(root, source)), ...times) > statSync(path).mtimeMs;
 }

@@ -11,9 +11,12 @@ export const elapsedMs = (startMs: number): number => Math.round(monotonicMs() -
 /** The longest time that a Node timer can wait, 24.8 days: beyond it a timer fires at once. */
 const longestMs = 2 ** 31 - 1;
 
+/** What is left until a time that has passed is less than nothing, of which Node 24 warns. */
+const waitable = (ms: number): number => Math.min(Math.max(ms, 0), longestMs);
+
 /** Resolves after `ms` milliseconds, 24.8 days at most; rejects with AbortError as soon as `signal` aborts. */
 export const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
-  await timer(Math.min(ms, longestMs), undefined, { signal });
+  await timer(waitable(ms), undefined, { signal });
 };
 
 /** Runs `work` with a signal that also aborts after `ms`.
@@ -50,7 +53,7 @@ export const tookTooLong = (what: string, ms: number, cause?: unknown): ComputeE
  *  @param ms Infinity for never */
 export function alarm(ms: number, late: () => void): () => void {
   if (ms > longestMs) return () => {};
-  const timeout = setTimeout(late, ms);
+  const timeout = setTimeout(late, waitable(ms));
   return () => clearTimeout(timeout);
 }
 

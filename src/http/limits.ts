@@ -1,7 +1,6 @@
 import { type RequestListener, type Server, createServer } from 'node:http';
 import { openFilesLimit } from '../process/proc.ts';
 import { limitConnections } from './connections.ts';
-import { mostHeaders } from './target.ts';
 
 /** Limits against slow, idle and flooding clients. */
 export interface ServerLimits {
@@ -54,7 +53,8 @@ export function createLimited(limits: ServerLimits, listener: RequestListener, c
     },
     listener,
   );
-  server.maxHeadersCount = mostHeaders;
+  // `readTarget` counts them: above this limit Node leaves headers out in silence or ends the connection, by its version.
+  server.maxHeadersCount = 0;
   limitConnections(server, Math.min(limits.connections, Math.floor(openFilesLimit() / 4)), canUpgrade);
   server.maxRequestsPerSocket = limits.requestsPerConnection;
   // An idle connection is closed then, and one whose answer waits for the client: see `inTurn`.

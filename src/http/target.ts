@@ -14,8 +14,8 @@ export interface Target {
   readonly query: string;
 }
 
-/** Headers of a request. Node leaves out those above its limit, in silence: also one that a check looks for. */
-export const mostHeaders = 100;
+/** Headers of a request. Together they may have 16 KiB. */
+const mostHeaders = 100;
 
 /** Parses a request's target, also in its absolute form.
  *  @throws UnreadableRequest `bad_request`, also for too many headers */

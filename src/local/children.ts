@@ -1,11 +1,11 @@
 import { closeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { never } from '../core/abort.ts';
 import { ComputeError } from '../core/errors.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
-import { type RunningProcess, ownProgram, startProcess } from '../process/process.ts';
+import { ownProgram } from '../process/own-program.ts';
+import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
@@ -30,14 +30,9 @@ export interface UpContext {
   readonly compactAtBytes: number;
   readonly diskLimits: GivenLimits;
   readonly report: Report;
-  /** Directory of the built programs. */
-  readonly programs: string;
   /** Aborts at the second signal: children are killed at once. */
   readonly escalate: AbortSignal;
 }
-
-/** Both programs are in the same directory. The launcher has put the real path in place of a link in a bin directory. */
-export const programDir = (): string => dirname(process.argv[1] as string);
 
 const startLimitSeconds = 600;
 /** How long compute_ctl shows why a start failed. Short, since `up` asks several times a second. */
@@ -52,9 +47,10 @@ async function startNode(
 ): Promise<RunningProcess> {
   const log = openLog(context.dir, name);
   try {
+    const program = ownProgram(name === 'storage' ? 'compute-local' : name);
     const child = await startProcess({
-      command: ownProgram(),
-      args: [join(context.programs, `${name === 'storage' ? 'compute-local' : name}.js`), ...args],
+      ...program,
+      args: [...program.args, ...args],
       env: { ...environmentForOwnPrograms(process.env), ...options.env },
       cwd: '/',
       stdin: options.piped ? 'pipe' : 'ignore',

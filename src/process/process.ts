@@ -1,5 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
 import { environmentForPrograms } from './environment.ts';
@@ -16,6 +16,8 @@ type Stdio = 'ignore' | 'inherit' | 'pipe' | number;
 export interface ProcessOptions {
   /** A path, or a name that is searched for in the PATH of `env`. */
   readonly command: string;
+  /** What the program finds as its own name, when that is not the command. */
+  readonly argv0?: string;
   /** Name for messages. Default: the command. */
   readonly name?: string;
   readonly args: readonly string[];
@@ -48,17 +50,6 @@ export interface RunningProcess {
   /** Sends a signal, with `group` to the whole process group (needs `detached`). False when the process has ended, or
    *  runs as another user now (sudo). */
   kill(signal: NodeJS.Signals, options?: { readonly group?: boolean }): boolean;
-}
-
-/** This process's own program, for children that run it, too. Where root could enter its directory and the user that root was
- *  given up for cannot, the kernel's link to it still works. */
-export function ownProgram(): string {
-  try {
-    accessSync(process.execPath, constants.X_OK);
-    return process.execPath;
-  } catch {
-    return '/proc/self/exe';
-  }
 }
 
 /** Starts one child process.
@@ -126,6 +117,7 @@ function spawned(options: ProcessOptions): Promise<ChildProcess> {
     stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
     detached: options.detached ?? false,
     env: options.env ?? environmentForPrograms(process.env),
+    ...(options.argv0 === undefined ? {} : { argv0: options.argv0 }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   };
   return new Promise((resolve, reject) => {

@@ -1,3 +1,5 @@
+import { createHook } from 'node:async_hooks';
+
 /** What a signal means for a program of ours. A signal that is not here cannot be caught, or must not be. */
 export type SignalMeaning = 'stop' | 'reload' | 'ignore';
 
@@ -46,25 +48,32 @@ export function onSignals(handle: (signal: string, meaning: SignalMeaning) => vo
 
 /** Node has no public way to catch a signal by its number; this is what its own `process.on` uses. */
 function catchRealTime(handle: (number: number) => void): void {
-  const { noDeprecation } = process;
-  process.noDeprecation = true;
-  try {
-    const { Signal } = (process as unknown as Internals).binding('signal_wrap');
-    for (let number = realTime.first; number <= realTime.last; number++) {
-      const wrap = new Signal();
-      wrap.unref();
-      wrap.onsignal = () => handle(number);
-      if (wrap.start(number) === 0) caught.push(wrap);
-    }
-  } catch {
-    // A Node without it: then these signals end the process, as they do by default.
-  } finally {
-    process.noDeprecation = noDeprecation ?? false;
+  const Signal = signalClass();
+  // A Node without it: then these signals end the process, as they do by default.
+  if (Signal === null) return;
+  for (let number = realTime.first; number <= realTime.last; number++) {
+    const wrap = new Signal();
+    wrap.unref();
+    wrap.onsignal = () => handle(number);
+    if (wrap.start(number) === 0) caught.push(wrap);
   }
 }
 
-const caught: SignalHandle[] = [];
-
-interface Internals {
-  binding(name: 'signal_wrap'): { readonly Signal: new () => SignalHandle };
+/** Seen while Node makes one for itself; `process.binding`, which had it, is without it since Node 24. */
+function signalClass(): (new () => SignalHandle) | null {
+  let found: (new () => SignalHandle) | null = null;
+  const hook = createHook({
+    init(_id, type, _trigger, handle) {
+      if (type === 'SIGNALWRAP') found = handle.constructor as new () => SignalHandle;
+    },
+  });
+  const nothing = (): void => {};
+  hook.enable();
+  // Any that is not caught so far: only the first listener of a signal makes one.
+  process.on('SIGWINCH', nothing);
+  hook.disable();
+  process.off('SIGWINCH', nothing);
+  return found;
 }
+
+const caught: SignalHandle[] = [];

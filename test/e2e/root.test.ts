@@ -53,6 +53,16 @@ describe.runIf(osUser !== null)('started as root', () => {
     expect(program.stderr()).toMatch(reason);
   }
 
+  /** Of each thread of a process; Node has some that end after the start. */
+  const statusOfThreads = (pid: number): string[] =>
+    readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+      try {
+        return [readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')];
+      } catch {
+        return [];
+      }
+    });
+
   const statusOf = (pid: number, field: string): string =>
     new RegExp(`^${field}:\\s+(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
   const asOsUser = (command: string, ...args: string[]): string =>
@@ -66,8 +76,7 @@ describe.runIf(osUser !== null)('started as root', () => {
     const before = 'exec setpriv --groups 0,4,6 "$@"';
     const program = it.run(['-c', fifo, '-i', 'compute-1'], {}, undefined, undefined, before);
     await eventually('its user', () => statusOf(program.pid, 'Uid').startsWith(`${user.uid}\t`) || undefined);
-    for (const thread of readdirSync(`/proc/${program.pid}/task`)) {
-      const status = readFileSync(`/proc/${program.pid}/task/${thread}/status`, 'utf8');
+    for (const status of statusOfThreads(program.pid)) {
       expect(status).toMatch(new RegExp(`^Uid:(\\s+${user.uid}){4}$`, 'm'));
       expect(status).toMatch(new RegExp(`^Gid:(\\s+${user.gid}){4}$`, 'm'));
       expect(status).toMatch(/^CapEff:\s+0+$/m);
@@ -213,8 +222,7 @@ describe.runIf(osUser !== null)('started as root', () => {
         'the monitor',
         async () => (await fetch(`http://127.0.0.1:${port}/`)).status === 404 || undefined,
       );
-      for (const thread of readdirSync(`/proc/${program.pid}/task`)) {
-        const status = readFileSync(`/proc/${program.pid}/task/${thread}/status`, 'utf8');
+      for (const status of statusOfThreads(program.pid)) {
         expect(status).toMatch(new RegExp(`^Uid:(\\s+${user.uid}){4}$`, 'm'));
         expect(status).toMatch(/^CapPrm:\s+0+$/m);
       }

@@ -19,24 +19,46 @@ export interface Program {
 
 export const programFile = (name: string): string => join(dist, `${name}.js`);
 
+type Name = 'compute_ctl' | 'compute-local' | 'vm-monitor';
+
+/** Where the single executable is; then it is started in place of what is in dist. */
+export const executableVariable = 'COMPUTE_TEST_EXECUTABLE';
+/** Another Node than this one for the programs. */
+const nodeVariable = 'COMPUTE_TEST_NODE';
+
+interface Start {
+  readonly command: readonly string[];
+  readonly argv0?: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+function startOf(name: Name, args: readonly string[], env: NodeJS.ProcessEnv): Start {
+  const executable = process.env[executableVariable];
+  // It needs nothing of the environment.
+  if (executable !== undefined) return { command: [executable, ...args], argv0: name, env };
+  const file = programFile(name);
+  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
+  const node = process.env[nodeVariable] ?? process.execPath;
+  return { command: [node, file, ...args], env: { ...process.env, ...env } };
+}
+
 /** Starts one of the built programs, as its users do. `kill('SIGKILL')` it in a finally: `exited` alone leaves it behind. */
 export function startProgram(
-  name: 'compute_ctl' | 'compute-local' | 'vm-monitor',
+  name: Name,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   stderrTo: 'pipe' | number = 'pipe',
   /** What the shell does before it becomes the program, such as `ulimit -n 1024`. */
   before = '',
 ): Program {
-  const file = programFile(name);
-  if (!existsSync(file)) throw new Error(`${file} is missing: run \`npm run build\` first`);
-  const command = [process.execPath, file, ...args] as const;
-  const [start, ...rest] =
-    before === '' ? command : (['bash', '-c', `${before}; exec "$@"`, 'bash', ...command] as const);
+  const { command, argv0, env: whole } = startOf(name, args, env);
+  const shell = ['bash', '-c', `${before}; exec -a "$0" "$@"`, argv0 ?? command[0], ...command];
+  const [start, ...rest] = (before === '' ? command : shell) as [string, ...string[]];
   const child = spawn(start, rest, {
     stdio: ['ignore', 'pipe', stderrTo],
-    env: { ...process.env, ...env },
+    env: whole,
     cwd: '/',
+    ...(argv0 === undefined || before !== '' ? {} : { argv0 }),
   });
   let [stdout, stderr] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -5,7 +5,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { until } from '../../core/poll.ts';
-import { computeChild, programDir } from '../children.ts';
+import { computeChild } from '../children.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
 import { ownDir } from '../../process/files.ts';
@@ -76,7 +76,6 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
         compactAtBytes,
         diskLimits: limitsOf(options),
         report,
-        programs: programDir(),
         escalate,
       };
       const compute = computeChild(child, () =>

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
-import { type UpContext, computeChild, programDir, storageChild } from '../children.ts';
+import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
@@ -77,8 +77,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
     const { compactAtBytes } = options;
-    const programs = programDir();
-    const context = { dir, state, tools, compactAtBytes, diskLimits, report, programs, escalate };
+    const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     await runChildren(context, stop);
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });

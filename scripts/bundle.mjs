@@ -1,0 +1,60 @@
+// What every bundle of the programs has in common: dist/*.js and the single executable.
+import { readFileSync } from 'node:fs';
+import { root } from './run.mjs';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+export const programs = {
+  compute_ctl: 'src/cli/compute_ctl.ts',
+  'compute-local': 'src/local/cli.ts',
+  'vm-monitor': 'src/vm-monitor/cli.ts',
+};
+
+/** Loaded by few starts, and large: in files of their own, which most starts never read. By how the sources name them. */
+const late = {
+  '@grpc/grpc-js': '@grpc/grpc-js',
+  undici: 'undici',
+  './otlp.ts': './src/telemetry/otlp.ts',
+};
+const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.late`;
+
+/** Entry points of esbuild, by the name of the file. */
+export const lateEntries = Object.fromEntries(
+  Object.entries(late).map(([name, file]) => [lateFile(name), file]),
+);
+
+/** A plugin of esbuild. */
+export const lateFiles = {
+  name: 'late-files',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path, kind }) =>
+      kind === 'dynamic-import' && path in late
+        ? { path: `./${lateFile(path)}.js`, external: true }
+        : undefined,
+    );
+  },
+};
+
+export const common = {
+  absWorkingDir: root,
+  bundle: true,
+  // One file each: what is imported late is compiled late all the same, and one file takes less time to read than thirty.
+  format: 'cjs',
+  supported: { 'dynamic-import': false },
+  platform: 'node',
+  target: 'node22',
+  // Names stay, so that a stack trace can be read; reading less takes less time.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  charset: 'ascii',
+  legalComments: 'none',
+  // Faster helpers of packages that do without them.
+  external: ['bufferutil', 'utf-8-validate'],
+  // Its main file hides its imports from the bundler; the ES build does not.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
+  define: {
+    BUILD_VERSION: JSON.stringify(version),
+    BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),
+  },
+  logLevel: 'warning',
+};
