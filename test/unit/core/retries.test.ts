@@ -16,7 +16,7 @@ test('what is retried says which, how often, since when, why, and when it gives 
       if (attempt < 3) throw error;
       return 'done';
     },
-    { what: 'x', pauseMs: () => 1, attempts: 5, totalMs: 60_000, track: retries.track('pageserver') },
+    { what: 'x', pauseMs: () => 0, attempts: 5, totalMs: 60_000, track: retries.track('pageserver') },
     never,
   );
   const shown = {
