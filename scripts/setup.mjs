@@ -17,6 +17,7 @@ if (forTests) {
     must(installPackages(join(root, dir)), 'npm ci failed.');
 }
 installPostgres();
+if (forTests) installPrograms();
 if (!forTests && stale('dist/compute-local.js', 'src'))
   must(run(process.execPath, ['scripts/build.mjs']), 'The build failed.');
 
@@ -29,11 +30,6 @@ function installPostgres() {
   const how = 'PostgreSQL 14 or newer with its client tools is needed (Debian: apt-get install postgresql).';
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).status !== 0) die(how);
   console.log('Installing PostgreSQL with apt-get ...');
-  const apt = (...args) =>
-    run('apt-get', ['-qq', '-y', '-o', 'Dpkg::Use-Pty=0', ...args], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
   // Debian's package would also make and start a server of its own, which nobody here asked for.
   const policy = '/etc/postgresql-common/createcluster.conf';
   must(apt('update'), how);
@@ -45,6 +41,26 @@ function installPostgres() {
   }
   apt('install', '--no-install-recommends', 'postgresql', 'postgresql-client');
   if (!hasPostgres()) die(how);
+}
+
+function apt(...args) {
+  return run('apt-get', ['-qq', '-y', '-o', 'Dpkg::Use-Pty=0', ...args], {
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+}
+
+/** Real parts that single tests need. A test whose program is missing is skipped. */
+function installPrograms() {
+  const packages = { 'systemd-notify': 'systemd', python3: 'python3' };
+  const path = (process.env.PATH ?? '').split(':');
+  const missing = Object.entries(packages).filter(
+    ([name]) => !path.some((dir) => existsSync(join(dir, name))),
+  );
+  if (missing.length === 0 || process.getuid?.() !== 0) return;
+  console.log(`Installing ${missing.map(([name]) => name).join(', ')} with apt-get ...`);
+  apt('update');
+  apt('install', '--no-install-recommends', ...missing.map(([, name]) => name));
 }
 
 function hasPostgres() {

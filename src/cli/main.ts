@@ -18,6 +18,7 @@ import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
 import { ComputeState } from '../lifecycle/state.ts';
+import { tellSystemd } from '../lifecycle/tell-systemd.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { followAttached } from '../metrics/attached.ts';
 import { followStatus } from '../metrics/up.ts';
@@ -160,6 +161,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     if (isReadOnce(loaded)) throw new ComputeError('not_allowed', 'there is no configuration to read again');
     app.refresh();
   });
+  const systemd = tellSystemd({ state, log, env: parts.env });
   let code: number;
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
@@ -169,6 +171,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   } finally {
     await monitor.stop();
     await operations.end(state.stop.escalate);
+    await systemd.end();
   }
   // A compute may be stopped in order after a failed reconfiguration.
   const { failure } = state.lifecycle;

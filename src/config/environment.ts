@@ -22,6 +22,13 @@ export const environment = {
   AUTOSCALING: {
     doc: 'When set, even to nothing, compute_ctl runs as in an autoscaled VM: Postgres in a control group, with the vm-monitor.',
   },
+  NOTIFY_SOCKET: {
+    doc: "systemd's socket: when set, systemd is told READY, RELOADING, STOPPING and the state in words, by `systemd-notify`. Nothing that compute_ctl starts inherits it.",
+  },
+  WATCHDOG_USEC: {
+    doc: 'Microseconds after which systemd restarts a compute_ctl whose event loop or monitor stands still.',
+  },
+  WATCHDOG_PID: { doc: 'The process that WATCHDOG_USEC is meant for.' },
   PGBOUNCER_PASSWORD: { doc: "Password of pgbouncer's admin console.", implementedBy: 'later' },
   AUDIT_LOGGING_ENDPOINT: { doc: "The audit log's collector, `host:port`.", implementedBy: 'later' },
   AUDIT_LOGGING_TLS_ENDPOINT: {

@@ -46,10 +46,10 @@ export function startup(state: ComputeState): ProbeReport {
   return { ok: false, since: lifecycle.since, reason: notStarted(state) };
 }
 
-function notStarted({ lifecycle, steps }: ComputeState): string {
+function notStarted({ lifecycle, spec, steps }: ComputeState): string {
   const { status, startedAt, failure } = lifecycle;
   if (startedAt !== null) return 'Postgres has ended: see error in GET /status';
-  if (status === 'empty') return 'no spec yet: waiting for POST /configure';
+  if (status === 'empty' && spec === null) return 'no spec yet: waiting for POST /configure';
   if (status === 'failed') {
     const where = failure?.step ? ` at the step ${failure.step}` : '';
     return `the start failed${where}: see error in GET /status`;

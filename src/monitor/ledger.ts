@@ -1,7 +1,8 @@
 import type { DownReason, Failure } from './failure.ts';
 
 /** The two checks of Postgres: on a kept connection, and on a new connection. */
-export type Check = 'activity' | 'connect';
+export const checks = ['activity', 'connect'] as const;
+export type Check = (typeof checks)[number];
 
 export interface Clock {
   /** Milliseconds of a monotonic clock. */

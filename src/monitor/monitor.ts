@@ -11,7 +11,7 @@ import { systemDatabases } from './activity-query.ts';
 import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
 import type { Stuck } from './commits.ts';
 import { type Failure, postgresExited } from './failure.ts';
-import { type Check, type Clock, DowntimeLedger } from './ledger.ts';
+import { type Check, type Clock, DowntimeLedger, checks } from './ledger.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
 import { Commits } from './watch-commits.ts';
 
@@ -62,6 +62,7 @@ export class Monitor {
   readonly #commits: Commits;
   readonly #stop = new AbortController();
   #originMs = 0;
+  readonly #endedMs: Record<Check, number> = { activity: 0, connect: 0 };
   #running: Promise<void> | null = null;
 
   constructor(options: MonitorOptions) {
@@ -79,6 +80,7 @@ export class Monitor {
   begin(): void {
     if (this.#running !== null || this.#stop.signal.aborted) return;
     this.#originMs = monotonicMs();
+    for (const check of checks) this.#endedMs[check] = this.#originMs;
     this.#ledger.begin();
     this.#options.log.info(`starting compute monitor for ${describeTarget(this.#options.target)}`);
     this.#running = this.#run();
@@ -103,6 +105,12 @@ export class Monitor {
     if (!this.begun || this.#stop.signal.aborted) return;
     this.#stop.abort();
     this.#failed('connect', postgresExited);
+  }
+
+  /** Milliseconds for which one of the checks has not come to an end, neither good nor bad; 0 while they are not wanted. */
+  get stalledMs(): number {
+    if (!this.begun || this.#stop.signal.aborted) return 0;
+    return Math.max(...checks.map((check) => monotonicMs() - this.#endedMs[check]));
   }
 
   /** Whether Postgres answered the last checks. */
@@ -200,6 +208,7 @@ export class Monitor {
         ? error
         : new CheckFailed({ phase: 'query', error, timedOut: false }, 0);
     } finally {
+      this.#endedMs[check] = monotonicMs();
       if (!this.#stop.signal.aborted) {
         const seconds = (monotonicMs() - startMs) / 1000;
         this.#options.metrics.record('compute_pg_check_duration_seconds', seconds, { check });
