@@ -157,7 +157,7 @@ export class DataSafetyModel {
   }
 
   async #killAll(): Promise<void> {
-    killAllPrograms(this.#rig.dir);
+    await killAllPrograms(this.#rig.dir);
     await this.#node?.exited(patientMs);
     await this.#ended();
   }
