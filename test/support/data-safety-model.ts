@@ -157,7 +157,7 @@ export class DataSafetyModel {
   }
 
   async #killAll(): Promise<void> {
-    await killAllPrograms(this.#rig.dir);
+    killAllPrograms(this.#rig.dir);
     await this.#node?.exited(patientMs);
     await this.#ended();
   }
