@@ -2,7 +2,7 @@ import { ComputeError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { type InputLimits, readInput } from './read-input.ts';
 
-const limits: InputLimits = { maxBytes: 64 * 1024, limitMs: 10_000 };
+const limits: InputLimits = { maxBytes: 64 * 1024, limitMs: 10_000, once: 'all' };
 
 /** The token for the control plane: from the file when there is one, otherwise from the environment; empty without either.
  *  A pipe has ten seconds to end.

@@ -124,8 +124,8 @@ const pathHints: Readonly<Record<string, string>> = {
   EISDIR: 'give the path of a file',
 };
 
-/** Of a config, a spec or a key file. A pipe may have to be filled by a slow program. */
-const limits: InputLimits = { maxBytes: 64 * 1024 * 1024, limitMs: 60_000 };
+/** Of a config, a spec or a key file. A pipe may have to be filled by a slow program, and is filled again for each refresh. */
+const limits: InputLimits = { maxBytes: 64 * 1024 * 1024, limitMs: 60_000, once: 'given' };
 
 async function readText(name: string, path: string, signal: AbortSignal): Promise<string> {
   try {

@@ -9,6 +9,9 @@ export interface InputLimits {
   readonly maxBytes: number;
   /** Milliseconds until the end, e.g. of a pipe. */
   readonly limitMs: number;
+  /** Which pipes are read only once, and then count as unchanged: those that the starter has opened, which nobody can open again, or
+   *  those with a name, too. */
+  readonly once: 'given' | 'all';
 }
 
 const statOf = promisify(fstat);
@@ -16,18 +19,18 @@ const readSome = promisify(read);
 const chunkBytes = 64 * 1024;
 const pauseMs = 20;
 
-/** What came from pipes, which can be read only once, by path. */
+/** What came from pipes that are read only once, by path. */
 const fromPipes = new Map<string, Secret>();
 
 /** Reads a file of the command line from its beginning, or a pipe to its end, also one that nobody has opened for writing
- *  yet; what came from a pipe is returned again the next time. Waits without holding a thread: the process could not exit
+ *  yet; what came from a pipe may be returned again the next time. Waits without holding a thread: the process could not exit
  *  then. Such a file may hold tokens.
  *  @throws Error of the system, or when there are more than `maxBytes`; ComputeError `deadline`; AbortError */
 export async function readInput(path: string, limits: InputLimits, signal: AbortSignal): Promise<Secret> {
   const known = fromPipes.get(path);
   if (known !== undefined) return known;
   const given = givenFile(path);
-  if (given !== null) return readAll(path, given, limits, signal);
+  if (given !== null) return readAll(path, given, { ...limits, once: 'all' }, signal);
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return await readAll(path, handle.fd, limits, signal);
@@ -39,7 +42,7 @@ export async function readInput(path: string, limits: InputLimits, signal: Abort
 async function readAll(
   path: string,
   fd: number,
-  { maxBytes, limitMs }: InputLimits,
+  { maxBytes, limitMs, once }: InputLimits,
   signal: AbortSignal,
 ): Promise<Secret> {
   const stat = await statOf(fd);
@@ -47,7 +50,7 @@ async function readAll(
     readToEnd(fd, { maxBytes, isFile: stat.isFile(), isPipe: stat.isFIFO() }, inTime),
   );
   const all = new Secret(text);
-  if (!stat.isFile()) fromPipes.set(path, all);
+  if (!stat.isFile() && once === 'all') fromPipes.set(path, all);
   return all;
 }
 

@@ -17,6 +17,7 @@ import { checkWipeable, emptyPgdata, preparePgdata } from '../postgres/prepare.t
 import { sqlState } from '../pg/client.ts';
 import { openPageserver } from '../storage/basebackup.ts';
 import { syncSafekeepers } from '../storage/sync.ts';
+import { removeStaleSockets } from '../postgres/stale-sockets.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
@@ -131,6 +132,11 @@ async function finishDataDir(context: StartContext): Promise<void> {
 async function startPostgres(context: StartContext, signal: AbortSignal): Promise<void> {
   const { settings, spec, state, log } = context;
   const startMs = monotonicMs();
+  const sockets = {
+    directories: serverSetting(spec.spec, 'unix_socket_directories'),
+    port: serverSetting(spec.spec, 'port'),
+  };
+  removeStaleSockets(sockets, log);
   state.postgres = await spawnPostgres({
     bin: settings.bin,
     pgdata: pathOf(context),
@@ -160,8 +166,9 @@ async function applyCatalog(context: StartContext, signal: AbortSignal): Promise
   context.state.figures.config_ms = elapsedMs(startMs);
 }
 
-/** SQLSTATEs of a server that is ending or not there. */
-const serverGone = /^(?:57P0|08)/;
+/** SQLSTATEs of a server that is ending, not there, or damaged: a session may hear of the damage itself, or only that the server
+ *  ends because of it. */
+const serverGone = /^(?:57P0|08|58|XX)/;
 
 /** A server that crashes says why in its log, and only there: who connects just hears that it is not there. */
 async function withWords(error: unknown, context: StartContext): Promise<unknown> {

@@ -1,6 +1,7 @@
+import { shownBytes, shownMs } from '../core/shown.ts';
 import type { Report } from './report.ts';
-import { type TroubleNews, duration } from './storage/troubles.ts';
-import { type DiskStatus, shownBytes } from './storage/watch.ts';
+import type { TroubleNews } from './storage/troubles.ts';
+import type { DiskStatus } from './storage/watch.ts';
 
 /** In the terminal of `up`. */
 export function reportTrouble(news: TroubleNews, report: Report): void {
@@ -17,6 +18,6 @@ export function fillText(disk: DiskStatus): string {
   const filling =
     full_in_seconds === null || fill_bytes_per_second === null
       ? ''
-      : `at ${shownBytes(fill_bytes_per_second)} a second it is full in ${duration(full_in_seconds * 1000)}; `;
+      : `at ${shownBytes(fill_bytes_per_second)} a second it is full in ${shownMs(full_in_seconds * 1000)}; `;
   return `${shownBytes(disk.free_bytes)} of ${shownBytes(disk.total_bytes)} free; ${filling}warning below ${shownBytes(disk.warn_free_bytes)}, writes stop below ${shownBytes(disk.stop_free_bytes)}`;
 }

@@ -1,51 +1,18 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
-import type { Log } from '../core/log.ts';
 import { type Pauses, backoffMs, repeat } from '../core/retry.ts';
-import type { Metrics } from '../metrics/registry.ts';
 import { sessionsOpened } from '../pg/client.ts';
 import { tooManyConnections } from '../pg/full.ts';
 import { ownSession } from '../pg/session-settings.ts';
-import { type PgTarget, describeTarget } from '../pg/target.ts';
+import { describeTarget } from '../pg/target.ts';
 import { type Activity, ActivityTracker } from './activity.ts';
 import { systemDatabases } from './activity-query.ts';
-import { ActivityConnection, CheckFailed, type CheckLimits, FreshConnection } from './checks.ts';
+import { ActivityConnection, CheckFailed, FreshConnection } from './checks.ts';
 import type { Stuck } from './commits.ts';
 import { type Failure, postgresExited } from './failure.ts';
 import { type Check, type Clock, DowntimeLedger, checks } from './ledger.ts';
+import { type MonitorOptions, type MonitorTimes, monitorTimes } from './options.ts';
 import { type DowntimeReport, type PostgresReport, downtimeReport, postgresReport } from './report.ts';
 import { Commits } from './watch-commits.ts';
-
-export interface MonitorTimes extends CheckLimits {
-  /** From one check of the activity to the next. */
-  readonly activityMs: number;
-  /** From one new connection to the next. */
-  readonly freshMs: number;
-  /** Pauses after a failure: the first, and the longest. */
-  readonly retryMs: number;
-  readonly retryMaxMs: number;
-}
-
-/** A stopped (SIGSTOP) server is detected within freshMs + connectMs; a continued one within retryMaxMs. */
-export const monitorTimes: MonitorTimes = {
-  activityMs: 500,
-  freshMs: 1000,
-  connectMs: 2500,
-  queryMs: 2000,
-  retryMs: 100,
-  retryMaxMs: 1000,
-};
-
-export interface MonitorOptions {
-  readonly target: PgTarget;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** True while the postmaster has not exited. */
-  readonly isRunning: () => boolean;
-  /** True while the spec also wants activity to be detected from the statistics. */
-  readonly useStatistics: () => boolean;
-  readonly times?: Partial<MonitorTimes>;
-  readonly clock?: Clock;
-}
 
 const realClock: Clock = { monotonicMs, wallMs: () => Date.now() };
 /** A postmaster that has just ended is reaped shortly after its connections were lost. */

@@ -81,8 +81,8 @@ test('a replica that cannot start says why, and not only in its log', async () =
   try {
     const program = it.up(['--replica', `--http-port=${port}`]);
     expect(await program.exited()).toBe(1);
-    expect(program.stderr()).toContain(`cannot listen at 127.0.0.1:${port}: EADDRINUSE`);
-    expect(program.stderr()).toContain('Hint: another program uses this port');
+    expect(program.stderr()).toContain(`another program uses port ${port}, which is for the HTTP API`);
+    expect(program.stderr()).toContain('Hint: stop that program');
     expect(program.stderr()).toContain('Code: port');
   } finally {
     other.close();

@@ -78,7 +78,7 @@ test.each([
   },
 );
 
-test('a server that crashes while the catalog is applied is quoted, though connections only hear that it recovers', async () => {
+test('a server that crashes while the catalog is applied is quoted, whether connections hear why or only that it recovers', async () => {
   const dir = join(it.home, 'damaged');
   mkdirSync(dir);
   execFileSync('tar', ['xzf', '-', '-C', dir], { input: baseBackup() });

@@ -1,3 +1,4 @@
+import { shownBytes, shownMs } from '../../core/shown.ts';
 import { fillText } from '../show-troubles.ts';
 import type { DiskStatus } from '../storage/watch.ts';
 import type { ComputeReport, DiskReport, StatusReport, StorageReport } from './schema.ts';
@@ -68,7 +69,7 @@ function computeTable(computes: readonly ComputeReport[], paint: Paint): string 
     one.lsn ?? one.at_lsn ?? '-',
     lagText(one),
     `${one.connections ?? '-'}`,
-    size(one.disk_bytes),
+    shownBytes(one.disk_bytes),
   ]);
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]): string[] => cells.map((cell, at) => cell.padEnd(widths[at] ?? 0));
@@ -92,7 +93,9 @@ const restarts = (exits: number): string =>
 function lagText({ lag }: ComputeReport): string {
   if (lag === null) return '-';
   if (lag.bytes === 0) return 'none';
-  return lag.seconds === null ? size(lag.bytes) : `${size(lag.bytes)}, ${duration(lag.seconds)}`;
+  return lag.seconds === null
+    ? shownBytes(lag.bytes)
+    : `${shownBytes(lag.bytes)}, ${shownMs(lag.seconds * 1000)}`;
 }
 
 function storageText(storage: StorageReport, paint: Paint, nowMs: number): string {
@@ -101,7 +104,7 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
   const running = pid === null ? '' : `, pid ${pid}`;
   const receives = attached === undefined ? '' : attached ? ', receives WAL' : ', receives no WAL';
   const next =
-    compaction_at_bytes === undefined ? '' : `; the next one is taken at ${size(compaction_at_bytes)}`;
+    compaction_at_bytes === undefined ? '' : `; the next one is taken at ${shownBytes(compaction_at_bytes)}`;
   return [
     `${paint('bold', 'Storage')}  ${paint(styleOf(state), words(state))}${running}${receives}`,
     ...(exits === 0 ? [] : [`  ${restarts(exits)}`]),
@@ -112,7 +115,7 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
         : `${restorable.from_lsn} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
     ),
     row('Base backup', base === undefined ? '-' : baseText(base, nowMs)),
-    row('WAL since', wal_bytes === undefined ? '-' : `${size(wal_bytes)}${next}`),
+    row('WAL since', wal_bytes === undefined ? '-' : `${shownBytes(wal_bytes)}${next}`),
     row(
       'Ports',
       `pageserver ${ports.pageserver}, safekeeper ${ports.safekeeper}, control plane ${ports.control_plane}`,
@@ -130,10 +133,10 @@ function baseText(
 
 function diskText(disk: DiskReport, watched: DiskStatus | null, paint: Paint): string {
   const more = disk.complete ? '' : 'at least ';
-  const free = disk.free_bytes === null || watched !== null ? '' : `; free: ${size(disk.free_bytes)}`;
+  const free = disk.free_bytes === null || watched !== null ? '' : `; free: ${shownBytes(disk.free_bytes)}`;
   const { base_bytes, wal_bytes, data_bytes, log_bytes } = disk;
-  const used = `base backups ${size(base_bytes)}, WAL ${size(wal_bytes)}, data directories ${size(data_bytes)}, logs ${size(log_bytes)}`;
-  const first = `${paint('bold', 'Disk')}     ${more}${size(disk.total_bytes)}: ${used}${free}`;
+  const used = `base backups ${shownBytes(base_bytes)}, WAL ${shownBytes(wal_bytes)}, data directories ${shownBytes(data_bytes)}, logs ${shownBytes(log_bytes)}`;
+  const first = `${paint('bold', 'Disk')}     ${more}${shownBytes(disk.total_bytes)}: ${used}${free}`;
   return watched === null ? first : `${first}\n  ${fillText(watched)}`;
 }
 
@@ -147,28 +150,4 @@ function problemsText({ problems }: StatusReport, paint: Paint): string {
 
 const utc = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`;
 
-const ago = (iso: string, nowMs: number): string => duration((nowMs - Date.parse(iso)) / 1000);
-
-/** The two largest units: `3 d 4 h`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const units = [
-    ['d', Math.floor(whole / 86_400)],
-    ['h', Math.floor(whole / 3600) % 24],
-    ['min', Math.floor(whole / 60) % 60],
-    ['s', whole % 60],
-  ] as const;
-  const first = units.findIndex(([, count]) => count > 0);
-  if (first === -1) return '0 s';
-  const shown = units.slice(first, first + 2).filter(([, count]) => count > 0);
-  return shown.map(([unit, count]) => `${count} ${unit}`).join(' ');
-}
-
-/** Powers of 1024, as PostgreSQL's settings count. */
-export function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let [value, unit] = [bytes, 0];
-  // What would be rounded to 1024 is one of the next unit.
-  while (value >= 1023.95 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
+const ago = (iso: string, nowMs: number): string => shownMs(nowMs - Date.parse(iso));

@@ -7,7 +7,6 @@ import { Queue } from '../../core/queue.ts';
 import { fsyncPath } from '../../process/files.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
-import type { ComputeIdentity } from './compute-link.ts';
 import { Fence } from './fence.ts';
 import {
   type Base,
@@ -20,6 +19,7 @@ import {
 } from './layout.ts';
 import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
+import { refusalOf } from './refusal.ts';
 import { nowAt, readWhole, sizeOf } from './segment-files.ts';
 import { type Segment, firstMissing, listSegments, segmentName, segmentsFrom } from './segments.ts';
 import type { Troubles } from './troubles.ts';
@@ -74,7 +74,12 @@ export class Timeline {
       log,
       troubles,
       walSegmentBytes: base.walSegmentBytes,
-      refusal: (compute) => this.#refusal(compute),
+      refusal: (compute) =>
+        refusalOf(compute, {
+          systemId: this.#base.systemId,
+          generation: this.#fence.generation,
+          end: () => this.end(),
+        }),
     });
     removeUnfinished(dir);
     removeFormerWal(dir, base);
@@ -234,24 +239,6 @@ export class Timeline {
         `LSN ${formatLsn(lsn)} did not arrive within ${arrivalMs} ms: the timeline ends at ${formatLsn(this.end())}`,
       );
     }
-  }
-
-  #refusal(compute: ComputeIdentity): string | null {
-    if (compute.systemId !== this.#base.systemId) {
-      return `the server at the socket is another database system (${compute.systemId}, not ${this.#base.systemId})`;
-    }
-    if (compute.generation === this.#fence.generation) return this.#lacking(compute.flushLsn);
-    const made = compute.generation === null ? 'not from this storage' : `number ${compute.generation}`;
-    return `the compute is fenced: its base backup is ${made}, and only number ${this.#fence.generation} may write`;
-  }
-
-  /** The receiver would overwrite stored WAL that the compute does not have, for instance after damaged WAL ended its
-   *  recovery early. */
-  #lacking(flushLsn: Lsn | null): string | null {
-    if (flushLsn === null) return 'the compute is in recovery';
-    if (flushLsn >= this.end()) return null;
-    const [has, kept] = [formatLsn(flushLsn), formatLsn(this.end())];
-    return `the compute's WAL ends at ${has}, but the storage has commits up to ${kept}, which must not be overwritten`;
   }
 }
 

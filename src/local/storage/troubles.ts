@@ -1,6 +1,7 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { hintOf, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { shownMs } from '../../core/shown.ts';
 import { type Part, type TroubleKind, kindOf, parts, troubleKinds } from './trouble-kinds.ts';
 
 /** What is wrong with a part of the storage now. */
@@ -100,7 +101,7 @@ export class Troubles {
     // The end of what comes and goes within a minute is as silent as its beginning.
     if (!open.told) return;
     const afterMs = Math.round(this.#nowMs() - open.beganMs);
-    const text = `${parts[part].works}, after ${duration(afterMs)}`;
+    const text = `${parts[part].works}, after ${shownMs(afterMs)}`;
     this.#options.log.info({ part, failures: open.trouble.failures, after_ms: afterMs }, text);
     this.#options.tell?.({ event: 'trouble-over', part, after_ms: afterMs, text });
   }
@@ -114,17 +115,9 @@ export class Troubles {
     if (lastMs !== undefined && nowMs - lastMs < minuteMs) return;
     this.#toldMs.set(key, nowMs);
     open.told = true;
-    const lasts = told ? `, for ${duration(nowMs - beganMs)} now` : '';
+    const lasts = told ? `, for ${shownMs(nowMs - beganMs)} now` : '';
     const text = `${what}${lasts}: ${reason}. What to do: ${act}`;
     this.#options.log.warn({ part, kind, since, failures }, text);
     this.#options.tell?.({ event: 'trouble', trouble, text });
   }
-}
-
-/** For people: `3 s`, `12 min`, `5 h`, `4 days`. */
-export function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 2 * 86_400 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }

@@ -1,5 +1,6 @@
 import { monotonicMs, withDeadline } from '../../core/clock.ts';
 import { repeat } from '../../core/retry.ts';
+import { shownBytes } from '../../core/shown.ts';
 import {
   type DiskLevel,
   type DiskLimits,
@@ -149,13 +150,4 @@ function storedIn(timeline: Timeline): { readonly base: number | null; readonly 
   } catch {
     return { base: null, wal: null };
   }
-}
-
-const units = ['bytes', 'kB', 'MB', 'GB', 'TB'] as const;
-
-/** For people: `512 bytes`, `3.4 MB`. */
-export function shownBytes(bytes: number): string {
-  let [value, unit] = [bytes, 0];
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024;
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }

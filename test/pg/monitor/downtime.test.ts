@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { sqlState } from '../../../src/pg/client.ts';
-import { monitorTimes } from '../../../src/monitor/monitor.ts';
+import { monitorTimes } from '../../../src/monitor/options.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { brisk, checked, figure, keptPid, pause, proxy, run, seen, session, watched } from './support.ts';
 

@@ -6,7 +6,7 @@ import { readInput } from '../../../src/config/read-input.ts';
 import { eventually } from '../../support/program.ts';
 import { scratchDir } from '../../support/scratch.ts';
 
-const limits = { maxBytes: 1000, limitMs: 30_000 };
+const limits = { maxBytes: 1000, limitMs: 30_000, once: 'all' as const };
 const brief = { ...limits, limitMs: 100 };
 const never = new AbortController().signal;
 
@@ -30,6 +30,16 @@ test('a pipe is read when its writer comes late, and returned again', async () =
   execFile('sh', ['-c', 'printf first > "$0"', path]);
   expect((await reading).reveal()).toBe('first');
   expect((await readInput(path, limits, never)).reveal()).toBe('first');
+});
+
+test('a pipe with a name is read anew where it may be filled again', async () => {
+  const path = pipe();
+  const again = { ...limits, once: 'given' as const };
+  for (const text of ['first', 'second']) {
+    const reading = readInput(path, again, never);
+    execFile('sh', ['-c', `printf ${text} > "$0"`, path]);
+    expect((await reading).reveal()).toBe(text);
+  }
 });
 
 test('a pipe that nobody writes to, and one that does not end, are given up after the limit', async () => {

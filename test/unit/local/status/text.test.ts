@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
-import { duration, paintFor, plain, size, statusText } from '../../../../src/local/status/text.ts';
+import { paintFor, plain, statusText } from '../../../../src/local/status/text.ts';
 
 const compute = (changes: Partial<ComputeReport>): ComputeReport => ({
   name: 'main',
@@ -120,7 +120,7 @@ Storage  running, pid 13, receives no WAL
   Ports        pageserver 1, safekeeper 2, control plane 3
 
 Disk     at least 10 B: base backups 4 B, WAL 3 B, data directories 2 B, logs 1 B
-  2.0 GB of 1.0 TB free; at 1.0 MB a second it is full in 34 min; warning below 1.0 GB, writes stop below 256.0 MB
+  2.0 GB of 1.0 TB free; at 1.0 MB a second it is full in 34 min 8 s; warning below 1.0 GB, writes stop below 256.0 MB
 
 Problems
   a-longer-name: Postgres (pid 12): no answer for 2 s
@@ -140,28 +140,4 @@ test('colours are for terminals only, and change nothing but colours', () => {
   expect(coloured).toContain('\u001B[31mno answer');
   // eslint-disable-next-line no-control-regex
   expect(coloured.replaceAll(/\u001B\[\d+m/g, '')).toBe(statusText(report, plain, now));
-});
-
-test.each([
-  [0, '0 s'],
-  [-5, '0 s'],
-  [59.6, '1 min'],
-  [3600, '1 h'],
-  [3661, '1 h 1 min'],
-  [90_061, '1 d 1 h'],
-  [86_400 * 400, '400 d'],
-  [86_401, '1 d'],
-])('%d seconds are %s', (seconds, text) => {
-  expect(duration(seconds)).toBe(text);
-});
-
-test.each([
-  [0, '0 B'],
-  [1023, '1023 B'],
-  [1024, '1.0 kB'],
-  [1024 * 1024 - 1, '1.0 MB'],
-  [1.5 * 1024 ** 3, '1.5 GB'],
-  [5000 * 1024 ** 4, '5000.0 TB'],
-])('%d bytes are %s', (bytes, text) => {
-  expect(size(bytes)).toBe(text);
 });

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { ComputeError } from '../../../../src/core/errors.ts';
 import { kindOf, troubleKinds } from '../../../../src/local/storage/trouble-kinds.ts';
-import { type TroubleNews, Troubles, duration } from '../../../../src/local/storage/troubles.ts';
+import { type TroubleNews, Troubles } from '../../../../src/local/storage/troubles.ts';
 
 function troubles(): { it: Troubles; lines: string[]; told: TroubleNews[]; pass: (ms: number) => void } {
   const lines: string[] = [];
@@ -81,14 +81,4 @@ test('every kind says in fixed words what is wrong, and what to do', () => {
     expect(words).toMatch(/^[a-z][a-z ,-]+$/i);
     expect(act).toMatch(/^[A-Z].*[.;]$/s);
   }
-});
-
-test.each([
-  [1000, '1 s'],
-  [119_000, '119 s'],
-  [180_000, '3 min'],
-  [7_200_000, '2 h'],
-  [864_000_000, '10 days'],
-])('%i ms are %s', (ms, text) => {
-  expect(duration(ms)).toBe(text);
 });
