@@ -26,6 +26,8 @@ export default defineConfig({
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],
           setupFiles: ['test/support/as-os-user.ts'],
+          // As the executable has it: some tests look at how much memory hostile servers cost.
+          execArgv: ['--max-semi-space-size=2'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 2,

@@ -1,6 +1,7 @@
 import type { Compute } from '../lifecycle/compute.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
 import type { RunOptions } from '../config/options.ts';
+import { keepYoungSpaceSmall } from '../core/garbage.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { Status } from '../core/status.ts';
@@ -39,6 +40,7 @@ export async function withHttp(parts: HttpParts, ran: Promise<number>): Promise<
   try {
     const servers = await start(parts, closed.signal);
     parts.log.debug(`listening ${Math.round(performance.now())} ms after the start of the process`);
+    keepYoungSpaceSmall();
     const code = await ran;
     await Promise.all(servers.map((server) => server.close(closeMs)));
     return code;
