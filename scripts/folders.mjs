@@ -25,6 +25,7 @@ export const folders = [
   'pg',
   'process',
   'config',
+  'outbound',
   'spec',
   'metrics',
   'telemetry',

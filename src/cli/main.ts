@@ -27,6 +27,7 @@ import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
 import { noLfc } from '../services/file-cache.ts';
+import { ExtensionStore } from '../services/extensions/store.ts';
 import { services as allServices } from '../services/index.ts';
 import { ServiceRunner } from '../services/runner.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
@@ -132,11 +133,21 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
+  const extensions = new ExtensionStore({
+    postgres: settings,
+    gateway: options.remoteExtBaseUrl,
+    log,
+    metrics,
+    failpoints,
+    stopAsked: state.stop.asked,
+  });
   const services = new ServiceRunner(allServices, {
     settings,
     log,
     metrics,
     failpoints,
+    extensions,
+    onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     onStorageReport: (report) => void (state.storage = report),
     stopAsked: state.stop.asked,
@@ -154,7 +165,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     load: (signal) => loadConfig(options, { ...loading(parts), track: controlPlane, signal }),
     database: ownDatabase(settings, log),
     lfc: noLfc,
-    extensionGateway: options.remoteExtBaseUrl,
+    extensions,
   });
   parts.stops.goTo(state.stop);
   parts.stops.onReload(() => {

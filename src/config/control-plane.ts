@@ -5,7 +5,7 @@ import { type Retry, retry } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
 import { type Parsed, parseControlPlane } from '../spec/parse.ts';
 import type { ControlPlaneResponse } from '../spec/schema.ts';
-import { httpGet } from './http-get.ts';
+import { httpGet } from '../outbound/http-get.ts';
 
 export interface PullRequest {
   readonly baseUrl: string;

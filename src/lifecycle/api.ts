@@ -5,6 +5,7 @@ import type { Retrying } from '../core/retries.ts';
 import type { Status } from '../core/status.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
+import type { WantedExtension } from '../database/install-extension.ts';
 import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
@@ -117,8 +118,11 @@ export interface ComputeApi {
    *  @param spec the former primary's   @param lsn where the former primary's WAL ended
    *  @throws ComputeError `spec_invalid` (400), `wrong_status` without a spec (412) */
   promote(spec: ComputeSpec, lsn: Lsn, signal: AbortSignal): Promise<PromoteState>;
+  /** Installs an extension in a database, after downloading it if necessary.
+   *  @throws ComputeError `sql`, `bad_request`, and for the download `download`, `archive_invalid` */
+  installExtension(wanted: WantedExtension, signal: AbortSignal): Promise<void>;
   /** Installs a remote extension's files.
    *  @throws ComputeError `not_allowed` without a gateway (412), `conflict` when the spec has no remote extensions
-   *  (409), `not_found` (404) */
+   *  (409), `not_found` (404), `download`, `archive_invalid` (500) */
   downloadExtension(name: string, isLibrary: boolean, signal: AbortSignal): Promise<void>;
 }

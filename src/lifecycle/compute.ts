@@ -13,12 +13,14 @@ import { currentSpan } from '../telemetry/trace.ts';
 import type { SpecAcceptance } from './accept-spec.ts';
 import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { DatabaseApi } from '../database/api.ts';
+import type { WantedExtension } from '../database/install-extension.ts';
 import type { LfcApi } from '../services/file-cache.ts';
 import type { Operations } from './operations.ts';
 import { type ProbeReport, readiness, startup } from './probes.ts';
 import { Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
-import { findRemoteExtension } from '../database/remote-extension.ts';
+import { findRemoteExtension, isRemote } from '../services/extensions/find.ts';
+import type { ExtensionStore } from '../services/extensions/store.ts';
 import type { ComputeState } from './state.ts';
 import { failedStep } from './steps.ts';
 
@@ -33,8 +35,7 @@ export interface ComputeOptions {
   readonly load: (signal: AbortSignal) => Promise<LoadedConfig>;
   readonly database: DatabaseApi;
   readonly lfc: LfcApi;
-  /** Base URL that extensions are downloaded from; null: none. */
-  readonly extensionGateway: string | null;
+  readonly extensions: Pick<ExtensionStore, 'bring' | 'canDownload'>;
   readonly checkWritability: ComputeApi['checkWritability'];
 }
 
@@ -141,9 +142,10 @@ export class Compute implements ComputeApi {
     return this.#promotions.promote(spec, lsn, signal);
   }
 
-  async downloadExtension(name: string, isLibrary: boolean, _signal: AbortSignal): Promise<void> {
+  async downloadExtension(name: string, isLibrary: boolean, signal: AbortSignal): Promise<void> {
     const { spec, lifecycle } = this.#state;
-    if (this.#options.extensionGateway === null) {
+    const { extensions } = this.#options;
+    if (!extensions.canDownload) {
       throw new ComputeError('not_allowed', 'remote storage is not configured');
     }
     if (spec === null) throw wrongStatus(lifecycle.status);
@@ -151,8 +153,25 @@ export class Compute implements ComputeApi {
     if (known === null) {
       throw new ComputeError('conflict', 'information about remote extensions is unavailable');
     }
-    const extension = findRemoteExtension(known, name, isLibrary);
-    throw new ComputeError('not_built', `downloading extension ${extension} is not built yet`);
+    await extensions.bring(findRemoteExtension(known, name, isLibrary), signal);
+  }
+
+  async installExtension(wanted: WantedExtension, signal: AbortSignal): Promise<void> {
+    try {
+      await this.database.installExtension(wanted, signal);
+    } catch (error) {
+      // It may not be here yet.
+      if (!(await this.#bringNew(wanted.extension, signal))) throw error;
+      await this.database.installExtension(wanted, signal);
+    }
+  }
+
+  /** False: there is nothing to download, or it was downloaded before. */
+  async #bringNew(extension: string, signal: AbortSignal): Promise<boolean> {
+    const { extensions } = this.#options;
+    const known = this.#state.spec?.spec.remote_extensions ?? null;
+    if (known === null || !extensions.canDownload || !isRemote(known, extension)) return false;
+    return (await extensions.bring(extension, signal)) > 0;
   }
 
   /** Changes the status, so that no other spec is accepted meanwhile. @throws ComputeError `wrong_status` */

@@ -25,6 +25,11 @@ export const metricDefinitions = {
     labels: [],
     help: 'Log lines that were dropped because the reader of stderr was too slow.',
   },
+  compute_ctl_remote_ext_requests_total: {
+    type: 'counter',
+    labels: ['filename', 'http_status'],
+    help: 'Requests for extension archives, by file and outcome; unknown: without an answer.',
+  },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],

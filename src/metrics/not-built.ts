@@ -13,12 +13,6 @@ export const metricsNotBuilt = {
     labels: ['extension_name', 'owned_by_superuser', 'version'],
     help: 'Number of databases with this version of the extension.',
   },
-  compute_ctl_remote_ext_requests_total: {
-    service: 'remote extensions',
-    type: 'counter',
-    labels: ['filename', 'http_status'],
-    help: 'Requests for extension archives, by file and outcome; unknown: without an answer.',
-  },
   compute_audit_log_dir_size: {
     service: 'audit log',
     type: 'gauge',

@@ -47,7 +47,7 @@ export class ServiceRunner {
 
   /** Applies a new spec: reconfigures the running services, starts the new ones and stops those no longer wanted. */
   async reconfigure(spec: ResolvedSpec, signal: AbortSignal): Promise<void> {
-    const living = this.#services.filter(({ when, once }) => when !== 'before-postgres' && once !== true);
+    const living = this.#services.filter(({ once }) => once !== true);
     await Promise.all(living.map((service) => this.#bring(service, spec, signal)));
   }
 

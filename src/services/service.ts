@@ -3,6 +3,8 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import type { LoadedExtensions } from './extensions/service.ts';
+import type { ExtensionStore } from './extensions/store.ts';
 import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
 
@@ -27,6 +29,9 @@ export interface ServiceDeps {
   readonly failpoints: Failpoints;
   /** Called with what the storage says about itself, whenever it was asked. */
   readonly onStorageReport: (report: StorageReport) => void;
+  readonly extensions: ExtensionStore;
+  /** Called when those that Postgres must have at its start are there. */
+  readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */
   readonly pgdata: () => PreparedPgdata | null;
   /** Aborts when the compute is asked to stop, before Postgres is. */

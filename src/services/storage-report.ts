@@ -3,7 +3,7 @@ import { withDeadline } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import { repeat } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
-import { httpGet } from '../config/http-get.ts';
+import { httpGet } from '../outbound/http-get.ts';
 import { troubleKinds } from '../local/storage/trouble-kinds.ts';
 import { type Loop, inBackground } from './forms.ts';
 import type { Service, ServiceDeps } from './service.ts';

@@ -11,12 +11,18 @@ export interface UnpackLimits {
   readonly entries: number;
   /** Bytes that stay free in the file system: for the WAL, the logs and the temporary files of the start. */
   readonly reserveBytes: number;
+  /** What is unpacked, for messages. */
+  readonly what: string;
+  /** What to do when it is too large, or has too many entries. */
+  readonly hints: { readonly bytes?: string; readonly entries?: string };
 }
 
 export const defaultUnpackLimits: UnpackLimits = {
   bytes: 1024 ** 4,
   entries: 2_000_000,
   reserveBytes: 64 * 1024 * 1024,
+  what: 'the base backup',
+  hints: { bytes: 'raise --basebackup-limit', entries: 'raise --basebackup-entries-limit' },
 };
 
 /** Bytes of all names together: they are kept in memory. A cluster has about 20 for each file. */
@@ -48,14 +54,12 @@ export class Bounded implements TarSink {
 
   /** @throws NotRetryable `archive_invalid` over a limit; ComputeError `pgdata_refused` without room */
   begin(entry: TarEntry): void {
-    const { bytes, entries } = this.#limits;
+    const { bytes, entries, hints } = this.#limits;
     this.#bytes += entry.size;
     this.#entries++;
     this.#names += Buffer.byteLength(entry.name);
-    if (this.#bytes > bytes)
-      throw tooMuch(`it unpacks to more than ${bytes} bytes`, 'raise --basebackup-limit');
-    if (this.#entries > entries)
-      throw tooMuch(`it has more than ${entries} entries`, 'raise --basebackup-entries-limit');
+    if (this.#bytes > bytes) throw tooMuch(`it unpacks to more than ${bytes} bytes`, hints.bytes);
+    if (this.#entries > entries) throw tooMuch(`it has more than ${entries} entries`, hints.entries);
     if (this.#names > namesBytes) throw tooMuch(`its names take more than ${namesBytes} bytes`);
     this.#coming = entry.size;
     this.#spend(entry.size + blockBytes);
@@ -83,7 +87,7 @@ export class Bounded implements TarSink {
     if (free >= needed) return;
     throw new ComputeError(
       'pgdata_refused',
-      `no space left on device (ENOSPC): unpacking the base backup into ${this.#dir} needs at least ${megabytes(needed)} more, and ${megabytes(free)} are free`,
+      `no space left on device (ENOSPC): unpacking ${this.#limits.what} into ${this.#dir} needs at least ${megabytes(needed)} more, and ${megabytes(free)} are free`,
       {
         hint: `free space in that file system, or make it larger; ${megabytes(this.#limits.reserveBytes)} of it stay free for the start of Postgres`,
       },

@@ -5,13 +5,15 @@ import { ComputeError } from '../core/errors.ts';
 import { collectYoungGarbage } from '../core/garbage.ts';
 import { Bounded, type UnpackLimits } from './bounded.ts';
 import { type ExtractOptions, Extractor } from './extract.ts';
-import { TarReader } from './read.ts';
+import { TarReader, type TarSink } from './read.ts';
 import { TarError } from './tar-error.ts';
 
 export interface UnpackOptions extends ExtractOptions {
   /** False for a plain tar. */
   readonly gzip: boolean;
   readonly limits?: Partial<UnpackLimits>;
+  /** Looks at each entry before it is written. */
+  readonly through?: (sink: TarSink) => TarSink;
 }
 
 export interface UnpackResult {
@@ -43,7 +45,8 @@ export async function unpack(
   signal: AbortSignal,
 ): Promise<UnpackResult> {
   const extractor = new Extractor(options);
-  const reader = new TarReader(new Bounded(extractor, options.dir, options.limits));
+  const { dir, limits, through = (sink) => sink } = options;
+  const reader = new TarReader(new Bounded(through(extractor), dir, limits));
   let dropped = 0;
   const push = (piece: Buffer): void => {
     reader.push(piece);

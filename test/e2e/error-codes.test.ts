@@ -9,7 +9,9 @@ import { withDeadline } from '../../src/core/clock.ts';
 import { type ErrorCode, codeOf, errorCodes } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { SchemaDumps } from '../../src/database/schema-dump.ts';
-import { findRemoteExtension } from '../../src/database/remote-extension.ts';
+import { noLfc } from '../../src/services/file-cache.ts';
+import { download } from '../../src/outbound/download.ts';
+import { findRemoteExtension } from '../../src/services/extensions/find.ts';
 import { Compute, type ComputeOptions } from '../../src/lifecycle/compute.ts';
 import { ComputeState } from '../../src/lifecycle/state.ts';
 import { claimDir } from '../../src/local/claim.ts';
@@ -87,7 +89,6 @@ const compute = (options: Partial<ComputeOptions>): Compute =>
   new Compute({
     state: new ComputeState(),
     log: quiet,
-    extensionGateway: 'http://127.0.0.1:1',
     liveConfigAllowed: true,
     ...options,
   } as ComputeOptions);
@@ -153,19 +154,7 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
   not_found: () => thrown(() => findRemoteExtension(remoteExtensions, 'unknown', false)),
   busy: () =>
     thrown(() => new SchemaDumps({} as never, quiet, { dumps: 1, waiting: -1 }).dump('postgres', never)),
-  not_built: () =>
-    thrown(() => {
-      const state = new ComputeState({
-        spec: {
-          remote_extensions: {
-            ...remoteExtensions,
-            public_extensions: ['known'],
-            extension_data: { known: {} },
-          },
-        },
-      } as never);
-      return compute({ state }).downloadExtension('known', false, never);
-    }),
+  not_built: () => thrown(() => noLfc.offload()),
   os_user: () => thrown(() => findOsUser('no-such-user')),
   program_missing: () => thrown(() => startProcess({ command: '/no/such/program', args: [] })),
   process_stuck: () => stuck('process_stuck'),
@@ -216,6 +205,22 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
     return thrown(() => leaseLsn(request, never));
   },
   basebackup: () => thrown(() => fetchBackup(new BackupFixture().context([closed]))),
+  download: () =>
+    thrown(() =>
+      download(
+        {
+          url: 'http://127.0.0.1:1/a',
+          path: join(home, 'downloaded'),
+          maxBytes: 1,
+          idleMs: 1000,
+          env: {},
+          onAttempt: () => {},
+          refusal: () => 'refused',
+        },
+        { what: 'the download', attempts: 1, pauseMs: () => 0 },
+        never,
+      ),
+    ),
   archive_invalid: () => {
     const dir = join(home, 'unpacked');
     mkdirSync(dir);

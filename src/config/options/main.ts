@@ -108,7 +108,6 @@ export const mainOptions = {
     fallback: null,
     group: 'postgres',
     doc: 'Base URL that extensions are downloaded from.',
-    implementedBy: 'later',
   },
   installedExtensionsIntervalSeconds: {
     flag: '--installed-extensions-collection-interval',

@@ -74,6 +74,12 @@ export const runningCodes = {
     doc: 'The base backup could not be fetched completely.',
     act: "Read the last cause: it is the pageserver's answer, the network, or the archive. Tenant, timeline and LSN must exist there.",
   },
+  download: {
+    exit: 1,
+    http: 500,
+    doc: 'A file could not be downloaded, or what was downloaded could not be installed.',
+    act: 'The message has the address and the reason: check `--remote-ext-base-url`, that the server answers from this machine, and that the directories of PostgreSQL can be written by the OS user.',
+  },
   archive_invalid: {
     exit: 1,
     http: 500,

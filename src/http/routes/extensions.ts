@@ -16,10 +16,10 @@ export const extensions = route({
   body: v.object({ extension, database: databaseName, version }),
   success: 201,
   reply: v.object({ extension, version }),
-  errors: ['bad_request', 'wrong_status', 'sql', 'deadline'],
+  errors: ['bad_request', 'wrong_status', 'sql', 'download', 'archive_invalid', 'spec_invalid', 'deadline'],
   limitMs: 330_000,
-  handler: async ({ body, signal }, { database }) => {
-    await database.installExtension(body, signal);
+  handler: async ({ body, signal }, app) => {
+    await app.installExtension(body, signal);
     return { extension: body.extension, version: body.version };
   },
 });

@@ -2,7 +2,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { pullConfig, specUrl } from '../../../src/config/control-plane.ts';
-import { httpGet } from '../../../src/config/http-get.ts';
+import { httpGet } from '../../../src/outbound/http-get.ts';
 import { causeChain, inline } from '../../../src/core/errors.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { fullConfig } from '../spec/example.ts';

@@ -97,7 +97,7 @@ export function testCompute(at: Status, log: Log): TestCompute {
     load: unused,
     database,
     lfc: noLfc,
-    extensionGateway: null,
+    extensions: { canDownload: false, bring: async () => 0 },
     checkWritability: unused,
   });
   const it: TestCompute = {
@@ -126,6 +126,7 @@ export function testCompute(at: Status, log: Log): TestCompute {
     downtime: () => noDowntime,
     checkWritability: () => Promise.resolve(true),
     refresh: () => {},
+    installExtension: (wanted, signal) => compute.installExtension(wanted, signal),
     downloadExtension: () => Promise.resolve(),
   };
   return it;

@@ -1,16 +1,24 @@
-import { ComputeError } from '../core/errors.ts';
-import type { RemoteExtensions } from '../spec/schema.ts';
+import { ComputeError } from '../../core/errors.ts';
+import type { RemoteExtensions } from '../../spec/schema.ts';
 
 /** The extension that a requested file belongs to.
  *  @param name of an extension, or of a library: text after the first `.so` does not count
  *  @throws ComputeError `not_found` */
 export function findRemoteExtension(spec: RemoteExtensions, name: string, isLibrary: boolean): string {
-  const extension = isLibrary ? ofLibrary(spec, name.split('.so', 1)[0] ?? name) : name;
-  const allowed = [...(spec.public_extensions ?? []), ...(spec.custom_extensions ?? [])];
-  if (!allowed.includes(extension)) throw notFound(`extension ${extension}`);
+  const extension = isLibrary ? ofLibrary(spec, libraryName(name)) : name;
+  if (!isAllowed(spec, extension)) throw notFound(`extension ${extension}`);
   if (!Object.hasOwn(spec.extension_data, extension)) throw notFound(`real_ext_name ${extension}`);
   return extension;
 }
+
+export const libraryName = (name: string): string => name.split('.so', 1)[0] ?? name;
+
+const isAllowed = (spec: RemoteExtensions, extension: string): boolean =>
+  [...(spec.public_extensions ?? []), ...(spec.custom_extensions ?? [])].includes(extension);
+
+/** Whether it can be downloaded. */
+export const isRemote = (spec: RemoteExtensions, extension: string): boolean =>
+  isAllowed(spec, extension) && Object.hasOwn(spec.extension_data, extension);
 
 function ofLibrary({ library_index: index }: RemoteExtensions, library: string): string {
   const extension = Object.hasOwn(index, library) ? index[library] : undefined;

@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { elapsedMs, monotonicMs } from '../../core/clock.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
+import { backoffMs } from '../../core/retry.ts';
+import { download } from '../../outbound/download.ts';
+import { removeTree } from '../../process/remove-tree.ts';
+import type { RemoteExtensions } from '../../spec/schema.ts';
+import { unpack } from '../../tar/unpack.ts';
+import { never } from '../../core/abort.ts';
+import { OnlyExtension, decompressed } from './archive.ts';
+import { writeControlFiles } from './control-files.ts';
+import { archiveOf, archiveUrl, refusal } from './gateway.ts';
+import { install } from './install.ts';
+import { type Places, assertWritable, findPlaces } from './places.ts';
+import type { StoreDeps } from './store.ts';
+import { WorkDir } from './work-dir.ts';
+
+/** Of an archive, and of all that is in it. The largest that are known have 500 MB. */
+const archiveBytes = 4 * 1024 ** 3;
+const limits = {
+  bytes: 16 * 1024 ** 3,
+  entries: 100_000,
+  what: 'an extension',
+  hints: {},
+};
+const idleMs = 20_000;
+/** With these pauses, a gateway may be away for a minute. */
+const attempts = 8;
+const pauses = { firstMs: 500, maxMs: 30_000, jitter: [0.8, 1.2] } as const;
+/** Milliseconds for all attempts: those of a request that asks for the extension. */
+const totalMs = 590_000;
+
+/** The directories of one PostgreSQL, into which extensions are put. */
+export class Installation {
+  readonly #deps: StoreDeps;
+  readonly #places: Places;
+  readonly #work: WorkDir;
+
+  private constructor(deps: StoreDeps, places: Places, work: WorkDir) {
+    this.#deps = deps;
+    this.#places = places;
+    this.#work = work;
+  }
+
+  /** @throws ComputeError `download` */
+  static async open(deps: StoreDeps, signal: AbortSignal): Promise<Installation> {
+    const places = await findPlaces(deps.postgres, signal);
+    await assertWritable(places);
+    const work = WorkDir.open(deps.postgres.bin.dir, places.share);
+    await work.clean(deps.log, signal);
+    return new Installation(deps, places, work);
+  }
+
+  writeControlFiles(spec: RemoteExtensions): void {
+    writeControlFiles(spec, this.#places, this.#deps.log);
+  }
+
+  /** Downloads, unpacks and installs. @returns the bytes of the archive */
+  async fetch(gateway: string, extension: string, signal: AbortSignal): Promise<number> {
+    const { postgres, log } = this.#deps;
+    const startMs = monotonicMs();
+    const url = archiveUrl(gateway, postgres.bin.major, extension);
+    const part = this.#work.newPart();
+    try {
+      const archive = join(part, 'archive');
+      const bytes = await this.#download(url, extension, archive, signal);
+      const names = await this.#unpack(archive, join(part), signal);
+      await install({ extension, dir: part, names }, this.#places, this.#work);
+      log.info(`installed the extension ${extension}: ${bytes} bytes in ${elapsedMs(startMs)} ms`);
+      return bytes;
+    } finally {
+      await removeTree(part, never).catch((error: unknown) => log.warn(explained(error)));
+    }
+  }
+
+  #download(url: string, extension: string, path: string, signal: AbortSignal): Promise<number> {
+    const { metrics, log, postgres } = this.#deps;
+    const filename = archiveOf(extension);
+    const onAttempt = (http_status: string): void =>
+      metrics.inc('compute_ctl_remote_ext_requests_total', { http_status, filename });
+    return download(
+      { url, path, maxBytes: archiveBytes, idleMs, env: postgres.env, onAttempt, refusal },
+      {
+        what: `the download of ${extension}`,
+        pauseMs: (failures) => backoffMs(failures, pauses),
+        attempts,
+        totalMs,
+        onRetry: ({ error, pauseMs }) =>
+          log.warn(`the download of ${extension} is tried again in ${pauseMs} ms: ${explained(error)}`),
+      },
+      signal,
+    );
+  }
+
+  async #unpack(archive: string, dir: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const through = (sink: ConstructorParameters<typeof OnlyExtension>[0]): OnlyExtension =>
+      new OnlyExtension(sink);
+    try {
+      const options = { dir, gzip: false, limits, through };
+      return (await unpack(decompressed(archive, signal), options, signal)).names;
+    } catch (cause) {
+      const { code } = cause as { code?: unknown };
+      if (typeof code !== 'string' || !/^(?:Z|ZSTD)_/i.test(code)) throw cause;
+      throw new ComputeError('archive_invalid', 'the compressed archive is damaged or cut off', { cause });
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { explained, inline } from '../../core/errors.ts';
+import { preloadLibraries, splitList } from '../../postgres/preload-libraries.ts';
+import type { ResolvedSpec } from '../../spec/resolve.ts';
+import type { RemoteExtensions } from '../../spec/schema.ts';
+import { type Health, type RunningService, type Service, type ServiceDeps, healthNow } from '../service.ts';
+import { findRemoteExtension, libraryName } from './find.ts';
+
+interface Wanted {
+  readonly spec: RemoteExtensions;
+  /** Names of libraries, as the setting has them. */
+  readonly preload: readonly string[];
+}
+
+/** How much was downloaded before Postgres started: a part of the start's figures. */
+export interface LoadedExtensions {
+  readonly num_ext_downloaded: number;
+  readonly largest_ext_size: number;
+  readonly total_ext_download_size: number;
+  readonly load_ext_ms: number;
+}
+
+/** Part of Postgres, whatever the index says. */
+const ownLibraries = ['neon', 'databricks_auth'];
+/** For everything that must be there before Postgres. */
+const startMs = 300_000;
+
+/** Makes the extensions of the spec known to Postgres, and downloads those whose library it loads when it starts. The others come when
+ *  somebody asks for them. */
+export const remoteExtensions: Service<Wanted> = {
+  name: 'remote-extensions',
+  when: 'before-postgres',
+  startLimitMs: startMs,
+  wants: ({ spec }) =>
+    spec.remote_extensions === null ? null : { spec: spec.remote_extensions, preload: librariesOf(spec) },
+  async start(wanted, deps, signal) {
+    const service = new RunningExtensions(deps);
+    await service.apply(wanted, signal);
+    return service;
+  },
+};
+
+const librariesOf = (spec: ResolvedSpec['spec']): string[] =>
+  splitList(preloadLibraries(spec)).map((item) => libraryName(item.replaceAll('"', '').replace(/^.*\//, '')));
+
+class RunningExtensions implements RunningService<Wanted> {
+  readonly #deps: ServiceDeps;
+  health: Health = healthNow('ok');
+
+  constructor(deps: ServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /** A library that Postgres would load counts only at the next start. */
+  async reconfigure({ spec }: Wanted, signal: AbortSignal): Promise<void> {
+    await this.#deps.extensions.writeControlFiles(spec, signal);
+    this.health = healthNow('ok');
+  }
+
+  async apply({ spec, preload }: Wanted, signal: AbortSignal): Promise<void> {
+    const { extensions, log, onExtensionsLoaded } = this.#deps;
+    const startedMs = performance.now();
+    await extensions.writeControlFiles(spec, signal);
+    if (!extensions.canDownload) return;
+    const libraries = preload.filter(
+      (library) => !ownLibraries.includes(library) && Object.hasOwn(spec.library_index, library),
+    );
+    const wanted = new Set(libraries.map((library) => findRemoteExtension(spec, library, true)));
+    const brought = await Promise.allSettled([...wanted].map((one) => extensions.bring(one, signal)));
+    signal.throwIfAborted();
+    const sizes = brought.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
+    const failed = brought.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown);
+    for (const error of failed)
+      log.error(`a library that Postgres must load is missing: ${explained(error)}`);
+    if (failed.length > 0) this.health = healthNow('failed', failed.map(inline).join('; '));
+    onExtensionsLoaded({
+      num_ext_downloaded: sizes.length,
+      largest_ext_size: Math.max(0, ...sizes),
+      total_ext_download_size: sizes.reduce((sum, size) => sum + size, 0),
+      load_ext_ms: Math.round(performance.now() - startedMs),
+    });
+  }
+
+  async stop(): Promise<void> {}
+}
