@@ -478,7 +478,7 @@ export interface components {
                  * @description What kind of failure it is; docs/reference/errors.md says what to do about each.
                  * @enum {string}
                  */
-                readonly code: "usage" | "config_unreadable" | "spec_invalid" | "spec_shape" | "connstr" | "control_plane" | "bad_request" | "bad_token" | "no_token" | "forbidden" | "not_local" | "payload_too_large" | "unsupported_media" | "wrong_status" | "not_allowed" | "conflict" | "not_found" | "busy" | "not_built" | "os_user" | "program_missing" | "process_stuck" | "postgres_missing" | "postgres_version" | "postgres_exited" | "pgdata_refused" | "pgdata_locked" | "tls" | "safekeepers" | "pageserver" | "basebackup" | "archive_invalid" | "postgres_start" | "settings_refused" | "postgres_stuck" | "catalog" | "sql" | "port" | "deadline" | "terminated" | "vm" | "dir_refused" | "local_storage" | "system" | "internal" | "defect";
+                readonly code: "usage" | "config_unreadable" | "spec_invalid" | "spec_shape" | "connstr" | "control_plane" | "bad_request" | "bad_token" | "no_token" | "forbidden" | "not_local" | "payload_too_large" | "unsupported_media" | "wrong_status" | "not_allowed" | "conflict" | "not_found" | "busy" | "not_built" | "os_user" | "program_missing" | "process_stuck" | "postgres_missing" | "postgres_version" | "postgres_exited" | "pgdata_refused" | "pgdata_locked" | "tls" | "safekeepers" | "pageserver" | "basebackup" | "download" | "archive_invalid" | "postgres_start" | "settings_refused" | "postgres_stuck" | "catalog" | "sql" | "port" | "deadline" | "terminated" | "vm" | "dir_refused" | "local_storage" | "system" | "internal" | "defect";
                 /** @description The step of the start, the reconfiguration or the refresh that failed; null outside of the steps. */
                 readonly step: string | null;
                 /** @description The error code of PostgreSQL or of the storage's server; null where they gave none. */
@@ -2973,7 +2973,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The request cannot be read. */
+            /** @description The spec has valid JSON and field types, but contradicts itself or lacks a value. The request cannot be read. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3023,18 +3023,8 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A bug in compute_ctl. */
+            /** @description A file could not be downloaded, or what was downloaded could not be installed. The base backup archive is damaged, incomplete or unsafe to unpack. A bug in compute_ctl. */
             readonly 500: {
-                headers: {
-                    readonly "x-request-id": components["headers"]["RequestId"];
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description This version of compute_ctl does not support this. */
-            readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;
@@ -3088,7 +3078,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["InstalledExtension"];
                 };
             };
-            /** @description The request cannot be read. */
+            /** @description The request cannot be read. The spec has valid JSON and field types, but contradicts itself or lacks a value. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -3148,7 +3138,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description A query on this compute's own Postgres failed. A bug in compute_ctl. */
+            /** @description A query on this compute's own Postgres failed. A file could not be downloaded, or what was downloaded could not be installed. The base backup archive is damaged, incomplete or unsafe to unpack. A bug in compute_ctl. */
             readonly 500: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
