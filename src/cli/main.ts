@@ -26,7 +26,7 @@ import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
-import { noLfc } from '../services/file-cache.ts';
+import { EndpointFileCache } from '../services/file-cache/file-cache.ts';
 import { ExtensionStore } from '../services/extensions/store.ts';
 import { services as allServices } from '../services/index.ts';
 import { ServiceRunner } from '../services/runner.ts';
@@ -141,19 +141,29 @@ async function serveCompute(parts: Parts): Promise<number> {
     failpoints,
     stopAsked: state.stop.asked,
   });
+  const lfc = new EndpointFileCache({
+    target: settings.target,
+    env: settings.env,
+    log,
+    metrics,
+    failpoints,
+    spec: () => state.spec,
+    stopAsked: state.stop.asked,
+  });
   const services = new ServiceRunner(allServices, {
     settings,
     log,
     metrics,
     failpoints,
     extensions,
+    lfc,
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     onStorageReport: (report) => void (state.storage = report),
     stopAsked: state.stop.asked,
   });
   state.services = services;
-  const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
+  const operations = new Operations({ settings, state, log, services, failpoints, lfc });
   const controlPlane = state.retries.track('control_plane');
   const app = new Compute({
     state,
@@ -164,7 +174,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     checkWritability: (signal) => writability.check(signal),
     load: (signal) => loadConfig(options, { ...loading(parts), track: controlPlane, signal }),
     database: ownDatabase(settings, log),
-    lfc: noLfc,
+    lfc,
     extensions,
   });
   parts.stops.goTo(state.stop);
@@ -181,6 +191,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
+    await lfc.settled();
     await operations.end(state.stop.escalate);
     await systemd.end();
   }

@@ -699,7 +699,16 @@ export interface components {
         };
         readonly PrewarmState: {
             /** @enum {string} */
-            readonly status: "not_prewarmed" | "prewarming" | "skipped" | "cancelled";
+            readonly status: "not_prewarmed" | "skipped" | "cancelled";
+        } | {
+            /** @constant */
+            readonly status: "prewarming";
+            /** @description Pages in the state that is loaded. */
+            readonly total?: number;
+            /** @description Pages that were loaded. */
+            readonly prewarmed?: number;
+            /** @description Pages that were skipped. */
+            readonly skipped?: number;
         } | {
             /** @constant */
             readonly status: "failed";
@@ -708,7 +717,7 @@ export interface components {
         } | {
             /** @constant */
             readonly status: "completed";
-            /** @description Pages in the state that was loaded. */
+            /** @description Pages in the state that is loaded. */
             readonly total: number;
             /** @description Pages that were loaded. */
             readonly prewarmed: number;
@@ -2324,7 +2333,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The Authorization header is not a bearer token. The request cannot be read. */
+            /** @description The request cannot be read. The Authorization header is not a bearer token. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2376,16 +2385,6 @@ export interface operations {
             };
             /** @description A bug in compute_ctl. */
             readonly 500: {
-                headers: {
-                    readonly "x-request-id": components["headers"]["RequestId"];
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description This version of compute_ctl does not support this. */
-            readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;
@@ -2615,16 +2614,6 @@ export interface operations {
             };
             /** @description A bug in compute_ctl. */
             readonly 500: {
-                headers: {
-                    readonly "x-request-id": components["headers"]["RequestId"];
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description This version of compute_ctl does not support this. */
-            readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;

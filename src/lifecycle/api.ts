@@ -10,7 +10,7 @@ import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-forc
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
 import type { ProbeReport } from './probes.ts';
-import type { LfcApi } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache/api.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
 /** Commits that do not return. */

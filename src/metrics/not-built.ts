@@ -19,28 +19,4 @@ export const metricsNotBuilt = {
     labels: [],
     help: "Bytes of the log files in the data directory's log folder; 0 without audit logging.",
   },
-  compute_ctl_lfc_prewarms_total: {
-    service: 'prewarm of the local file cache',
-    type: 'counter',
-    labels: [],
-    help: 'Prewarms of the local file cache that were accepted.',
-  },
-  compute_ctl_lfc_prewarm_errors_total: {
-    service: 'prewarm of the local file cache',
-    type: 'counter',
-    labels: [],
-    help: 'Prewarms of the local file cache that failed.',
-  },
-  compute_ctl_lfc_offloads_total: {
-    service: 'offload of the local file cache',
-    type: 'counter',
-    labels: [],
-    help: "Started saves of the local file cache's state.",
-  },
-  compute_ctl_lfc_offload_errors_total: {
-    service: 'offload of the local file cache',
-    type: 'counter',
-    labels: [],
-    help: "Failed saves of the local file cache's state.",
-  },
 } as const satisfies Record<string, MetricNotBuilt>;

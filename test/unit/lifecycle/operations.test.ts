@@ -8,7 +8,7 @@ import { readiness, startup } from '../../../src/lifecycle/probes.ts';
 import { promotion } from '../../../src/lifecycle/promote.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { type Step, failedStep, step } from '../../../src/lifecycle/steps.ts';
-import { noLfc } from '../../../src/services/file-cache.ts';
+import { idleFileCache } from '../../support/file-cache.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import { type Service, type ServiceDeps, type Stage, healthNow } from '../../../src/services/service.ts';
 import type { Settings } from '../../../src/services/settings.ts';
@@ -50,7 +50,7 @@ function subject(steps: Partial<OperationSteps> = {}) {
   state.lifecycle.tryMove('init');
   const failpoints = new Failpoints();
   const operations = new Operations(
-    { settings, state, log, services, failpoints, lfc: noLfc },
+    { settings, state, log, services, failpoints, lfc: idleFileCache() },
     {
       start: [saying('start')],
       reconfigure: [saying('reconfigure')],
