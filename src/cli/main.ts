@@ -11,7 +11,7 @@ import { statusText } from '../core/status.ts';
 import { droppedLines } from '../core/stderr.ts';
 import { ownDatabase } from '../database/api.ts';
 import { Writability } from '../database/writability.ts';
-import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
+import type { JwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
@@ -26,14 +26,12 @@ import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
-import { EndpointFileCache } from '../services/file-cache/file-cache.ts';
-import { ExtensionStore } from '../services/extensions/store.ts';
-import { services as allServices } from '../services/index.ts';
-import { ServiceRunner } from '../services/runner.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
 import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
+import { authOf } from './auth.ts';
+import { serviceParts } from './service-parts.ts';
 import type { StopSource } from './stop-source.ts';
 import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 
@@ -133,35 +131,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
-  const extensions = new ExtensionStore({
-    postgres: settings,
-    gateway: options.remoteExtBaseUrl,
-    log,
-    metrics,
-    failpoints,
-    stopAsked: state.stop.asked,
-  });
-  const lfc = new EndpointFileCache({
-    target: settings.target,
-    env: settings.env,
-    log,
-    metrics,
-    failpoints,
-    spec: () => state.spec,
-    stopAsked: state.stop.asked,
-  });
-  const services = new ServiceRunner(allServices, {
-    settings,
-    log,
-    metrics,
-    failpoints,
-    extensions,
-    lfc,
-    onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
-    pgdata,
-    onStorageReport: (report) => void (state.storage = report),
-    stopAsked: state.stop.asked,
-  });
+  const { services, extensions, lfc } = serviceParts(parts, state, pgdata);
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc });
   const controlPlane = state.retries.track('control_plane');
@@ -233,18 +203,5 @@ function followAttachment({ options, metrics, env }: Parts, state: ComputeState)
       tenant_id: tenantId,
       timeline_id: timelineId,
     };
-  });
-}
-
-function authOf({ options, loaded, log, env }: Parts): JwtAuth {
-  const instance = env['INSTANCE_ID'] !== undefined;
-  if (instance && !options.lakebaseMode)
-    log.warn('INSTANCE_ID is set: it has no effect outside lakebase mode');
-  return createJwtAuth({
-    computeId: options.computeId,
-    jwks: loaded.config.jwks,
-    log,
-    allowTokensWithoutExp: options.allowTokensWithoutExp,
-    ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
   });
 }

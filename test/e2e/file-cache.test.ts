@@ -187,7 +187,7 @@ const answers: [string, (response: ServerResponse) => void, string][] = [
   ],
   [
     'promises more than a state can have',
-    (response) => void response.writeHead(200, { 'content-length': String(2 ** 40) }).flushHeaders(),
+    (response) => response.writeHead(200, { 'content-length': String(2 ** 40) }).flushHeaders(),
     'exceeds 104857600 bytes',
   ],
 ];

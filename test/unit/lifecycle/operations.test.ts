@@ -1,11 +1,9 @@
-import { noLsn } from '../../../src/core/lsn.ts';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { explain } from '../../../src/core/failure.ts';
 import { Failpoints } from '../../../src/core/failpoints.ts';
 import { type OperationSteps, Operations } from '../../../src/lifecycle/operations.ts';
 import { readiness, startup } from '../../../src/lifecycle/probes.ts';
-import { promotion } from '../../../src/lifecycle/promote.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { type Step, failedStep, step } from '../../../src/lifecycle/steps.ts';
 import { idleFileCache } from '../../support/file-cache.ts';
@@ -124,19 +122,4 @@ test('a reconfiguration works on the spec in force, whoever put it there', async
 test('without a start there is nothing to reconfigure and nothing to promote', async () => {
   const { operations } = subject();
   await expect(operations.reconfigure()).rejects.toThrow('no compute to reconfigure');
-});
-
-test('a replica with neon preloaded can be promoted where no engine prewarms its file cache', async () => {
-  const [checkPrewarm] = promotion;
-  const { operations } = subject({ promote: [checkPrewarm] });
-  await operations.start(signal);
-  const request = {
-    replica: spec(),
-    next: spec('primary'),
-    wanted: noLsn,
-    acceptSpec: () => Promise.resolve(),
-  };
-  // Nothing answers here: a check that asked Postgres for its libraries would fail.
-  const took = await operations.promote(request);
-  expect([...took.keys()]).toEqual(['check-prewarm']);
 });
