@@ -255,3 +255,15 @@ test('what the spec does not say is the reason why nothing is saved, and a Postg
   expect(state['error']).toContain('this Postgres has no local file cache');
   expect(await it.until('running')).toMatchObject({ error: null });
 });
+
+test('a replica with the library is promoted only after a prewarm, even one that found nothing', async () => {
+  const { it, spec } = await withCache();
+  it.start({ spec: spec({ mode: 'Replica' }) });
+  await it.until('running');
+  const [{ lsn }] = (await query(it, 'select pg_last_wal_replay_lsn()::text as lsn')) as [{ lsn: string }];
+  const promote = () => it.http('POST', '/promote', { spec: spec(), wal_flush_lsn: lsn });
+  expect((await promote()).body).toContain('compute NotPrewarmed');
+  await it.http('POST', '/lfc/prewarm');
+  expect((await ended(it, 'prewarm')).status).toBe('skipped');
+  expect((await promote()).json()).toMatchObject({ status: 'completed' });
+});
