@@ -38,6 +38,7 @@ export function serviceParts(
     settings,
     extensions,
     lfc,
+    onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     onStorageReport: (report) => void (state.storage = report),

@@ -572,6 +572,25 @@ export interface components {
                 /** @description The line in that file. */
                 readonly line: number;
             }[];
+            /** @description Which extensions the databases have. Absent before they were counted. */
+            readonly installed_extensions?: {
+                /** @description When they were counted; UTC, ends in Z. */
+                readonly collected_at: string;
+                /** @description Databases that were looked into. */
+                readonly databases: number;
+                /** @description Databases that could not be looked into, or for which there was no time. */
+                readonly skipped: number;
+                readonly extensions: readonly {
+                    /** @description Name of the extension. */
+                    readonly extname: string;
+                    /** @description The version that is installed. */
+                    readonly version: string;
+                    /** @description Databases with this version. */
+                    readonly n_databases: number;
+                    /** @description Whether the first superuser owns it. */
+                    readonly owned_by_superuser: boolean;
+                }[];
+            };
             /** @description The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none. */
             readonly failed_databases?: readonly {
                 /** @description Its name in the spec. */

@@ -50,6 +50,11 @@ export const metricDefinitions = {
     labels: [],
     help: "Failed saves of the local file cache's state.",
   },
+  compute_installed_extensions: {
+    type: 'gauge',
+    labels: ['extension_name', 'owned_by_superuser', 'version'],
+    help: 'Number of databases with this version of the extension.',
+  },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],

@@ -7,12 +7,6 @@ export interface MetricNotBuilt extends MetricDefinition {
 
 /** Metrics of services that are not built. They are not served: a 0 would mean that the service runs and did nothing. */
 export const metricsNotBuilt = {
-  compute_installed_extensions: {
-    service: 'statistics of installed extensions',
-    type: 'gauge',
-    labels: ['extension_name', 'owned_by_superuser', 'version'],
-    help: 'Number of databases with this version of the extension.',
-  },
   compute_audit_log_dir_size: {
     service: 'audit log',
     type: 'gauge',

@@ -1,6 +1,7 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { remoteExtensions } from './extensions/service.ts';
 import { autoprewarm, lfcOffload } from './file-cache/service.ts';
+import { installedExtensions } from './installed-extensions.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
@@ -30,6 +31,7 @@ export const services: readonly Service<unknown>[] = [
   vmMonitor,
   migrations,
   earlierPgdata,
+  installedExtensions,
 ];
 
 /** The lines of `postgresql.conf` from the services that are wanted and built. */

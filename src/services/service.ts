@@ -1,3 +1,4 @@
+import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
@@ -32,6 +33,7 @@ export interface ServiceDeps {
   readonly onStorageReport: (report: StorageReport) => void;
   readonly extensions: ExtensionStore;
   readonly lfc: LfcApi;
+  readonly onExtensionStatistics: (found: ExtensionStatistics) => void;
   /** Called when those that Postgres must have at its start are there. */
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */
