@@ -222,7 +222,7 @@ function authOf({ options, loaded, log, env }: Parts): JwtAuth {
     computeId: options.computeId,
     jwks: loaded.config.jwks,
     log,
-    allowTokensWithoutExp: options.allowTokensWithoutExp,
+    requireExp: options.requireTokenExp,
     ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
   });
 }
