@@ -21,6 +21,7 @@ import { removeStaleSockets } from '../postgres/stale-sockets.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
+import { Watcher } from '../postgres/watcher.ts';
 import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf, required } from './context.ts';
@@ -30,7 +31,7 @@ import { syncContext } from './sync-context.ts';
 /** The steps from a spec to a running, configured Postgres. */
 export const startup = [
   step('secure-data-dir', secureDataDir), // refuses a foreign PGDATA, takes the lock, stops a Postgres of an earlier run
-  step('prepare-data-dir', prepareDataDir), // an empty PGDATA
+  step('prepare-data-dir', prepareDataDir), // an empty PGDATA, and who ends Postgres if this process is killed
   together<StartContext>(
     step('write-config', writeConfig), // postgresql.conf
     step('sync-safekeepers', findStartLsn), // the LSN to start at
@@ -52,8 +53,9 @@ async function secureDataDir(context: StartContext, signal: AbortSignal): Promis
 }
 
 async function prepareDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
-  const { settings } = context;
+  const { settings, log } = context;
   context.pgdata = await preparePgdata(settings.pgdata, signal, settings);
+  context.watcher = await Watcher.start(pathOf(context), settings.env, log);
 }
 
 function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
