@@ -11,12 +11,13 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
  *  It reads from a pipe of which only compute_ctl has the other end: a line says that all is stopped; the end of the pipe,
  *  that nobody could say it any more. Then the processes of Postgres in PGDATA are ended that have been given to the same
  *  new parent as the shell: so those of the next compute_ctl are not taken for them. Fast first (10 s), so that not even
- *  asynchronous commits are lost; then immediate (5 s, in which Postgres ends its own children), then SIGKILL.
+ *  asynchronous commits are lost; then immediate (6 s, in which Postgres ends its own children), then SIGKILL.
  *
- *  Only what every shell has built in is used, besides `sleep`: without that, the steps follow each other at once.
+ *  PGDATA is held open, since it may be deleted at once. Only what every shell has built in is used, besides `sleep`: without that, the steps follow each other at once.
  *  $1: the pid of compute_ctl, $2: PGDATA. */
 const script = String.raw`# ends Postgres when compute_ctl has been killed
 trap '' HUP INT QUIT TERM PIPE USR1 USR2
+exec 3< "$2" || exit
 read -r line && exit 0
 pause() { sleep 0.1 || sleep 1; } 2>/dev/null
 parent_of() { { read -r x x x parent x < "/proc/$1/stat"; } 2>/dev/null || parent=; }
@@ -30,11 +31,9 @@ find() {
     { read -r pid name x parent x < "$dir/stat"; } 2>/dev/null || continue
     [ "$parent" = "$new" ] || continue
     case $name in '(postgres)' | '(postmaster)') ;; *) continue ;; esac
-    [ "$dir/cwd" -ef "$2" ] && left="$left $pid"
+    [ "$dir/cwd" -ef "/proc/$$/fd/3" ] && left="$left $pid"
   done
 }
-find "$@"
-[ -n "$left" ] || { pause; find "$@"; }
 end() {
   tries=$2
   while [ -n "$left" ] && [ $tries -gt 0 ]; do
@@ -42,12 +41,14 @@ end() {
     kill -CONT $left
     tries=$((tries - 1))
     pause || break
-    find "" "$3"
+    find
   done
 } 2>/dev/null
-end INT 100 "$2"
-end QUIT 60 "$2"
-end KILL 50 "$2"`;
+find
+[ -n "$left" ] || { pause; find; }
+end INT 100
+end QUIT 60
+end KILL 50`;
 
 const stopMs = 1000;
 

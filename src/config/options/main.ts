@@ -142,7 +142,7 @@ export const mainOptions = {
     value: 'PORT',
     fallback: 3081,
     group: 'http',
-    doc: 'Port of the internal HTTP server: for Postgres and other programs on this machine.',
+    doc: 'Port of the internal HTTP server: for Postgres and other programs on this machine. If the default is taken, the compute goes on without that server.',
   },
   internalHttpHost: {
     flag: '--internal-http-host',

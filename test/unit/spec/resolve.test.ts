@@ -156,7 +156,9 @@ describe('safekeepers', () => {
       'sk4:5454',
     ]);
     const twice = ['sk1:5454', 'postgresql://x@sk1:5454'];
-    expect(() => resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: twice })).toThrow('duplicate entry');
+    expect(() => resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: twice })).toThrow(
+      'duplicate entry',
+    );
   });
 
   test('given as other URLs alone are refused with the form that is expected', () => {
