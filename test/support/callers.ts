@@ -6,14 +6,15 @@ import type { Rig } from './compute.ts';
 import { defaultPostgres, osUser } from './postgres-versions.ts';
 import { eventually, executableVariable, programFile } from './program.ts';
 
-/** `compute_ctl` as one file, as callers start it: without an environment, by its path. */
-export function installCtl(dir: string): string {
+/** `compute_ctl` as one file, as callers start it: without an environment, by its path.
+ *  @param seenAt where it will find the path of a program, if not there */
+export function installCtl(dir: string, seenAt = (path: string): string => path): string {
   const file = join(dir, 'compute_ctl');
   const executable = process.env[executableVariable];
   const command =
     executable === undefined
-      ? `'${process.execPath}' '${programFile('compute_ctl')}'`
-      : `'${executable}' compute_ctl`;
+      ? `'${seenAt(process.execPath)}' '${seenAt(programFile('compute_ctl'))}'`
+      : `'${seenAt(executable)}' compute_ctl`;
   mkdirSync(dir, { recursive: true });
   writeFileSync(file, `#!/bin/sh\nexec ${command} "$@"\n`);
   chmodSync(file, 0o755);
@@ -68,7 +69,7 @@ const ofNeon = [
 export const withoutNeons = (conf: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(conf).filter(([name]) => !ofNeon.includes(name)));
 
-/** What is wrong with a config, besides the settings that a stock PostgreSQL does not know. */
+/** What is wrong with a config, besides what a stock PostgreSQL does not know or have. */
 export async function faultsIn(config: object, dir: string): Promise<string[]> {
   const file = join(dir, 'whole.json');
   writeFileSync(file, JSON.stringify(config));
@@ -90,7 +91,10 @@ export async function faultsIn(config: object, dir: string): Promise<string[]> {
   const { errors } = JSON.parse(checked.stdout()) as { errors: { text: string }[] };
   return errors
     .map(({ text }) => text)
-    .filter((text) => !/unrecognized configuration parameter "max_replication_/.test(text));
+    .filter(
+      (text) =>
+        !/unrecognized configuration parameter "max_replication_|there is no library "neon"/.test(text),
+    );
 }
 
 /** The text of `cluster.postgresql_conf`, quoted as the original's control plane for one machine does. */
