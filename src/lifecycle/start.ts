@@ -31,11 +31,12 @@ import { syncContext } from './sync-context.ts';
 /** The steps from a spec to a running, configured Postgres. */
 export const startup = [
   step('secure-data-dir', secureDataDir), // refuses a foreign PGDATA, takes the lock, stops a Postgres of an earlier run
-  step('prepare-data-dir', prepareDataDir), // an empty PGDATA, and who ends Postgres if this process is killed
+  step('prepare-data-dir', prepareDataDir), // an empty PGDATA
   together<StartContext>(
     step('write-config', writeConfig), // postgresql.conf
     step('sync-safekeepers', findStartLsn), // the LSN to start at
     step('connect-pageserver', connectPageserver, ({ pageserver }) => pageserver?.close()),
+    step('start-watcher', startWatcher), // ends Postgres if this process is killed
     step('start-services', startServices), // swap, disk quota
   ),
   step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
@@ -53,9 +54,8 @@ async function secureDataDir(context: StartContext, signal: AbortSignal): Promis
 }
 
 async function prepareDataDir(context: StartContext, signal: AbortSignal): Promise<void> {
-  const { settings, log } = context;
+  const { settings } = context;
   context.pgdata = await preparePgdata(settings.pgdata, signal, settings);
-  context.watcher = await Watcher.start(pathOf(context), settings.env, log);
 }
 
 function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
@@ -100,6 +100,10 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
     },
     signal,
   );
+}
+
+async function startWatcher(context: StartContext): Promise<void> {
+  context.watcher = await Watcher.start(pathOf(context), context.settings.env, context.log);
 }
 
 function startServices({ services, spec }: StartContext, signal: AbortSignal): Promise<void> {
