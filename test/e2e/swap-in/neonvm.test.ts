@@ -103,7 +103,7 @@ test('in a VM it is started by init with its lock, is in the group, answers the 
   const monitorPort = await freePort();
   const spec = it.spec({ swap_size_bytes: 1_073_741_824, disk_quota_bytes: 5_368_709_120 });
   await withControlPlane(
-    () => it.config(spec) as object,
+    () => it.config(spec),
     async ({ uri, asked }) => {
       const started = startVm(
         uri,
@@ -116,7 +116,7 @@ test('in a VM it is started by init with its lock, is in the group, answers the 
       expect(read('sudo.calls')).toContain(`${bin}/resize-swap --once 1073741824\n`);
       expect(read('sudo.calls')).toContain(`${bin}/set-disk-quota 5242880 /neonvm/tools\n`);
       const agent = await eventually('the vm-monitor', () => Agent.connect(monitorPort));
-      agent.close();
+      await agent.close();
       await shutDown(started);
       expect(processesIn(pgdata)).toEqual([]);
     },
