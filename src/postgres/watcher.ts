@@ -13,7 +13,8 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
  *  new parent as the shell: so those of the next compute_ctl are not taken for them. Fast first (10 s), so that not even
  *  asynchronous commits are lost; then immediate (6 s, in which Postgres ends its own children), then SIGKILL.
  *
- *  PGDATA is held open, since it may be deleted at once. Only what every shell has built in is used, besides `sleep`: without that, the steps follow each other at once.
+ *  PGDATA is held open, since it may be deleted at once. Only what every shell has built in is used, besides `sleep`: without
+ *  that, the steps follow each other in less than a second.
  *  $1: the pid of compute_ctl, $2: PGDATA. */
 const script = String.raw`# ends Postgres when compute_ctl has been killed
 trap '' HUP INT QUIT TERM PIPE USR1 USR2
@@ -21,9 +22,10 @@ exec 3< "$2" || exit
 read -r line && exit 0
 pause() { sleep 0.1 || sleep 1; } 2>/dev/null
 parent_of() { { read -r x x x parent x < "/proc/$1/stat"; } 2>/dev/null || parent=; }
-late=0
+tries=100
+pause || tries=20000
 parent_of $$
-while [ "$parent" = "$1" ] && [ $late -lt 100 ]; do pause; late=$((late + 1)); parent_of $$; done
+while [ "$parent" = "$1" ] && [ $tries -gt 0 ]; do pause; tries=$((tries - 1)); parent_of $$; done
 new=$parent
 find() {
   left=
@@ -34,21 +36,21 @@ find() {
     [ "$dir/cwd" -ef "/proc/$$/fd/3" ] && left="$left $pid"
   done
 }
-end() {
+stop() {
   tries=$2
   while [ -n "$left" ] && [ $tries -gt 0 ]; do
     kill -"$1" $left
     kill -CONT $left
     tries=$((tries - 1))
-    pause || break
+    pause
     find
   done
 } 2>/dev/null
 find
 [ -n "$left" ] || { pause; find; }
-end INT 100
-end QUIT 60
-end KILL 50`;
+stop INT 100
+stop QUIT 60
+stop KILL 50`;
 
 const stopMs = 1000;
 
