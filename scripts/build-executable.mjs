@@ -14,6 +14,8 @@ import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
 import { die, root } from './run.mjs';
 import { runtime, runtimeFor } from './runtime.mjs';
+import { billOfMaterials } from './sbom.mjs';
+import { licensesFile, nodeLicense, thirdParties } from './third-parties.mjs';
 
 const known = ['x64', 'arm64'];
 const withoutCode = process.argv.includes('--without-code');
@@ -53,28 +55,32 @@ if (!existsSync(out)) {
   else symlinkSync(elsewhere, out);
 }
 mkdirSync(work, { recursive: true });
-await bundleAll();
+const packages = thirdParties(await bundleAll());
 for (const arch of architectures) await executable(arch);
 
+/** @returns what esbuild says of each bundle */
 async function bundleAll() {
-  const options = { ...common, ...wrapped, outdir: work };
+  const options = { ...common, ...wrapped, outdir: work, metafile: true };
+  const metafiles = [];
   for (const [name, inside] of Object.entries(bundles)) {
     const each = inside.map(
       (program) => `${JSON.stringify(program)}: () => require('./${programs[program]}')`,
     );
-    await build({
+    const { metafile } = await build({
       ...options,
       stdin: { contents: `module.exports = { ${each.join(', ')} };`, resolveDir: root },
       entryNames: name,
       plugins: [migrationsForBundle, lateFiles],
     });
+    metafiles.push(metafile);
   }
-  await build({ ...options, minify: true, entryPoints: lateEntries });
+  metafiles.push((await build({ ...options, minify: true, entryPoints: lateEntries })).metafile);
   for (const name of rare)
     writeFileSync(
       join(work, `${name}.js.gz`),
       gzipSync(readFileSync(join(work, `${name}.js`)), { level: 9 }),
     );
+  return metafiles;
 }
 
 async function executable(arch) {
@@ -92,6 +98,9 @@ qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it c
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
   write(path, inject(readFileSync(node), makeBlob(arch, cache, starter !== null)));
+  const others = [{ title: `Node.js ${process.version.slice(1)}`, text: nodeLicense(node) }];
+  writeFileSync(join(dir, 'THIRD-PARTY-LICENSES.txt'), licensesFile(packages, others));
+  writeFileSync(join(dir, 'sbom.cdx.json'), billOfMaterials(packages, process.versions));
   console.log(path);
 }
 
