@@ -32,7 +32,7 @@ const work = join(out, 'work');
 const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': ['compute-local'] };
 
 /** Read by nearly no start: compressed. */
-const rare = ['undici.late', 'otlp.late'];
+const rare = ['undici.late', 'otlp.late', 'manual.late'];
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */
 const wrapped = {

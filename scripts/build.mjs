@@ -1,8 +1,9 @@
 // Bundles the programs into dist/, each with a launcher and the code that V8 has compiled of it. Beside them dist/client, for
 // other programs (one module without dependencies, and its types), the man pages and completions, and what is in the bundles.
 // With --in-place dist is a directory in any checkout: npm puts no links into a package.
-import { chmodSync, copyFileSync, cpSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
 import { common, lateEntries, lateFiles, programs } from './bundle.mjs';
@@ -40,6 +41,11 @@ const recording = {
 await recordAll(recording).catch((error) => {
   console.warn(`no compiled code was recorded: ${error.message}`);
 });
+const { manualFiles } = createRequire(import.meta.url)(dist('manual.late.js'));
+for (const [name, text] of Object.entries(manualFiles())) {
+  mkdirSync(dirname(dist(name)), { recursive: true });
+  writeFileSync(dist(name), text);
+}
 const client = await buildClient();
 const packages = thirdParties([bundles, late, client].map(({ metafile }) => metafile));
 writeFileSync(dist('THIRD-PARTY-LICENSES.txt'), licensesFile(packages));

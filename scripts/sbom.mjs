@@ -102,7 +102,7 @@ function nodeComponent(versions) {
     ...component('node', 'node.js', 'nodejs', versions.node),
     licenses: spdx('MIT'),
     components: parts.map(([key, { name = key, vendor }]) =>
-      component(key, name, vendor, versions[key].replace(/-node\.\d+$/, '')),
+      component(key, name, vendor, versions[key].replace(/-.*$/, '')),
     ),
   };
 }

@@ -35,7 +35,7 @@ function packagesIn(metafiles) {
     Object.entries(each).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
   );
   const paths = used.flatMap(([file]) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []);
-  return [...new Set(paths)].toSorted();
+  return [...new Set(paths)].toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 function read(dir, path) {

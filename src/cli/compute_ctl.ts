@@ -15,6 +15,11 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.stdout.write(`${parsed.text}\n`);
     return 0;
   }
+  if ('of' in parsed) {
+    const { manual } = await import('../manual/manual.ts');
+    process.stdout.write(manual(parsed.command, parsed.of ?? 'compute_ctl'));
+    return 0;
+  }
   const { options } = parsed;
   const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
   if (parsed.command === 'check') {
