@@ -5,6 +5,7 @@ import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { isRoot } from '../process/give-up-root.ts';
+import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
 import { watchStops } from './stop-source.ts';
 
@@ -45,6 +46,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options, parsed.options.pgdata);
+  const unreadable = unreadablePrograms();
+  if (unreadable !== null)
+    log.warn(`${unreadable}, so parts that are loaded later, such as gRPC, will be missing: ${readableHint}`);
   const { main } = await import('./main.ts');
   return main(parsed.options, { log, env, stops });
 }
