@@ -89,8 +89,8 @@ function dependenciesOf(packages) {
     return byPath.get(`node_modules/${name}`);
   };
   return packages.map((each) => {
-    const { dependencies = {}, peerDependencies = {} } = locked[each.path];
-    const names = Object.keys({ ...dependencies, ...peerDependencies });
+    const { dependencies, optionalDependencies, peerDependencies } = locked[each.path];
+    const names = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies });
     const found = names.map((name) => find(each.path, name)).filter((one) => one !== undefined);
     return { ref: refOf(each), dependsOn: [...new Set(found.map(refOf))].toSorted() };
   });
