@@ -43,7 +43,8 @@ const wrapped = {
 /** The young generation stays as small as it starts: it would grow to 34 MB. SIGUSR1, which opens Node's debugger to everybody on the machine, is blocked from the first moment. NODE_OPTIONS is not read:
  *  this is a program of its own, and what the environment wants of Node must not end it. */
 const seaConfig = {
-  main: join(root, 'scripts/executable/main.cjs'),
+  // Relative, since the name is in the executable.
+  main: 'scripts/executable/main.cjs',
   disableExperimentalSEAWarning: true,
   execArgv: ['--disable-sigusr1', '--max-semi-space-size=2'],
   execArgvExtension: 'none',
@@ -129,10 +130,16 @@ function makeBlob(arch, cache, hasCaches) {
   const isNative = arch === process.arch;
   writeFileSync(
     config,
-    JSON.stringify({ ...seaConfig, useCodeCache: isNative, output, assets: Object.fromEntries(assets) }),
+    JSON.stringify({
+      ...seaConfig,
+      useCodeCache: isNative && hasCaches,
+      output,
+      assets: Object.fromEntries(assets),
+    }),
   );
   // The blob's format depends on the version of Node, not on its architecture.
   const { status, stderr } = spawnSync(runtime(), ['--experimental-sea-config', config], {
+    cwd: root,
     encoding: 'utf8',
   });
   if (status !== 0) die(`Node could not make the contents of the executable: ${stderr}`);

@@ -3,11 +3,12 @@
 // Runs the bundle beside it with the code that was compiled when it was built, which saves a start a third of its time
 // until it listens. V8 checks that it fits, and compiles anew when it does not.
 // This file must not use what Node 10 cannot read, so that an old Node, too, gets as far as this message.
-const needed = 22;
+const needed = [22, 12];
 const path = require('path');
-if (Number(process.versions.node.split('.')[0]) < needed) {
+const version = process.versions.node.split('.').map(Number);
+if (version[0] < needed[0] || (version[0] === needed[0] && version[1] < needed[1])) {
   console.error(
-    `${path.basename(__filename, '.js')} needs Node ${needed} or newer. This is Node ${process.versions.node}, ${process.execPath}.`,
+    `${path.basename(__filename, '.js')} needs Node ${needed.join('.')} or newer. This is Node ${process.versions.node}, ${process.execPath}.`,
   );
   console.error(
     'Install a newer Node, or use the single executable, which has its own: see docs/installing.md.',

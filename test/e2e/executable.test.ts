@@ -40,9 +40,10 @@ let file: string;
 /** Bytes, compressed beside the other tests: it takes long. */
 let compressed: Promise<number>;
 
+const build = (...args: string[]): void =>
+  void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
+
 beforeAll(() => {
-  const build = (...args: string[]): void =>
-    void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
   build(arch);
   // Its code is compiled in an emulator, which says nothing of the file.
   build(other, '--without-code');
@@ -145,6 +146,13 @@ test('the executable prints its manual pages and completions, as dist has them',
   expect(run(file, ['man']).stdout).toBe(built('man/compute_ctl.1'));
   expect(run(file, ['compute-local', 'man']).stdout).toBe(built('man/compute-local.1'));
   expect(run(file, ['completion', 'zsh']).stdout).toBe(built('completions/_compute_ctl'));
+});
+
+test('a second build without compiled code gives the same file, and none of them names the place where it was built', () => {
+  const first = readFileSync(fileFor(other));
+  build(other, '--without-code');
+  expect(readFileSync(fileFor(other)).equals(first)).toBe(true);
+  for (const content of [first, readFileSync(fileFor(arch))]) expect(content.includes(root)).toBe(false);
 });
 
 test('a bill of materials and all licences are beside the executable, those of its Node, too', async () => {

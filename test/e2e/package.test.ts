@@ -189,7 +189,7 @@ test('on an older Node the programs say what they need, and nothing else', () =>
       stdout: '',
       stderr: expect.stringMatching(
         new RegExp(
-          `^${name} needs Node 22 or newer\\. This is Node 20\\.20\\.2, .*\\n.*docs/installing\\.md\\.\\n$`,
+          `^${name} needs Node 22\\.12 or newer\\. This is Node 20\\.20\\.2, .*\\n.*docs/installing\\.md\\.\\n$`,
         ),
       ) as string,
     });

@@ -12,7 +12,7 @@ export const manualCommands = {
     argChoices: shells,
   },
   man: {
-    doc: 'Print the manual page of a program, as `man -l -` reads it. Without a name, that of this program.',
+    doc: 'Print the manual page of a program, in the format that man reads. Without a name, that of this program.',
     options: {},
     args: '[program]',
     argChoices: programNames,
