@@ -16,8 +16,9 @@ ${calls.map(caseOf).join('\n')}
 
 _compute_ctl_offer() {
   case $1 in
-    files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-    dirs) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    # The shell's own way, which knows quotes and ~; not for what is joined to an option.
+    files) [[ -z $prefix ]] && compopt -o default || mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    dirs) [[ -z $prefix ]] && compopt -o dirnames || mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     users) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
     nothing) ;;
     *) mapfile -t COMPREPLY < <(compgen -W "\${1//,/ }" -- "$cur") ;;

@@ -52,7 +52,7 @@ function typed(shell: string) {
       env: { ...process.env, HOME: dir },
     });
     return (JSON.parse(out) as string[][]).map((words, at) =>
-      words.slice((lines[at] ?? '').split(' ').length - 1),
+      words.slice((lines[at] ?? '').split(/(?<!\\) /).length - 1),
     );
   };
 }
@@ -107,6 +107,7 @@ const fixedCases: readonly Case[] = [
   { line: 'compute-local sto', offers: ['stop'] },
   { line: 'compute-local storage --compact', offers: ['--compact-at'] },
   { line: 'compute_ctl check --log-format ', offers: ['json', 'text'] },
+  { line: 'compute_ctl --log-format=j', offers: ['--log-format=json'] },
   // Commands stand in the first place only.
   { line: 'compute_ctl --pgdata x che', offers: [] },
 ];
@@ -124,7 +125,11 @@ describe.each(Object.entries(shells))('the completion of %s', (shell, { needs, c
           offers: [...visible.map(([word]) => word), ...(main === null ? ['help'] : [])],
         };
       });
-    const cases = [...commandLines.flatMap(casesOf), ...commandsOf, ...fixedCases];
+    const quoted = {
+      line: String.raw`compute_ctl check --config ${dir}/here/a\ f`,
+      offers: [`${dir}/here/a file.json`],
+    };
+    const cases = [...commandLines.flatMap(casesOf), ...commandsOf, ...fixedCases, quoted];
     const answers = complete(
       script,
       cases.map(({ line }) => line),
