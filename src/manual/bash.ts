@@ -49,7 +49,7 @@ _compute_ctl() {
   for pair in $words; do [[ \${pair%%=*} == "$option" ]] && kind=\${pair#*=}; done
   if [[ $kind != none ]]; then
     _compute_ctl_offer "$kind"
-    COMPREPLY=("\${COMPREPLY[@]/#/$prefix}")
+    [[ -z $prefix ]] || COMPREPLY=("\${COMPREPLY[@]/#/$prefix}")
     return
   fi
   if [[ $cur != -* && -n $commands && $COMP_CWORD == 1 ]]; then _compute_ctl_offer "\${commands// /,}"; return; fi

@@ -125,7 +125,7 @@ describe.each(Object.entries(shells))('the completion of %s', (shell, { needs, c
           offers: [...visible.map(([word]) => word), ...(main === null ? ['help'] : [])],
         };
       });
-    const quoted = {
+    const quoted: Case = {
       line: String.raw`compute_ctl check --config ${dir}/here/a\ f`,
       offers: [`${dir}/here/a file.json`],
     };
