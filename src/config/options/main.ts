@@ -85,7 +85,7 @@ export const mainOptions = {
   },
   osUser: {
     flag: '--os-user',
-    kind: 'name',
+    kind: 'osUser',
     value: 'NAME',
     env: 'COMPUTE_CTL_OS_USER',
     fallback: 'postgres',
