@@ -47,11 +47,16 @@ FROM ${BASE_IMAGE} AS compute-local
 # Of PostgreSQL, when the base image has none: one that its Debian has.
 ARG PG_MAJOR=17
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# Debian would give postgres another uid, and start a server of its own. The volume's directory gets its owner here.
+# Debian would give postgres another uid, and start a server of its own. 1000 is what many clusters run everything as: initdb requires
+# a name for it. The volume's directory gets its owner here.
 # hadolint ignore=DL3008
 RUN if ! getent passwd postgres; then \
         groupadd --gid 999 postgres; \
         useradd --uid 999 --gid 999 --no-log-init --home-dir /var/lib/postgresql --shell /bin/bash postgres; \
+    fi; \
+    if ! getent passwd 1000; then \
+        groupadd --gid 1000 compute; \
+        useradd --uid 1000 --gid 1000 --no-log-init --home-dir /var/lib/postgresql --shell /bin/bash compute; \
     fi; \
     [[ "$(id -u postgres):$(id -g postgres)" == 999:999 ]]; \
     if ! compgen -G '/usr/lib/postgresql/*/bin/postgres'; then \

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { firstProcess } from '../first-process.ts';
 import { eventually } from '../program.ts';
 import type { Image } from './base.ts';
 import { enter } from './replay.ts';
@@ -43,6 +43,9 @@ export interface Container {
   kill(): Promise<void>;
 }
 
+/** Which become one another before the program of the image. */
+const beforeIt = ['sh', 'mount', 'chroot', 'env', 'setpriv'];
+
 /** Runs an image as an engine does, in mount, PID and network namespaces of its own, without an engine. */
 export async function runImage({ root, config }: Image, options: RunOptions = {}): Promise<Container> {
   const { user = config.user, cmd = config.cmd, entrypoint = config.entrypoint, mounts = {} } = options;
@@ -62,7 +65,7 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
   let text = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-  const pid = await firstProcess(child, () => text);
+  const pid = await firstProcess(child, () => text, beforeIt);
   const exec = (...command: string[]): Ran =>
     spawnSync('nsenter', ['--target', String(pid), '--all', '--root', '--wd=/', ...inside, ...command], {
       encoding: 'utf8',
@@ -90,13 +93,3 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
     },
   };
 }
-
-/** Once it is in the root file system, which the shell before it is not. */
-const firstProcess = (child: ChildProcess, output: () => string): Promise<number> =>
-  eventually('process 1', () => {
-    if (child.exitCode !== null) throw new Error(output());
-    const { pid } = child;
-    const first = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    const name = first === '' ? '' : readFileSync(`/proc/${first}/comm`, 'utf8').trim();
-    return ['', 'unshare', 'sh', 'mount', 'chroot', 'env', 'setpriv'].includes(name) ? undefined : Number(first);
-  });

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ignore from '@balena/dockerignore';
+import dockerignore from '@balena/dockerignore';
 import type { Image } from './base.ts';
 import { asUser } from './user.ts';
 import type { ImageConfig } from './config.ts';
@@ -132,7 +132,7 @@ function copy(sources: readonly string[], to: string, intoDirectory: boolean): v
 
 /** The files of the checkout that .dockerignore leaves in the context, from a copy in which nothing else is. */
 function fromContext(sources: readonly string[]): string[] {
-  const wanted = ignore().add(readFileSync(join(checkout, '.dockerignore'), 'utf8').split('\n'));
+  const wanted = dockerignore.default().add(readFileSync(join(checkout, '.dockerignore'), 'utf8').split('\n'));
   const context = join(checkout, 'build/context');
   rmSync(context, { recursive: true, force: true });
   const walk = (below: string): void => {
