@@ -19,6 +19,21 @@ export function missingForImages(): string[] {
   return spawnSync('unshare', unshare).status === 0 ? programs : [...programs, 'namespaces'];
 }
 
+/** Of an image of Debian. */
+export const plainConfig: ImageConfig = {
+  env: { PATH: path },
+  user: '',
+  workdir: '/',
+  shell: ['/bin/sh', '-c'],
+  labels: {},
+  volumes: [],
+  ports: [],
+  entrypoint: [],
+  cmd: ['bash'],
+  stopSignal: 'SIGTERM',
+  healthcheck: null,
+};
+
 /** As in the slim images of Debian. */
 const without = ['man', 'doc', 'info', 'locale', 'lintian', 'linda', 'groff'].map(
   (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
@@ -42,8 +57,5 @@ export function makeDebian(root: string, suite: string): Image {
     join(root, 'etc/apt/apt.conf.d/clean'),
     'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\nDPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };\n',
   );
-  return {
-    root,
-    config: { env: { PATH: path }, user: '', workdir: '/', shell: ['/bin/sh', '-c'], labels: {}, volumes: [], ports: [], entrypoint: [], cmd: ['bash'], stopSignal: 'SIGTERM', healthcheck: null },
-  };
+  return { root, config: plainConfig };
 }

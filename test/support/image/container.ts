@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { firstProcess } from '../first-process.ts';
 import { eventually } from '../program.ts';
 import type { Image } from './base.ts';
@@ -33,6 +33,8 @@ export interface Container {
   output(): string;
   /** As `docker exec`. */
   exec(...command: string[]): Ran;
+  /** The same, without waiting for its end; it is given `input`. */
+  start(input: string, ...command: string[]): ChildProcessWithoutNullStreams;
   /** The image's health check, run in it. */
   healthcheck(): Ran;
   signal(name: NodeJS.Signals): void;
@@ -66,11 +68,9 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   const pid = await firstProcess(child, () => text, beforeIt);
+  const beside = ['--target', String(pid), '--all', '--root', '--wd=/', ...inside];
   const exec = (...command: string[]): Ran =>
-    spawnSync('nsenter', ['--target', String(pid), '--all', '--root', '--wd=/', ...inside, ...command], {
-      encoding: 'utf8',
-      timeout: 120_000,
-    });
+    spawnSync('nsenter', [...beside, ...command], { encoding: 'utf8', timeout: 120_000 });
   const exited = (limitMs = 120_000): Promise<number> =>
     eventually('the end', () => child.exitCode ?? undefined, limitMs).catch((error: unknown) => {
       throw new Error(text, { cause: error });
@@ -80,6 +80,12 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
     pid,
     output: () => text,
     exec,
+    start(input, ...command) {
+      const other = spawn('nsenter', [...beside, ...command]);
+      other.stdin.on('error', () => {}); // it has ended before it has read everything
+      other.stdin.end(input);
+      return other;
+    },
     healthcheck: () => exec(...(config.healthcheck?.command ?? ['false'])),
     signal,
     exited,
