@@ -55,7 +55,16 @@ function apt(...args) {
 
 /** Real parts that single tests need. A test whose program is missing is skipped. */
 function installPrograms() {
-  const packages = { 'systemd-notify': 'systemd', python3: 'python3' };
+  const packages = {
+    'systemd-notify': 'systemd',
+    python3: 'python3',
+    tini: 'tini',
+    catatonit: 'catatonit',
+    mmdebstrap: 'mmdebstrap',
+    ip: 'iproute2',
+    'docker-compose': 'docker-compose',
+    shellcheck: 'shellcheck',
+  };
   const path = (process.env.PATH ?? '').split(':');
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),

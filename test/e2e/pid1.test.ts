@@ -3,7 +3,14 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '../support/cluster.ts';
-import { asFirst, firstProcess, makeOrphans, runBeside, whyNoNamespaces, zombiesOf } from '../support/first-process.ts';
+import {
+  asFirst,
+  firstProcess,
+  makeOrphans,
+  runBeside,
+  whyNoNamespaces,
+  zombiesOf,
+} from '../support/first-process.ts';
 import { queryLocal, targetOf } from '../support/local.ts';
 import { eventually, programFile } from '../support/program.ts';
 import { memoryDir, scratchDir } from '../support/scratch.ts';
@@ -49,7 +56,19 @@ async function waiting(): Promise<string[]> {
   const [port, external, internal] = [await freePort(), await freePort(), await freePort()];
   const ports = ['--external-http-port', String(external), '--internal-http-port', String(internal)];
   const connstr = `postgresql://cloud_admin@127.0.0.1:${port}/postgres`;
-  return [node, programFile('compute_ctl'), '-D', join(dir, 'pgdata'), '-C', connstr, '-c', config, '-i', 'compute-1', ...ports];
+  return [
+    node,
+    programFile('compute_ctl'),
+    '-D',
+    join(dir, 'pgdata'),
+    '-C',
+    connstr,
+    '-c',
+    config,
+    '-i',
+    'compute-1',
+    ...ports,
+  ];
 }
 
 const inShell = (command: readonly string[], line: string): string[] => ['bash', '-c', line, ...command];
@@ -58,36 +77,67 @@ const inShell = (command: readonly string[], line: string): string[] => ['bash',
 const ways = [
   { name: 'compute_ctl alone', as: (one: string[]) => one, left: orphans, stops: true, warns: true },
   { name: 'tini', as: (one: string[]) => ['tini', '-s', '--', ...one], left: 0, stops: true, warns: false },
-  { name: 'catatonit', as: (one: string[]) => ['catatonit', '--', ...one], left: 0, stops: true, warns: false },
-  { name: 'bash -c that becomes it', as: (one: string[]) => inShell(one, 'exec "$0" "$@"'), left: orphans, stops: true, warns: true },
-  { name: 'bash -c with one command', as: (one: string[]) => inShell(one, '"$0" "$@"'), left: orphans, stops: true, warns: true },
-  { name: 'bash -c that stays', as: (one: string[]) => inShell(one, '"$0" "$@"; exit $?'), left: 0, stops: false, warns: false },
+  {
+    name: 'catatonit',
+    as: (one: string[]) => ['catatonit', '--', ...one],
+    left: 0,
+    stops: true,
+    warns: false,
+  },
+  {
+    name: 'bash -c that becomes it',
+    as: (one: string[]) => inShell(one, 'exec "$0" "$@"'),
+    left: orphans,
+    stops: true,
+    warns: true,
+  },
+  {
+    name: 'bash -c with one command',
+    as: (one: string[]) => inShell(one, '"$0" "$@"'),
+    left: orphans,
+    stops: true,
+    warns: true,
+  },
+  {
+    name: 'bash -c that stays',
+    as: (one: string[]) => inShell(one, '"$0" "$@"; exit $?'),
+    left: 0,
+    stops: false,
+    warns: false,
+  },
 ] as const;
 
 describe.skipIf(why !== '')(`process 1 of a container${why && `: ${why}`}`, () => {
   describe.each(ways)('$name', ({ as, left, stops, warns }) => {
     const command = as(['']);
     const missing = spawnSync('sh', ['-c', `command -v ${command[0]}`]).status !== 0 && command[0] !== '';
-    test.skipIf(missing)(`of ${orphans} orphans ${left} stay${missing ? `: ${command[0]} is not installed` : ''}`, async () => {
-      const { child, pid, output } = await startAsFirst(as(await waiting()));
-      await eventually(
-        'its servers',
-        () => {
-          if (child.exitCode !== null) throw new Error(output());
-          return output().includes('internal HTTP server listening') || undefined;
-        },
-        20_000,
-      );
-      makeOrphans(pid, orphans);
-      // Those that are waited for may take a moment.
-      await eventually(`${left} zombies, not ${zombiesOf(pid)}`, () => zombiesOf(pid) === left || undefined, 20_000);
-      expect(output().split('is process 1,').length - 1).toBe(warns ? 1 : 0);
-      if (warns) expect(output()).toContain('docker run --init');
-      process.kill(pid, 'SIGTERM');
-      if (stops) await eventually('the end', () => child.exitCode ?? undefined, 30_000);
-      // What a shell ignores leaves no trace: that it is alive after one that would have ended it.
-      else expect(runBeside(pid, 'kill -TERM 1; sleep 1; echo alive')).toBe('alive\n');
-    });
+    test.skipIf(missing)(
+      `of ${orphans} orphans ${left} stay${missing ? `: ${command[0]} is not installed` : ''}`,
+      async () => {
+        const { child, pid, output } = await startAsFirst(as(await waiting()));
+        await eventually(
+          'its servers',
+          () => {
+            if (child.exitCode !== null) throw new Error(output());
+            return output().includes('internal HTTP server listening') || undefined;
+          },
+          20_000,
+        );
+        makeOrphans(pid, orphans);
+        // Those that are waited for may take a moment.
+        await eventually(
+          `${left} zombies, not ${zombiesOf(pid)}`,
+          () => zombiesOf(pid) === left || undefined,
+          20_000,
+        );
+        expect(output().split('is process 1,').length - 1).toBe(warns ? 1 : 0);
+        if (warns) expect(output()).toContain('docker run --init');
+        process.kill(pid, 'SIGTERM');
+        if (stops) await eventually('the end', () => child.exitCode ?? undefined, 30_000);
+        // What a shell ignores leaves no trace: that it is alive after one that would have ended it.
+        else expect(runBeside(pid, 'kill -TERM 1; sleep 1; echo alive')).toBe('alive\n');
+      },
+    );
   });
 
   test('the parent of a process that is not process 1 takes notice of its orphans, and there is no warning', async () => {
@@ -96,7 +146,11 @@ describe.skipIf(why !== '')(`process 1 of a container${why && `: ${why}`}`, () =
     started.push(child);
     let text = '';
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    await eventually('its servers', () => text.includes('internal HTTP server listening') || undefined, 20_000);
+    await eventually(
+      'its servers',
+      () => text.includes('internal HTTP server listening') || undefined,
+      20_000,
+    );
     expect(text).not.toContain('process 1');
   });
 
@@ -105,16 +159,32 @@ describe.skipIf(why !== '')(`process 1 of a container${why && `: ${why}`}`, () =
     dirs.push(dir);
     const [port, http] = [await freePort(), await freePort()];
     const ports = ['--port', String(port), '--http-port', String(http)];
-    const { child, pid, output } = await startAsFirst([node, programFile('compute-local'), 'up', '--dir', dir, '--json', ...ports]);
+    const { child, pid, output } = await startAsFirst([
+      node,
+      programFile('compute-local'),
+      'up',
+      '--dir',
+      dir,
+      '--json',
+      ...ports,
+    ]);
     const ready = (): number => output().split('"event":"ready"').length - 1;
     await eventually('the start', () => ready() || undefined, 120_000);
     expect(output()).toContain('compute-local is process 1');
-    const url = (JSON.parse(output().split('\n').find((line) => line.includes('"event":"ready"')) as string) as { url: string }).url;
+    const url = (
+      JSON.parse(
+        output()
+          .split('\n')
+          .find((line) => line.includes('"event":"ready"')) as string,
+      ) as { url: string }
+    ).url;
     const ask = (sql: string) => queryLocal(targetOf(url), sql);
     await ask('create table kept as select 1 as one');
     for (const file of ['pgdata/postmaster.pid', 'compute_ctl.pid']) {
       const text = readFileSync(join(dir, file), 'utf8');
-      const killed = file.endsWith('postmaster.pid') ? text.split('\n')[0] : (JSON.parse(text) as { pid: number }).pid;
+      const killed = file.endsWith('postmaster.pid')
+        ? text.split('\n')[0]
+        : (JSON.parse(text) as { pid: number }).pid;
       runBeside(pid, `kill -9 ${killed}`);
       await eventually(`a new ${file}`, () => readFileSync(join(dir, file), 'utf8') !== text || undefined);
       const [row] = await eventually('its answer', () => ask('select one from kept'), 60_000);

@@ -5,7 +5,9 @@ import { eventually } from './program.ts';
 /** Why the tests of process 1 cannot run here; empty: they can. */
 export const whyNoNamespaces = (): string => {
   if (process.getuid?.() !== 0) return 'root is required';
-  const { status, stderr } = spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('unshare', ['--pid', '--fork', '--mount-proc', 'true'], {
+    encoding: 'utf8',
+  });
   return status === 0 ? '' : `no PID namespaces here: ${stderr}`;
 };
 

@@ -7,7 +7,7 @@ export interface Exceptions {
 export const exceptions: readonly Exceptions[] = [
   {
     why: 'programs of others, whose options are not checked',
-    names: ['node', 'openssl', 'runuser', 'ss', 'strip'],
+    names: ['docker', 'node', 'openssl', 'runuser', 'ss', 'strip'],
   },
   { why: "options of PostgreSQL's programs", names: ['--sync-safekeepers', '--synchronous'] },
   {
@@ -18,6 +18,7 @@ export const exceptions: readonly Exceptions[] = [
     why: 'names of the C library, and packages with it',
     names: ['malloc_trim', 'MALLOC_MMAP_THRESHOLD_', 'libatomic', 'libc6-arm64-cross'],
   },
+  { why: 'a name of Kubernetes', names: ['fsGroup'] },
   { why: 'names inside Node', names: ['signal_wrap'] },
   {
     why: 'files for whatever somebody adds',

@@ -75,10 +75,14 @@ async function requireName(): Promise<void> {
   try {
     await findOsUser(uid);
   } catch (cause) {
-    throw new ComputeError('os_user', `the user with the number ${uid} has no name here, and initdb requires one`, {
-      cause,
-      hint: 'run as a user of /etc/passwd (in our image 999 or 1000), or mount a passwd file with that number over /etc/passwd',
-    });
+    throw new ComputeError(
+      'os_user',
+      `the user with the number ${uid} has no name here, and initdb requires one`,
+      {
+        cause,
+        hint: 'run as a user of /etc/passwd (in our image 999 or 1000), or mount a passwd file with that number over /etc/passwd',
+      },
+    );
   }
 }
 

@@ -35,13 +35,11 @@ export const runClosed = (image: Image, volume: string, options: RunOptions = {}
 
 /** Until the image's health check says so. */
 export const healthy = (container: Container): Promise<true> =>
-  eventually(
-    'the health check',
-    () => container.healthcheck().status === 0 || undefined,
-    120_000,
-  ).catch((error: unknown) => {
-    throw new Error(container.output(), { cause: error });
-  });
+  eventually('the health check', () => container.healthcheck().status === 0 || undefined, 120_000).catch(
+    (error: unknown) => {
+      throw new Error(container.output(), { cause: error });
+    },
+  );
 
 /** @returns what psql prints */
 export function ask(container: Container, ...statements: string[]): string {
@@ -53,8 +51,15 @@ export function ask(container: Container, ...statements: string[]): string {
 
 /** Commits one row after the other until the server ends.
  *  @returns the last number that the server has confirmed, when it has ended */
-export async function commitUntilTheEnd(container: Container, from: number, end: () => Promise<unknown>): Promise<number> {
-  const rows = Array.from({ length: 200_000 }, (_, at) => `insert into kept values (${from + at}) returning n;`);
+export async function commitUntilTheEnd(
+  container: Container,
+  from: number,
+  end: () => Promise<unknown>,
+): Promise<number> {
+  const rows = Array.from(
+    { length: 200_000 },
+    (_, at) => `insert into kept values (${from + at}) returning n;`,
+  );
   const psql = container.start(`${rows.join('\n')}\n`, 'compute-local', 'psql', '--', '-X', '-q', '-At');
   let text = '';
   psql.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));

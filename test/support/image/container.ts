@@ -52,13 +52,33 @@ const beforeIt = ['sh', 'mount', 'chroot', 'env', 'setpriv'];
 export async function runImage({ root, config }: Image, options: RunOptions = {}): Promise<Container> {
   const { user = config.user, cmd = config.cmd, entrypoint = config.entrypoint, mounts = {} } = options;
   const env = { HOME: userIn(root, user === '' ? '0' : user).home, ...config.env, ...options.env };
-  const environment = ['env', '-i', '-C', config.workdir, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+  const environment = [
+    'env',
+    '-i',
+    '-C',
+    config.workdir,
+    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+  ];
   const inside = [...environment, ...asUser(root, user, options.dropAll)];
   const mounted = Object.entries(mounts).map(([to, from]) => `${from}:${to}`);
   const namespaces = ['--mount', '--pid', '--ipc', '--uts', ...(options.hostNetwork ? [] : ['--net'])];
   const child = spawn(
     'unshare',
-    [...namespaces, '--fork', '--kill-child', 'sh', enter, root, options.readOnly ? 'ro' : 'rw', options.shm ?? '64m', ...mounted, '--', ...inside, ...entrypoint, ...cmd],
+    [
+      ...namespaces,
+      '--fork',
+      '--kill-child',
+      'sh',
+      enter,
+      root,
+      options.readOnly ? 'ro' : 'rw',
+      options.shm ?? '64m',
+      ...mounted,
+      '--',
+      ...inside,
+      ...entrypoint,
+      ...cmd,
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], ...(options.hostNetwork ? {} : { OWN_NETWORK: 'yes' }) },

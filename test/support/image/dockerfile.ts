@@ -41,7 +41,10 @@ export function readDockerfile(path: string): Dockerfile {
     if (step.keyword === 'FROM') stages.push({ name, from, steps: [] });
     else stages.at(-1)?.steps.push(step);
   }
-  const args = Object.assign({}, ...steps.slice(0, first).map(({ text }) => pairs(text))) as Dockerfile['args'];
+  const args = Object.assign(
+    {},
+    ...steps.slice(0, first).map(({ text }) => pairs(text)),
+  ) as Dockerfile['args'];
   return { args, stages };
 }
 

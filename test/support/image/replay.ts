@@ -25,7 +25,13 @@ export interface Replay {
 /** Does what an engine does to build a stage of our Dockerfile: its instructions in their order, on a copy of the root file
  *  system that it begins with; first the stages that it copies from.
  *  @throws with the line of the Dockerfile that failed */
-export function replay({ target, args = {}, images, dir, file = join(checkout, 'Dockerfile') }: Replay): Image {
+export function replay({
+  target,
+  args = {},
+  images,
+  dir,
+  file = join(checkout, 'Dockerfile'),
+}: Replay): Image {
   const dockerfile = readDockerfile(file);
   const global = { ...dockerfile.args, ...args };
   const done = new Map(Object.entries(images));
@@ -73,7 +79,8 @@ function runStage({ steps }: Stage, { root, config }: Image, around: Around): Im
 type Perform = (step: Step, state: State, around: Around) => Partial<State>;
 
 const values = ({ config, args }: State) => ({ ...args, ...config.env });
-const words = (step: Step, state: State): string[] => listOf(step.text) ?? expand(step.text, values(state)).split(/\s+/);
+const words = (step: Step, state: State): string[] =>
+  listOf(step.text) ?? expand(step.text, values(state)).split(/\s+/);
 const set =
   (change: (step: Step, state: State) => Partial<ImageConfig>): Perform =>
   (step, state) => ({ config: { ...state.config, ...change(step, state) } });
@@ -87,7 +94,9 @@ const performers: Readonly<Record<string, Perform>> = {
     return value === undefined ? {} : { args: { ...args, [name]: value } };
   },
   ENV: set((step, state) => ({ env: { ...state.config.env, ...pairs(expand(step.text, values(state))) } })),
-  LABEL: set((step, state) => ({ labels: { ...state.config.labels, ...pairs(expand(step.text, values(state))) } })),
+  LABEL: set((step, state) => ({
+    labels: { ...state.config.labels, ...pairs(expand(step.text, values(state))) },
+  })),
   SHELL: set((step) => ({ shell: listOf(step.text) as string[] })),
   USER: set((step, state) => ({ user: expand(step.text, values(state)) })),
   EXPOSE: set((step, state) => ({ ports: [...state.config.ports, ...words(step, state)] })),
@@ -111,8 +120,13 @@ const performers: Readonly<Record<string, Perform>> = {
     const given = words(step, state);
     const to = given.pop() as string;
     const stage = step.flags['from'];
-    const sources = stage === undefined ? fromContext(given) : given.map((from) => join(around.make(stage).root, from));
-    copy(sources, join(state.root, to.startsWith('/') ? '' : state.config.workdir, to), given.length > 1 || to.endsWith('/'));
+    const sources =
+      stage === undefined ? fromContext(given) : given.map((from) => join(around.make(stage).root, from));
+    copy(
+      sources,
+      join(state.root, to.startsWith('/') ? '' : state.config.workdir, to),
+      given.length > 1 || to.endsWith('/'),
+    );
     return {};
   },
   RUN(step, state) {
@@ -132,13 +146,19 @@ function copy(sources: readonly string[], to: string, intoDirectory: boolean): v
 
 /** The files of the checkout that .dockerignore leaves in the context, from a copy in which nothing else is. */
 function fromContext(sources: readonly string[]): string[] {
-  const wanted = dockerignore.default().add(readFileSync(join(checkout, '.dockerignore'), 'utf8').split('\n'));
+  const wanted = dockerignore
+    .default()
+    .add(readFileSync(join(checkout, '.dockerignore'), 'utf8').split('\n'));
   const context = join(checkout, 'build/context');
   rmSync(context, { recursive: true, force: true });
   const walk = (below: string): void => {
     for (const entry of readdirSync(join(checkout, below), { withFileTypes: true })) {
       const name = join(below, entry.name);
-      if (['node_modules', '.git'].includes(entry.name) || (below === '' && ['build', 'dist'].includes(entry.name))) continue;
+      if (
+        ['node_modules', '.git'].includes(entry.name) ||
+        (below === '' && ['build', 'dist'].includes(entry.name))
+      )
+        continue;
       if (entry.isDirectory()) walk(name);
       else if (!wanted.ignores(name)) {
         mkdirSync(join(context, below), { recursive: true });
@@ -155,13 +175,19 @@ function runInside({ root, config, args }: State, given: readonly string[]): voi
   const resolv = join(root, 'etc/resolv.conf');
   copyFileSync('/etc/resolv.conf', resolv);
   const user = config.user === '' ? [] : asUser(root, config.user);
-  const environment = Object.entries({ ...args, HOME: '/root', ...config.env }).map(([name, value]) => `${name}=${value}`);
+  const environment = Object.entries({ ...args, HOME: '/root', ...config.env }).map(
+    ([name, value]) => `${name}=${value}`,
+  );
   const inside = ['env', '-i', '-C', config.workdir, ...environment, ...user, ...given];
   const namespaces = ['--mount', '--pid', '--fork', '--kill-child'];
-  const { status, stdout, stderr } = spawnSync('unshare', [...namespaces, 'sh', enter, root, 'rw', '64m', '--', ...inside], {
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] },
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    [...namespaces, 'sh', enter, root, 'rw', '64m', '--', ...inside],
+    {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] },
+    },
+  );
   writeFileSync(resolv, '');
   if (status !== 0) throw new Error(`${given.join(' ')} ended with ${status}\n${stdout}\n${stderr}`);
 }

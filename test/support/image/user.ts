@@ -42,5 +42,11 @@ export function asUser(root: string, user: string, dropAll = false): string[] {
   const { uid, gid } = userIn(root, user === '' ? '0' : user);
   const ids = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
   const kept = uid === 0 && !dropAll ? dockersCapabilities : [];
-  return ['setpriv', ...ids, '--inh-caps=-all', `--bounding-set=${['-all', ...kept].join(',')}`, '--no-new-privs'];
+  return [
+    'setpriv',
+    ...ids,
+    '--inh-caps=-all',
+    `--bounding-set=${['-all', ...kept].join(',')}`,
+    '--no-new-privs',
+  ];
 }
