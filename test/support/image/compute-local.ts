@@ -1,20 +1,25 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, copyFileSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../program.ts';
 import { type Image, plainConfig } from './base.ts';
 import { type Container, type RunOptions, runImage } from './container.ts';
+import { makeContext } from './replay.ts';
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** In place of the stage that builds: the executable as this machine builds it. */
+/** In place of the stage that builds: the executable as this machine builds it, of the same files. */
 export function builtHere(dir: string): Image {
-  const arch = process.arch;
-  execFileSync(process.execPath, ['scripts/build-executable.mjs', arch], { cwd: checkout });
+  const { arch } = process;
+  const context = join(dir, 'src');
+  makeContext(context);
+  for (const installed of ['node_modules', 'scripts/runtime/node_modules'])
+    symlinkSync(join(checkout, installed), join(context, installed));
+  execFileSync(process.execPath, ['scripts/build-executable.mjs', arch], { cwd: context });
   const bin = join(dir, 'usr/local/bin');
   mkdirSync(bin, { recursive: true });
-  copyFileSync(join(checkout, `build/linux-${arch}/compute_ctl`), join(bin, 'compute_ctl'));
+  copyFileSync(join(context, `build/linux-${arch}/compute_ctl`), join(bin, 'compute_ctl'));
   return { root: dir, config: plainConfig };
 }
 

@@ -144,21 +144,24 @@ function copy(sources: readonly string[], to: string, intoDirectory: boolean): v
   }
 }
 
-/** The files of the checkout that .dockerignore leaves in the context, from a copy in which nothing else is. */
+/** The files of the context, from a copy in which nothing else is. */
 function fromContext(sources: readonly string[]): string[] {
+  const context = join(checkout, 'build/context');
+  makeContext(context);
+  return sources.map((source) => (source === '.' ? `${context}/.` : join(context, source)));
+}
+
+/** Copies what .dockerignore leaves of the checkout. */
+export function makeContext(context: string): void {
   const wanted = dockerignore
     .default()
     .add(readFileSync(join(checkout, '.dockerignore'), 'utf8').split('\n'));
-  const context = join(checkout, 'build/context');
   rmSync(context, { recursive: true, force: true });
   const walk = (below: string): void => {
     for (const entry of readdirSync(join(checkout, below), { withFileTypes: true })) {
       const name = join(below, entry.name);
-      if (
-        ['node_modules', '.git'].includes(entry.name) ||
-        (below === '' && ['build', 'dist'].includes(entry.name))
-      )
-        continue;
+      // Large, and left out in any case.
+      if (['node_modules', '.git', 'dist'].includes(entry.name) || name === 'build') continue;
       if (entry.isDirectory()) walk(name);
       else if (!wanted.ignores(name)) {
         mkdirSync(join(context, below), { recursive: true });
@@ -167,7 +170,6 @@ function fromContext(sources: readonly string[]): string[] {
     }
   };
   walk('');
-  return sources.map((source) => (source === '.' ? `${context}/.` : join(context, source)));
 }
 
 /** With the network, and the name servers, of this machine, as while an image is built. */
