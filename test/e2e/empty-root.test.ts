@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,25 +6,26 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../support/cluster.ts';
 import { killAllOf, rig } from '../support/compute.ts';
 import { inRoot, makeEmptyRoot } from '../support/empty-root.ts';
+import { builtHere } from '../support/image/compute-local.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
-
-const root = new URL('../..', import.meta.url).pathname;
 
 describe.runIf(process.getuid?.() === 0)(
   'an otherwise empty root file system with PostgreSQL and the executable is enough',
   () => {
     const postgres = defaultPostgres();
     let empty: string;
+    let built: string;
     beforeAll(() => {
-      execFileSync(process.execPath, ['scripts/build-executable.mjs', process.arch], { cwd: root });
       empty = scratchDir('root');
-      makeEmptyRoot(empty, postgres, join(root, `build/linux-${process.arch}/compute_ctl`));
+      built = scratchDir('built');
+      const program = join(builtHere(built).root, 'usr/local/bin/compute_ctl');
+      makeEmptyRoot(empty, postgres, program);
     });
     afterAll(() => {
       killAllOf(empty);
-      rmSync(empty, { recursive: true, force: true });
+      for (const dir of [empty, built]) rmSync(dir, { recursive: true, force: true });
     });
 
     interface Started {
@@ -83,16 +84,7 @@ describe.runIf(process.getuid?.() === 0)(
         if (setting.name === 'unix_socket_directories') setting.value = '/tmp';
       writeFileSync(join(empty, 'etc/config.json'), JSON.stringify(it.config(spec)));
       const connstr = `postgresql://cloud_admin@127.0.0.1:${it.port}/postgres`;
-      const given = [
-        '-c',
-        '/etc/config.json',
-        '-i',
-        'compute-1',
-        '-C',
-        connstr,
-        '-D',
-        '/var/lib/pgdata',
-      ];
+      const given = ['-c', '/etc/config.json', '-i', 'compute-1', '-C', connstr, '-D', '/var/lib/pgdata'];
       const http = [String(it.httpPort), String(await freePort())] as const;
       const ports = ['--external-http-port', http[0], '--internal-http-port', http[1]];
       const compute = start(...given, ...ports, '-b', join(postgres.bindir, 'postgres'));

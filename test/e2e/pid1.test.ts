@@ -33,7 +33,7 @@ afterEach(async () => {
     child.kill('SIGKILL');
     await eventually('the end', () => child.exitCode ?? child.signalCode ?? undefined);
   }
-  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
+  for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 });
 
 async function startAsFirst(command: readonly string[]): Promise<Running> {

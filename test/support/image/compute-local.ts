@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../program.ts';
@@ -26,6 +26,7 @@ export function builtHere(dir: string): Image {
 /** A volume of its own, as an engine makes it from the image's directory; for others as they would make it. */
 export function newVolume(dir: string, uid: number): string {
   const volume = mkdtempSync(join(dir, 'volume-'));
+  chmodSync(volume, 0o755);
   chownSync(volume, uid, uid);
   return volume;
 }
@@ -39,12 +40,14 @@ export const runClosed = (image: Image, volume: string, options: RunOptions = {}
   });
 
 /** Until the image's health check says so. */
-export const healthy = (container: Container): Promise<true> =>
-  eventually('the health check', () => container.healthcheck().status === 0 || undefined, 120_000).catch(
-    (error: unknown) => {
-      throw new Error(container.output(), { cause: error });
-    },
-  );
+export async function healthy(container: Container): Promise<void> {
+  const probe = (): 'ended' | 'healthy' | undefined => {
+    if (container.ended()) return 'ended';
+    return container.healthcheck().status === 0 ? 'healthy' : undefined;
+  };
+  const found = await eventually('the health check', probe, 120_000).catch((error: unknown) => error);
+  if (found !== 'healthy') throw new Error(container.output(), { cause: found });
+}
 
 /** @returns what psql prints */
 export function ask(container: Container, ...statements: string[]): string {

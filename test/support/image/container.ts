@@ -31,6 +31,7 @@ export interface Container {
   /** Of its process 1, as this machine counts. */
   readonly pid: number;
   output(): string;
+  ended(): boolean;
   /** As `docker exec`. */
   exec(...command: string[]): Ran;
   /** The same, without waiting for its end; it is given `input`. */
@@ -95,10 +96,12 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
     eventually('the end', () => child.exitCode ?? undefined, limitMs).catch((error: unknown) => {
       throw new Error(text, { cause: error });
     });
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const signal = (name: NodeJS.Signals): void => void process.kill(pid, name);
   return {
     pid,
     output: () => text,
+    ended,
     exec,
     start(input, ...command) {
       const other = spawn('nsenter', [...beside, ...command]);
@@ -114,8 +117,9 @@ export async function runImage({ root, config }: Image, options: RunOptions = {}
       return exited();
     },
     async kill() {
-      child.kill('SIGKILL');
-      await eventually('the end', () => child.exitCode ?? child.signalCode ?? undefined);
+      // `unshare` ends when nothing of the namespace is left.
+      if (!ended()) signal('SIGKILL');
+      await eventually('the end', () => ended() || undefined);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import dockerignore from '@balena/dockerignore';
@@ -165,7 +165,8 @@ export function makeContext(context: string): void {
       if (entry.isDirectory()) walk(name);
       else if (!wanted.ignores(name)) {
         mkdirSync(join(context, below), { recursive: true });
-        copyFileSync(join(checkout, name), join(context, name));
+        // With its time, by which the scripts see what is installed.
+        cpSync(join(checkout, name), join(context, name), { preserveTimestamps: true });
       }
     }
   };
