@@ -78,7 +78,7 @@ describe.skipIf(missing.length > 0)(
       const init = isThere('tini') ? { init: { root: '/', config: plainConfig } } : {};
       const images = { 'debian:13-slim': debian, build: builtHere(join(dir, 'built')), ...init };
       image = replay({ target: 'compute-local', images, dir });
-    });
+    }, 600_000);
     afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
     test('runs as uid 1000 without capabilities on a read-only root, is healthy, stops by its signal, and keeps each commit', async () => {
