@@ -55,8 +55,15 @@ function apt(...args) {
 
 /** Real parts that single tests need. A test whose program is missing is skipped. */
 function installPrograms() {
-  const shells = { zsh: 'zsh', fish: 'fish', mandoc: 'mandoc' };
-  const packages = { 'systemd-notify': 'systemd', python3: 'python3', ...shells };
+  const shells = { zsh: 'zsh', fish: 'fish', mandoc: 'mandoc', shellcheck: 'shellcheck' };
+  const containers = { tini: 'tini', catatonit: 'catatonit', mmdebstrap: 'mmdebstrap', ip: 'iproute2' };
+  const packages = {
+    'systemd-notify': 'systemd',
+    python3: 'python3',
+    'docker-compose': 'docker-compose',
+    ...shells,
+    ...containers,
+  };
   const path = (process.env.PATH ?? '').split(':');
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),

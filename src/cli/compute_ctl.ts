@@ -4,6 +4,7 @@ import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { saidAsFirstProcess } from '../process/first-process.ts';
 import { isRoot } from '../process/give-up-root.ts';
 import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
@@ -40,7 +41,8 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return exitCode;
   }
   logStrayOutput(log);
-  for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
+  const pid1 = saidAsFirstProcess('compute_ctl');
+  for (const line of [...parsed.notes, ...parsed.notBuilt, ...(pid1 === null ? [] : [pid1])]) log.warn(line);
   // Others on this machine can read the command line: a spec and a connection string hold secrets.
   if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
     process.title = 'compute_ctl';

@@ -12,6 +12,7 @@ import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
+import { saidAsFirstProcess } from '../process/first-process.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { computeState } from './names.ts';
@@ -80,6 +81,8 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env).values;
   const dir = localDir(options.dir ?? defaultDir());
   const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
+  const pid1 = name === 'up' ? saidAsFirstProcess('compute-local') : null;
+  if (pid1 !== null) log.warn(pid1);
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   // A node needs a directory that is there.

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   mkdirSync,
@@ -9,7 +9,6 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   machineOf,
@@ -18,8 +17,7 @@ import {
   requiredLibraries,
   sectionNames,
 } from '../../scripts/executable/elf.mjs';
-import { killAllOf, rig } from '../support/compute.ts';
-import { inRoot, makeEmptyRoot } from '../support/empty-root.ts';
+import { rig } from '../support/compute.ts';
 import { localRig, queryLocal } from '../support/local.ts';
 import { type Bom, wrongInBom } from '../support/package-checks.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
@@ -237,53 +235,6 @@ test('the executable is the vm-monitor by its name', async () => {
     monitor.kill('SIGKILL');
   }
 });
-
-test.runIf(process.getuid?.() === 0)(
-  'an otherwise empty root file system with PostgreSQL and the executable is enough for compute-local and compute_ctl',
-  async () => {
-    const empty = join(dir, 'root');
-    makeEmptyRoot(empty, defaultPostgres(), file);
-    const start = (...args: string[]): ChildProcess => {
-      const [command, ...rest] = inRoot(empty, args);
-      const { PATH } = process.env;
-      return spawn(command, rest, { env: { PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
-    };
-    const up = start('compute-local', 'up', '--dir', '/var/lib/compute-local', '--json');
-    const said = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const)
-      up[name]?.setEncoding('utf8').on('data', (text: string) => (said[name] += text));
-    try {
-      await eventually(
-        'the start',
-        () => {
-          if (up.exitCode !== null) throw new Error('it has ended');
-          return said.stdout.includes('"event":"ready"') || undefined;
-        },
-        90_000,
-      ).catch((error: unknown) => {
-        throw new Error(`${said.stdout}\n${said.stderr}`, { cause: error });
-      });
-      const psql = start(
-        'compute-local',
-        'psql',
-        '--dir',
-        '/var/lib/compute-local',
-        '--',
-        '-Atc',
-        'select 1',
-      );
-      let answer = '';
-      for await (const chunk of psql.stdout as Readable) answer += String(chunk);
-      expect(answer).toBe('1\n');
-      up.kill('SIGTERM');
-      await eventually('the end', () => up.exitCode ?? undefined, 60_000);
-      expect(up.exitCode).toBe(0);
-    } finally {
-      up.kill('SIGKILL');
-      killAllOf(empty);
-    }
-  },
-);
 
 test('the executable has at most 40 MiB when it is compressed', async () => {
   expect(await compressed).toBeLessThanOrEqual(40 * mib);

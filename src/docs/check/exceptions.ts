@@ -10,6 +10,7 @@ export const exceptions: readonly Exceptions[] = [
     names: [
       'bash',
       'cgexec',
+      'docker',
       'gpg',
       'man',
       'node',
@@ -46,6 +47,7 @@ export const exceptions: readonly Exceptions[] = [
       ],
     ],
   },
+  { why: 'a name of Kubernetes', names: ['fsGroup'] },
   { why: 'names inside Node', names: ['signal_wrap'] },
   {
     why: 'files for whatever somebody adds',
