@@ -1,9 +1,9 @@
 // Runs programs of a build for a moment, so that its code is compiled once, here, instead of at every start.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from './run.mjs';
 
@@ -56,6 +56,16 @@ async function recordCompute(recording, scratch) {
   if (child.exitCode !== 0) throw new Error(`compute_ctl failed:\n${said.join('\n')}`);
 }
 
+/** V8 says nothing when it does not take compiled code, and every start would be slow.
+ *  @param {Recording} recording */
+function mustFit({ node: [command, ...before], recorder, bundle, cache, patience = 1 }, program) {
+  const checker = join(dirname(recorder ?? join(root, 'scripts/record.cjs')), 'check-recorded.cjs');
+  const args = [...before, checker, bundle(program), cache(program)];
+  const limit = { timeout: limitMs * patience, killSignal: 'SIGKILL' };
+  const { status } = spawnSync(command, args, { stdio: 'inherit', ...limit });
+  if (status !== 0) throw new Error(`V8 does not take the compiled code of ${program}`);
+}
+
 /** @param {Recording} recording
  *  @throws when a program could not be run. Without compiled code it is slower and otherwise the same */
 export async function recordAll(recording) {
@@ -69,6 +79,7 @@ export async function recordAll(recording) {
     };
     const recordShort = (program, ...args) => once(record(recording, program, args), 'exit');
     await Promise.all(recording.programs.map((program) => how[program]()));
+    for (const program of recording.programs) mustFit(recording, program);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -3,14 +3,15 @@
 // record.cjs <bundle> <file> <program> [arguments]
 const { openSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
+const v8 = require('node:v8');
 const { Script } = require('node:vm');
+const { wrapped } = require('./wrapped.cjs');
 
 const [, , filename, file, program, ...args] = process.argv;
 process.argv = [process.argv[0], path.join(path.dirname(filename), `${program}.js`), ...args];
-const text = readFileSync(filename, 'latin1');
-const head = '(function (exports, require, module, __filename, __dirname) {';
-const source = text.startsWith(head) ? text : `${head}${text}\n})`;
-const script = new Script(source, { filename });
+// V8 takes compiled code only where its flags are those of the recording, and a start compiles before it sets any.
+v8.setFlagsFromString = () => {};
+const script = new Script(wrapped(readFileSync(filename, 'latin1')), { filename });
 // Opened now: at its exit the program has given up root, and could not create the file.
 const opened = openSync(file, 'w');
 process.on('exit', () => writeFileSync(opened, script.createCachedData()));
