@@ -4,7 +4,7 @@ import { chmodSync, copyFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
-import { common, lateEntries, lateFiles, programs } from './bundle.mjs';
+import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
@@ -28,11 +28,12 @@ for (const name of names) {
   chmodSync(`${root}/dist/${name}.js`, 0o755);
 }
 const dist = (name) => join(root, 'dist', name);
+const bundle = (name) => dist(names.includes(name) ? `${name}.bundle.js` : `${name}.js`);
 const recording = {
   node: [process.execPath],
-  programs: names,
-  bundle: (program) => dist(`${program}.bundle.js`),
-  cache: (program) => dist(`${program}.bundle.js.cache`),
+  programs: [...names, ...lateWithCode],
+  bundle,
+  cache: (name) => `${bundle(name)}.cache`,
 };
 await recordAll(recording).catch((error) => {
   console.warn(`no compiled code was recorded: ${error.message}`);

@@ -25,6 +25,7 @@ import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
+import { loadGrpc } from '../storage/grpc.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
 import { noLfc } from '../services/file-cache.ts';
 import { services as allServices } from '../services/index.ts';
@@ -56,10 +57,6 @@ export async function main(options: RunOptions, deps: MainDeps): Promise<number>
 }
 
 async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<number> {
-  // These are loaded while the start waits for the config and the version of Postgres, so they do not slow it down.
-  const http = loadHttp();
-  const driver = loadClient();
-  for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
   const early = new AbortController();
   stops.goTo({
     bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
@@ -67,10 +64,15 @@ async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<
   });
   const metrics = new Metrics();
   const target = parseConnstr(options.connstr);
-  const [loaded, bin] = await Promise.all([
+  const found = Promise.all([
     loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
     locatePostgres(options.pgbin, env, early.signal),
   ]);
+  // Postgres is asked for its version, and the config is read, while these are loaded.
+  const http = loadHttp();
+  for (const loading of [found, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
+  const [loaded, bin] = await found;
+  if (loaded.spec?.pageserver.preferProtocol === 'grpc') loadGrpc().catch(() => {});
   const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
 }
