@@ -6,7 +6,9 @@ import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { isRoot } from '../process/give-up-root.ts';
 import { writeLine } from '../core/stderr.ts';
-import { watchStops } from './stop-source.ts';
+import { ComputeError } from '../core/errors.ts';
+import { locatePostgres } from '../postgres/postgres-bin.ts';
+import { type StopSource, watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
 async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -40,8 +42,27 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options, parsed.options.pgdata);
-  const { main } = await import('./main.ts');
-  return main(parsed.options, { log, env, stops });
+  const early = untilMain(stops);
+  // It runs while everything else is loaded, and the config read.
+  const postgres = locatePostgres(parsed.options.pgbin, env, early.signal);
+  postgres.catch(() => {}); // whoever waits for it hears of its failure
+  try {
+    const { main } = await import('./main.ts');
+    return await main(parsed.options, { log, env, stops, early: early.signal, postgres });
+  } finally {
+    early.abort();
+    await postgres.catch(() => {});
+  }
+}
+
+/** Aborts when the program is stopped before there is a compute that could be. */
+function untilMain(stops: StopSource): AbortController {
+  const early = new AbortController();
+  stops.goTo({
+    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
+    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
+  });
+  return early;
 }
 
 // All work is done; an open handle must not keep the process running.
