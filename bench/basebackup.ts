@@ -1,6 +1,6 @@
 // Fetches and unpacks base backups beside `tar` on the same bytes, in the same run, and reports speed and memory:
-// `npm run bench:basebackup -- --rounds 7`. A small cluster of about a thousand files and one of 500 MB, over both
-// protocols, from a double of the pageserver in another process. Also what it would cost to fsync every file.
+// `npm run bench:basebackup -- --rounds 7`. What a pageserver sends, a small cluster of about a thousand files and one of 500 MB, over
+// both protocols, from a double of the pageserver in another process. Also what it would cost to fsync every file.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -17,17 +17,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { createLog } from '../src/core/log.ts';
 import { noLsn } from '../src/core/lsn.ts';
 import { openPageserver } from '../src/storage/basebackup.ts';
 import { startFakeGrpc } from '../test/support/fake-grpc.ts';
-import { startFakePageserver } from '../test/support/fake-storage.ts';
+import { type TarballEntry, makeTarball, startFakePageserver } from '../test/support/fake-storage.ts';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     dir: { type: 'string', default: existsDir('/var/tmp') },
+    /** Without the large cluster. */
+    small: { type: 'boolean', default: false },
     /** For the process that is measured. */
     fetch: { type: 'string' },
     into: { type: 'string' },
@@ -49,7 +52,7 @@ async function fetchOne(url: string, pgdata: string): Promise<void> {
   const never = new AbortController().signal;
   const beforeRss = highWaterMb();
   const start = performance.now();
-  const { unpacked } = await openPageserver(
+  const { unpacked, connectMicros } = await openPageserver(
     {
       pageserver: {
         shardCount: 0,
@@ -72,12 +75,20 @@ async function fetchOne(url: string, pgdata: string): Promise<void> {
   const ms = performance.now() - start;
   const peakMb = highWaterMb();
   process.stdout.write(
-    JSON.stringify({ ms, bytes: unpacked.bytes, files: unpacked.files, beforeRss, peakMb }),
+    JSON.stringify({
+      ms,
+      connectMs: connectMicros / 1000,
+      bytes: unpacked.bytes,
+      files: unpacked.files,
+      beforeRss,
+      peakMb,
+    }),
   );
 }
 
 interface Fetched {
   readonly ms: number;
+  readonly connectMs: number;
   readonly bytes: number;
   readonly files: number;
   readonly beforeRss: number;
@@ -99,7 +110,7 @@ async function measured(url: string, into: string): Promise<Fetched> {
 const work = (): string => mkdtempSync(join(values.dir, 'bench-basebackup-'));
 
 /** A fresh cluster without its WAL, and as many relation files of page-like bytes as asked for. */
-function makeArchive(home: string, moreMb: number): { gz: Buffer; gzFile: string; tarFile: string } {
+function makeArchive(home: string, moreMb: number): Archive {
   const data = join(home, `data-${moreMb}`);
   mkdirSync(data);
   chmodSync(home, 0o755);
@@ -139,8 +150,48 @@ function timed(work: () => void): number {
 const median = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
-async function compare(home: string, name: string, moreMb: number): Promise<void> {
-  const { gz, gzFile, tarFile } = makeArchive(home, moreMb);
+interface Archive {
+  readonly gz: Buffer;
+  readonly gzFile: string;
+  readonly tarFile: string;
+}
+
+/** As a pageserver makes it: about a thousand entries and hardly any data, since the relations stay there. */
+async function storageArchive(home: string): Promise<Archive> {
+  const directories =
+    `global pg_wal/archive_status pg_commit_ts pg_dynshmem pg_notify pg_serial pg_snapshots pg_subtrans pg_twophase
+    pg_multixact pg_multixact/members pg_multixact/offsets base base/1 pg_replslot pg_tblspc pg_stat pg_stat_tmp pg_xact pg_logical
+    pg_logical/snapshots pg_logical/mappings`.split(/\s+/);
+  const directory = (name: string): TarballEntry => ({ name, type: 'directory' });
+  const zeros = (name: string, bytes: number): TarballEntry => ({ name, body: Buffer.alloc(bytes) });
+  const databases = Array.from({ length: 310 }, (_, i) => `base/${i === 0 ? 1 : 16_384 + i}`);
+  const entries: TarballEntry[] = [
+    ...directories.map(directory),
+    { name: 'pg_hba.conf', body: 'local all all trust\nhost all all 127.0.0.1/32 trust\n' },
+    { name: 'pg_ident.conf' },
+    { name: 'postgresql.auto.conf' },
+    ...['pg_xact', 'pg_multixact/members', 'pg_multixact/offsets'].map((slru) => zeros(`${slru}/0000`, 8192)),
+    { name: 'PG_VERSION', body: '15' },
+    zeros('global/pg_filenode.map', 512),
+    ...databases.flatMap((base) => [
+      ...(base === 'base/1' ? [] : [directory(base)]),
+      { name: `${base}/PG_VERSION`, body: '15' },
+      zeros(`${base}/pg_filenode.map`, 512),
+    ]),
+    { name: 'neon.signal', body: 'PREV LSN: 0/169B1A0' },
+    { name: 'zenith.signal', body: 'PREV LSN: 0/169B1A0' },
+    zeros('global/pg_control', 8192),
+    zeros('pg_wal/000000010000000000000001', 16 * 1024 * 1024),
+  ];
+  const tar = await makeTarball(entries, { gzip: false });
+  const gz = gzipSync(tar, { level: 1 });
+  const [tarFile, gzFile] = [join(home, 'storage.tar'), join(home, 'storage.tar.gz')];
+  writeFileSync(tarFile, tar);
+  writeFileSync(gzFile, gz);
+  return { gz, gzFile, tarFile };
+}
+
+async function compare(home: string, name: string, { gz, gzFile, tarFile }: Archive): Promise<void> {
   const libpq = await startFakePageserver({ tarball: gz, chunkBytes: 65_536 });
   const grpc = await startFakeGrpc({ tarball: gz });
   const results: Record<string, number[]> = {
@@ -210,8 +261,9 @@ if (values.fetch !== undefined && values.into !== undefined) {
 } else {
   const home = work();
   try {
-    await compare(home, 'small cluster', 0);
-    await compare(home, 'large cluster', 480);
+    await compare(home, 'from a pageserver', await storageArchive(home));
+    await compare(home, 'small cluster', makeArchive(home, 0));
+    if (!values.small) await compare(home, 'large cluster', makeArchive(home, 480));
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
