@@ -1,7 +1,5 @@
 'use strict';
-/** In the place of a package that another one loads, but which nothing here uses. */
-module.exports = class NeverMade {
-  constructor() {
-    throw new Error('this is not part of the bundle');
-  }
+/** In the place of a class of a package that another one loads, but of which nothing here makes one. */
+module.exports = function neverMade() {
+  throw new Error('this is not part of the bundle');
 };

@@ -18,3 +18,4 @@ process.on('exit', () => writeFileSync(opened, script.createCachedData()));
 script.runInThisContext()(exports, require, module, filename, path.dirname(filename));
 // The bundle of the executable holds all programs, as functions; the others run when they are loaded.
 module.exports[program]?.();
+if (program === 'grpc-js.late') require('./record-grpc.cjs')(module.exports);

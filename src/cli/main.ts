@@ -64,11 +64,13 @@ async function run(options: RunOptions, { log, env, stops, early, postgres }: Ma
   const target = parseConnstr(options.connstr);
   const config = loadConfig(options, { ...loading({ log, env, metrics }), signal: early });
   const found = Promise.all([config, postgres]);
+  const grpc = config.then(async ({ spec }) => {
+    if (spec?.pageserver.preferProtocol === 'grpc') await loadGrpc();
+  });
   // Postgres is asked for its version, and the config is read, while these are loaded.
   const http = loadHttp();
-  for (const loading of [found, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
+  for (const loading of [found, grpc, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
   const [loaded, bin] = await found;
-  if (loaded.spec?.pageserver.preferProtocol === 'grpc') loadGrpc().catch(() => {});
   const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
 }
