@@ -10,11 +10,12 @@ export const programs = {
   'vm-monitor': 'src/vm-monitor/cli.ts',
 };
 
-/** Loaded by few starts, and large: in files of their own, which most starts never read. By how the sources name them. */
+/** Loaded by few starts: in files of their own, which most starts never read. By how the sources name them. */
 const late = {
   '@grpc/grpc-js': '@grpc/grpc-js',
   undici: 'undici',
   './otlp.ts': './src/telemetry/otlp.ts',
+  '../manual/manual.ts': './src/manual/manual.ts',
 };
 const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.late`;
 

@@ -16,7 +16,7 @@ must(installPackages(root), 'npm ci failed.');
 // Everything else runs on it.
 const node = runtime();
 if (forTests) {
-  for (const dir of ['test/servers', 'test/runtimes', 'scripts/client-types'])
+  for (const dir of ['test/servers', 'test/runtimes', 'test/package-checks', 'scripts/client-types'])
     must(installPackages(join(root, dir)), 'npm ci failed.');
 }
 installPostgres();
@@ -55,7 +55,8 @@ function apt(...args) {
 
 /** Real parts that single tests need. A test whose program is missing is skipped. */
 function installPrograms() {
-  const packages = { 'systemd-notify': 'systemd', python3: 'python3' };
+  const shells = { zsh: 'zsh', fish: 'fish', mandoc: 'mandoc' };
+  const packages = { 'systemd-notify': 'systemd', python3: 'python3', ...shells };
   const path = (process.env.PATH ?? '').split(':');
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),

@@ -5,6 +5,7 @@ import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { isRoot } from '../process/give-up-root.ts';
+import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
 import { ComputeError } from '../core/errors.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
@@ -15,6 +16,11 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const parsed = parseArgs(argv, env);
   if ('text' in parsed) {
     process.stdout.write(`${parsed.text}\n`);
+    return 0;
+  }
+  if ('of' in parsed) {
+    const { manual } = await import('../manual/manual.ts');
+    process.stdout.write(manual(parsed.command, parsed.of ?? 'compute_ctl'));
     return 0;
   }
   const { options } = parsed;
@@ -42,6 +48,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options, parsed.options.pgdata);
+  const unreadable = unreadablePrograms();
+  if (unreadable !== null)
+    log.warn(`${unreadable}, so parts that are loaded later, such as gRPC, will be missing: ${readableHint}`);
   const early = untilMain(stops);
   // It runs while everything else is loaded, and the config read.
   const postgres = locatePostgres(parsed.options.pgbin, env, early.signal);

@@ -2,6 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { buildProgram } from '../config/command.ts';
 import { computeLocal } from '../config/options/compute-local.ts';
 import { mainOptions } from '../config/options/main.ts';
+import { isManualCommand, type manualCommands } from '../config/options/manual.ts';
 import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
@@ -17,7 +18,7 @@ import { computeState } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
 const { commands } = computeLocal;
-type Name = keyof typeof commands;
+type Name = Exclude<keyof typeof commands, keyof typeof manualCommands>;
 type OptionsOf<N extends Name> = Values<(typeof commands)[N]['options']>;
 
 /** A command. Resolves with the exit code. */
@@ -94,7 +95,10 @@ async function run(): Promise<number> {
   const log = createLog({ format: 'text', level });
   let exitCode = 0;
   const program = buildProgram(computeLocal, buildVersion, async (name, command) => {
-    exitCode = await act(name, log, command);
+    if (isManualCommand(name)) {
+      const { manual } = await import('../manual/manual.ts');
+      process.stdout.write(manual(name, command.args[0] ?? 'compute-local'));
+    } else exitCode = await act(name, log, command);
   });
   try {
     await program.parseAsync();

@@ -8,7 +8,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -21,6 +21,7 @@ import {
 import { killAllOf, rig } from '../support/compute.ts';
 import { inRoot, makeEmptyRoot } from '../support/empty-root.ts';
 import { localRig, queryLocal } from '../support/local.ts';
+import { type Bom, wrongInBom } from '../support/package-checks.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, executableVariable, startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
@@ -39,9 +40,10 @@ let file: string;
 /** Bytes, compressed beside the other tests: it takes long. */
 let compressed: Promise<number>;
 
+const build = (...args: string[]): void =>
+  void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
+
 beforeAll(() => {
-  const build = (...args: string[]): void =>
-    void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
   build(arch);
   // Its code is compiled in an emulator, which says nothing of the file.
   build(other, '--without-code');
@@ -137,6 +139,33 @@ test('the executable is each program by the name of a link and by its first argu
   const renamed = join(dir, 'compute_ctl-0.1.0');
   symlinkSync(file, renamed);
   expect(run(renamed, ['--version']).stdout).toMatch(programs.compute_ctl);
+});
+
+test('the executable prints its manual pages and completions, as dist has them', () => {
+  const built = (name: string): string => readFileSync(join(root, 'dist', name), 'utf8');
+  expect(run(file, ['man']).stdout).toBe(built('man/compute_ctl.1'));
+  expect(run(file, ['compute-local', 'man']).stdout).toBe(built('man/compute-local.1'));
+  expect(run(file, ['completion', 'zsh']).stdout).toBe(built('completions/_compute_ctl'));
+});
+
+test('a second build without compiled code gives the same file, which does not name the place where it was built', () => {
+  const first = readFileSync(fileFor(other));
+  build(other, '--without-code');
+  expect(readFileSync(fileFor(other)).equals(first)).toBe(true);
+  expect(first.includes(root)).toBe(false);
+});
+
+test('a bill of materials and all licences are beside the executable, those of its Node, too', async () => {
+  const beside = (name: string): string => readFileSync(join(dirname(fileFor(arch)), name), 'utf8');
+  const text = beside('sbom.cdx.json');
+  expect(await wrongInBom(text)).toBe(null);
+  const { components } = JSON.parse(text) as Bom;
+  const node = components.find(({ name }) => name === 'node');
+  const openssl = node?.components?.find(({ name }) => name === 'openssl');
+  expect([node?.version, openssl?.version]).toEqual([process.versions.node, process.versions.openssl]);
+  expect(components.map(({ name }) => name)).toContain('pg');
+  for (const said of [`Node.js ${process.versions.node}`, 'OpenSSL', 'pg-protocol', 'Apache License'])
+    expect(beside('THIRD-PARTY-LICENSES.txt')).toContain(said);
 });
 
 test('the executable takes no notice of what the environment wants of Node', () => {
