@@ -56,5 +56,8 @@ async function bundleFor(node: string, dir: string): Promise<Command> {
     bundle,
     cache: (name) => `${bundle(name)}.cache`,
   });
-  return [node, join(into, 'compute_ctl.js')];
+  const command: Command = [node, join(into, 'compute_ctl.js')];
+  const { status, stderr } = spawnSync(node, [command[1] ?? '', '--version'], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr.trim());
+  return command;
 }

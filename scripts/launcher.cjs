@@ -54,11 +54,4 @@ function compiled(filename) {
   }
 }
 
-<<<<<<< HEAD
 load(path.join(__dirname, `${path.basename(__filename, '.js')}.bundle.js`), exports);
-=======
-// The bundle is ASCII, which is read faster as what it is.
-const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
-const script = new Script(source, { filename: filename, cachedData: compiled() });
-script.runInThisContext()(exports, require, module, filename, __dirname);
->>>>>>> all

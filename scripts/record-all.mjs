@@ -1,9 +1,9 @@
 // Runs programs of a build for a moment, so that its code is compiled once, here, instead of at every start.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { root } from './run.mjs';
 
@@ -56,16 +56,6 @@ async function recordCompute(recording, scratch) {
   if (child.exitCode !== 0) throw new Error(`compute_ctl failed:\n${said.join('\n')}`);
 }
 
-<<<<<<< HEAD
-/** V8 says nothing when it does not take compiled code, and every start would be slow.
- *  @param {Recording} recording */
-function mustFit({ node: [command, ...before], recorder, bundle, cache, patience = 1 }, program) {
-  const checker = join(dirname(recorder ?? join(root, 'scripts/record.cjs')), 'check-recorded.cjs');
-  const args = [...before, checker, bundle(program), cache(program)];
-  const limit = { timeout: limitMs * patience, killSignal: 'SIGKILL' };
-  const { status } = spawnSync(command, args, { stdio: 'inherit', ...limit });
-  if (status !== 0) throw new Error(`V8 does not take the compiled code of ${program}`);
-=======
 /** V8 says nothing of code that it does not take; every start would just be slower. */
 async function accepted({ node: [command, ...before], bundle, cache }, program) {
   const check = `const [bundle, cache] = process.argv.slice(1).map((file) => fs.readFileSync(file));
@@ -77,7 +67,6 @@ async function accepted({ node: [command, ...before], bundle, cache }, program) 
   });
   const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`V8 does not take the code of ${program} that it has compiled`);
->>>>>>> all
 }
 
 /** @param {Recording} recording
@@ -94,11 +83,7 @@ export async function recordAll(recording) {
     };
     const recordShort = (program, ...args) => once(record(recording, program, args), 'exit');
     await Promise.all(recording.programs.map((program) => how[program]()));
-<<<<<<< HEAD
-    for (const program of recording.programs) mustFit(recording, program);
-=======
     await Promise.all(recording.programs.map((program) => accepted(recording, program)));
->>>>>>> all
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -3,18 +3,12 @@
 // record.cjs <bundle> <file> <program> [arguments]
 const { openSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
-<<<<<<< HEAD
-const v8 = require('node:v8');
-=======
 const { setFlagsFromString } = require('node:v8');
->>>>>>> all
 const { Script } = require('node:vm');
 const { wrapped } = require('./wrapped.cjs');
 
 const [, , filename, file, program, ...args] = process.argv;
 process.argv = [process.argv[0], path.join(path.dirname(filename), `${program}.js`), ...args];
-// V8 takes compiled code only where its flags are those of the recording, and a start compiles before it sets any.
-v8.setFlagsFromString = () => {};
 const script = new Script(wrapped(readFileSync(filename, 'latin1')), { filename });
 // Opened now: at its exit the program has given up root, and could not create the file.
 const opened = openSync(file, 'w');
