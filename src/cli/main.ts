@@ -65,15 +65,18 @@ async function run(options: RunOptions, { log, env, stops, early, postgres }: Ma
   const target = parseConnstr(options.connstr);
   const config = loadConfig(options, { ...loading({ log, env, metrics }), signal: early });
   const found = Promise.all([config, postgres]);
-  const grpc = config.then(async ({ spec }) => {
-    if (spec?.pageserver.preferProtocol === 'grpc') await loadGrpc();
-  });
+  const grpc = loadGrpcIfUsed(config);
   // Postgres is asked for its version, and the config is read, while these are loaded.
   const http = loadHttp();
   for (const loading of [found, grpc, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
   const [loaded, bin] = await found;
   const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
+}
+
+async function loadGrpcIfUsed(config: Promise<LoadedConfig>): Promise<void> {
+  const { spec } = await config;
+  if (spec?.pageserver.preferProtocol === 'grpc') await loadGrpc();
 }
 
 const loading = ({
