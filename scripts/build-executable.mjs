@@ -7,7 +7,7 @@ import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { common, lateEntries, lateFiles, programs } from './bundle.mjs';
+import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
@@ -30,6 +30,8 @@ const work = join(out, 'work');
 
 /** The bundles by name, and which programs are in each: nearly all of the vm-monitor is in compute_ctl, too. */
 const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': ['compute-local'] };
+
+const withCode = [...Object.keys(bundles), ...lateWithCode];
 
 /** Read by nearly no start: compressed. */
 const rare = ['undici.late', 'otlp.late', 'manual.late'];
@@ -94,7 +96,7 @@ async function executable(arch) {
       `linux-${arch} is built without compiled code, since V8 compiles for its own architecture only: a start takes longer. With \
 qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it can be made here, too.`,
     );
-  if (starter !== null) await recordAll({ ...starter, programs: Object.keys(bundles), bundle, cache });
+  if (starter !== null) await recordAll({ ...starter, programs: withCode, bundle, cache });
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
@@ -125,7 +127,7 @@ function makeBlob(arch, cache, hasCaches) {
   const assets = [
     ...Object.keys(bundles).map((name) => file(`${name}.js`)),
     ...Object.keys(lateEntries).map((name) => file(rare.includes(name) ? `${name}.js.gz` : `${name}.js`)),
-    ...(hasCaches ? Object.keys(bundles).map((name) => [`${name}.js.cache`, cache(name)]) : []),
+    ...(hasCaches ? withCode.map((name) => [`${name}.js.cache`, cache(name)]) : []),
   ];
   const isNative = arch === process.arch;
   writeFileSync(

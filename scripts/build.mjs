@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
-import { common, lateEntries, lateFiles, programs } from './bundle.mjs';
+import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
@@ -33,11 +33,12 @@ for (const name of names) {
   chmodSync(`${root}/dist/${name}.js`, 0o755);
 }
 const dist = (name) => join(root, 'dist', name);
+const bundle = (name) => dist(names.includes(name) ? `${name}.bundle.js` : `${name}.js`);
 const recording = {
   node: [process.execPath],
-  programs: names,
-  bundle: (program) => dist(`${program}.bundle.js`),
-  cache: (program) => dist(`${program}.bundle.js.cache`),
+  programs: [...names, ...lateWithCode],
+  bundle,
+  cache: (name) => `${bundle(name)}.cache`,
 };
 await recordAll(recording).catch((error) => {
   // A package without it would be slower for everybody.

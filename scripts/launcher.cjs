@@ -29,9 +29,24 @@ if (!process.execArgv.concat(process.env.NODE_OPTIONS || '').some((given) => giv
   setImmediate(() => endDebugger());
 }
 
-const filename = path.join(__dirname, `${path.basename(__filename, '.js')}.bundle.js`);
+/** What is loaded late has code of its own beside it, too. */
+const requireFor = (name) => (name.startsWith('./') ? load(path.join(__dirname, name), {}) : require(name));
 
-function compiled() {
+const loaded = new Map();
+
+function load(filename, exported) {
+  const known = loaded.get(filename);
+  if (known !== undefined) return known.exports;
+  const made = { exports: exported };
+  loaded.set(filename, made);
+  // The bundle is ASCII, which is read faster as what it is.
+  const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
+  const script = new Script(source, { filename, cachedData: compiled(filename) });
+  script.runInThisContext()(made.exports, requireFor, made, filename, __dirname);
+  return made.exports;
+}
+
+function compiled(filename) {
   try {
     return readFileSync(`${filename}.cache`);
   } catch {
@@ -39,7 +54,4 @@ function compiled() {
   }
 }
 
-// The bundle is ASCII, which is read faster as what it is.
-const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
-const script = new Script(source, { filename: filename, cachedData: compiled() });
-script.runInThisContext()(exports, require, module, filename, __dirname);
+load(path.join(__dirname, `${path.basename(__filename, '.js')}.bundle.js`), exports);

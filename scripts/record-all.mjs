@@ -79,6 +79,7 @@ export async function recordAll(recording) {
       compute_ctl: () => recordCompute(recording, scratch),
       'compute-local': () => recordShort('compute-local', 'status', '--dir', join(scratch, 'none')),
       'vm-monitor': () => recordShort('vm-monitor', '--help'),
+      'grpc-js.late': () => recordShort('grpc-js.late'),
     };
     const recordShort = (program, ...args) => once(record(recording, program, args), 'exit');
     await Promise.all(recording.programs.map((program) => how[program]()));

@@ -5,13 +5,11 @@ const { openSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { setFlagsFromString } = require('node:v8');
 const { Script } = require('node:vm');
+const { wrapped } = require('./wrapped.cjs');
 
 const [, , filename, file, program, ...args] = process.argv;
 process.argv = [process.argv[0], path.join(path.dirname(filename), `${program}.js`), ...args];
-const text = readFileSync(filename, 'latin1');
-const head = '(function (exports, require, module, __filename, __dirname) {';
-const source = text.startsWith(head) ? text : `${head}${text}\n})`;
-const script = new Script(source, { filename });
+const script = new Script(wrapped(readFileSync(filename, 'latin1')), { filename });
 // Opened now: at its exit the program has given up root, and could not create the file.
 const opened = openSync(file, 'w');
 process.on('exit', () => {
@@ -22,3 +20,4 @@ process.on('exit', () => {
 script.runInThisContext()(exports, require, module, filename, path.dirname(filename));
 // The bundle of the executable holds all programs, as functions; the others run when they are loaded.
 module.exports[program]?.();
+if (program === 'grpc-js.late') require('./record-grpc.cjs')(module.exports);

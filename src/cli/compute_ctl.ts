@@ -8,7 +8,9 @@ import { saidAsFirstProcess } from '../process/first-process.ts';
 import { isRoot } from '../process/give-up-root.ts';
 import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
-import { watchStops } from './stop-source.ts';
+import { ComputeError } from '../core/errors.ts';
+import { locatePostgres } from '../postgres/postgres-bin.ts';
+import { type StopSource, watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
 async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -51,8 +53,27 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   const unreadable = unreadablePrograms();
   if (unreadable !== null)
     log.warn(`${unreadable}, so parts that are loaded later, such as gRPC, will be missing: ${readableHint}`);
-  const { main } = await import('./main.ts');
-  return main(parsed.options, { log, env, stops });
+  const early = untilMain(stops);
+  // It runs while everything else is loaded, and the config read.
+  const postgres = locatePostgres(parsed.options.pgbin, env, early.signal);
+  postgres.catch(() => {}); // whoever waits for it hears of its failure
+  try {
+    const { main } = await import('./main.ts');
+    return await main(parsed.options, { log, env, stops, early: early.signal, postgres });
+  } finally {
+    early.abort();
+    await postgres.catch(() => {});
+  }
+}
+
+/** Aborts when the program is stopped before there is a compute that could be. */
+function untilMain(stops: StopSource): AbortController {
+  const early = new AbortController();
+  stops.goTo({
+    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
+    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
+  });
+  return early;
 }
 
 // All work is done; an open handle must not keep the process running.

@@ -26,7 +26,8 @@ import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
-import { locatePostgres } from '../postgres/postgres-bin.ts';
+import { loadGrpc } from '../storage/grpc.ts';
+import type { PostgresBin } from '../postgres/postgres-bin.ts';
 import { noLfc } from '../services/file-cache.ts';
 import { services as allServices } from '../services/index.ts';
 import { ServiceRunner } from '../services/runner.ts';
@@ -42,6 +43,9 @@ export interface MainDeps {
   readonly env: NodeJS.ProcessEnv;
   /** Ends the compute from outside. */
   readonly stops: StopSource;
+  /** Aborts when the program is stopped before there is a compute. */
+  readonly early: AbortSignal;
+  readonly postgres: Promise<PostgresBin>;
 }
 
 /** Runs one compute from its command line to its end.
@@ -56,24 +60,23 @@ export async function main(options: RunOptions, deps: MainDeps): Promise<number>
   }
 }
 
-async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<number> {
-  // These are loaded while the start waits for the config and the version of Postgres, so they do not slow it down.
-  const http = loadHttp();
-  const driver = loadClient();
-  for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
-  const early = new AbortController();
-  stops.goTo({
-    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
-    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
-  });
+async function run(options: RunOptions, { log, env, stops, early, postgres }: MainDeps): Promise<number> {
   const metrics = new Metrics();
   const target = parseConnstr(options.connstr);
-  const [loaded, bin] = await Promise.all([
-    loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
-    locatePostgres(options.pgbin, env, early.signal),
-  ]);
+  const config = loadConfig(options, { ...loading({ log, env, metrics }), signal: early });
+  const found = Promise.all([config, postgres]);
+  const grpc = loadGrpcIfUsed(config);
+  // Postgres is asked for its version, and the config is read, while these are loaded.
+  const http = loadHttp();
+  for (const loading of [found, grpc, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
+  const [loaded, bin] = await found;
   const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
+}
+
+async function loadGrpcIfUsed(config: Promise<LoadedConfig>): Promise<void> {
+  const { spec } = await config;
+  if (spec?.pageserver.preferProtocol === 'grpc') await loadGrpc();
 }
 
 const loading = ({
