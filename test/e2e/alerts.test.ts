@@ -5,11 +5,19 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseYaml } from '../support/yaml.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
-import { startCluster } from '../support/cluster.ts';
+import { freePort, startCluster } from '../support/cluster.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { localRig } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
-import { type Scrape, askRules, firing, promtool, prometheusTool, rulesFile } from '../support/prometheus.ts';
+import {
+  type Scrape,
+  askRules,
+  firing,
+  promtool,
+  prometheusTool,
+  rulesFile,
+  startPrometheus,
+} from '../support/prometheus.ts';
 import { scratchDir } from '../support/scratch.ts';
 import { makeCertificate } from '../support/tls.ts';
 
@@ -44,6 +52,10 @@ function fires(scrapes: readonly Scrape[], ...alerts: string[]): void {
 }
 
 const setting = (name: string, value: string) => ({ name, value, vartype: 'string' });
+
+interface Alerts {
+  readonly data: { readonly alerts: readonly { labels: { alertname: string }; state: string }[] };
+}
 
 interface Rule {
   readonly alert: string;
@@ -206,6 +218,31 @@ describe.skipIf(!hasTools)('a compute', () => {
       it.pageserver.script.fault = 'error-before';
       it.start();
       fires([await scrapeWith(it.httpPort, /status="failed"/)], 'ComputeStartFailed');
+    }));
+
+  test('that cannot start is seen by Prometheus itself', () =>
+    withRig(async (it) => {
+      it.pageserver.script.fault = 'error-before';
+      const web = `127.0.0.1:${await freePort()}`;
+      const prometheus = startPrometheus(dir, web, `127.0.0.1:${it.httpPort}`);
+      try {
+        await eventually('Prometheus', async () => (await fetch(`http://${web}/-/ready`)).ok || undefined);
+        it.start();
+        await eventually('the alert', async () => {
+          const answer = await (await fetch(`http://${web}/api/v1/alerts`)).json();
+          const { alerts } = (answer as Alerts).data;
+          if (
+            alerts.some(
+              ({ labels, state }) => labels.alertname === 'ComputeStartFailed' && state === 'firing',
+            )
+          )
+            return true;
+          throw new Error(JSON.stringify(answer));
+        });
+      } finally {
+        prometheus.kill('SIGKILL');
+        await once(prometheus, 'exit');
+      }
     }));
 
   test('with a database that is gone', () =>

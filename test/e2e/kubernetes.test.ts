@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { commandLines } from '../../src/config/options/programs.ts';
 import { externalRoutes } from '../../src/http/routes/external.ts';
 import { parseArgs } from '../../src/cli/args.ts';
-import { type Manifest, manifests, manifestsDir, podOf } from '../support/manifests.ts';
+import { type Manifest, filesOf, manifests, manifestsDir, podOf } from '../support/manifests.ts';
 import { startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
 import { strictly } from '../support/strict-types.ts';
@@ -25,7 +25,7 @@ const moduleOf = (apiVersion: string): string =>
     ? `@kubernetes-models/prometheus-operator/${apiVersion}`
     : `kubernetes-models/${apiVersion}`;
 
-test.each(objects)('$kind $metadata.name of $file is valid by its schema', async ({ file: _, ...object }) => {
+test.each(objects)('$kind $metadata.name is valid by its schema', async (object) => {
   const module = (await import(
     pathToFileURL(join(modules, moduleOf(object.apiVersion), 'index.js')).href
   )) as Record<string, new (value: unknown) => { validate(): void }>;
@@ -35,7 +35,7 @@ test.each(objects)('$kind $metadata.name of $file is valid by its schema', async
 });
 
 test('no object has a member that Kubernetes does not know', () => {
-  const typed = objects.map(({ file: _, ...value }) => ({
+  const typed = objects.map((value) => ({
     type: `I${value.kind}`,
     from: moduleOf(value.apiVersion),
     value: value as unknown,
@@ -47,9 +47,10 @@ test('no object has a member that Kubernetes does not know', () => {
 }, 180_000);
 
 test('what a kustomization lists is there, and its images are those of the pods', () => {
-  for (const { file, ...one } of all.filter(({ kind }) => kind === 'Kustomization')) {
+  for (const one of all.filter(({ kind }) => kind === 'Kustomization')) {
+    const from = join(manifestsDir, dirname(filesOf.get(one) ?? ''));
     for (const resource of one['resources'] as string[])
-      expect(existsSync(normalize(join(manifestsDir, dirname(file), resource))), resource).toBe(true);
+      expect(normalize(join(from, resource))).toSatisfy(existsSync);
     for (const { name } of (one['images'] ?? []) as { name: string }[])
       expect(podOf(named('StatefulSet', name)).containers[0].image).toMatch(new RegExp(`^${name}:`));
   }
@@ -120,7 +121,7 @@ describe.each(['compute-ctl', 'compute-local'])('the pod of %s', (name) => {
       ingress: { ports: { port: number }[] }[];
     };
     const open = ingress.flatMap((rule) => rule.ports.map(({ port }) => port));
-    expect(open.toSorted()).toEqual([defaultOf('--external-http-port'), 5432]);
+    expect(open.toSorted((a, b) => a - b)).toEqual([defaultOf('--external-http-port'), 5432]);
     expect(open).not.toContain(internal);
     expect([...ports.values()]).not.toContain(internal);
   });
@@ -162,5 +163,5 @@ test('the Secret and the ConfigMap are a config that compute_ctl accepts', async
     );
   const program = startProgram('compute_ctl', ['check', ...there]);
   const code = await program.exited();
-  expect([0, 3], program.output()).toContain(code);
+  if (code !== 0 && code !== 3) throw new Error(program.output());
 });

@@ -36,20 +36,20 @@ export interface Manifest {
   readonly kind: string;
   readonly metadata: { readonly name: string };
   readonly spec: Record<string, unknown>;
-  readonly file: string;
   readonly [member: string]: unknown;
 }
 
-/** All of them, with the file that each is from. */
+/** Where each is from, from the folder of all. */
+export const filesOf = new WeakMap<Manifest, string>();
+
 export function manifests(): Manifest[] {
   return readdirSync(manifestsDir, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.yaml'))
-    .flatMap((file) =>
-      parseDocuments(readFileSync(join(manifestsDir, file), 'utf8')).map((one) => ({
-        ...(one as Manifest),
-        file,
-      })),
-    );
+    .flatMap((file) => {
+      const found = parseDocuments(readFileSync(join(manifestsDir, file), 'utf8')) as Manifest[];
+      for (const one of found) filesOf.set(one, file);
+      return found;
+    });
 }
 
 export const podOf = ({ spec }: Manifest): Pod => (spec['template'] as { spec: Pod }).spec;

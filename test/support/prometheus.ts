@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -95,3 +95,20 @@ export const firing = (alerts: readonly string[]): Question => ({
   expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
   samples: alerts.map((alertname) => ({ labels: `{alertname="${alertname}"}`, value: 1 })),
 });
+
+/** Prometheus itself with our rules, looking five times a second. The caller ends it. */
+export function startPrometheus(dir: string, web: string, compute: string): ChildProcess {
+  const program = prometheusTool('prometheus');
+  if (program === null) throw new Error('prometheus is missing');
+  const config = {
+    global: { scrape_interval: '200ms', scrape_timeout: '200ms', evaluation_interval: '200ms' },
+    rule_files: [rulesFile],
+    scrape_configs: [{ job_name: 'compute', static_configs: [{ targets: [compute] }] }],
+  };
+  const file = join(dir, 'prometheus.json');
+  writeFileSync(file, JSON.stringify(config));
+  const data = join(dir, 'data');
+  mkdirSync(data, { recursive: true });
+  const args = [`--config.file=${file}`, `--storage.tsdb.path=${data}`, `--web.listen-address=${web}`];
+  return spawn(program, args, { stdio: 'ignore' });
+}
