@@ -14,6 +14,7 @@ import { Writability } from '../database/writability.ts';
 import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
+import { endPoolers } from '../lifecycle/end-poolers.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
@@ -173,7 +174,11 @@ async function serveCompute(parts: Parts): Promise<number> {
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
     const { stopTimeoutMs, exitGraceMs } = settings;
-    const ran = runCompute({ state, log, operations, stopTimeoutMs, exitGraceMs });
+    const ran = runCompute({
+      ...{ state, log, operations, stopTimeoutMs, exitGraceMs },
+      endPoolers: () => endPoolers(log),
+      keepPoolersOnSignal: options.dev,
+    });
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
@@ -229,7 +234,7 @@ function authOf({ options, loaded, log, env }: Parts): JwtAuth {
     computeId: options.computeId,
     jwks: loaded.config.jwks,
     log,
-    allowTokensWithoutExp: options.allowTokensWithoutExp,
+    requireExp: options.requireTokenExp,
     ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
   });
 }

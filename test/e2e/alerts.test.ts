@@ -226,7 +226,11 @@ describe.skipIf(!hasTools)('a compute', () => {
       const web = `127.0.0.1:${await freePort()}`;
       const prometheus = startPrometheus(dir, web, `127.0.0.1:${it.httpPort}`);
       try {
-        await eventually('Prometheus', async () => (await fetch(`http://${web}/-/ready`)).ok || undefined);
+        // It looks for its targets only five seconds after its start.
+        await eventually('Prometheus looks', async () => {
+          const text = await (await fetch(`http://${web}/api/v1/targets`)).text();
+          return text.includes('"health":"down"') ? true : undefined;
+        });
         it.start();
         await eventually('the alert', async () => {
           const answer = await (await fetch(`http://${web}/api/v1/alerts`)).json();

@@ -7,7 +7,7 @@ export interface Exceptions {
 export const exceptions: readonly Exceptions[] = [
   {
     why: 'programs of others, whose options are not checked',
-    names: ['node', 'openssl', 'runuser', 'ss', 'strip'],
+    names: [...['bash', 'cgexec', 'node', 'openssl', 'pg_ctl', 'pg_isready', 'runuser', 'ss', 'strip']],
   },
   { why: "options of PostgreSQL's programs", names: ['--sync-safekeepers', '--synchronous'] },
   {
@@ -17,6 +17,21 @@ export const exceptions: readonly Exceptions[] = [
   {
     why: 'names of the C library, and packages with it',
     names: ['malloc_trim', 'MALLOC_MMAP_THRESHOLD_', 'libatomic', 'libc6-arm64-cross'],
+  },
+  {
+    why: 'names of those who call compute_ctl: their variables, settings, programs and files',
+    names: [
+      ...['neon_distrib_dir', 'NEON_BINARIES_DIR', 'terminationGracePeriodSeconds', 'su-exec'],
+      ...[
+        'compute1',
+        'compute.log',
+        'DIR/pg_data',
+        'compute-TIMELINE',
+        '/.neon/data',
+        '/.neon/data/pgdata',
+        '--remote-ext-config',
+      ],
+    ],
   },
   { why: 'names inside Node', names: ['signal_wrap'] },
   {
