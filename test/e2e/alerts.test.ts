@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { adminAt, backupWithout, fireAt, looks, scrapeOf, scrapeWith, session } from '../support/alerts.ts';
 import { parseYaml } from '../support/yaml.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
-import { freePort, startCluster } from '../support/cluster.ts';
+import { freePort } from '../support/cluster.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { localRig } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
@@ -13,7 +14,6 @@ import {
   type Scrape,
   askRules,
   firing,
-  promtool,
   prometheusTool,
   rulesFile,
   startPrometheus,
@@ -26,25 +26,8 @@ import { makeCertificate } from '../support/tls.ts';
 const mayMount =
   process.getuid?.() === 0 &&
   spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
-const signal = new AbortController().signal;
-const session = { applicationName: 'test', connectMs: 20_000, queryMs: 60_000, signal };
 const dir = scratchDir('alerts');
 const fired = new Set<string>();
-
-const scrapeOf = async (port: number): Promise<Scrape> => {
-  try {
-    return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  } catch {
-    return null;
-  }
-};
-/** Scrapes until one holds all of `wanted`. */
-const scrapeWith = (port: number, ...wanted: RegExp[]): Promise<string> =>
-  eventually(`a scrape with ${wanted.join(' and ')}`, async () => {
-    const scrape = await scrapeOf(port);
-    if (scrape !== null && wanted.every((one) => one.test(scrape))) return scrape;
-    throw new Error(scrape ?? 'no answer');
-  });
 
 function fires(scrapes: readonly Scrape[], ...alerts: string[]): void {
   askRules(dir, scrapes, [firing(alerts)]);
@@ -53,48 +36,13 @@ function fires(scrapes: readonly Scrape[], ...alerts: string[]): void {
 
 const setting = (name: string, value: string) => ({ name, value, vartype: 'string' });
 
-interface Alerts {
-  readonly data: { readonly alerts: readonly { labels: { alertname: string }; state: string }[] };
-}
-
-interface Rule {
-  readonly alert: string;
-  readonly labels: { readonly severity: string };
-  readonly annotations: Readonly<Record<'summary' | 'description' | 'runbook_url', string>>;
-}
-
-/** A base backup that has a database, but not its directory. */
-async function backupWithout(name: string): Promise<Buffer> {
-  const cluster = await startCluster();
-  try {
-    const oid = await withPg(cluster.target, session, async (pg) => {
-      await pg.query(`create database ${name}`);
-      const { rows } = await pg.query(`select oid::text from pg_database where datname = '${name}'`);
-      return String((rows[0] as { oid: string }).oid);
-    });
-    cluster.postmaster.kill('SIGINT');
-    await once(cluster.postmaster, 'exit');
-    const without = ['./postgresql.conf', './postmaster.*', `./base/${oid}`].map((one) => `--exclude=${one}`);
-    return execFileSync('tar', ['czf', '-', ...without, '-C', cluster.dataDir, '.'], { maxBuffer: 1 << 28 });
-  } finally {
-    await cluster.stop();
-  }
-}
-
 /** The same compute, well and then in one trouble after the other. */
 const hasTools = prometheusTool('promtool') !== null;
 describe.skipIf(!hasTools || !mayMount)('one compute on a small disk', () => {
   let it: Rig;
   let disk: string;
   const clients: PgClient[] = [];
-  const pg = () => ({
-    host: '127.0.0.1',
-    port: it.port,
-    user: 'cloud_admin',
-    database: 'postgres',
-    options: '',
-    password: null,
-  });
+  const pg = () => adminAt(it.port);
   const run = (sql: string) => withPg(pg(), session, async (on) => (await on.query(sql)).rows);
   const certificate = (days: number) => makeCertificate(it.home, 'server', days);
   const spec = (owner: string) => {
@@ -226,23 +174,9 @@ describe.skipIf(!hasTools)('a compute', () => {
       const web = `127.0.0.1:${await freePort()}`;
       const prometheus = startPrometheus(dir, web, `127.0.0.1:${it.httpPort}`);
       try {
-        // It looks for its targets only five seconds after its start.
-        await eventually('Prometheus looks', async () => {
-          const text = await (await fetch(`http://${web}/api/v1/targets`)).text();
-          return text.includes('"health":"down"') ? true : undefined;
-        });
+        await looks(web);
         it.start();
-        await eventually('the alert', async () => {
-          const answer = await (await fetch(`http://${web}/api/v1/alerts`)).json();
-          const { alerts } = (answer as Alerts).data;
-          if (
-            alerts.some(
-              ({ labels, state }) => labels.alertname === 'ComputeStartFailed' && state === 'firing',
-            )
-          )
-            return true;
-          throw new Error(JSON.stringify(answer));
-        });
+        await fireAt(web, 'ComputeStartFailed');
       } finally {
         prometheus.kill('SIGKILL');
         await once(prometheus, 'exit');
@@ -271,14 +205,7 @@ describe.skipIf(!hasTools)('a compute', () => {
       await it.until('running');
       const scrape = await scrapeWith(it.httpPort, /^compute_ctl_db_migration_failed_total/m);
       fires([scrape], 'ComputeMigrationFailed');
-      const target = {
-        host: '127.0.0.1',
-        port: it.port,
-        user: 'cloud_admin',
-        database: 'postgres',
-        options: '',
-        password: null,
-      };
+      const target = adminAt(it.port);
       await withPg(target, session, async (on) => {
         await on.query(`alter system set synchronous_standby_names = 'nobody'`);
         await on.query('select pg_reload_conf()');
@@ -321,23 +248,4 @@ test.skipIf(!hasTools || !mayMount)('every alert was fired', () => {
   };
   const all = groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
   expect([...fired].toSorted()).toEqual(all.toSorted());
-});
-
-test('every alert says what to do, and has a section in docs/alerts.md', () => {
-  const page = readFileSync(new URL('../../docs/alerts.md', import.meta.url), 'utf8');
-  const { groups } = parseYaml(readFileSync(rulesFile, 'utf8')) as { groups: { rules: Rule[] }[] };
-  const rules = groups.flatMap((group) => group.rules);
-  expect([...page.matchAll(/^## (\w+)$/gm)].map(([, name]) => name)).toEqual(rules.map(({ alert }) => alert));
-  for (const { alert, labels, annotations } of rules) {
-    expect(['warning', 'critical']).toContain(labels.severity);
-    expect(annotations.summary).toMatch(/\.$/);
-    expect(annotations.description.length).toBeGreaterThan(60);
-    expect(annotations.runbook_url).toBe(`docs/alerts.md#${alert.toLowerCase()}`);
-    const [, section = ''] = page.split(`## ${alert}\n`);
-    expect(section.split('\n## ')[0]).toMatch(/^\n.+\n\n- Look: .+\n- Do: .+/);
-  }
-});
-
-test.skipIf(!hasTools)('promtool accepts the rules', () => {
-  expect(promtool(['check', 'rules', rulesFile])).toContain('SUCCESS');
 });
