@@ -19,6 +19,7 @@ export interface StatisticsOptions {
 }
 
 const everyMs = 15_000;
+const soonMs = 1000;
 const limits = { connectMs: 5000, queryMs: 5000 };
 
 /** Reads what Postgres counts, its disk and its certificate, for the metrics alone: on a connection of its own, so that a slow
@@ -27,6 +28,7 @@ export async function readStatistics(options: StatisticsOptions, signal: AbortSi
   const { metrics, log } = options;
   const counted = new Counted(metrics);
   const target = ownSession(options.target);
+  let count = 0;
   const once = async (): Promise<number> => {
     const readings = [
       server(target, signal).then((row) => show(row, counted, metrics)),
@@ -37,7 +39,8 @@ export async function readStatistics(options: StatisticsOptions, signal: AbortSi
       if (reading.status === 'rejected' && !signal.aborted)
         log.debug({ err: reading.reason as unknown }, 'could not read what the metrics show');
     }
-    return options.everyMs ?? everyMs;
+    // The first ones follow quickly: reading the catalog after its migrations may once prune a page, which belongs to the start.
+    return options.everyMs ?? (++count <= 4 ? soonMs : everyMs);
   };
   await repeat(once, signal);
 }
