@@ -18,12 +18,15 @@ import { endPoolers } from '../lifecycle/end-poolers.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
+import { followStart } from '../lifecycle/start-metrics.ts';
 import { ComputeState } from '../lifecycle/state.ts';
 import { tellSystemd } from '../lifecycle/tell-systemd.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { followAttached } from '../metrics/attached.ts';
+import { followProcess } from '../metrics/process.ts';
 import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
+import { readStatistics } from '../monitor/statistics.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { loadGrpc } from '../storage/grpc.ts';
@@ -118,6 +121,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     state.askedBy = headersFromEnv(parts.env);
   }
   followStatus(metrics, state.lifecycle);
+  followStart(metrics, state);
+  followProcess(metrics);
   followAttachment(parts, state);
   metrics.observe('compute_ctl_log_lines_dropped_total', droppedLines);
   metrics.observe('compute_ctl_failed_databases', () => state.databases.size);
@@ -130,6 +135,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     log,
     metrics,
     isRunning: () => state.postgres?.running ?? false,
+    beside: (signal) =>
+      readStatistics({ target: settings.target, pgdata: settings.pgdata, metrics, log }, signal),
     useStatistics: () => state.spec?.spec.features.includes('activity_monitor_experimental') ?? false,
   });
   state.monitor = monitor;

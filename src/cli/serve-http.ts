@@ -61,7 +61,9 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
   const [{ startServer }, { externalRoutes }, { internalRoutes, testRoutes }] = await parts.http;
   const status = (): Status => compute.lifecycle.status;
   const app = { compute, metrics };
-  const service = { program: 'compute_ctl', app, status, auth, log, signal };
+  const answered = (path: string | null, code: number): void =>
+    metrics.inc('compute_ctl_http_requests_total', { path: path ?? 'other', status: String(code) });
+  const service = { program: 'compute_ctl', app, status, auth, log, signal, answered };
   if (options.enableFailpoints) failpoints.setAll(env['FAILPOINTS'] ?? '');
   const external = await startServer({
     ...service,

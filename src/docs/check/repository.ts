@@ -23,6 +23,7 @@ const single: ReadonlySet<string> = new Set([
   '.oxlintrc.json',
   'Dockerfile',
   'compose.yaml',
+  'test/manifests/package.json',
 ]);
 
 /** @param root the repository's directory */
