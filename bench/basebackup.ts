@@ -1,6 +1,6 @@
 // Fetches and unpacks base backups beside `tar` on the same bytes, in the same run, and reports speed and memory:
-// `npm run bench:basebackup -- --rounds 7`. A small cluster of about a thousand files and one of 500 MB, over both
-// protocols, from a double of the pageserver in another process. Also what it would cost to fsync every file.
+// `npm run bench:basebackup -- --rounds 7`. What a pageserver sends, a small cluster of about a thousand files and one of 500 MB, over
+// both protocols, from a double of the pageserver in another process. Also what it would cost to fsync every file.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -23,11 +23,14 @@ import { openPageserver } from '../src/storage/basebackup.ts';
 import { startFakeGrpc } from '../test/support/fake-grpc.ts';
 import { startFakePageserver } from '../test/support/fake-storage.ts';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
+import { type Archive, storageArchive } from './storage-archive.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     dir: { type: 'string', default: existsDir('/var/tmp') },
+    /** Without the large cluster. */
+    small: { type: 'boolean', default: false },
     /** For the process that is measured. */
     fetch: { type: 'string' },
     into: { type: 'string' },
@@ -49,7 +52,7 @@ async function fetchOne(url: string, pgdata: string): Promise<void> {
   const never = new AbortController().signal;
   const beforeRss = highWaterMb();
   const start = performance.now();
-  const { unpacked } = await openPageserver(
+  const { unpacked, connectMicros } = await openPageserver(
     {
       pageserver: {
         shardCount: 0,
@@ -72,12 +75,20 @@ async function fetchOne(url: string, pgdata: string): Promise<void> {
   const ms = performance.now() - start;
   const peakMb = highWaterMb();
   process.stdout.write(
-    JSON.stringify({ ms, bytes: unpacked.bytes, files: unpacked.files, beforeRss, peakMb }),
+    JSON.stringify({
+      ms,
+      connectMs: connectMicros / 1000,
+      bytes: unpacked.bytes,
+      files: unpacked.files,
+      beforeRss,
+      peakMb,
+    }),
   );
 }
 
 interface Fetched {
   readonly ms: number;
+  readonly connectMs: number;
   readonly bytes: number;
   readonly files: number;
   readonly beforeRss: number;
@@ -99,7 +110,7 @@ async function measured(url: string, into: string): Promise<Fetched> {
 const work = (): string => mkdtempSync(join(values.dir, 'bench-basebackup-'));
 
 /** A fresh cluster without its WAL, and as many relation files of page-like bytes as asked for. */
-function makeArchive(home: string, moreMb: number): { gz: Buffer; gzFile: string; tarFile: string } {
+function makeArchive(home: string, moreMb: number): Archive {
   const data = join(home, `data-${moreMb}`);
   mkdirSync(data);
   chmodSync(home, 0o755);
@@ -139,8 +150,7 @@ function timed(work: () => void): number {
 const median = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
-async function compare(home: string, name: string, moreMb: number): Promise<void> {
-  const { gz, gzFile, tarFile } = makeArchive(home, moreMb);
+async function compare(home: string, name: string, { gz, gzFile, tarFile }: Archive): Promise<void> {
   const libpq = await startFakePageserver({ tarball: gz, chunkBytes: 65_536 });
   const grpc = await startFakeGrpc({ tarball: gz });
   const results: Record<string, number[]> = {
@@ -210,8 +220,9 @@ if (values.fetch !== undefined && values.into !== undefined) {
 } else {
   const home = work();
   try {
-    await compare(home, 'small cluster', 0);
-    await compare(home, 'large cluster', 480);
+    await compare(home, 'from a pageserver', await storageArchive(home));
+    await compare(home, 'small cluster', makeArchive(home, 0));
+    if (!values.small) await compare(home, 'large cluster', makeArchive(home, 480));
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   writeFileSync,
   copyFileSync,
@@ -19,12 +20,19 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
+import { type Candidate, candidates } from './candidates.ts';
 
-/** `npm run bench:start -- --runs 30`: starts of compute_ctl against the embedded storage, and beside each of them the floor,
- *  which is `tar xzf` of the same tarball plus a bare `postgres` until ready. Milliseconds. In memory by default: some file
- *  systems need a millisecond for each new file after many were deleted, which drowns everything else; see `--dir`. */
+/** `npm run bench:start -- --runs 30 --node /usr/bin/node`: starts against the embedded storage, of the executable and of the bundle on
+ *  each Node, in turn; beside them `node -e 0` of the pinned Node, and the floor, which is `tar xzf` of the same tarball plus a bare
+ *  `postgres` until ready. In memory by default: some file systems need a millisecond for each new file after many were deleted,
+ *  which drowns everything else; see `--dir`. `--only file` takes those whose name begins so. */
 const { values } = parseArgs({
-  options: { runs: { type: 'string', default: '30' }, dir: { type: 'string', default: '/dev/shm' } },
+  options: {
+    runs: { type: 'string', default: '30' },
+    dir: { type: 'string', default: '/dev/shm' },
+    node: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string', default: '' },
+  },
 });
 const runs = Number(values.runs);
 /** Memory is looked at after so many milliseconds without work. */
@@ -83,25 +91,19 @@ async function prepare(): Promise<LocalJson> {
 
 type Sample = Record<string, number>;
 
-async function computeRun(state: LocalJson): Promise<Sample> {
-  const spawnedAt = Date.now();
+async function computeRun({ command: [command, ...before] }: Candidate, state: LocalJson): Promise<Sample> {
+  const spawnedAt = performance.timeOrigin + performance.now();
   const { ports } = state;
   const args = [
-    join(dist, 'compute_ctl.js'),
     ...['-p', `http://127.0.0.1:${ports.controlPlane}`, '-i', state.computeId, '-D', join(dir, 'pgdata')],
     ...['-C', `postgresql://cloud_admin@${encodeURIComponent(join(dir, 'run'))}:${ports.postgres}/postgres`],
-    ...[
-      '-b',
-      join(bindir, 'postgres'),
-      '--log-format',
-      'json',
-      '--external-http-port',
-      String(ports.externalHttp),
-    ],
+    ...['-b', join(bindir, 'postgres'), '--log-format', 'json'],
+    ...['--external-http-port', String(ports.externalHttp)],
     ...['--internal-http-port', String(ports.internalHttp)],
   ];
-  const env = { ...process.env, NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken, RUST_LOG: 'info' };
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const env = { PATH: process.env['PATH'], NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
+  const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const pid = child.pid as number;
   let listening = 0;
   const finished = await line(child.stderr, (text) => {
     const event = json(text);
@@ -109,16 +111,38 @@ async function computeRun(state: LocalJson): Promise<Sample> {
       listening ||= Date.parse(event.time) - spawnedAt;
     return event?.msg === 'compute start finished';
   });
+  const cpu = cpuMs(pid);
   const event = json(finished);
+  const running = Date.parse(event?.time ?? '') - spawnedAt;
+  const total = event?.total_ms ?? Number.NaN;
   await new Promise((resolve) => setTimeout(resolve, idleMs));
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  const memory = {
-    rss_mb: Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-    rss_anonymous_mb: Number(/RssAnon:\s+(\d+)/.exec(status)?.[1]) / 1024,
-  };
+  const memory = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const mb = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(memory)?.[1]) / 1024;
   child.kill('SIGTERM');
   await once(child, 'exit');
-  return { listening, total_startup_ms: event?.total_ms ?? Number.NaN, ...event?.steps, ...memory };
+  return {
+    'to start_time': running - total,
+    'to listening': listening,
+    'to running': running,
+    'CPU until running': cpu,
+    total_startup_ms: total,
+    ...event?.steps,
+    'resident, MB': mb('Rss'),
+    'private, MB': mb('Private_Dirty'),
+  };
+}
+
+/** Milliseconds on a processor, of all threads. */
+const cpuMs = (pid: number): number =>
+  readdirSync(`/proc/${pid}/task`)
+    .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]))
+    .reduce((sum, one) => sum + one / 1e6, 0);
+
+async function nothingRun(): Promise<Sample> {
+  const start = performance.now();
+  await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit');
+  return { 'node -e 0': performance.now() - start };
 }
 
 async function fetchTarball(state: LocalJson, file: string): Promise<void> {
@@ -166,45 +190,46 @@ async function floorRun(state: LocalJson): Promise<Sample> {
   return { floor_untar: untar, floor_postgres: start, floor: untar + start };
 }
 
-function report(samples: Sample[]): void {
-  const names = [...new Set(samples.flatMap((sample) => Object.keys(sample)))];
-  const row = (name: string, numbers: number[]): string => {
-    const sorted = numbers.toSorted((a, b) => a - b);
-    const at = (q: number): string =>
-      (sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0).toFixed(1);
-    return `${name.padEnd(24)}${[0.5, 0.9, 0.99].map((q) => at(q).padStart(10)).join('')}`;
-  };
-  console.log(`\n${runs} starts against the embedded storage, milliseconds\n`);
-  console.log(`${''.padEnd(24)}${['p50', 'p90', 'p99'].map((head) => head.padStart(10)).join('')}`);
+const at = (numbers: number[], q: number): string => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return (sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0).toFixed(0);
+};
+
+/** A row for each figure: its p50 and p90. */
+function report(columns: ReadonlyMap<string, Sample[]>): void {
+  const names = new Set([...columns.values()].flat().flatMap((sample) => Object.keys(sample)));
+  console.log(`\n${''.padEnd(24)}${[...columns.keys()].map((name) => name.padStart(15)).join('')}`);
   for (const name of names) {
-    console.log(
-      row(
-        name,
-        samples.map((sample) => sample[name]).filter((value) => value !== undefined),
-      ),
-    );
+    const cells = [...columns.values()].map((samples) => {
+      const numbers = samples.map((sample) => sample[name]).filter((value) => value !== undefined);
+      return numbers.length === 0 ? '' : `${at(numbers, 0.5)}, ${at(numbers, 0.9)}`;
+    });
+    console.log(`${name.padEnd(24)}${cells.map((cell) => cell.padStart(15)).join('')}`);
   }
-  console.log(
-    row(
-      'own share',
-      samples.map((sample) => (sample['total_startup_ms'] ?? 0) - (sample['floor'] ?? 0)),
-    ),
-  );
 }
 
 try {
   const state = await prepare();
+  const all = (await candidates(dir, values.node)).filter(({ name }) => name.startsWith(values.only));
   const storage = local('storage', '--dir', dir, '--pg-bin-dir', bindir);
   await line(storage.stdout as NodeJS.ReadableStream, ready);
-  const samples: Sample[] = [];
+  const columns = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
+  const beside: Sample[] = [];
   for (let run = 0; run < runs; run++) {
-    const compute = await computeRun(state);
-    samples.push({ ...compute, ...(await floorRun(state)) });
+    const floor = { ...(await nothingRun()), ...(await floorRun(state)) };
+    beside.push(floor);
+    for (const one of all) {
+      const sample = await computeRun(one, state);
+      const own = (sample['total_startup_ms'] ?? 0) - (floor['floor'] ?? 0);
+      columns.get(one.name)?.push({ ...sample, 'own share': own });
+    }
     process.stderr.write(`\r${run + 1}/${runs}`);
   }
   storage.stdin?.end();
   await once(storage, 'exit');
-  report(samples);
+  console.log(`\n${runs} starts against the embedded storage, milliseconds: p50, p90`);
+  report(columns);
+  report(new Map([['beside them', beside]]));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

@@ -3,8 +3,9 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
 import { root, run } from './run.mjs';
 
+/** @returns what esbuild says of it */
 export async function buildClient() {
-  await build({
+  const built = await build({
     absWorkingDir: root,
     entryPoints: ['src/client/index.ts'],
     outfile: 'dist/client/index.js',
@@ -13,10 +14,12 @@ export async function buildClient() {
     platform: 'node',
     target: 'node20',
     logLevel: 'warning',
+    metafile: true,
   });
   // It is an ES module whatever the programs beside it are.
   writeFileSync(`${root}/dist/client/package.json`, '{ "type": "module" }\n');
   if (!run('node_modules/.bin/tsc', ['-p', 'tsconfig.client.json'])) process.exitCode = 1;
   // Nothing that is exported shows it, and it names a package that is in the bundle.
   rmSync(`${root}/dist/client/api.d.ts`, { force: true });
+  return built;
 }

@@ -7,13 +7,15 @@ import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { common, lateEntries, lateFiles, programs } from './bundle.mjs';
+import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
 import { die, root } from './run.mjs';
 import { runtime, runtimeFor } from './runtime.mjs';
+import { billOfMaterials } from './sbom.mjs';
+import { licensesFile, nodeLicense, thirdParties } from './third-parties.mjs';
 
 const known = ['x64', 'arm64'];
 const withoutCode = process.argv.includes('--without-code');
@@ -29,8 +31,10 @@ const work = join(out, 'work');
 /** The bundles by name, and which programs are in each: nearly all of the vm-monitor is in compute_ctl, too. */
 const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': ['compute-local'] };
 
+const withCode = [...Object.keys(bundles), ...lateWithCode];
+
 /** Read by nearly no start: compressed. */
-const rare = ['undici.late', 'otlp.late'];
+const rare = ['undici.late', 'otlp.late', 'manual.late'];
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */
 const wrapped = {
@@ -41,7 +45,8 @@ const wrapped = {
 /** The young generation stays as small as it starts: it would grow to 34 MB. SIGUSR1, which opens Node's debugger to everybody on the machine, is blocked from the first moment. NODE_OPTIONS is not read:
  *  this is a program of its own, and what the environment wants of Node must not end it. */
 const seaConfig = {
-  main: join(root, 'scripts/executable/main.cjs'),
+  // Relative, since the name is in the executable.
+  main: 'scripts/executable/main.cjs',
   disableExperimentalSEAWarning: true,
   execArgv: ['--disable-sigusr1', '--max-semi-space-size=2'],
   execArgvExtension: 'none',
@@ -53,28 +58,32 @@ if (!existsSync(out)) {
   else symlinkSync(elsewhere, out);
 }
 mkdirSync(work, { recursive: true });
-await bundleAll();
+const packages = thirdParties(await bundleAll());
 for (const arch of architectures) await executable(arch);
 
+/** @returns what esbuild says of each bundle */
 async function bundleAll() {
-  const options = { ...common, ...wrapped, outdir: work };
+  const options = { ...common, ...wrapped, outdir: work, metafile: true };
+  const metafiles = [];
   for (const [name, inside] of Object.entries(bundles)) {
     const each = inside.map(
       (program) => `${JSON.stringify(program)}: () => require('./${programs[program]}')`,
     );
-    await build({
+    const { metafile } = await build({
       ...options,
       stdin: { contents: `module.exports = { ${each.join(', ')} };`, resolveDir: root },
       entryNames: name,
       plugins: [migrationsForBundle, lateFiles],
     });
+    metafiles.push(metafile);
   }
-  await build({ ...options, minify: true, entryPoints: lateEntries });
+  metafiles.push((await build({ ...options, minify: true, entryPoints: lateEntries })).metafile);
   for (const name of rare)
     writeFileSync(
       join(work, `${name}.js.gz`),
       gzipSync(readFileSync(join(work, `${name}.js`)), { level: 9 }),
     );
+  return metafiles;
 }
 
 async function executable(arch) {
@@ -87,11 +96,14 @@ async function executable(arch) {
       `linux-${arch} is built without compiled code, since V8 compiles for its own architecture only: a start takes longer. With \
 qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it can be made here, too.`,
     );
-  if (starter !== null) await recordAll({ ...starter, programs: Object.keys(bundles), bundle, cache });
+  if (starter !== null) await recordAll({ ...starter, programs: withCode, bundle, cache });
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
   write(path, inject(readFileSync(node), makeBlob(arch, cache, starter !== null)));
+  const others = [{ title: `Node.js ${process.version.slice(1)}`, text: nodeLicense(node) }];
+  writeFileSync(join(dir, 'THIRD-PARTY-LICENSES.txt'), licensesFile(packages, others));
+  writeFileSync(join(dir, 'sbom.cdx.json'), billOfMaterials(packages, process.versions));
   console.log(path);
 }
 
@@ -115,15 +127,21 @@ function makeBlob(arch, cache, hasCaches) {
   const assets = [
     ...Object.keys(bundles).map((name) => file(`${name}.js`)),
     ...Object.keys(lateEntries).map((name) => file(rare.includes(name) ? `${name}.js.gz` : `${name}.js`)),
-    ...(hasCaches ? Object.keys(bundles).map((name) => [`${name}.js.cache`, cache(name)]) : []),
+    ...(hasCaches ? withCode.map((name) => [`${name}.js.cache`, cache(name)]) : []),
   ];
   const isNative = arch === process.arch;
   writeFileSync(
     config,
-    JSON.stringify({ ...seaConfig, useCodeCache: isNative, output, assets: Object.fromEntries(assets) }),
+    JSON.stringify({
+      ...seaConfig,
+      useCodeCache: isNative && hasCaches,
+      output,
+      assets: Object.fromEntries(assets),
+    }),
   );
   // The blob's format depends on the version of Node, not on its architecture.
   const { status, stderr } = spawnSync(runtime(), ['--experimental-sea-config', config], {
+    cwd: root,
     encoding: 'utf8',
   });
   if (status !== 0) die(`Node could not make the contents of the executable: ${stderr}`);

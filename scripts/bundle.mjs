@@ -10,11 +10,12 @@ export const programs = {
   'vm-monitor': 'src/vm-monitor/cli.ts',
 };
 
-/** Loaded by few starts, and large: in files of their own, which most starts never read. By how the sources name them. */
+/** Loaded by few starts: in files of their own, which most starts never read. By how the sources name them. */
 const late = {
   '@grpc/grpc-js': '@grpc/grpc-js',
   undici: 'undici',
   './otlp.ts': './src/telemetry/otlp.ts',
+  '../manual/manual.ts': './src/manual/manual.ts',
 };
 const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.late`;
 
@@ -22,6 +23,9 @@ const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.la
 export const lateEntries = Object.fromEntries(
   Object.entries(late).map(([name, file]) => [lateFile(name), file]),
 );
+
+/** A start waits for these, so they have compiled code, too. */
+export const lateWithCode = ['grpc-js.late'];
 
 /** A plugin of esbuild. */
 export const lateFiles = {
@@ -51,7 +55,12 @@ export const common = {
   // Faster helpers of packages that do without them.
   external: ['bufferutil', 'utf-8-validate'],
   // Its main file hides its imports from the bundler; the ES build does not.
-  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
+  alias: {
+    'jsonc-parser': 'jsonc-parser/lib/esm/main.js',
+    // What pino writes with by itself, which takes 3 ms to load: the log has a destination of its own.
+    'sonic-boom': './scripts/never-made.cjs',
+    'thread-stream': './scripts/never-made.cjs',
+  },
   define: {
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TAG: JSON.stringify(process.env.BUILD_TAG ?? 'latest'),

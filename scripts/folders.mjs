@@ -24,6 +24,7 @@ export const folders = [
   'client',
   'pg',
   'process',
+  'manual',
   'config',
   'outbound',
   'spec',

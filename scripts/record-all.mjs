@@ -56,6 +56,19 @@ async function recordCompute(recording, scratch) {
   if (child.exitCode !== 0) throw new Error(`compute_ctl failed:\n${said.join('\n')}`);
 }
 
+/** V8 says nothing of code that it does not take; every start would just be slower. */
+async function accepted({ node: [command, ...before], bundle, cache }, program) {
+  const check = `const [bundle, cache] = process.argv.slice(1).map((file) => fs.readFileSync(file));
+    const text = bundle.latin1Slice();
+    const source = text.startsWith('(function (exports') ? text : '(function (exports, require, module, __filename, __dirname) {' + text + '\\n})';
+    process.exitCode = new vm.Script(source, { cachedData: cache }).cachedDataRejected ? 1 : 0;`;
+  const child = spawn(command, [...before, '-e', check, bundle(program), cache(program)], {
+    stdio: 'ignore',
+  });
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`V8 does not take the code of ${program} that it has compiled`);
+}
+
 /** @param {Recording} recording
  *  @throws when a program could not be run. Without compiled code it is slower and otherwise the same */
 export async function recordAll(recording) {
@@ -66,9 +79,11 @@ export async function recordAll(recording) {
       compute_ctl: () => recordCompute(recording, scratch),
       'compute-local': () => recordShort('compute-local', 'status', '--dir', join(scratch, 'none')),
       'vm-monitor': () => recordShort('vm-monitor', '--help'),
+      'grpc-js.late': () => recordShort('grpc-js.late'),
     };
     const recordShort = (program, ...args) => once(record(recording, program, args), 'exit');
     await Promise.all(recording.programs.map((program) => how[program]()));
+    await Promise.all(recording.programs.map((program) => accepted(recording, program)));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

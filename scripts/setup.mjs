@@ -1,6 +1,17 @@
 // Brings a fresh machine with Node 20 or newer to where `npm start` and `npm test` can run. Quick when nothing is missing.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installPackages } from './packages.mjs';
 import { die, root, run } from './run.mjs';
@@ -16,11 +27,15 @@ must(installPackages(root), 'npm ci failed.');
 // Everything else runs on it.
 const node = runtime();
 if (forTests) {
-  for (const dir of ['test/servers', 'test/runtimes', 'scripts/client-types'])
+  const packages = ['servers', 'runtimes', 'manifests', 'package-checks'].map((dir) => `test/${dir}`);
+  for (const dir of [...packages, 'scripts/client-types'])
     must(installPackages(join(root, dir)), 'npm ci failed.');
 }
 installPostgres();
-if (forTests) installPrograms();
+if (forTests) {
+  installPrograms();
+  unpackPrometheus();
+}
 if (!forTests && stale('dist/compute-local.js', 'src'))
   must(run(node, ['scripts/build.mjs']), 'The build failed.');
 
@@ -55,7 +70,15 @@ function apt(...args) {
 
 /** Real parts that single tests need. A test whose program is missing is skipped. */
 function installPrograms() {
-  const packages = { 'systemd-notify': 'systemd', python3: 'python3' };
+  const shells = { zsh: 'zsh', fish: 'fish', mandoc: 'mandoc', shellcheck: 'shellcheck' };
+  const containers = { tini: 'tini', catatonit: 'catatonit', mmdebstrap: 'mmdebstrap', ip: 'iproute2' };
+  const packages = {
+    'systemd-notify': 'systemd',
+    python3: 'python3',
+    'docker-compose': 'docker-compose',
+    ...shells,
+    ...containers,
+  };
   const path = (process.env.PATH ?? '').split(':');
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),
@@ -64,6 +87,30 @@ function installPrograms() {
   console.log(`Installing ${missing.map(([name]) => name).join(', ')} with apt-get ...`);
   apt('update');
   apt('install', '--no-install-recommends', ...missing.map(([, name]) => name));
+}
+
+/** promtool and Prometheus, for the alerts' tests: unpacked, since installing the package starts a server. Without them those tests
+ *  are skipped. */
+function unpackPrometheus() {
+  const names = ['promtool', 'prometheus'];
+  const cache = join(root, 'node_modules/.cache/prometheus');
+  if (names.every((name) => existsSync(join(cache, name)))) return;
+  if (spawnSync('apt-get', ['--version']).status !== 0) return;
+  console.log('Unpacking Prometheus from Debian ...');
+  const work = mkdtempSync(join(tmpdir(), 'prometheus-'));
+  try {
+    const download = () => run('apt-get', ['-qq', 'download', 'prometheus'], { cwd: work });
+    if (!download() && process.getuid?.() === 0) {
+      apt('update');
+      download();
+    }
+    const file = readdirSync(work).find((name) => name.endsWith('.deb'));
+    if (file === undefined || !run('dpkg-deb', ['-x', join(work, file), join(work, 'root')])) return;
+    mkdirSync(cache, { recursive: true });
+    for (const name of names) copyFileSync(join(work, 'root/usr/bin', name), join(cache, name));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
 }
 
 function hasPostgres() {

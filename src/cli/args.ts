@@ -13,6 +13,7 @@ import {
   optionEntries,
 } from '../config/options.ts';
 import { computeCtl } from '../config/options/compute-ctl.ts';
+import { isManualCommand, type manualCommands } from '../config/options/manual.ts';
 import { readOptions } from '../config/read-options.ts';
 
 interface Given {
@@ -31,7 +32,8 @@ export type ParsedArgs =
       readonly live: boolean;
     } & Given)
   | ({ readonly command: 'plan'; readonly options: PlanOptions; readonly json: boolean } & Given)
-  | { readonly command: 'help' | 'version'; readonly text: string };
+  | { readonly command: 'help' | 'version'; readonly text: string }
+  | { readonly command: keyof typeof manualCommands; readonly of: string | undefined };
 
 const { name: program, main, commands } = computeCtl;
 
@@ -52,6 +54,7 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     if (error.code === 'commander.helpDisplayed') return { command: 'help', text: printed.trimEnd() };
     throw usage(clearer(error.message, command, argv, Object.keys(commands)).replace(/^error: /, ''));
   }
+  if (subcommand !== null && isManualCommand(subcommand)) return { command: subcommand, of: command.args[0] };
   const { values: options, given } = readOptions(command, main.options, env);
   const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
   if (subcommand !== null) {

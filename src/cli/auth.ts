@@ -19,7 +19,7 @@ export function authOf({ options, loaded, log, env }: AuthParts): JwtAuth {
     computeId: options.computeId,
     jwks: loaded.config.jwks,
     log,
-    allowTokensWithoutExp: options.allowTokensWithoutExp,
+    requireExp: options.requireTokenExp,
     ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
   });
 }

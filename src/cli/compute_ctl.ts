@@ -4,15 +4,24 @@ import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
+import { saidAsFirstProcess } from '../process/first-process.ts';
 import { isRoot } from '../process/give-up-root.ts';
+import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
-import { watchStops } from './stop-source.ts';
+import { ComputeError } from '../core/errors.ts';
+import { locatePostgres } from '../postgres/postgres-bin.ts';
+import { type StopSource, watchStops } from './stop-source.ts';
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
 async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const parsed = parseArgs(argv, env);
   if ('text' in parsed) {
     process.stdout.write(`${parsed.text}\n`);
+    return 0;
+  }
+  if ('of' in parsed) {
+    const { manual } = await import('../manual/manual.ts');
+    process.stdout.write(manual(parsed.command, parsed.of ?? 'compute_ctl'));
     return 0;
   }
   const { options } = parsed;
@@ -34,14 +43,37 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return exitCode;
   }
   logStrayOutput(log);
-  for (const line of [...parsed.notes, ...parsed.notBuilt]) log.warn(line);
+  const pid1 = saidAsFirstProcess('compute_ctl');
+  for (const line of [...parsed.notes, ...parsed.notBuilt, ...(pid1 === null ? [] : [pid1])]) log.warn(line);
   // Others on this machine can read the command line: a spec and a connection string hold secrets.
   if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
     process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options, parsed.options.pgdata);
-  const { main } = await import('./main.ts');
-  return main(parsed.options, { log, env, stops });
+  const unreadable = unreadablePrograms();
+  if (unreadable !== null)
+    log.warn(`${unreadable}, so parts that are loaded later, such as gRPC, will be missing: ${readableHint}`);
+  const early = untilMain(stops);
+  // It runs while everything else is loaded, and the config read.
+  const postgres = locatePostgres(parsed.options.pgbin, env, early.signal);
+  postgres.catch(() => {}); // whoever waits for it hears of its failure
+  try {
+    const { main } = await import('./main.ts');
+    return await main(parsed.options, { log, env, stops, early: early.signal, postgres });
+  } finally {
+    early.abort();
+    await postgres.catch(() => {});
+  }
+}
+
+/** Aborts when the program is stopped before there is a compute that could be. */
+function untilMain(stops: StopSource): AbortController {
+  const early = new AbortController();
+  stops.goTo({
+    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
+    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
+  });
+  return early;
 }
 
 // All work is done; an open handle must not keep the process running.

@@ -14,19 +14,24 @@ import { Writability } from '../database/writability.ts';
 import type { JwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
+import { endPoolers } from '../lifecycle/end-poolers.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
+import { followStart } from '../lifecycle/start-metrics.ts';
 import { ComputeState } from '../lifecycle/state.ts';
 import { tellSystemd } from '../lifecycle/tell-systemd.ts';
 import { Metrics } from '../metrics/registry.ts';
 import { followAttached } from '../metrics/attached.ts';
+import { followProcess } from '../metrics/process.ts';
 import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
+import { readStatistics } from '../monitor/statistics.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { assertLakebase } from '../postgres/lakebase.ts';
-import { locatePostgres } from '../postgres/postgres-bin.ts';
+import type { PostgresBin } from '../postgres/postgres-bin.ts';
+import { loadGrpc } from '../storage/grpc.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
 import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -41,6 +46,9 @@ export interface MainDeps {
   readonly env: NodeJS.ProcessEnv;
   /** Ends the compute from outside. */
   readonly stops: StopSource;
+  /** Aborts when the program is stopped before there is a compute. */
+  readonly early: AbortSignal;
+  readonly postgres: Promise<PostgresBin>;
 }
 
 /** Runs one compute from its command line to its end.
@@ -55,24 +63,23 @@ export async function main(options: RunOptions, deps: MainDeps): Promise<number>
   }
 }
 
-async function run(options: RunOptions, { log, env, stops }: MainDeps): Promise<number> {
-  // These are loaded while the start waits for the config and the version of Postgres, so they do not slow it down.
-  const http = loadHttp();
-  const driver = loadClient();
-  for (const loading of [http, driver]) loading.catch(() => {}); // whoever needs it hears of its failure
-  const early = new AbortController();
-  stops.goTo({
-    bySignal: () => early.abort(new ComputeError('terminated', 'stopped by a signal before the start')),
-    byDefect: () => early.abort(new ComputeError('defect', 'stopped by a defect before the start')),
-  });
+async function run(options: RunOptions, { log, env, stops, early, postgres }: MainDeps): Promise<number> {
   const metrics = new Metrics();
   const target = parseConnstr(options.connstr);
-  const [loaded, bin] = await Promise.all([
-    loadConfig(options, { ...loading({ log, env, metrics }), signal: early.signal }),
-    locatePostgres(options.pgbin, env, early.signal),
-  ]);
+  const config = loadConfig(options, { ...loading({ log, env, metrics }), signal: early });
+  const found = Promise.all([config, postgres]);
+  const grpc = loadGrpcIfUsed(config);
+  // Postgres is asked for its version, and the config is read, while these are loaded.
+  const http = loadHttp();
+  for (const loading of [found, grpc, http, loadClient()]) loading.catch(() => {}); // whoever needs it hears of its failure
+  const [loaded, bin] = await found;
   const settings = settingsOf(options, env, { target, bin, tls: loaded.config.tls });
   return serveCompute({ options, settings, loaded, metrics, log, env, stops, http });
+}
+
+async function loadGrpcIfUsed(config: Promise<LoadedConfig>): Promise<void> {
+  const { spec } = await config;
+  if (spec?.pageserver.preferProtocol === 'grpc') await loadGrpc();
 }
 
 const loading = ({
@@ -114,6 +121,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     state.askedBy = headersFromEnv(parts.env);
   }
   followStatus(metrics, state.lifecycle);
+  followStart(metrics, state);
+  followProcess(metrics);
   followAttachment(parts, state);
   metrics.observe('compute_ctl_log_lines_dropped_total', droppedLines);
   metrics.observe('compute_ctl_failed_databases', () => state.databases.size);
@@ -126,6 +135,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     log,
     metrics,
     isRunning: () => state.postgres?.running ?? false,
+    beside: (signal) =>
+      readStatistics({ target: settings.target, pgdata: settings.pgdata, metrics, log }, signal),
     useStatistics: () => state.spec?.spec.features.includes('activity_monitor_experimental') ?? false,
   });
   state.monitor = monitor;
@@ -158,7 +169,11 @@ async function serveCompute(parts: Parts): Promise<number> {
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
     const { stopTimeoutMs, exitGraceMs } = settings;
-    const ran = runCompute({ state, log, operations, stopTimeoutMs, exitGraceMs });
+    const ran = runCompute({
+      ...{ state, log, operations, stopTimeoutMs, exitGraceMs },
+      endPoolers: () => endPoolers(log),
+      keepPoolersOnSignal: options.dev,
+    });
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();

@@ -1,6 +1,8 @@
 import type { Compute } from '../lifecycle/compute.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
 import type { RunOptions } from '../config/options.ts';
+import { mainOptions } from '../config/options/main.ts';
+import { ComputeError, explained } from '../core/errors.ts';
 import { keepYoungSpaceSmall } from '../core/garbage.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
@@ -33,7 +35,8 @@ export interface HttpParts {
   readonly state: ComputeState;
 }
 
-/** Runs both servers for as long as the compute runs. Without its ports, the compute does not continue.
+/** Runs both servers for as long as the compute runs. Without its ports, the compute does not continue; only the default port of
+ *  the internal server may be another compute's.
  *  @param ran the exit code of the compute */
 export async function withHttp(parts: HttpParts, ran: Promise<number>): Promise<number> {
   const closed = new AbortController();
@@ -58,7 +61,9 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
   const [{ startServer }, { externalRoutes }, { internalRoutes, testRoutes }] = await parts.http;
   const status = (): Status => compute.lifecycle.status;
   const app = { compute, metrics };
-  const service = { program: 'compute_ctl', app, status, auth, log, signal };
+  const answered = (path: string | null, code: number): void =>
+    metrics.inc('compute_ctl_http_requests_total', { path: path ?? 'other', status: String(code) });
+  const service = { program: 'compute_ctl', app, status, auth, log, signal, answered };
   if (options.enableFailpoints) failpoints.setAll(env['FAILPOINTS'] ?? '');
   const external = await startServer({
     ...service,
@@ -69,7 +74,7 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
     // On the loopback, its callers are on this machine.
     localOnly: loopbacks.includes(options.externalHttpHost),
   });
-  const internal = await startServer({
+  const internal = startServer({
     ...service,
     routes: options.enableFailpoints ? [...internalRoutes, ...testRoutes] : internalRoutes,
     name: 'internal HTTP server',
@@ -77,5 +82,21 @@ async function start(parts: HttpParts, signal: AbortSignal): Promise<RunningServ
     port: options.internalHttpPort,
     localOnly: true,
   });
-  return [external, internal];
+  const others = await internal.then(
+    (server) => [server],
+    (error: unknown) => {
+      if (!isSharedDefault(error, options.internalHttpPort)) throw error;
+      log.error(
+        `${explained(error)}; going on without it: Postgres cannot ask for extensions, and local_proxy not for grants. Give each compute of a machine its own --internal-http-port`,
+      );
+      return [];
+    },
+  );
+  return [external, ...others];
 }
+
+/** True for callers that run several computes on one machine and name only the external port, as they can with the original. */
+const isSharedDefault = (error: unknown, port: number): boolean =>
+  port === mainOptions.internalHttpPort.fallback &&
+  error instanceof ComputeError &&
+  (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';

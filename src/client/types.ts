@@ -894,7 +894,7 @@ export interface components {
              */
             readonly safekeepers_generation?: number | null;
             /**
-             * @description Safekeepers, `host:port` each. URLs are ignored when the setting `neon.safekeepers` has addresses.
+             * @description Safekeepers, `host:port` each. Of a URL `postgresql://…` only that part counts; URLs are ignored when the setting `neon.safekeepers` has addresses.
              * @default []
              */
             readonly safekeeper_connstrings?: readonly string[];

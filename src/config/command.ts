@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../core/errors.ts';
 import { type CommandEntry, type OptionEntry, type ProgramEntry, groups } from './options/entry.ts';
 import { defaultOf, flagsOf } from './options/shown.ts';
@@ -15,7 +15,10 @@ export function buildCommand(words: string, entry: CommandEntry): Command {
   command.configureOutput({ outputError: (text, write) => write(shown(clearer(text.trimEnd(), command))) });
   // The program that is called gets what is not ours.
   if (entry.passesOptions === true) command.allowUnknownOption();
-  if (entry.args !== undefined) command.argument(entry.args);
+  if (entry.args !== undefined) {
+    const argument = new Argument(entry.args);
+    command.addArgument(entry.argChoices === undefined ? argument : argument.choices(entry.argChoices));
+  }
   for (const [name, option] of Object.entries(entry.options)) {
     const made = toOption(option, command);
     made.conflicts((option.conflicts ?? []).map((other) => attributeOf(entry.options[other])));
@@ -63,10 +66,14 @@ export function refuseRepeats(command: Command): Command {
 }
 
 /** The help's list of commands, for a program that also runs without one. */
-export const listCommands = (commands: ProgramEntry['commands']): string =>
-  `\nCommands:${Object.entries(commands)
-    .map(([name, { doc }]) => `\n  ${`${name} [options]`.padEnd(18)}${doc}`)
-    .join('')}`;
+export function listCommands(commands: ProgramEntry['commands']): string {
+  const lines = Object.entries(commands).map(([name, { doc, args }]) => [
+    `${name} ${args ?? '[options]'}`,
+    doc,
+  ]);
+  const width = Math.max(...lines.map(([call = '']) => call.length)) + 2;
+  return `\nCommands:${lines.map(([call = '', doc]) => `\n  ${call.padEnd(width)}${doc}`).join('')}`;
+}
 
 /** The parser names each value after its flag; the table has names of its own. */
 export const attributeOf = (entry: OptionEntry | undefined): string =>

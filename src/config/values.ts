@@ -4,6 +4,9 @@ const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 10
 /** Of replicas and static nodes: each has a directory of that name. */
 export const nodeNamePattern = /^[a-z0-9][a-z0-9_-]{0,30}$/;
 
+/** The words of the kinds that take few. */
+export const choices = { bool: ['true', 'false'], logFormat: ['text', 'json'] } as const;
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** An option without a value. */
@@ -11,6 +14,7 @@ export const kinds = {
   text: (text: string) => text,
   path: nonEmpty('a path'),
   name: nonEmpty('a name'),
+  osUser: nonEmpty('a name'),
   role: (text: string) => {
     if (/^[a-z_]+$/.test(text)) return text;
     throw new Error('--privileged-role-name can only contain lowercase letters and underscores');
@@ -38,14 +42,8 @@ export const kinds = {
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
   milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),
   count: whole(1, 1_000_000_000, 'a whole number from 1 to 1000000000'),
-  bool: (text: string) => {
-    if (text === 'true' || text === 'false') return text === 'true';
-    throw new Error('Expected true or false.');
-  },
-  logFormat: (text: string) => {
-    if (text === 'text' || text === 'json') return text;
-    throw new Error('Expected text or json.');
-  },
+  bool: (text: string) => oneOf(choices.bool, text) === 'true',
+  logFormat: (text: string) => oneOf(choices.logFormat, text),
   /** Bytes: `256MB`, `1GB`, or a number of them. */
   size: (text: string) => {
     const match = /^(\d+)\s*(kb|mb|gb)?$/i.exec(text.trim());
@@ -73,6 +71,12 @@ function nonEmpty(what: string): (text: string) => string {
     if (text !== '' && !text.includes('\0')) return text;
     throw new Error(`Expected ${what}.`);
   };
+}
+
+function oneOf<T extends string>(words: readonly T[], text: string): T {
+  const found = words.find((word) => word === text);
+  if (found !== undefined) return found;
+  throw new Error(`Expected ${words.join(' or ')}.`);
 }
 
 function whole(min: number, max: number, what: string): (text: string) => number {

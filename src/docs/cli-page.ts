@@ -20,8 +20,8 @@ export const cliPage = (): string =>
   );
 
 function sections({ name, doc, main, commands }: ProgramEntry): string[] {
-  const rows = Object.entries(commands).map(([word, { doc, hidden }]) => [
-    code(`${name} ${word}`),
+  const rows = Object.entries(commands).map(([word, { doc, args, hidden }]) => [
+    code(`${name} ${word}${args === undefined ? '' : ` ${args}`}`),
     hidden === true ? `${doc} Not listed by help.` : doc,
   ]);
   return [
@@ -33,7 +33,7 @@ function sections({ name, doc, main, commands }: ProgramEntry): string[] {
     ...Object.entries(commands).flatMap(([word, entry]) => [
       `## ${name} ${word}`,
       entry.doc,
-      optionsOf(entry),
+      ...(Object.keys(entry.options).length === 0 ? [] : [optionsOf(entry)]),
     ]),
   ];
 }

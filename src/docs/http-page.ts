@@ -19,7 +19,7 @@ export const httpPage = (): string =>
     '# External server',
     'Port 3080, on all addresses unless `--external-http-host` says otherwise. Tokens are JWTs, signed with EdDSA, or with RS256 when the key set holds such a key. ' +
       'With `scope` `compute_ctl:admin` the claim `aud` must contain `compute`; without it `compute_id` must be this ' +
-      "compute's id. `exp` is required, `nbf` is checked, both with 60 s of leeway. Keys come with the config; an " +
+      "compute's id. `exp` and `nbf` are checked where they are, with 60 s of leeway; `--require-token-exp` refuses tokens without `exp`. Keys come with the config; an " +
       'accepted `POST /configure` replaces them.',
     ...externalRoutes.map(section),
     '# Internal server',

@@ -23,11 +23,12 @@ export function readClaims(payload: Uint8Array): Claims {
 
 /** `exp` and `nbf`, with 60 s of leeway for clocks that differ. A value that is not a finite number is refused.
  *  @throws TokenRefused */
-export function checkTimes(claims: Claims, nowMs: number, withoutExp: boolean): void {
+export function checkTimes(claims: Claims, nowMs: number, requireExp: boolean): void {
   const now = Math.floor(nowMs / 1000);
   const exp = seconds(claims, 'exp');
   const nbf = seconds(claims, 'nbf');
-  if (exp === undefined && !withoutExp) throw new TokenRefused('no-expiry', 'the claim exp is missing');
+  if (exp === undefined && requireExp)
+    throw new TokenRefused('no-expiry', 'the claim exp is missing, and --require-token-exp is given');
   if (exp !== undefined && exp < now - leewaySeconds)
     throw new TokenRefused('expired', `it expired ${now - exp} s ago; ${leeway}`);
   if (nbf !== undefined && nbf > now + leewaySeconds)

@@ -21,6 +21,8 @@ export interface Service<App> {
   readonly auth: Auth;
   /** Only programs on this machine are answered: see `checkLocal`. */
   readonly localOnly?: boolean;
+  /** Called for each answer, with its route's path; null: there is none. */
+  readonly answered?: (path: string | null, status: number) => void;
 }
 
 /** Answers a request; never rejects. Unknown paths are 404 and known paths with another method 405, both before
@@ -35,17 +37,23 @@ export function dispatcher<App>(service: Service<App>): (exchange: Exchange) => 
       'a route requires an authentication that this server does not support',
     );
   return async (exchange) => {
+    let path: string | null = null;
+    const count = (given: Answer): Answer => {
+      service.answered?.(path, given.status);
+      return given;
+    };
     try {
       if (service.localOnly === true) checkLocal(exchange.incoming);
       const target = readTarget(exchange.incoming);
       const methods = table.find(target.path);
-      if (methods === undefined) return empty(404);
+      if (methods === undefined) return count(empty(404));
       const { method = '' } = exchange.incoming;
       const route = methods.get((method === 'HEAD' ? 'GET' : method) as Method);
-      if (route === undefined) return empty(405, { allow: allowed(methods) });
-      return await answer(service, route, target, exchange);
+      if (route === undefined) return count(empty(405, { allow: allowed(methods) }));
+      ({ path } = route);
+      return count(await answer(service, route, target, exchange));
     } catch (error) {
-      return failed(error, exchange);
+      return count(failed(error, exchange));
     }
   };
 }

@@ -10,8 +10,8 @@ export interface JwtOptions {
   readonly computeId: string | null;
   readonly jwks: Jwks;
   readonly log: Log;
-  /** Accept tokens that never expire. Off by default. */
-  readonly allowTokensWithoutExp?: boolean;
+  /** Refuse tokens that never expire. Off by default: control planes written for the original sign no others. */
+  readonly requireExp?: boolean;
   /** The reason why authentication is off, logged as a warning. Set only on an explicit request. */
   readonly switchedOffBecause?: string;
   /** Milliseconds since 1970, for tests. */
@@ -26,6 +26,9 @@ export interface JwtAuth extends Auth {
   setKeys(jwks: Jwks): Promise<boolean>;
 }
 
+const eternalNote =
+  'a token without the claim exp was accepted: it never expires, and neither do the rights of whoever has seen it. Once the control plane signs tokens with exp, give --require-token-exp';
+
 const invalid = 'invalid authorization token';
 const bearer = /^bearer +([\x21-\x7e]+)$/i;
 
@@ -35,12 +38,13 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
     computeId,
     log,
     switchedOffBecause: off,
-    allowTokensWithoutExp = false,
+    requireExp = false,
     nowMs = Date.now,
     monotonicMs,
   } = options;
   if (off !== undefined) log.warn(`requests to the external HTTP server are NOT authenticated: ${off}`);
   let keys: Promise<KnownTokens> | undefined;
+  let eternalNoted = false;
 
   const refusals = new RefusalLog(log, monotonicMs);
 
@@ -55,8 +59,12 @@ export function createJwtAuth(options: JwtOptions): JwtAuth {
       });
     keys ??= loadKeys(options.jwks, log).then((ring) => new KnownTokens(ring));
     const claims = await (await keys).claimsOf(token);
-    checkTimes(claims, nowMs(), allowTokensWithoutExp);
+    checkTimes(claims, nowMs(), requireExp);
     checkClaims(claims, computeId);
+    if (claims['exp'] === undefined && !eternalNoted) {
+      eternalNoted = true;
+      log.warn(eternalNote);
+    }
   };
 
   return {

@@ -3,6 +3,7 @@ import type { Lsn } from '../core/lsn.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { PgdataLock } from '../postgres/lock.ts';
 import type { PreparedPgdata } from '../postgres/prepare.ts';
+import type { Watcher } from '../postgres/watcher.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { OpenPageserver } from '../storage/basebackup.ts';
 import type { ServiceRunner } from '../services/runner.ts';
@@ -17,6 +18,8 @@ export interface StartContext {
   readonly log: Log;
   readonly services: ServiceRunner;
   lock: PgdataLock | null;
+  /** Ends Postgres when this process is killed. */
+  watcher: Watcher | null;
   pgdata: PreparedPgdata | null;
   /** Resolves when `postgresql.conf` is in place. */
   configWritten: Promise<void>;

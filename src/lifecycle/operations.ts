@@ -122,6 +122,8 @@ export class Operations {
   /** Called at the end of the process: stops the services that began with it and releases the lock. Never rejects. */
   async end(escalate: AbortSignal): Promise<void> {
     await this.#deps.services.stop('with-process', escalate);
+    // A Postgres that could not be stopped stays its business.
+    if (this.#deps.state.postgres?.running !== true) await this.#context?.watcher?.stop();
     await this.#context?.lock?.release();
   }
 
@@ -140,6 +142,7 @@ export class Operations {
     const { settings, state, log, services } = this.#deps;
     const nothing = {
       lock: null,
+      watcher: null,
       pgdata: null,
       pageserver: null,
       lsn: noLsn,

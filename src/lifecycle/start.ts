@@ -22,6 +22,7 @@ import { removeStaleSockets } from '../postgres/stale-sockets.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
+import { Watcher } from '../postgres/watcher.ts';
 import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf, required } from './context.ts';
@@ -36,6 +37,7 @@ export const startup = [
     step('write-config', writeConfig), // postgresql.conf
     step('sync-safekeepers', findStartLsn), // the LSN to start at
     step('connect-pageserver', connectPageserver, ({ pageserver }) => pageserver?.close()),
+    step('start-watcher', startWatcher), // ends Postgres if this process is killed
     step('start-services', startServices), // swap, disk quota
   ),
   step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
@@ -99,6 +101,10 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
     },
     signal,
   );
+}
+
+async function startWatcher(context: StartContext): Promise<void> {
+  context.watcher = await Watcher.start(pathOf(context), context.settings.env, context.log);
 }
 
 function startServices({ services, spec }: StartContext, signal: AbortSignal): Promise<void> {

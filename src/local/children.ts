@@ -146,6 +146,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--storage-status-uri=http://127.0.0.1:${ports.controlPlane}/status`,
     '--internal-http-host=localhost',
     `--internal-http-port=${ports.internalHttp}`,
+    '--dev', // a pgbouncer on this machine is somebody else's
     `--start-timeout=${startLimitSeconds}`,
     `--exit-grace-ms=${exitGraceMs}`,
     // Earlier versions left data directories without the marker.

@@ -2,6 +2,7 @@ import { type Command, CommanderError } from 'commander';
 import { buildProgram } from '../config/command.ts';
 import { computeLocal } from '../config/options/compute-local.ts';
 import { mainOptions } from '../config/options/main.ts';
+import { isManualCommand, type manualCommands } from '../config/options/manual.ts';
 import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
@@ -11,13 +12,14 @@ import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
+import { saidAsFirstProcess } from '../process/first-process.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { computeState } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
 const { commands } = computeLocal;
-type Name = keyof typeof commands;
+type Name = Exclude<keyof typeof commands, keyof typeof manualCommands>;
 type OptionsOf<N extends Name> = Values<(typeof commands)[N]['options']>;
 
 /** A command. Resolves with the exit code. */
@@ -79,6 +81,8 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env).values;
   const dir = localDir(options.dir ?? defaultDir());
   const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
+  const pid1 = name === 'up' ? saidAsFirstProcess('compute-local') : null;
+  if (pid1 !== null) log.warn(pid1);
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   // A node needs a directory that is there.
@@ -94,7 +98,10 @@ async function run(): Promise<number> {
   const log = createLog({ format: 'text', level });
   let exitCode = 0;
   const program = buildProgram(computeLocal, buildVersion, async (name, command) => {
-    exitCode = await act(name, log, command);
+    if (isManualCommand(name)) {
+      const { manual } = await import('../manual/manual.ts');
+      process.stdout.write(manual(name, command.args[0] ?? 'compute-local'));
+    } else exitCode = await act(name, log, command);
   });
   try {
     await program.parseAsync();

@@ -1,11 +1,7 @@
-export interface MetricDefinition {
-  readonly type: 'counter' | 'gauge' | 'histogram';
-  /** In the order of their names, which is also their order on the wire. */
-  readonly labels: readonly string[];
-  readonly help: string;
-  /** Of a histogram: the upper bounds, in rising order, in the unit that the name gives. */
-  readonly buckets?: readonly number[];
-}
+import type { MetricDefinition } from './definition.ts';
+import { postgresMetrics } from './postgres-definitions.ts';
+
+export type { MetricDefinition } from './definition.ts';
 
 /** Every metric that is served, in the order of `GET /metrics`. One without labels is there from the first scrape, starting at 0;
  *  one with labels appears with its first sample. */
@@ -180,6 +176,32 @@ export const metricDefinitions = {
     labels: ['check'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
     help: 'Duration of the checks of Postgres, including failed ones: activity uses the kept connection, connect a new one.',
+  },
+  compute_ctl_start_phase_seconds: {
+    type: 'gauge',
+    labels: ['phase'],
+    help: 'Duration of the latest start by phase, as GET /metrics.json has it; total is all of it.',
+  },
+  compute_ctl_http_requests_total: {
+    type: 'counter',
+    labels: ['path', 'status'],
+    help: "Requests to both HTTP servers, by the route's path (other: no route) and the answer's status.",
+  },
+  ...postgresMetrics,
+  process_start_time_seconds: {
+    type: 'gauge',
+    labels: [],
+    help: 'When compute_ctl was started, in seconds since 1970.',
+  },
+  process_cpu_seconds_total: {
+    type: 'counter',
+    labels: [],
+    help: 'CPU time of compute_ctl, without Postgres, in seconds.',
+  },
+  process_resident_memory_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Resident memory of compute_ctl, without Postgres.',
   },
 } as const satisfies Record<string, MetricDefinition>;
 

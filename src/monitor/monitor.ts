@@ -126,6 +126,7 @@ export class Monitor {
       await Promise.all([
         this.#repeat('activity', activityMs, look),
         this.#repeat('connect', freshMs, connect),
+        this.#options.beside?.(signal),
       ]);
     } finally {
       kept.close();

@@ -32,6 +32,8 @@ export interface MonitorOptions {
   readonly isRunning: () => boolean;
   /** True while the spec also wants activity to be detected from the statistics. */
   readonly useStatistics: () => boolean;
+  /** Runs for as long as the checks do; decides nothing. */
+  readonly beside?: (signal: AbortSignal) => Promise<void>;
   readonly times?: Partial<MonitorTimes>;
   readonly clock?: Clock;
 }

@@ -1,5 +1,4 @@
-import { constants, type Stats } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import { type Stats, accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { runProcess } from '../process/run-process.ts';
@@ -21,16 +20,16 @@ const probeMs = 10_000;
 const probed = new Map<string, Promise<string>>();
 
 /** Finds the `postgres` program: a name without a slash is searched for in the PATH of `env`. The version comes from
- *  `postgres --version`, and is cached while the file does not change.
+ *  `postgres --version`, which runs when this returns, and is cached while the file does not change.
  *  @throws ComputeError `postgres_missing`; `postgres_version` unless it is PostgreSQL 14 to 18 */
 export async function locatePostgres(
   pgbin: string,
   env: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<PostgresBin> {
-  const found = pgbin.includes('/') ? await usable(resolve(pgbin)) : await inPath(pgbin, env);
+  const found = pgbin.includes('/') ? usable(resolve(pgbin)) : inPath(pgbin, env);
   if (found === null) throw missing(pgbin, env);
-  const path = await realpath(found);
+  const path = realpathSync(found);
   const version = await versionOf(path, env, signal);
   const major = Number(/^\d+/.exec(version)?.[0]);
   if (!(major >= oldest && major <= newest)) {
@@ -42,19 +41,19 @@ export async function locatePostgres(
   return { path, dir, major, version, sibling: (name) => join(dir, name) };
 }
 
-async function inPath(name: string, env: NodeJS.ProcessEnv): Promise<string | null> {
+function inPath(name: string, env: NodeJS.ProcessEnv): string | null {
   for (const dir of (env['PATH'] ?? '').split(delimiter)) {
-    const found = await usable(join(dir === '' ? '.' : dir, name));
+    const found = usable(join(dir === '' ? '.' : dir, name));
     if (found !== null) return resolve(found);
   }
   return null;
 }
 
 /** The path itself if it is an executable file, else null. */
-async function usable(path: string): Promise<string | null> {
+function usable(path: string): string | null {
   try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile() ? path : null;
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile() ? path : null;
   } catch {
     return null;
   }
@@ -71,7 +70,7 @@ function missing(pgbin: string, env: NodeJS.ProcessEnv): ComputeError {
 }
 
 async function versionOf(path: string, env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  const key = identity(path, await stat(path));
+  const key = identity(path, statSync(path));
   const known = probed.get(key);
   if (known !== undefined) return known;
   const probe = askVersion(path, env, signal);

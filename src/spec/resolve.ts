@@ -116,11 +116,16 @@ function resolveSafekeepers(
     );
   }
   const safekeepers = list
-    .map((entry, at) => (at === 0 ? entry.slice(prefix?.[0].length ?? 0) : entry).trim())
+    .map((entry, at) => addressOf((at === 0 ? entry.slice(prefix?.[0].length ?? 0) : entry).trim()))
     .filter((entry) => entry !== '');
   if (mode.kind === 'primary') checkSafekeepers(safekeepers);
   return { safekeepers, prefixGeneration };
 }
+
+/** Of a URL of PostgreSQL only `host:port` is left: safekeepers are asked by a user and with a token of their own, and
+ *  `neon.safekeepers` has no room for more. */
+const addressOf = (entry: string): string =>
+  /^postgres(?:ql)?:\/\/(?:[^@/?]*@)?([^@/?]+)(?:[/?].*)?$/.exec(entry)?.[1] ?? entry;
 
 const isUrl = /^\s*[a-z][a-z0-9+.-]*:\/\//i;
 
@@ -143,7 +148,7 @@ function safekeeperList(spec: ComputeSpec, mode: ResolvedMode): readonly string[
 function checkSafekeepers(safekeepers: readonly string[]): void {
   if (safekeepers.length === 0) throw invalid('safekeeper_connstrings is empty');
   const url = safekeepers.find((entry) => isUrl.test(entry));
-  if (url !== undefined) throw invalid('a safekeeper is given as a URL, expected host:port');
+  if (url !== undefined) throw invalid('a safekeeper is given as a URL of another kind, expected host:port');
   const twice = safekeepers.find((entry, at) => safekeepers.indexOf(entry) !== at);
   if (twice !== undefined) throw invalid(`duplicate entry in safekeeper_connstrings: ${twice}!`);
 }

@@ -72,6 +72,9 @@ const options = {
   'grpc.enable_http_proxy': 0,
 };
 
+/** Loads gRPC on first use, which takes longer than to connect: a start with a pageserver that speaks it begins early. */
+export const loadGrpc = () => import('@grpc/grpc-js');
+
 /** Opens an HTTP/2 connection; gRPC has no log-in.
  *  @throws ComputeError `pageserver` naming the address */
 export async function connectGrpc(
@@ -80,7 +83,7 @@ export async function connectGrpc(
   signal: AbortSignal,
 ): Promise<GrpcConnection> {
   const { where, tls } = parseGrpcUrl(url);
-  const { default: grpc } = await import('@grpc/grpc-js');
+  const { default: grpc } = await loadGrpc();
   const credentials = tls ? grpc.credentials.createSsl() : grpc.credentials.createInsecure();
   const client = new grpc.Client(where, credentials, options);
   try {

@@ -48,6 +48,7 @@ export async function runSync(
   const result = await runProcess(
     {
       ...inCgroup(context.pgbin, ['--sync-safekeepers'], context.cgroup),
+      cwd: context.pgdata, // where it is found if we are killed
       env: {
         ...context.env,
         PGDATA: context.pgdata,

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   mkdirSync,
@@ -8,8 +8,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   machineOf,
@@ -18,9 +17,9 @@ import {
   requiredLibraries,
   sectionNames,
 } from '../../scripts/executable/elf.mjs';
-import { killAllOf, rig } from '../support/compute.ts';
-import { inRoot, makeEmptyRoot } from '../support/empty-root.ts';
+import { rig } from '../support/compute.ts';
 import { localRig, queryLocal } from '../support/local.ts';
+import { type Bom, wrongInBom } from '../support/package-checks.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, executableVariable, startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
@@ -39,9 +38,10 @@ let file: string;
 /** Bytes, compressed beside the other tests: it takes long. */
 let compressed: Promise<number>;
 
+const build = (...args: string[]): void =>
+  void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
+
 beforeAll(() => {
-  const build = (...args: string[]): void =>
-    void execFileSync(process.execPath, ['scripts/build-executable.mjs', ...args], { cwd: root });
   build(arch);
   // Its code is compiled in an emulator, which says nothing of the file.
   build(other, '--without-code');
@@ -139,6 +139,33 @@ test('the executable is each program by the name of a link and by its first argu
   expect(run(renamed, ['--version']).stdout).toMatch(programs.compute_ctl);
 });
 
+test('the executable prints its manual pages and completions, as dist has them', () => {
+  const built = (name: string): string => readFileSync(join(root, 'dist', name), 'utf8');
+  expect(run(file, ['man']).stdout).toBe(built('man/compute_ctl.1'));
+  expect(run(file, ['compute-local', 'man']).stdout).toBe(built('man/compute-local.1'));
+  expect(run(file, ['completion', 'zsh']).stdout).toBe(built('completions/_compute_ctl'));
+});
+
+test('a second build without compiled code gives the same file, which does not name the place where it was built', () => {
+  const first = readFileSync(fileFor(other));
+  build(other, '--without-code');
+  expect(readFileSync(fileFor(other)).equals(first)).toBe(true);
+  expect(first.includes(root)).toBe(false);
+});
+
+test('a bill of materials and all licences are beside the executable, those of its Node, too', async () => {
+  const beside = (name: string): string => readFileSync(join(dirname(fileFor(arch)), name), 'utf8');
+  const text = beside('sbom.cdx.json');
+  expect(await wrongInBom(text)).toBe(null);
+  const { components } = JSON.parse(text) as Bom;
+  const node = components.find(({ name }) => name === 'node');
+  const openssl = node?.components?.find(({ name }) => name === 'openssl');
+  expect([node?.version, openssl?.version]).toEqual([process.versions.node, process.versions.openssl]);
+  expect(components.map(({ name }) => name)).toContain('pg');
+  for (const said of [`Node.js ${process.versions.node}`, 'OpenSSL', 'pg-protocol', 'Apache License'])
+    expect(beside('THIRD-PARTY-LICENSES.txt')).toContain(said);
+});
+
 test('the executable takes no notice of what the environment wants of Node', () => {
   for (const options of ['--nonsense', '--inspect=127.0.0.1:0', '--require /nowhere.js'])
     expect(run(file, ['--version'], { NODE_OPTIONS: options })).toMatchObject({ status: 0, stderr: '' });
@@ -208,53 +235,6 @@ test('the executable is the vm-monitor by its name', async () => {
     monitor.kill('SIGKILL');
   }
 });
-
-test.runIf(process.getuid?.() === 0)(
-  'an otherwise empty root file system with PostgreSQL and the executable is enough for compute-local and compute_ctl',
-  async () => {
-    const empty = join(dir, 'root');
-    makeEmptyRoot(empty, defaultPostgres(), file);
-    const start = (...args: string[]): ChildProcess => {
-      const [command, ...rest] = inRoot(empty, args);
-      const { PATH } = process.env;
-      return spawn(command, rest, { env: { PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
-    };
-    const up = start('compute-local', 'up', '--dir', '/var/lib/compute-local', '--json');
-    const said = { stdout: '', stderr: '' };
-    for (const name of ['stdout', 'stderr'] as const)
-      up[name]?.setEncoding('utf8').on('data', (text: string) => (said[name] += text));
-    try {
-      await eventually(
-        'the start',
-        () => {
-          if (up.exitCode !== null) throw new Error('it has ended');
-          return said.stdout.includes('"event":"ready"') || undefined;
-        },
-        90_000,
-      ).catch((error: unknown) => {
-        throw new Error(`${said.stdout}\n${said.stderr}`, { cause: error });
-      });
-      const psql = start(
-        'compute-local',
-        'psql',
-        '--dir',
-        '/var/lib/compute-local',
-        '--',
-        '-Atc',
-        'select 1',
-      );
-      let answer = '';
-      for await (const chunk of psql.stdout as Readable) answer += String(chunk);
-      expect(answer).toBe('1\n');
-      up.kill('SIGTERM');
-      await eventually('the end', () => up.exitCode ?? undefined, 60_000);
-      expect(up.exitCode).toBe(0);
-    } finally {
-      up.kill('SIGKILL');
-      killAllOf(empty);
-    }
-  },
-);
 
 test('the executable has at most 40 MiB when it is compressed', async () => {
   expect(await compressed).toBeLessThanOrEqual(40 * mib);

@@ -7,6 +7,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { type Rig, processesIn, rig } from '../support/compute.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
 import { eventually, startProgram } from '../support/program.ts';
+import { watchersOf } from '../support/watcher.ts';
 
 let it: Rig;
 beforeEach(async () => {
@@ -130,6 +131,8 @@ test('a Postgres left over from a killed compute_ctl is stopped before its direc
   const first = it.start();
   await it.until('running');
   const left = postmasterPid();
+  // Everything of compute_ctl is killed, as when memory runs out.
+  for (const pid of watchersOf(it.pgdata)) process.kill(pid, 'SIGKILL');
   first.kill('SIGKILL');
   await first.exited();
   expect(processesIn(it.pgdata)).toContain(left);

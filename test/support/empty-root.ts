@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Installed } from './postgres-versions.ts';
 
@@ -29,6 +37,7 @@ export function makeEmptyRoot(root: string, { bindir, major }: Installed, progra
   }
   for (const name of ['etc', 'proc', 'dev', 'tmp', 'var/lib'])
     mkdirSync(join(root, name), { recursive: true });
+  chmodSync(join(root, 'tmp'), 0o1777);
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\npostgres:x:999:999::/:/bin/sh\n');
   writeFileSync(join(root, 'etc/group'), 'root:x:0:\npostgres:x:999:\n');
 }

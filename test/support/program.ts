@@ -60,6 +60,12 @@ export function startProgram(
     cwd: '/',
     ...(argv0 === undefined || before !== '' ? {} : { argv0 }),
   });
+  return watched(child, name);
+}
+
+/** Reads what a program writes, and waits for its end.
+ *  @param name for messages */
+export function watched(child: ChildProcess, name: string): Program {
   let [stdout, stderr] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));

@@ -12,9 +12,18 @@ export interface Certificate {
 }
 
 /** A self-signed certificate for `name` in `home`, with a key that Postgres takes, too. */
-export function makeCertificate(home: string, name: string): Certificate {
+export function makeCertificate(home: string, name: string, days = 2): Certificate {
   const [keyFile, certFile] = [join(home, `${name}.key`), join(home, `${name}.crt`)];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  const kind = [
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    String(days),
+  ];
   const names = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
   execFileSync('openssl', ['req', ...kind, ...names, '-keyout', keyFile, '-out', certFile], {
     stdio: 'pipe',

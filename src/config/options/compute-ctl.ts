@@ -1,5 +1,6 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { mainOptions } from './main.ts';
+import { manualCommands } from './manual.ts';
 import { moreOptions } from './more.ts';
 
 /** Every option of a running compute. */
@@ -56,5 +57,6 @@ export const computeCtl = {
       options: forCommands,
       listed: [...readByBoth, 'connstr', 'privilegedRoleName', 'lakebaseMode'],
     },
+    ...manualCommands,
   },
 } as const satisfies ProgramEntry;

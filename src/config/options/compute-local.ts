@@ -1,5 +1,6 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { mainOptions } from './main.ts';
+import { manualCommands } from './manual.ts';
 
 const dir = {
   flag: '--dir',
@@ -175,6 +176,7 @@ export const computeLocal = {
       args: '[args...]',
       passesOptions: true,
     },
+    ...manualCommands,
     storage: {
       doc: 'The storage daemon, which `up` starts.',
       options: {

@@ -57,6 +57,8 @@ export interface CommandEntry {
   readonly listed?: readonly string[];
   /** Arguments that may follow the options. */
   readonly args?: string;
+  /** The words that the argument can be. */
+  readonly argChoices?: readonly string[];
   /** Options that it does not know are arguments, too. */
   readonly passesOptions?: true;
   /** Started by another program, so the help does not list it. */

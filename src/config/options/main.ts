@@ -85,7 +85,7 @@ export const mainOptions = {
   },
   osUser: {
     flag: '--os-user',
-    kind: 'name',
+    kind: 'osUser',
     value: 'NAME',
     env: 'COMPUTE_CTL_OS_USER',
     fallback: 'postgres',
@@ -140,7 +140,7 @@ export const mainOptions = {
     value: 'PORT',
     fallback: 3081,
     group: 'http',
-    doc: 'Port of the internal HTTP server: for Postgres and other programs on this machine.',
+    doc: 'Port of the internal HTTP server: for Postgres and other programs on this machine. If the default is taken, the compute goes on without that server.',
   },
   internalHttpHost: {
     flag: '--internal-http-host',
@@ -150,12 +150,12 @@ export const mainOptions = {
     group: 'http',
     doc: "The internal server's address: `::` for all addresses, `localhost` for loopback on IPv4 and IPv6. The internal server requires no token.",
   },
-  allowTokensWithoutExp: {
-    flag: '--allow-tokens-without-exp',
+  requireTokenExp: {
+    flag: '--require-token-exp',
     kind: 'flag',
     fallback: false,
     group: 'http',
-    doc: 'Accept tokens that never expire.',
+    doc: 'Refuse tokens without the claim `exp`: they never expire. Control planes written for the original sign such tokens.',
   },
   emptyCountsAsStarted: {
     flag: '--empty-counts-as-started',

@@ -172,8 +172,7 @@ export const moreOptions = {
     kind: 'flag',
     fallback: false,
     group: 'other',
-    doc: 'Do not stop pgbouncer and local_proxy on a signal.',
-    implementedBy: 'later',
+    doc: 'Do not stop pgbouncer and local_proxy on a signal; POST /terminate stops them all the same.',
   },
   lakebaseMode: {
     flag: '--lakebase-mode',

@@ -7,7 +7,21 @@ export interface Exceptions {
 export const exceptions: readonly Exceptions[] = [
   {
     why: 'programs of others, whose options are not checked',
-    names: ['node', 'openssl', 'runuser', 'ss', 'strip'],
+    names: [
+      'bash',
+      'cgexec',
+      'docker',
+      'gpg',
+      'man',
+      'node',
+      'openssl',
+      'pg_ctl',
+      'pg_isready',
+      'runuser',
+      'sha256sum',
+      'ss',
+      'strip',
+    ],
   },
   { why: "options of PostgreSQL's programs", names: ['--sync-safekeepers', '--synchronous'] },
   {
@@ -18,6 +32,22 @@ export const exceptions: readonly Exceptions[] = [
     why: 'names of the C library, and packages with it',
     names: ['malloc_trim', 'MALLOC_MMAP_THRESHOLD_', 'libatomic', 'libc6-arm64-cross'],
   },
+  {
+    why: 'names of those who call compute_ctl: their variables, settings, programs and files',
+    names: [
+      ...['neon_distrib_dir', 'NEON_BINARIES_DIR', 'terminationGracePeriodSeconds', 'su-exec'],
+      ...[
+        'compute1',
+        'compute.log',
+        'DIR/pg_data',
+        'compute-TIMELINE',
+        '/.neon/data',
+        '/.neon/data/pgdata',
+        '--remote-ext-config',
+      ],
+    ],
+  },
+  { why: 'a name of Kubernetes', names: ['fsGroup'] },
   { why: 'names inside Node', names: ['signal_wrap'] },
   {
     why: 'files for whatever somebody adds',
@@ -30,6 +60,13 @@ export const exceptions: readonly Exceptions[] = [
       'NNNN-x.check.sql',
       'database/x.ts',
     ],
+  },
+  { why: 'settings of TypeScript', names: ['moduleResolution', 'nodenext'] },
+  { why: 'files of a user', names: ['~/.bashrc', '~/.zshrc'] },
+  { why: 'made at a release', names: ['SHA256SUMS', 'v0.2.0'] },
+  {
+    why: 'a permission of a CI job, and a field of package.json that is missing',
+    names: ['id-token', 'homepage'],
   },
   { why: 'said not to exist', names: ['Storage'] },
   { why: 'put together when the program runs', names: ['storage.log', 'log/storage.log'] },

@@ -24,7 +24,10 @@ export function wrongNames({ kind, lang, text }: Piece, judging: Judging): strin
   if (kind === 'span') return inSpan(text, judging);
   if (shells.has(lang)) return inShell(lang, text, judging);
   if (lang === 'json') return inJson(text, judging);
-  return [...(kind === 'block' ? wrongInLine(text, judging.known) : []), ...inProse(text, judging)];
+  const ours = kind === 'block' ? wrongInLine(text, judging.known) : [];
+  // Of other programs the options are not known.
+  const isForeign = kind === 'block' && judging.isException(text.split(' ', 1)[0] ?? '');
+  return isForeign ? ours : [...ours, ...inProse(text, judging)];
 }
 
 /** Of prose only what cannot be anything else: options, variables, requests and files of the repository. */

@@ -17,7 +17,14 @@ const notKept: ReadonlySet<string> = new Set(['.git', 'node_modules', 'dist']);
 const withSources = ['src/', 'scripts/', 'bench/', '.ci/', 'packaging/', 'test/support/'];
 /** The exceptions would allow themselves. */
 const notSources = ['src/docs/check/', 'scripts/client-types/package-lock.json'];
-const single: ReadonlySet<string> = new Set(['package.json', 'vitest.config.ts', '.oxlintrc.json']);
+const single: ReadonlySet<string> = new Set([
+  'package.json',
+  'vitest.config.ts',
+  '.oxlintrc.json',
+  'Dockerfile',
+  'compose.yaml',
+  'test/manifests/package.json',
+]);
 
 /** @param root the repository's directory */
 export function readRepository(root: string): Repository {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { withLinked } from '../../core/abort.ts';
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
+import { findOsUser } from '../../process/os-user.ts';
 import { startProcess } from '../../process/process.ts';
 import { runOk } from '../../process/run-process.ts';
 import { endChild } from '../../process/end.ts';
@@ -38,7 +39,7 @@ const firstNumber = 1;
 
 /** Creates an empty timeline: a new cluster and its first base backup. It gets its name only when it is complete and on
  *  disk.
- *  @throws ComputeError `local_storage`, `internal` with initdb's messages, `deadline` */
+ *  @throws ComputeError `local_storage`, `os_user`, `internal` with initdb's messages, `deadline` */
 export async function initialise(options: InitialiseOptions, signal: AbortSignal): Promise<void> {
   const { storageDir, tenantId, timelineId, tools } = options;
   const dir = timelineDir(storageDir, tenantId, timelineId);
@@ -49,6 +50,7 @@ export async function initialise(options: InitialiseOptions, signal: AbortSignal
   const scratch = join(fresh.root, 'scratch');
   ownDir(scratch, 0o700);
   options.onProgress('initdb');
+  await requireName();
   await initdb(tools, join(scratch, 'data'), signal);
   await withServer(options, join(scratch, 'data'), signal, (server, whileItRuns) =>
     firstBase(options, fresh, server, whileItRuns),
@@ -64,6 +66,24 @@ async function removeUnfinishedTimeline(tenant: string, name: string, signal: Ab
   ownDir(tenant, 0o755);
   const made = { name: new RegExp(`^${name.replace('.', String.raw`\.`)}$`), is: madeUnfinished };
   await withDirectory(tenant, (dir) => removeMade(dir, [made], signal));
+}
+
+/** In a container the user may be a mere number. initdb ends then, whatever it is told; nothing else of PostgreSQL does.
+ *  @throws ComputeError `os_user` */
+async function requireName(): Promise<void> {
+  const uid = process.getuid?.() ?? 0;
+  try {
+    await findOsUser(uid);
+  } catch (cause) {
+    throw new ComputeError(
+      'os_user',
+      `the user with the number ${uid} has no name here, and initdb requires one`,
+      {
+        cause,
+        hint: 'run as a user of /etc/passwd (in our image 999 or 1000), or mount a passwd file with that number over /etc/passwd',
+      },
+    );
+  }
 }
 
 /** With UTF-8 collation by code point, or plain C where the system does not have that locale. */

@@ -54,7 +54,7 @@ export const ComputeSpec = v.pipe(
     safekeeper_connstrings: fallback(
       v.array(v.string()),
       [],
-      'Safekeepers, `host:port` each. URLs are ignored when the setting `neon.safekeepers` has addresses.',
+      'Safekeepers, `host:port` each. Of a URL `postgresql://…` only that part counts; URLs are ignored when the setting `neon.safekeepers` has addresses.',
     ),
     mode: fallback(
       ComputeMode,

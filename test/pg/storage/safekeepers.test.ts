@@ -130,7 +130,7 @@ describe('postgres --sync-safekeepers', () => {
     return {
       pgbin,
       cgroup: null,
-      pgdata: '/pgdata',
+      pgdata: dir,
       env: { PATH: process.env['PATH'] },
       log: createLog({ format: 'json', level: 'silent' }),
       onStderrLine: () => {},
@@ -156,7 +156,7 @@ describe('postgres --sync-safekeepers', () => {
     expect(lsn).toBe(0x169b2a0n);
     expect(syncMs).toBeGreaterThanOrEqual(0);
     expect(lines).toEqual(['log']);
-    expect(runs()).toEqual(['--sync-safekeepers /pgdata secret']);
+    expect(runs()).toEqual([`--sync-safekeepers ${dir} secret`]);
   });
 
   test('it does not run when they are', async () => {

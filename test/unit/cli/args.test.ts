@@ -191,9 +191,11 @@ describe('accepted', () => {
 
   test('what is not built yet is told when it is given, not for defaults', () => {
     expect(run([]).notBuilt).toEqual([]);
-    const { notBuilt } = run(['--cgroup', 'neon-postgres', '--dev'], { PGBOUNCER_PASSWORD: '' });
+    const { notBuilt } = run(['--cgroup', 'neon-postgres', '--pg-init-timeout', '9', '--dev'], {
+      PGBOUNCER_PASSWORD: '',
+    });
     expect(notBuilt).toEqual([
-      '--dev has no effect: not built yet',
+      '--pg-init-timeout has no effect: not built yet',
       'PGBOUNCER_PASSWORD has no effect: not built yet',
     ]);
   });

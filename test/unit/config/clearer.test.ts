@@ -12,12 +12,12 @@ const refusal = (...argv: string[]): string => {
 
 describe('a command line that is wrong says what was meant', () => {
   test.each([
-    [['chek'], "unknown command 'chek' (did you mean check?); the commands are check, plan"],
+    [['chek'], "unknown command 'chek' (did you mean check?); the commands are check, plan, completion, man"],
     [
       ['plann', '--config', 'x'],
-      "unknown command 'plann' (did you mean plan?); the commands are check, plan",
+      "unknown command 'plann' (did you mean plan?); the commands are check, plan, completion, man",
     ],
-    [['start'], "unknown command 'start'; the commands are check, plan"],
+    [['start'], "unknown command 'start'; the commands are check, plan, completion, man"],
     [
       ['--con', 'x'],
       /^unknown option '--con' \(did you mean (?=.*--connstr)(?=.*--config)(?=.*--control-plane-uri)/,

@@ -7,6 +7,8 @@ test('the command lines are those of three programs', () => {
     'compute_ctl',
     'compute_ctl check',
     'compute_ctl plan',
+    'compute_ctl completion',
+    'compute_ctl man',
     'compute-local up',
     'compute-local status',
     'compute-local stop',
@@ -15,6 +17,8 @@ test('the command lines are those of three programs', () => {
     'compute-local url',
     'compute-local token',
     'compute-local psql',
+    'compute-local completion',
+    'compute-local man',
     'compute-local storage',
     'vm-monitor',
   ]);

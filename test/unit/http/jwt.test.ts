@@ -107,10 +107,23 @@ test('an unusable exp is refused: a string, beyond all numbers, not JSON at all'
   }
 });
 
-test('a token that never expires passes only where that is allowed', async () => {
-  const eternal = await signText('{"compute_id":"c1"}');
-  expect(await subject().answer(eternal)).toBe(unverified);
-  expect(await subject({ allowTokensWithoutExp: true }).answer(eternal)).toBe('passed');
+test('a token that never expires passes, with one line in the log, and not where exp is required', async () => {
+  // As the original's claims are written: what is not set is null.
+  const eternal = await signText('{"compute_id":"c1","scope":null,"aud":null}');
+  const admin = await signText('{"compute_id":null,"scope":"compute_ctl:admin","aud":["compute"]}');
+  const lenient = subject();
+  for (const token of [eternal, admin, eternal]) expect(await lenient.answer(token)).toBe('passed');
+  expect(lenient.lines.filter((line) => line.includes('never expires'))).toHaveLength(1);
+  const strict = subject({ requireExp: true });
+  for (const token of [eternal, admin]) expect(await strict.answer(token)).toBe(unverified);
+  expect(strict.lines.join('')).toContain('--require-token-exp');
+  expect(await strict.answer(await sign({ compute_id: 'c1' }))).toBe('passed');
+});
+
+test('a token that is refused for another reason is not told of as one that never expires', async () => {
+  const { answer, lines } = subject();
+  expect(await answer(await signText('{"compute_id":"c2"}'))).toMatch('forbidden');
+  expect(lines.join('')).not.toContain('never expires');
 });
 
 test('alg none, HS256 with the public key, a foreign key and a changed payload do not pass', async () => {

@@ -34,7 +34,6 @@ test('the log says why a token is refused, and by how much its times are wrong',
     ['wrong-audience', /without "compute"/, await sign({ scope: 'compute_ctl:admin', aud: ['x'] })],
     ['unusable-claims', /scope is not/, await sign({ scope: 'x' })],
     ['unusable-claims', /exp is not a number/, await sign({ compute_id: 'c1', exp: null })],
-    ['no-expiry', /exp is missing/, await sign({ compute_id: 'c1', exp: undefined })],
     ['wrong-algorithm', /signed by "RS256"/, await sign({ compute_id: 'c1' }, rsa, { alg: 'RS256' })],
     ['malformed', /header cannot be read/, 'x'],
     ['malformed', /cannot be read/, 'e30.x'],
@@ -47,6 +46,11 @@ test('the log says why a token is refused, and by how much its times are wrong',
       [expect.objectContaining({ reason, msg: expect.stringMatching(words) as string })],
     ]);
   }
+  const strict = subject({ requireExp: true });
+  expect(await strict.answer(await sign({ compute_id: 'c1', exp: undefined }))).not.toBe('passed');
+  expect(refusals(strict.lines)).toMatchObject([
+    { reason: 'no-expiry', msg: 'token refused: the claim exp is missing, and --require-token-exp is given' },
+  ]);
   const { answer, lines } = subject({ jwks: { keys: [] } });
   await answer(await sign({ compute_id: 'c1' }));
   await answer('', 'Basic x');

@@ -177,3 +177,20 @@ test('the host :: takes IPv4 clients, and localhost has one port for its address
     });
   }
 });
+
+test('each answer is counted once, by its route and status, whatever the path was', async () => {
+  const counted: (readonly [string | null, number])[] = [];
+  const answered = (path: string | null, status: number): void => void counted.push([path, status]);
+  await withServer({ answered }, async ({ port, send }) => {
+    await send('GET', '/status');
+    await exchange(port, 'GET', '/status');
+    await exchange(port, 'POST', '/status');
+    await exchange(port, 'GET', '/nothing');
+  });
+  expect(counted).toEqual([
+    ['/status', 200],
+    ['/status', 401],
+    [null, 405],
+    [null, 404],
+  ]);
+});

@@ -140,9 +140,30 @@ describe('safekeepers', () => {
     });
   });
 
-  test('given as URLs alone are refused with the form that is expected', () => {
+  test('given as URLs of PostgreSQL alone count by their addresses', () => {
+    const given = [
+      'postgresql://postgres:@sk0.neon:5454',
+      'postgres://sk1:5454/',
+      ' postgresql://u:p%40@[::1]:5454/db?sslmode=disable ',
+      'sk3:5454',
+      'postgresql://sk4:5454?options=-c%20a=b@c',
+    ];
+    expect(resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: given }).safekeepers).toEqual([
+      'sk0.neon:5454',
+      'sk1:5454',
+      '[::1]:5454',
+      'sk3:5454',
+      'sk4:5454',
+    ]);
+    const twice = ['sk1:5454', 'postgresql://x@sk1:5454'];
+    expect(() => resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: twice })).toThrow(
+      'duplicate entry',
+    );
+  });
+
+  test('given as other URLs alone are refused with the form that is expected', () => {
     expect(() => resolve({ 'neon.safekeepers': null }, { safekeeper_connstrings: urls })).toThrow(
-      'a safekeeper is given as a URL, expected host:port',
+      'a safekeeper is given as a URL of another kind, expected host:port',
     );
   });
 
