@@ -29,9 +29,9 @@ import { locatePostgres } from '../postgres/postgres-bin.ts';
 import { noLfc } from '../services/file-cache.ts';
 import { ExtensionStore } from '../services/extensions/store.ts';
 import { services as allServices } from '../services/index.ts';
+import { Rsyslog } from '../services/rsyslog/rsyslog.ts';
 import { ServiceRunner } from '../services/runner.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
-import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
 import type { StopSource } from './stop-source.ts';
@@ -147,6 +147,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     metrics,
     failpoints,
     extensions,
+    rsyslog: new Rsyslog({ settings: settings.rsyslog, env: settings.env, log }),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     onStorageReport: (report) => void (state.storage = report),
@@ -201,7 +202,6 @@ function logFailure(log: Log, failure: ExplainedFailure | null): void {
 }
 
 function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {
-  assertServable(spec);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }
 

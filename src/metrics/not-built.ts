@@ -13,12 +13,6 @@ export const metricsNotBuilt = {
     labels: ['extension_name', 'owned_by_superuser', 'version'],
     help: 'Number of databases with this version of the extension.',
   },
-  compute_audit_log_dir_size: {
-    service: 'audit log',
-    type: 'gauge',
-    labels: [],
-    help: "Bytes of the log files in the data directory's log folder; 0 without audit logging.",
-  },
   compute_ctl_lfc_prewarms_total: {
     service: 'prewarm of the local file cache',
     type: 'counter',

@@ -1,5 +1,7 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import { auditLog } from './audit-log.ts';
 import { remoteExtensions } from './extensions/service.ts';
+import { logsExport } from './logs-export.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
@@ -7,7 +9,7 @@ import { coreDumps, earlierPgdata } from './pgdata.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
-import { auditLog, autoprewarm, lfcOffload, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
+import { autoprewarm, lfcOffload, localProxy, pgbouncer } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */

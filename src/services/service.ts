@@ -5,6 +5,7 @@ import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { LoadedExtensions } from './extensions/service.ts';
 import type { ExtensionStore } from './extensions/store.ts';
+import type { Rsyslog } from './rsyslog/rsyslog.ts';
 import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
 
@@ -30,6 +31,7 @@ export interface ServiceDeps {
   /** Called with what the storage says about itself, whenever it was asked. */
   readonly onStorageReport: (report: StorageReport) => void;
   readonly extensions: ExtensionStore;
+  readonly rsyslog: Rsyslog;
   /** Called when those that Postgres must have at its start are there. */
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */

@@ -1,0 +1,81 @@
+import { monotonicMs, sleep } from '../core/clock.ts';
+import { shownBytes } from '../core/shown.ts';
+import { type AuditFiles, type UnreadFile, cleanAuditFiles } from './audit-files.ts';
+import { readPositions } from './rsyslog/positions.ts';
+import { messageEndSeconds } from './rsyslog/text.ts';
+import type { ServiceDeps } from './service.ts';
+
+/** As in the original. */
+const idleMs = 15 * 60_000;
+/** How long the end waits until rsyslogd has read the last messages. */
+export const drainMs = 4000;
+
+type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog'>;
+
+/** No more often is rsyslogd restarted because it does not see a file. */
+const restartEveryMs = 5 * 60_000;
+
+/** Looks after the audit files: what is no longer needed goes, and what waits or is lost is counted. */
+export class AuditDirectory {
+  readonly #deps: Deps;
+  #before: readonly UnreadFile[] = [];
+  #restartedMs = -Infinity;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** @returns what is wrong; null: nothing */
+  async look(directory: string, signal: AbortSignal): Promise<string | null> {
+    const { metrics } = this.#deps;
+    const { logBytes, unread, lostBytes } = await this.#clean(directory);
+    metrics.set('compute_audit_log_dir_size', logBytes);
+    metrics.set(
+      'compute_audit_log_unread_bytes',
+      unread.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    if (lostBytes > 0) this.#reportLoss(lostBytes);
+    const standing = unread.filter((now) =>
+      this.#before.some(({ key, position }) => key === now.key && position === now.position),
+    );
+    this.#before = unread;
+    if (standing.length === 0) return null;
+    if (standing.some(({ position }) => position === null)) await this.#makeItLook(signal);
+    const names = standing.map(({ name }) => name).join(', ');
+    return `rsyslogd reads no further in ${names}: look whether the collector answers`;
+  }
+
+  /** Waits until rsyslogd has read the last messages, if there are any. */
+  async end(directory: string, signal: AbortSignal): Promise<void> {
+    const { metrics } = this.#deps;
+    const untilMs = monotonicMs() + drainMs;
+    while (monotonicMs() < untilMs && !signal.aborted) {
+      const { unread, writtenMs } = await this.#clean(directory);
+      if (unread.length === 0 && writtenMs < Date.now() - (messageEndSeconds + 0.5) * 1000) break;
+      await sleep(100, signal).catch(() => {});
+    }
+    metrics.set('compute_audit_log_dir_size', 0);
+    metrics.set('compute_audit_log_unread_bytes', 0);
+  }
+
+  #reportLoss(bytes: number): void {
+    const { metrics, log, settings } = this.#deps;
+    metrics.add('compute_audit_log_lost_bytes_total', bytes);
+    log.error(
+      `audit-log: ${shownBytes(bytes)} of audit messages are lost: the files had more than ${shownBytes(settings.audit.limitBytes)} (--audit-log-limit), and rsyslogd had not read them`,
+    );
+  }
+
+  /** It does not always see a directory that was made a moment after another of that name was removed. */
+  async #makeItLook(signal: AbortSignal): Promise<void> {
+    if (monotonicMs() - this.#restartedMs < restartEveryMs) return;
+    this.#restartedMs = monotonicMs();
+    await this.#deps.rsyslog.restart(signal);
+  }
+
+  #clean(directory: string): Promise<AuditFiles> {
+    const { settings } = this.#deps;
+    const limits = { idleMs, bytes: settings.audit.limitBytes };
+    return cleanAuditFiles(directory, limits, readPositions(settings.rsyslog));
+  }
+}
