@@ -36,11 +36,8 @@ export function auditText(audit: AuditText): string {
     ...(tls ? tlsParameters(collector) : []),
   ];
   return `${head}module(load="imfile")
-global(
-  workDirectory=${quoted(audit.workDir, 'the working directory')}
-  DefaultNetstreamDriverCAFile=${quoted(audit.caFile, 'the file of the authorities')}
-)
-template(
+global(workDirectory=${quoted(audit.workDir, 'the working directory')})
+${tls ? `global(DefaultNetstreamDriverCAFile=${quoted(audit.caFile, 'the file of the authorities')})\n` : ''}template(
   name="PgAuditLog" type="string"
   string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% - - - - %$.json_log%"
 )
