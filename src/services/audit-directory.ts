@@ -2,13 +2,15 @@ import { monotonicMs, sleep } from '../core/clock.ts';
 import { shownBytes } from '../core/shown.ts';
 import { type AuditFiles, type UnreadFile, cleanAuditFiles } from './audit-files.ts';
 import { readPositions } from './rsyslog/positions.ts';
-import { messageEndSeconds } from './rsyslog/text.ts';
+import { messageEndSeconds, messageLateSeconds } from './rsyslog/text.ts';
 import type { ServiceDeps } from './service.ts';
 
 /** As in the original. */
 const idleMs = 15 * 60_000;
 /** How long the end waits until rsyslogd has read the last messages. */
-export const drainMs = 4000;
+export const drainMs = 5000;
+/** After this time the last message of a file that is read is sent. */
+const sentMs = (messageEndSeconds + messageLateSeconds) * 1000;
 
 type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog'>;
 
@@ -51,7 +53,7 @@ export class AuditDirectory {
     const untilMs = monotonicMs() + drainMs;
     while (monotonicMs() < untilMs && !signal.aborted) {
       const { unread, writtenMs } = await this.#clean(directory);
-      if (unread.length === 0 && writtenMs < Date.now() - (messageEndSeconds + 0.5) * 1000) break;
+      if (unread.length === 0 && writtenMs < Date.now() - sentMs) break;
       await sleep(100, signal).catch(() => {});
     }
     metrics.set('compute_audit_log_dir_size', 0);

@@ -78,6 +78,7 @@ $IncludeConfig ${at('rsyslog.d')}/*.conf
         .split('\n')
         .findLast((line) => words.every((word) => line.includes(word))) ?? '',
     async stop() {
+      if (!existsSync(home)) return;
       const ended = once(supervisor, 'exit');
       writeFileSync(at('stop'), '');
       while (supervisor.exitCode === null && supervisor.signalCode === null) {

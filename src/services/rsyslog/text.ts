@@ -15,7 +15,9 @@ export interface AuditText {
 const head = '# Written by compute_ctl, which replaces and removes it.\n';
 
 /** Seconds after which the last message of a file counts as complete, if no other begins. */
-export const messageEndSeconds = 2;
+export const messageEndSeconds = 1;
+/** How late rsyslogd may notice that: it looks once a second, and counts whole ones. */
+export const messageLateSeconds = 2.5;
 
 /** A message begins with its time. The zone is `log_timezone` of Postgres, which is GMT unless somebody has changed it. */
 const messageBegin = '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} [A-Za-z0-9+-]+,';

@@ -169,7 +169,9 @@ s.send(b"<134>Nov 28 03:00:00 postgres[7]: [1-1] LOG:  from the server"); s.send
     await rsyslog.apply(auditFile, audit(), never);
     collector.pause(); // slow: takes nothing, the connection stays
     write(10_000);
-    await expect.poll(() => daemon.statistics('compute_audit', 'core.queue')).toMatch(/ enqueued=[4-9]\d{3} /);
+    await expect
+      .poll(() => daemon.statistics('compute_audit', 'core.queue'))
+      .toMatch(/ enqueued=[4-9]\d{3} /);
     collector.resume();
     await expect.poll(() => received().size).toBe(10_000);
     await collector.leave();
