@@ -15,6 +15,8 @@ interface Wanted {
   readonly settings: Settings;
 }
 
+const file = 'compute_audit_rsyslog.conf';
+
 /** Sends what pgauditlogtofile writes to a collector, by rsyslog, and removes it. Without it, the files would fill the
  *  disk and nobody would read them. */
 export const auditLog: Service<Wanted> = {
@@ -24,12 +26,13 @@ export const auditLog: Service<Wanted> = {
   wants: (resolved, settings) =>
     isCompliance(resolved.spec.audit_log_level) ? { resolved, settings } : null,
   conf: ({ resolved, settings }) => (isReadable(resolved, settings) ? complianceLines(resolved.spec) : []),
+  cleanUp: ({ rsyslog }) => rsyslog.remove(file),
   async start(wanted, deps) {
     const files = new AuditDirectory(deps);
     return new KeepsFile<Wanted>(
       {
         name: 'audit-log',
-        file: 'compute_audit_rsyslog.conf',
+        file,
         text: (now) => auditText(textOf(now)),
         look: (now, signal) => files.look(directoryOf(now), signal),
         atEnd: (now, signal) => files.end(directoryOf(now), signal),

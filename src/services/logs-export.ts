@@ -12,6 +12,8 @@ interface Wanted {
 
 const field = 'spec.logs_export_host';
 
+const file = 'postgres_logs.conf';
+
 /** Sends Postgres's log to a collector by rsyslog. Without it, what Postgres sends to syslog would be lost. */
 export const logsExport: Service<Wanted> = {
   name: 'logs-export',
@@ -19,11 +21,12 @@ export const logsExport: Service<Wanted> = {
   wants: ({ spec: { logs_export_host: given } }) =>
     given === null ? null : { given, collector: endpointOrNull(given) },
   conf: ({ collector }) => (collector === null ? [] : ["log_destination='stderr,syslog'"]),
+  cleanUp: ({ rsyslog }) => rsyslog.remove(file),
   start: async (wanted, deps) =>
     new KeepsFile<Wanted>(
       {
         name: 'logs-export',
-        file: 'postgres_logs.conf',
+        file,
         text: ({ given }) => exportText(parseEndpoint(given, field)),
       },
       wanted,

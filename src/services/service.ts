@@ -62,6 +62,9 @@ export interface Service<Wanted> {
   wantsWithoutSpec?(settings: Settings): Wanted | null;
   /** Lines that are useful only while it runs. */
   conf?(wanted: Wanted): readonly ConfLine[];
+  /** Removes what a process that was killed has left behind. Called once, when the first spec does not want the service;
+   *  nothing waits for it. */
+  cleanUp?(deps: ServiceDeps): Promise<void>;
   start?(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
 }
 

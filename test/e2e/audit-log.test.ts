@@ -136,6 +136,28 @@ describe.skipIf(program === null || own === null)('a compute whose logs are sent
     expect(files()).toEqual([]);
   });
 
+  test('a killed compute leaves files that the next one uses, or removes', async () => {
+    const audited = {
+      spec: spec({ audit_log_level: 'Extended' }),
+      args: optionsFor(daemon.settings),
+      env: { AUDIT_LOGGING_ENDPOINT: `127.0.0.1:${collector.port}` },
+    };
+    for (const life of ['first', 'second']) {
+      const program = compute.start(audited);
+      await compute.until('running');
+      await expect.poll(() => service('audit-log')).toMatchObject({ state: 'ok' });
+      sql(`create database ${life}_database`);
+      sql(`create table ${life}_life (a int)`, `${life}_database`);
+      await expect.poll(() => received(`create table ${life}_life`), { timeout: 60_000 }).toBe(true);
+      program.kill('SIGKILL');
+      await program.exited();
+      expect(files()).toEqual(['compute_audit_rsyslog.conf']);
+    }
+    compute.start({ spec: spec({}), args: optionsFor(daemon.settings) });
+    await compute.until('running');
+    await expect.poll(files).toEqual([]);
+  });
+
   test('starts without a rsyslogd, and the audit files stay below their limit', async () => {
     await daemon.stop();
     compute.start({

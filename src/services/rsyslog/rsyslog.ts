@@ -10,6 +10,7 @@ import { isAlive } from '../../process/identity.ts';
 import { runProcess } from '../../process/run-process.ts';
 import { endDaemon, findDaemon, requireDaemon } from './daemon.ts';
 import type { RsyslogSettings } from './settings.ts';
+import { head } from './text.ts';
 
 const checkMs = 10_000;
 /** The original gives its supervisor about as long. */
@@ -52,10 +53,10 @@ export class Rsyslog {
     await this.#turns.add(() => this.#restart(signal), signal);
   }
 
-  /** Removes the file, and ends the rsyslogd that has read it. Does not wait for the next one. */
+  /** Removes the file, if it is ours, and ends the rsyslogd that has read it. Does not wait for the next one. */
   async remove(name: string): Promise<void> {
     await this.#turns.add(async () => {
-      if (read(this.#path(name)) === null) return;
+      if (read(this.#path(name))?.startsWith(head) !== true) return;
       rmSync(this.#path(name), { force: true });
       const daemon = findDaemon(this.settings);
       if (daemon !== null) endDaemon(daemon);

@@ -12,7 +12,8 @@ export interface AuditText {
   readonly caFile: string;
 }
 
-const head = '# Written by compute_ctl, which replaces and removes it.\n';
+/** The first line of our files. */
+export const head = '# Written by compute_ctl, which replaces and removes it.\n';
 
 /** Seconds after which the last message of a file counts as complete, if no other begins. */
 export const messageEndSeconds = 1;
