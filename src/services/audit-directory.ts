@@ -47,17 +47,21 @@ export class AuditDirectory {
     return `rsyslogd reads no further in ${names}: look whether the collector answers`;
   }
 
-  /** Waits until rsyslogd has read the last messages, if there are any. */
-  async end(directory: string, signal: AbortSignal): Promise<void> {
+  /** @param directory waits until rsyslogd has read the last messages there, if there are any; null: does not wait */
+  async end(directory: string | null, signal: AbortSignal): Promise<void> {
     const { metrics } = this.#deps;
+    if (directory !== null) await this.#drain(directory, signal);
+    metrics.set('compute_audit_log_dir_size', 0);
+    metrics.set('compute_audit_log_unread_bytes', 0);
+  }
+
+  async #drain(directory: string, signal: AbortSignal): Promise<void> {
     const untilMs = monotonicMs() + drainMs;
     while (monotonicMs() < untilMs && !signal.aborted) {
       const { unread, writtenMs } = await this.#clean(directory);
-      if (unread.length === 0 && writtenMs < Date.now() - sentMs) break;
+      if (unread.length === 0 && writtenMs < Date.now() - sentMs) return;
       await sleep(100, signal).catch(() => {});
     }
-    metrics.set('compute_audit_log_dir_size', 0);
-    metrics.set('compute_audit_log_unread_bytes', 0);
   }
 
   #reportLoss(bytes: number): void {

@@ -1,10 +1,10 @@
-import { linked } from '../../core/abort.ts';
+import { type Linked, linked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
 import { explained } from '../../core/errors.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from '../service.ts';
 
 /** How often the file and rsyslogd are looked at. */
-const everyMs = 10_000;
+const everyMs = 5000;
 
 export interface KeptFile<Wanted> {
   /** Of the service, for its log lines. */
@@ -15,21 +15,24 @@ export interface KeptFile<Wanted> {
   readonly text: (wanted: Wanted) => string;
   /** Done each time, also while rsyslogd fails. @returns what is wrong, null: nothing */
   look?(wanted: Wanted, signal: AbortSignal): Promise<string | null>;
-  /** Done before the file is removed. */
-  atEnd?(wanted: Wanted, signal: AbortSignal): Promise<void>;
+  /** Done before the file is removed.
+   *  @param patient the compute ends; false: a new spec does not want it, and must not wait */
+  atEnd?(wanted: Wanted, patient: boolean, signal: AbortSignal): Promise<void>;
 }
+
+type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked'>;
 
 /** A service that is a file of rsyslogd's. It starts at once; what fails is logged once, shown in its health, and tried again. */
 export class KeepsFile<Wanted> implements RunningService<Wanted> {
   readonly #kept: KeptFile<Wanted>;
-  readonly #deps: Pick<ServiceDeps, 'rsyslog' | 'log'>;
+  readonly #deps: Deps;
   readonly #over = new AbortController();
   readonly #task: Promise<void>;
   #wanted: Wanted;
-  #pause = linked(this.#over.signal);
+  #pause: Linked | null = null;
   health: Health = healthNow('ok');
 
-  constructor(kept: KeptFile<Wanted>, wanted: Wanted, deps: Pick<ServiceDeps, 'rsyslog' | 'log'>) {
+  constructor(kept: KeptFile<Wanted>, wanted: Wanted, deps: Deps) {
     this.#kept = kept;
     this.#deps = deps;
     this.#wanted = wanted;
@@ -38,14 +41,15 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
 
   async reconfigure(wanted: Wanted): Promise<void> {
     this.#wanted = wanted;
-    this.#pause.abort();
+    this.#pause?.abort();
   }
 
   async stop(signal: AbortSignal): Promise<void> {
     this.#over.abort();
     await this.#task;
-    await this.#kept.atEnd?.(this.#wanted, signal);
-    await this.#deps.rsyslog.remove(this.#kept.file);
+    const { rsyslog, stopAsked } = this.#deps;
+    await this.#kept.atEnd?.(this.#wanted, stopAsked.aborted, signal);
+    await rsyslog.remove(this.#kept.file);
   }
 
   /** Never rejects. */
