@@ -7,6 +7,7 @@ import { ComputeError, explained, inline } from '../core/errors.ts';
 import { systemCode } from '../core/system-hints.ts';
 import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
+import { assertLakebase } from '../postgres/lakebase.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
 import { wrongAddresses } from '../services/audit-log.ts';
 import { unbuiltServices } from '../services/index.ts';
@@ -91,6 +92,7 @@ async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings):
   return [
     checkFormat(spec),
     await checkAddresses(spec),
+    ...(settings.bin.major === 0 ? [] : [await tried(() => assertLakebase(spec.spec, settings.bin.major))]),
     await tried(() => assertValid(catalogInput(spec, { target, privilegedRole, stage: 'start' }))),
     warnings(...unbuilt, ...wrongAddresses(spec, settings).map((error) => ({ text: inline(error) }))),
     checkConnstrPort(spec, options, settings),

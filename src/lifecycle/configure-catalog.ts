@@ -30,7 +30,14 @@ export async function configureCatalog(
     await removeOverride(context);
     await reloadOn(pg, ask, signal);
   };
-  const input = catalogInput(withReadableAudit(spec, settings), { target, privilegedRole, stage, again });
+  const lakebase = settings.lakebase !== null;
+  const input = catalogInput(withReadableAudit(spec, settings), {
+    target,
+    privilegedRole,
+    stage,
+    lakebase,
+    again,
+  });
   try {
     const { crashes } = state.databases;
     // One after the other, so that it is known which one makes the server crash.

@@ -24,6 +24,7 @@ import {
   startCollector,
   startRsyslog,
 } from '../../support/rsyslog.ts';
+import { eventually } from '../../support/program.ts';
 import { scratchDir } from '../../support/scratch.ts';
 import { makeCertificate } from '../../support/tls.ts';
 
@@ -42,7 +43,7 @@ describe.skipIf(program === null)('a real rsyslogd', () => {
     mkdirSync(join(home, 'log'));
     daemon = startRsyslog(program!);
     rsyslog = new Rsyslog({ settings: daemon.settings, env: {}, log });
-    await expect.poll(() => daemon.pid()).not.toBeNull();
+    await eventually('rsyslogd', async () => daemon.pid() ?? undefined);
   });
   afterEach(async () => {
     await collector?.leave().catch(() => {});
