@@ -158,6 +158,34 @@ describe.skipIf(program === null || own === null)('a compute whose logs are sent
     await expect.poll(files).toEqual([]);
   });
 
+  test('twenty changes of mind leave what is wanted last, and the end leaves nothing', async () => {
+    const wishes = (n: number) => ({
+      ...(n & 1 ? { audit_log_level: n & 4 ? 'Full' : 'Extended', endpoint_id: `ep-${n}` } : {}),
+      ...(n & 2 ? { logs_export_host: `127.0.0.1:${collector.port}` } : {}),
+    });
+    compute.start({
+      spec: spec(wishes(7)),
+      args: optionsFor(daemon.settings),
+      env: { AUDIT_LOGGING_ENDPOINT: `127.0.0.1:${collector.port}` },
+    });
+    await compute.until('running');
+    for (const n of [1, 2, 5, 0, 3, 4, 7, 2, 1, 6, 0, 7, 3, 1, 0, 2, 3, 5, 6, 7]) {
+      const answer = await compute.http('POST', '/configure', compute.config(spec(wishes(n))));
+      expect(answer).toMatchObject({ status: 200 });
+    }
+    await expect.poll(() => service('audit-log')).toMatchObject({ state: 'ok' });
+    await expect.poll(() => service('logs-export')).toMatchObject({ state: 'ok' });
+    expect(files()).toEqual(['compute_audit_rsyslog.conf', 'postgres_logs.conf']);
+    sql('create database d');
+    sql('create table at_last (a int)', 'd');
+    await expect
+      .poll(() => collector.messages().find((line) => line.includes('at_last')))
+      .toContain('"ep-7"');
+    await compute.http('POST', '/terminate');
+    await expect.poll(files).toEqual([]);
+    await expect.poll(() => daemon.pid()).not.toBeNull();
+  });
+
   test('starts without a rsyslogd, and the audit files stay below their limit', async () => {
     await daemon.stop();
     compute.start({

@@ -238,7 +238,7 @@ describe('a rsyslogd that does not run', () => {
 
   test('a missing program is named', async () => {
     const rsyslog = new Rsyslog({ settings: { ...settings(), program: '/no/rsyslogd' }, env: {}, log });
-    await expect(rsyslog.apply(auditFile, '# new', never)).rejects.toThrow('/no/rsyslogd');
-    expect(existsSync(join(home, auditFile))).toBe(false);
+    await expect(rsyslog.apply('postgres_logs.conf', '# new', never)).rejects.toThrow('/no/rsyslogd');
+    expect(existsSync(join(home, 'postgres_logs.conf'))).toBe(false);
   });
 });
