@@ -73,9 +73,10 @@ async function clean(
   positions: Positions | null,
   nowMs: number,
 ): Promise<AuditFiles> {
-  const isDone = (file: AuditFile): boolean =>
-    file.writtenMs < nowMs - idleMs && unreadBytes(file, positions) === 0;
-  await removeBelow(fd, isDone, deepest);
+  const isOld = (file: AuditFile): boolean => file.writtenMs < nowMs - idleMs;
+  for (const file of auditFiles(fd))
+    if (isOld(file) && unreadBytes(file, positions) === 0) remove(file, false);
+  await removeBelow(fd, isOld, deepest);
   const files = auditFiles(fd).toSorted((a, b) => a.writtenMs - b.writtenMs);
   let total = files.reduce((sum, { size }) => sum + size, 0);
   let lostBytes = 0;
@@ -105,16 +106,20 @@ async function clean(
 const unreadBytes = ({ key, size }: AuditFile, positions: Positions | null): number =>
   positions === null ? 0 : Math.max(0, size - (positions.get(key) ?? 0));
 
-async function removeBelow(fd: number, isDone: (file: AuditFile) => boolean, depth: number): Promise<void> {
-  for (const file of auditFiles(fd)) if (isDone(file)) remove(file, false);
+/** There rsyslogd reads nothing. */
+async function removeBelow(fd: number, isOld: (file: AuditFile) => boolean, depth: number): Promise<void> {
   if (depth === 0) return;
   const directories = readdirSync(pathOf(fd), { withFileTypes: true }).filter((one) => one.isDirectory());
-  for (const { name } of directories)
-    await withDirectory(entryOf(fd, name), (below) => removeBelow(below, isDone, depth - 1)).catch(
-      (error: unknown) => {
-        if (!isGone(error)) throw error;
-      },
-    );
+  for (const { name } of directories) {
+    try {
+      await withDirectory(entryOf(fd, name), async (below) => {
+        for (const file of auditFiles(below)) if (isOld(file)) remove(file, false);
+        await removeBelow(below, isOld, depth - 1);
+      });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
 }
 
 const pathOf = (fd: number): string => `/proc/self/fd/${fd}`;

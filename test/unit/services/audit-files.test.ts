@@ -80,6 +80,14 @@ test('an old file that rsyslogd has not read stays, and is counted', async () =>
   expect(existsSync(read)).toBe(false);
 });
 
+test('below the directory only the age counts, since rsyslogd does not read there', async () => {
+  mkdirSync(join(log, 'below/deeper'), { recursive: true });
+  const old = put('below/deeper/audit-1.log', 10, 16 * minutes);
+  const young = put('below/deeper/audit-2.log', 10, 14 * minutes);
+  expect(await clean(new Map())).toMatchObject({ unread: [], lostBytes: 0 });
+  expect([old, young].map((path) => existsSync(path))).toEqual([false, true]);
+});
+
 test('above the limit the oldest go, and what was not read of them is lost', async () => {
   const first = put('audit-1.log', 100, 30);
   const second = put('audit-2.log', 100, 20);
