@@ -1,6 +1,10 @@
 import { monotonicMs, sleep } from '../core/clock.ts';
 import { shownBytes } from '../core/shown.ts';
 import { type AuditFiles, type UnreadFile, cleanAuditFiles } from './audit-files.ts';
+import { isConnectedTo } from '../process/listens.ts';
+import { readStat, startedAtSeconds } from '../process/proc.ts';
+import { findDaemon } from './rsyslog/daemon.ts';
+import type { Endpoint } from './rsyslog/endpoint.ts';
 import { readPositions } from './rsyslog/positions.ts';
 import { messageEndSeconds, messageLateSeconds } from './rsyslog/text.ts';
 import type { ServiceDeps } from './service.ts';
@@ -13,6 +17,9 @@ export const drainMs = 5000;
 const sentMs = (messageEndSeconds + messageLateSeconds) * 1000;
 
 type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog'>;
+
+/** How exact the start time of a process is. */
+const clockMs = 2000;
 
 /** No more often is rsyslogd restarted because it does not see a file. */
 const restartEveryMs = 5 * 60_000;
@@ -27,10 +34,11 @@ export class AuditDirectory {
     this.#deps = deps;
   }
 
-  /** @returns what is wrong; null: nothing */
-  async look(directory: string, signal: AbortSignal): Promise<string | null> {
+  /** @param collector null: its address is wrong
+   *  @returns what is wrong; null: nothing */
+  async look(directory: string, collector: Endpoint | null, signal: AbortSignal): Promise<string | null> {
     const { metrics } = this.#deps;
-    const { logBytes, unread, lostBytes } = await this.#clean(directory);
+    const { logBytes, unread, lostBytes, writtenMs } = await this.#clean(directory);
     metrics.set('compute_audit_log_dir_size', logBytes);
     metrics.set(
       'compute_audit_log_unread_bytes',
@@ -41,7 +49,10 @@ export class AuditDirectory {
       this.#before.some(({ key, position }) => key === now.key && position === now.position),
     );
     this.#before = unread;
-    if (standing.length === 0) return null;
+    if (standing.length === 0)
+      return collector !== null && this.#isUnsent(writtenMs, collector)
+        ? `rsyslogd has no connection to the collector (port ${collector.port}): audit messages wait`
+        : null;
     if (standing.some(({ position }) => position === null)) await this.#makeItLook(signal);
     const names = standing.map(({ name }) => name).join(', ');
     return `rsyslogd reads no further in ${names}: look whether the collector answers`;
@@ -70,6 +81,16 @@ export class AuditDirectory {
     log.error(
       `audit-log: ${shownBytes(bytes)} of audit messages are lost: the files had more than ${shownBytes(settings.audit.limitBytes)} (--audit-log-limit), and rsyslogd had not read them`,
     );
+  }
+
+  /** What was written since rsyslogd runs has been sent, or is waiting for a connection. */
+  #isUnsent(writtenMs: number, { port }: Endpoint): boolean {
+    const pid = findDaemon(this.#deps.settings.rsyslog)?.pid;
+    const stat = pid === undefined ? null : readStat(pid);
+    const startedMs = stat === null ? null : (startedAtSeconds(stat) ?? 0) * 1000;
+    if (startedMs === null || writtenMs < startedMs + clockMs || writtenMs > Date.now() - sentMs)
+      return false;
+    return isConnectedTo(stat!.pid, port) === false;
   }
 
   /** It does not always see a directory that was made a moment after another of that name was removed. */

@@ -4,7 +4,7 @@ import { complianceLines, isCompliance } from '../postgres/conf-audit.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { AuditDirectory, drainMs } from './audit-directory.ts';
-import { parseEndpoint } from './rsyslog/endpoint.ts';
+import { type Endpoint, parseEndpoint } from './rsyslog/endpoint.ts';
 import { KeepsFile } from './rsyslog/kept-file.ts';
 import { type AuditText, auditText } from './rsyslog/text.ts';
 import type { Service } from './service.ts';
@@ -34,7 +34,7 @@ export const auditLog: Service<Wanted> = {
         name: 'audit-log',
         file,
         text: (now) => auditText(textOf(now)),
-        look: (now, signal) => files.look(directoryOf(now), signal),
+        look: (now, signal) => files.look(directoryOf(now), collectorOf(now.settings), signal),
         atEnd: (now, patient, signal) => files.end(patient ? directoryOf(now) : null, signal),
       },
       wanted,
@@ -61,6 +61,15 @@ export function wrongAddresses(resolved: ResolvedSpec, settings: Settings): Comp
 
 const isReadable = (resolved: ResolvedSpec, settings: Settings): boolean =>
   errorOf(() => auditText(textOf({ resolved, settings }))).length === 0;
+
+function collectorOf({ audit }: Settings): Endpoint | null {
+  try {
+    return parseEndpoint(audit.endpoint ?? '', audit.from);
+  } catch (error) {
+    if (error instanceof ComputeError) return null;
+    throw error;
+  }
+}
 
 function errorOf(work: () => unknown): ComputeError[] {
   try {

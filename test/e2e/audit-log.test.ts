@@ -101,6 +101,20 @@ describe.skipIf(program === null || own === null)('a compute whose logs are sent
     await expect.poll(() => metric('compute_audit_log_dir_size')).toBeGreaterThan(0);
     expect(await metric('compute_audit_log_lost_bytes_total')).toBe(0);
 
+    // A collector that is away is seen, and nothing is lost.
+    await collector.leave();
+    sql('create table meanwhile (a int)', 'd'); // the first of a broken connection may be lost on its way
+    sql('create table later (a int)', 'd');
+    await expect
+      .poll(() => service('audit-log'))
+      .toMatchObject({
+        state: 'degraded',
+        error: expect.stringContaining('rsyslogd has no connection to the collector') as string,
+      });
+    await collector.comeBack();
+    await expect.poll(() => received('create table later')).toBe(true);
+    await expect.poll(() => service('audit-log')).toMatchObject({ state: 'ok' });
+
     // Only the audit log is still wanted.
     const answer = await compute.http('POST', '/configure', compute.config(spec(level)));
     expect(answer).toMatchObject({ status: 200 });
