@@ -3,15 +3,15 @@ import { assertValid } from '../catalog/validate.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import type { Options } from '../config/options.ts';
 import { timeLimit } from '../core/clock.ts';
-import { ComputeError, explained } from '../core/errors.ts';
+import { ComputeError, explained, inline } from '../core/errors.ts';
 import { systemCode } from '../core/system-hints.ts';
 import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { assertLakebase } from '../postgres/lakebase.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
+import { wrongAddresses } from '../services/audit-log.ts';
 import { unbuiltServices } from '../services/index.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
-import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
 import { renderCheck } from './check-report.ts';
@@ -92,10 +92,9 @@ async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings):
   return [
     checkFormat(spec),
     await checkAddresses(spec),
-    await tried(() => assertServable(spec)),
     ...(settings.bin.major === 0 ? [] : [await tried(() => assertLakebase(spec.spec, settings.bin.major))]),
     await tried(() => assertValid(catalogInput(spec, { target, privilegedRole, stage: 'start' }))),
-    warnings(...unbuilt),
+    warnings(...unbuilt, ...wrongAddresses(spec, settings).map((error) => ({ text: inline(error) }))),
     checkConnstrPort(spec, options, settings),
   ];
 }

@@ -33,7 +33,6 @@ import { assertLakebase } from '../postgres/lakebase.ts';
 import type { PostgresBin } from '../postgres/postgres-bin.ts';
 import { loadGrpc } from '../storage/grpc.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
-import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
 import { authOf } from './auth.ts';
@@ -198,7 +197,6 @@ function logFailure(log: Log, failure: ExplainedFailure | null): void {
 }
 
 function validate(spec: ResolvedSpec, { target, privilegedRole, bin }: Settings): void {
-  assertServable(spec);
   assertLakebase(spec.spec, bin.major);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }

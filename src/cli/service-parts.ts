@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics/registry.ts';
 import { ExtensionStore } from '../services/extensions/store.ts';
 import { EndpointFileCache } from '../services/file-cache/file-cache.ts';
 import { services as allServices } from '../services/index.ts';
+import { Rsyslog } from '../services/rsyslog/rsyslog.ts';
 import { ServiceRunner } from '../services/runner.ts';
 import type { ServiceDeps } from '../services/service.ts';
 import type { Settings } from '../services/settings.ts';
@@ -38,6 +39,7 @@ export function serviceParts(
     settings,
     extensions,
     lfc,
+    rsyslog: new Rsyslog({ settings: settings.rsyslog, env, log }),
     onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,

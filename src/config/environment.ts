@@ -30,10 +30,11 @@ export const environment = {
   },
   WATCHDOG_PID: { doc: 'The process that WATCHDOG_USEC is meant for.' },
   PGBOUNCER_PASSWORD: { doc: "Password of pgbouncer's admin console.", implementedBy: 'later' },
-  AUDIT_LOGGING_ENDPOINT: { doc: "The audit log's collector, `host:port`.", implementedBy: 'later' },
+  AUDIT_LOGGING_ENDPOINT: {
+    doc: "The audit log's collector, `host:port`, for `audit_log_level` Hipaa, Extended and Full.",
+  },
   AUDIT_LOGGING_TLS_ENDPOINT: {
     doc: 'The same over TLS; used instead of the other when both are set.',
-    implementedBy: 'later',
   },
   COMPUTE_CTL_LOG_DIRECTORY: {
     doc: 'Only in lakebase mode: directory for log files.',

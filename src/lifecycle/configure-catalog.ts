@@ -6,6 +6,7 @@ import type { PgClient } from '../pg/client.ts';
 import { reloadOn } from '../pg/reload.ts';
 import { emptyOverride, ensureSubscribersEnabled } from '../postgres/files.ts';
 import { type StartContext, pathOf } from './context.ts';
+import { withReadableAudit } from '../services/audit-log.ts';
 
 /** Whether the spec asks for changes to roles, databases and extensions. */
 export const wantsCatalog = ({ spec }: Pick<StartContext, 'spec'>): boolean =>
@@ -30,7 +31,13 @@ export async function configureCatalog(
     await reloadOn(pg, ask, signal);
   };
   const lakebase = settings.lakebase !== null;
-  const input = catalogInput(spec, { target, privilegedRole, stage, lakebase, again });
+  const input = catalogInput(withReadableAudit(spec, settings), {
+    target,
+    privilegedRole,
+    stage,
+    lakebase,
+    again,
+  });
   try {
     const { crashes } = state.databases;
     // One after the other, so that it is known which one makes the server crash.

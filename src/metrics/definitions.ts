@@ -156,6 +156,21 @@ export const metricDefinitions = {
     labels: ['outcome'],
     help: "Requests for a static compute's LSN lease, by outcome: granted, refused or failed.",
   },
+  compute_audit_log_dir_size: {
+    type: 'gauge',
+    labels: [],
+    help: "Bytes of the log files in the directory of the audit log, by default PGDATA's log; 0 without audit logging.",
+  },
+  compute_audit_log_unread_bytes: {
+    type: 'gauge',
+    labels: [],
+    help: 'Bytes of audit files that rsyslogd has not read yet; it pauses while its collector is away.',
+  },
+  compute_audit_log_lost_bytes_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Bytes of audit files that were removed because of --audit-log-limit before rsyslogd is known to have read them.',
+  },
   compute_storage_disk_bytes: {
     type: 'gauge',
     labels: ['what'],

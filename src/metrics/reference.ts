@@ -1,5 +1,4 @@
 import { type MetricDefinition, metricDefinitions } from './definitions.ts';
-import { type MetricNotBuilt, metricsNotBuilt } from './not-built.ts';
 
 /** The page `docs/reference/metrics.md`. */
 export function renderMetricsReference(): string {
@@ -7,7 +6,6 @@ export function renderMetricsReference(): string {
     const shown = labels.length === 0 ? '-' : labels.map((label) => `\`${label}\``).join(', ');
     return `| \`${name}\` | ${type} | ${shown} | ${labels.length === 0 ? 'at once' : 'later'} | ${help} |`;
   });
-  const missing = Object.entries<MetricNotBuilt>(metricsNotBuilt);
   return [
     '# Metrics',
     '',
@@ -18,14 +16,6 @@ export function renderMetricsReference(): string {
     '| Name | Type | Labels | Appears | Meaning |',
     '|---|---|---|---|---|',
     ...rows,
-    '',
-    '## Not served',
-    '',
-    'The original also has these. The services that would count them are not built, so `/metrics` does not have them.',
-    '',
-    '| Name | Service |',
-    '|---|---|',
-    ...missing.map(([name, { service }]) => `| \`${name}\` | ${service} |`),
     '',
   ].join('\n');
 }

@@ -1,7 +1,9 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import { auditLog } from './audit-log.ts';
 import { remoteExtensions } from './extensions/service.ts';
 import { autoprewarm, lfcOffload } from './file-cache/service.ts';
 import { installedExtensions } from './installed-extensions.ts';
+import { logsExport } from './logs-export.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
@@ -9,7 +11,7 @@ import { coreDumps, earlierPgdata } from './pgdata.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
-import { auditLog, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
+import { localProxy, pgbouncer } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */

@@ -27,6 +27,8 @@ export class ServiceRunner {
   readonly #running = new Map<AnyService, RunningService<unknown>>();
   /** The services that are wanted but not running, and why. */
   readonly #failed = new Map<AnyService, Health>();
+  /** The services that have nothing left of an earlier process, or look after it themselves. */
+  readonly #cleaned = new Set<AnyService>();
   /** Stops under way, so that nobody stops a service twice. */
   readonly #stopping = new Map<AnyService, Promise<void>>();
 
@@ -84,8 +86,22 @@ export class ServiceRunner {
     if (wanted === null) {
       this.#failed.delete(service);
       if (running !== undefined) await this.#stop(service, signal);
-    } else if (running === undefined) await this.#start(service, wanted, signal);
+      else if (spec !== null) this.#cleanUp(service);
+      return;
+    }
+    this.#cleaned.add(service);
+    if (running === undefined) await this.#start(service, wanted, signal);
     else await this.#tell(service, running, wanted, signal);
+  }
+
+  #cleanUp(service: AnyService): void {
+    if (service.cleanUp === undefined || this.#cleaned.has(service)) return;
+    this.#cleaned.add(service);
+    service
+      .cleanUp(this.#deps)
+      .catch((error: unknown) =>
+        this.#deps.log.warn(`could not remove what is left of ${service.name}: ${explained(error)}`),
+      );
   }
 
   async #start(service: AnyService, wanted: unknown, signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { LoadedExtensions } from './extensions/service.ts';
 import type { ExtensionStore } from './extensions/store.ts';
 import type { LfcApi } from './file-cache/api.ts';
+import type { Rsyslog } from './rsyslog/rsyslog.ts';
 import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
 
@@ -34,6 +35,7 @@ export interface ServiceDeps {
   readonly extensions: ExtensionStore;
   readonly lfc: LfcApi;
   readonly onExtensionStatistics: (found: ExtensionStatistics) => void;
+  readonly rsyslog: Rsyslog;
   /** Called when those that Postgres must have at its start are there. */
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */
@@ -64,6 +66,9 @@ export interface Service<Wanted> {
   wantsWithoutSpec?(settings: Settings): Wanted | null;
   /** Lines that are useful only while it runs. */
   conf?(wanted: Wanted): readonly ConfLine[];
+  /** Removes what a process that was killed has left behind. Called once, when the first spec does not want the service;
+   *  nothing waits for it. */
+  cleanUp?(deps: ServiceDeps): Promise<void>;
   start?(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
 }
 

@@ -7,6 +7,12 @@ import { basebackupRetries } from '../storage/basebackup.ts';
 import { controlPlaneToken } from '../config/control-plane-token.ts';
 import type { RunOptions } from '../config/options.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
+import {
+  type AuditSettings,
+  type RsyslogSettings,
+  auditSettings,
+  rsyslogSettings,
+} from './rsyslog/settings.ts';
 import type { StorageAddress } from './storage-report.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
 
@@ -33,6 +39,8 @@ export interface Settings extends OwnPostgres {
   readonly exitGraceMs: number;
   readonly logFormat: LogFormat;
   readonly vm: VmSettings;
+  readonly rsyslog: RsyslogSettings;
+  readonly audit: AuditSettings;
   /** Where the storage is asked about itself; null: it is not. */
   readonly storageStatus: StorageAddress | null;
 }
@@ -71,6 +79,8 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,
   vm: vmSettings(options, env),
+  rsyslog: rsyslogSettings(options),
+  audit: auditSettings(options, env),
   storageStatus:
     options.storageStatusUri === null
       ? null

@@ -1,16 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unpackRelease } from './debian.ts';
 
 /** Debian's releases with client tools of that version. Tools work with their own and every older server. */
-const releases: ReadonlyMap<number, string> = new Map([
+export const releases: ReadonlyMap<number, string> = new Map([
   [17, 'trixie'],
   [18, 'forky'],
 ]);
 
 const names = ['pg_basebackup', 'pg_receivewal', 'pg_dump', 'pg_dumpall', 'pg_restore', 'psql'];
-const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const limitMs = 120_000;
 
 export interface Server {
   readonly major: number;
@@ -55,65 +53,12 @@ function runWithLibraries(root: string, program: string, at: string): string {
 function laterRelease(version: number, cache: string): string | null {
   const root = join(cache, `tools-${version}`);
   if (existsSync(root)) return root;
-  const work = `${root}.${process.pid}`;
   try {
-    for (const dir of ['lists/partial', 'archives/partial', 'root'])
-      mkdirSync(join(work, dir), { recursive: true });
-    const source = `deb [signed-by=${keyring}] ${mirror()} ${releases.get(version)} main\n`;
-    writeFileSync(join(work, 'sources.list'), source);
-    // As if nothing was installed: every library comes along.
-    writeFileSync(join(work, 'status'), '');
-    apt(work, 'update');
-    apt(work, '--download-only', 'install', `postgresql-client-${version}`);
-    const needless = /^(?:lib)?perl|^locales|^debconf/;
-    for (const file of readdirSync(join(work, 'archives'))) {
-      if (!file.endsWith('.deb') || needless.test(file)) continue;
-      execFileSync('dpkg-deb', ['-x', join(work, 'archives', file), join(work, 'root')], {
-        timeout: limitMs,
-      });
-    }
-    renameSync(join(work, 'root'), root);
+    unpackRelease(releases.get(version)!, [`postgresql-client-${version}`], root);
     return root;
   } catch (error) {
     const why = error instanceof Error ? error.message.split('\n', 1)[0] : String(error);
     process.stderr.write(`no client tools of PostgreSQL ${version}, tests with them are skipped: ${why}\n`);
     return null;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** Debian's mirror, as this machine is set up to use it; apt knows it only once it has its lists. */
-function mirror(): string {
-  const known = (): string | undefined => {
-    const format = ['--format', '$(ORIGIN) $(LABEL) $(REPO_URI)', 'Created-By: Packages'];
-    const lines = execFileSync('apt-get', ['indextargets', ...format], {
-      encoding: 'utf8',
-      timeout: limitMs,
-    });
-    return /^Debian Debian (\S+)$/m.exec(lines)?.[1];
-  };
-  const uri = known();
-  if (uri !== undefined) return uri;
-  execFileSync('apt-get', ['-qq', 'update'], { stdio: 'pipe', timeout: limitMs });
-  const updated = known();
-  if (updated === undefined) throw new Error('apt knows no mirror of Debian');
-  return updated;
-}
-
-function apt(work: string, ...args: string[]): void {
-  const settings = {
-    'Dir::Etc::SourceList': join(work, 'sources.list'),
-    'Dir::Etc::SourceParts': '-',
-    'Dir::State::Lists': join(work, 'lists'),
-    'Dir::State::status': join(work, 'status'),
-    'Dir::Cache::Archives': join(work, 'archives'),
-    'Dir::Cache::pkgcache': '',
-    'Dir::Cache::srcpkgcache': '',
-    'Acquire::Languages': 'none',
-    'APT::Install-Recommends': '0',
-    'Debug::NoLocking': '1',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  execFileSync('apt-get', ['-qq', '-y', ...options, ...args], { stdio: 'pipe', timeout: limitMs });
 }

@@ -29,6 +29,7 @@ export const groups = {
   http: 'HTTP:',
   limits: 'Limits:',
   machine: 'The machine:',
+  logs: 'Audit log and log export:',
   other: 'Other:',
   older: 'Older forms:',
 } as const;

@@ -1,4 +1,5 @@
 import type { OptionEntry } from './entry.ts';
+import { logOptions } from './logs.ts';
 
 /** Limits, the machine and other options. */
 export const moreOptions = {
@@ -152,6 +153,7 @@ export const moreOptions = {
     group: 'machine',
     doc: 'The vm-informant of older images. If this file exists, it is kept running.',
   },
+  ...logOptions,
   logFormat: {
     flag: '--log-format',
     kind: 'logFormat',

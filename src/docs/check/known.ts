@@ -5,7 +5,6 @@ import { errorCodes } from '../../core/errors.ts';
 import { externalRoutes } from '../../http/routes/external.ts';
 import { internalRoutes, testRoutes } from '../../http/routes/internal.ts';
 import { metricDefinitions } from '../../metrics/definitions.ts';
-import { metricsNotBuilt } from '../../metrics/not-built.ts';
 import { computeSpecSchema, configFileSchema, controlPlaneResponseSchema } from '../../spec/schema.ts';
 import { type SchemaNode, unwrap } from '../../spec/walk.ts';
 import type { Repository } from './repository.ts';
@@ -54,7 +53,6 @@ export function knownOf(repository: Repository): Known {
       ...programs.flatMap(({ name, commands }) => [name, ...Object.keys(commands)]),
       ...Object.keys(errorCodes),
       ...Object.keys(metricDefinitions),
-      ...Object.keys(metricsNotBuilt),
       ...schemas.flatMap(membersOf),
     ]),
   };

@@ -201,11 +201,12 @@ test('addresses that cannot be read are named without their passwords', async ()
   await invalid(/safekeeper 2: /, specOf({}, { safekeeper_connstrings: ['127.0.0.1:7676', 'host:port'] }));
 });
 
-test('a format version of the future, services that are not built and unknown fields are warnings', async () => {
+test('a format version of the future, logs that go nowhere, and unknown fields are warnings', async () => {
   await warned(/format_version is 2/, specOf({}, { format_version: 2 }));
-  await warned(/service autoprewarm.*not built/, specOf({}, { autoprewarm: true }));
+  await warned(/logs_export_host is not an address: "nowhere"/, specOf({}, { logs_export_host: 'nowhere' }));
+  await warned(/Full needs a collector/, specOf({}, { audit_log_level: 'Full' }));
   await warned(/unknown field spec\.new_thing is ignored/, specOf({}, { new_thing: 1 }));
-  await warned(/not built yet/, specOf(), { args: ['--remote-ext-base-url', 'http://ext'] });
+  await warned(/not built yet/, specOf(), { args: ['--dev'] });
 });
 
 test('files that are not there, and a data directory of somebody else, are named', async () => {
@@ -259,11 +260,13 @@ test('with --log-format json what is wrong is an object in each line, too', asyn
 });
 
 test('JSON has the verdict and the findings', async () => {
-  const { text: printed } = await checked(specOf({}, { autoprewarm: true }), { args: ['--json'] });
+  const { text: printed } = await checked(specOf({}, { logs_export_host: 'nowhere' }), {
+    args: ['--json'],
+  });
   expect(JSON.parse(printed)).toMatchObject({
     verdict: 'warnings',
     errors: [],
-    warnings: [{ text: expect.stringContaining('autoprewarm') as string }],
+    warnings: [{ text: expect.stringContaining('logs_export_host') as string }],
     unchecked: [],
   });
 });

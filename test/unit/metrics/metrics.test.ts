@@ -4,7 +4,6 @@ import { expect, test } from 'vitest';
 import { Lifecycle } from '../../../src/core/lifecycle.ts';
 import { type MetricDefinition, metricDefinitions } from '../../../src/metrics/definitions.ts';
 import { followAttached } from '../../../src/metrics/attached.ts';
-import { metricsNotBuilt } from '../../../src/metrics/not-built.ts';
 import { renderMetricsReference } from '../../../src/metrics/reference.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { followStatus } from '../../../src/metrics/up.ts';
@@ -119,17 +118,6 @@ test('every metric that is documented as served is used somewhere in src/', () =
     (name) => !sources.some((text) => text.includes(`'${name}'`)),
   );
   expect(unused).toEqual([]);
-});
-
-test('metrics of services that are not built are neither served nor documented as served', async () => {
-  const [served = '', missing = ''] = renderMetricsReference().split('## Not served');
-  const text = await new Metrics().render();
-  for (const name of Object.keys(metricsNotBuilt)) {
-    expect(text).not.toContain(name);
-    expect(served).not.toContain(name);
-    expect(missing).toContain(`| \`${name}\` |`);
-    expect(metricDefinitions).not.toHaveProperty(name);
-  }
 });
 
 test('pg_cctl_attached names what the current spec attaches to, and is absent without a spec', async () => {

@@ -1,8 +1,7 @@
 import { parse } from 'valibot';
 import { expect, test } from 'vitest';
-import { confLines, services } from '../../../src/services/index.ts';
+import { services } from '../../../src/services/index.ts';
 import type { Settings } from '../../../src/services/settings.ts';
-import { assertServable } from '../../../src/services/unbuilt.ts';
 import { type ResolvedSpec, resolveSpec } from '../../../src/spec/resolve.ts';
 import { computeSpecSchema } from '../../../src/spec/schema.ts';
 
@@ -29,28 +28,6 @@ const wantedBy = (changes: object): string[] =>
 test('the names of the services are unique', () => {
   const names = services.map(({ name }) => name);
   expect([...new Set(names)]).toEqual(names);
-});
-
-test('audit levels and logs_export_host write no line of postgresql.conf while their service is not built', () => {
-  for (const changes of [
-    { logs_export_host: 'collector:10514' },
-    { audit_log_level: 'Hipaa' },
-    { audit_log_level: 'Full' },
-  ])
-    expect(confLines(spec(changes), settings)).toEqual([]);
-});
-
-test.each(['Hipaa', 'Extended', 'Full'])(
-  'audit level %s is refused: to serve without it would be worse',
-  (level) => {
-    expect(() => assertServable(spec({ audit_log_level: level }))).toThrow(
-      `${level} requires the service audit-log`,
-    );
-  },
-);
-
-test.each(['Disabled', 'Log', 'Base'])('audit level %s needs no service', (level) => {
-  expect(() => assertServable(spec({ audit_log_level: level }))).not.toThrow();
 });
 
 test('a plain primary wants only what every compute needs', () => {

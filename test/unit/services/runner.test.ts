@@ -49,6 +49,26 @@ test('a service follows the spec: it starts, hears of changes, and stops when no
   expect(runner.health()).toEqual({});
 });
 
+test('what an earlier process has left goes once, and only where the service is not wanted at the start', async () => {
+  const { said, lines, deps, service } = rig();
+  const cleanUp = (name: string) => ({ cleanUp: () => Promise.resolve(void said.push(`${name} cleans up`)) });
+  const fails = { cleanUp: () => Promise.reject(new Error('not mine')), wants: () => null };
+  const runner = new ServiceRunner(
+    [
+      service('a', cleanUp('a')),
+      service('b', fails),
+      service('c', { when: 'with-process', ...cleanUp('c') }),
+    ],
+    deps,
+  );
+  await runner.bring('with-process', null, signal);
+  await runner.bring('after-ready', spec(null), signal);
+  await runner.reconfigure(spec(1), signal);
+  await runner.reconfigure(spec(null), signal);
+  expect(said).toEqual(['a cleans up', 'a starts with 1', 'c starts with 1', 'a stops', 'c stops']);
+  expect(lines.join('')).toContain('could not remove what is left of b: not mine');
+});
+
 test('what is decided once is not asked again', async () => {
   const { said, deps, service } = rig();
   const services = [

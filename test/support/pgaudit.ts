@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { releases } from './client-tools.ts';
+import { unpacked } from './debian.ts';
+import { type OwnInstallation, ownInstallation } from './own-installation.ts';
+import { type Installed, installedPostgres, osUser } from './postgres-versions.ts';
+import { scratchDir } from './scratch.ts';
+
+type Audited = Pick<OwnInstallation, 'postgres' | 'remove'>;
+
+/** The versions that Debian has a pgaudit for, in the release that this machine or the client tools are of. */
+export const auditable = (): Installed[] =>
+  installedPostgres().filter((one) => isDebian(one) || releases.has(one.major));
+
+const isDebian = ({ bindir }: Installed): boolean => bindir.startsWith('/usr/');
+
+/** A copy of a PostgreSQL with Debian's pgaudit. pgauditlogtofile, which Debian does not have, is a library that does
+ *  nothing: what it writes comes from elsewhere. Null where pgaudit cannot be had. */
+export function withPgaudit(postgres: Installed): Audited | null {
+  const { major } = postgres;
+  const release = isDebian(postgres) ? null : releases.get(major)!;
+  const root = unpacked(`pgaudit-${major}`, [`postgresql-${major}-pgaudit`], release);
+  if (root === null) return null;
+  const own = isDebian(postgres) ? copyOfDebian(postgres) : ownInstallation(postgres);
+  const share = join(root, `usr/share/postgresql/${major}/extension`);
+  for (const name of readdirSync(share)) copyFileSync(join(share, name), join(own.share, name));
+  copyFileSync(join(root, `usr/lib/postgresql/${major}/lib/pgaudit.so`), join(own.lib, 'pgaudit.so'));
+  copyFileSync(join(own.lib, 'auto_explain.so'), join(own.lib, 'pgauditlogtofile.so'));
+  writeFileSync(join(own.share, 'pgauditlogtofile.control'), "default_version = '1.0'\nrelocatable = true\n");
+  writeFileSync(join(own.share, 'pgauditlogtofile--1.0.sql'), 'select 1;\n');
+  return own;
+}
+
+/** It finds its files from where its program is. */
+function copyOfDebian(postgres: Installed): Audited & Pick<OwnInstallation, 'share' | 'lib'> {
+  const home = scratchDir('installation');
+  const [program, share] = [`lib/postgresql/${postgres.major}`, `share/postgresql/${postgres.major}`];
+  for (const dir of [program, share]) {
+    mkdirSync(join(home, dir), { recursive: true });
+    cpSync(join('/usr', dir), join(home, dir), { recursive: true, dereference: true });
+  }
+  if (osUser !== null && process.getuid?.() === 0)
+    execFileSync('chown', ['-R', `${osUser.uid}:${osUser.gid}`, home]);
+  return {
+    postgres: { ...postgres, bindir: join(home, program, 'bin') },
+    share: join(home, share, 'extension'),
+    lib: join(home, program, 'lib'),
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
