@@ -151,6 +151,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     pgdata,
     onStorageReport: (report) => void (state.storage = report),
     stopAsked: state.stop.asked,
+    stoppedBySignal: () => state.stop.mode === null,
   });
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });

@@ -1,13 +1,15 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { remoteExtensions } from './extensions/service.ts';
+import { localProxy } from './local-proxy/service.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
 import { coreDumps, earlierPgdata } from './pgdata.ts';
+import { pgbouncer } from './pgbouncer/service.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
-import { auditLog, autoprewarm, lfcOffload, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
+import { auditLog, autoprewarm, lfcOffload, logsExport } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */

@@ -36,6 +36,8 @@ export interface ServiceDeps {
   readonly pgdata: () => PreparedPgdata | null;
   /** Aborts when the compute is asked to stop, before Postgres is. */
   readonly stopAsked: AbortSignal;
+  /** Whether a signal to the process asked for that, and not `/terminate`. */
+  readonly stoppedBySignal: () => boolean;
 }
 
 /** An optional function beside Postgres itself that a spec may ask for. Without `start` it is not built: the log reports
@@ -67,6 +69,8 @@ export interface RunningService<Wanted> {
   reconfigure(wanted: Wanted, signal: AbortSignal): Promise<void>;
   /** Resolves when it has stopped completely. */
   stop(signal: AbortSignal): Promise<void>;
+  /** Called instead of `stop` when the compute shuts down, where that is not the same. */
+  end?(signal: AbortSignal): Promise<void>;
   readonly health: Health;
 }
 

@@ -6,6 +6,7 @@ import { basebackupRetries } from '../storage/basebackup.ts';
 import { controlPlaneToken } from '../config/control-plane-token.ts';
 import type { RunOptions } from '../config/options.ts';
 import type { ComputeCtlConfig } from '../spec/schema.ts';
+import { type HelperSettings, helperSettings } from './helper-settings.ts';
 import type { StorageAddress } from './storage-report.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
 
@@ -26,6 +27,7 @@ export interface Settings extends OwnPostgres {
   readonly exitGraceMs: number;
   readonly logFormat: LogFormat;
   readonly vm: VmSettings;
+  readonly helpers: HelperSettings;
   /** Where the storage is asked about itself; null: it is not. */
   readonly storageStatus: StorageAddress | null;
 }
@@ -55,6 +57,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,
   vm: vmSettings(options, env),
+  helpers: helperSettings(options, env),
   storageStatus:
     options.storageStatusUri === null
       ? null

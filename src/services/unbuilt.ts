@@ -11,8 +11,6 @@ const unbuilt = (name: string, isAsked: (spec: ComputeSpec) => boolean): Service
   wants: ({ spec }) => (isAsked(spec) ? true : null),
 });
 
-export const pgbouncer = unbuilt('pgbouncer', (spec) => spec.pgbouncer_settings !== null);
-export const localProxy = unbuilt('local-proxy', (spec) => spec.local_proxy_config !== null);
 export const autoprewarm = unbuilt('autoprewarm', (spec) => spec.autoprewarm);
 export const lfcOffload = unbuilt('lfc-offload', (spec) => spec.offload_lfc_interval_seconds !== null);
 
