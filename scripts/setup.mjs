@@ -1,6 +1,6 @@
 // Brings a fresh machine with Node 20 or newer to where `npm start` and `npm test` can run. Quick when nothing is missing.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { installPackages } from './packages.mjs';
 import { die, root, run } from './run.mjs';
@@ -55,15 +55,28 @@ function apt(...args) {
 
 /** Real parts that single tests need. A test whose program is missing is skipped. */
 function installPrograms() {
-  const packages = { 'systemd-notify': 'systemd', python3: 'python3' };
-  const path = (process.env.PATH ?? '').split(':');
+  const packages = { 'systemd-notify': 'systemd', python3: 'python3', pgbouncer: 'pgbouncer' };
+  // Debian has servers where ordinary users do not look.
+  const path = [...(process.env.PATH ?? '').split(':'), '/usr/sbin'];
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),
   );
   if (missing.length === 0 || process.getuid?.() !== 0) return;
   console.log(`Installing ${missing.map(([name]) => name).join(', ')} with apt-get ...`);
   apt('update');
-  apt('install', '--no-install-recommends', ...missing.map(([, name]) => name));
+  withoutServices(() => apt('install', '--no-install-recommends', ...missing.map(([, name]) => name)));
+}
+
+/** Debian's packages start their servers, which nobody here asked for, unless this program says no. */
+function withoutServices(install) {
+  const policy = '/usr/sbin/policy-rc.d';
+  if (existsSync(policy)) return install();
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    rmSync(policy, { force: true });
+  }
 }
 
 function hasPostgres() {

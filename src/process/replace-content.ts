@@ -65,5 +65,5 @@ function overwrite(path: string, content: Buffer): void {
 }
 
 function writeAll(fd: number, content: Buffer): void {
-  for (let at = 0; at < content.length; ) at += writeSync(fd, content, at, content.length - at, at);
+  for (let at = 0; at < content.length;) at += writeSync(fd, content, at, content.length - at, at);
 }

@@ -23,8 +23,9 @@ const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
 export function keepApplied<Wanted>(
   first: Wanted,
   { log }: Pick<ServiceDeps, 'log'>,
-  { name, apply, withdraw, end }: Application<Wanted>,
+  how: Application<Wanted>,
 ): RunningService<Wanted> {
+  const { name } = how;
   let wanted = first;
   let health = healthNow('ok');
   let changed = new AbortController();
@@ -39,7 +40,7 @@ export function keepApplied<Wanted>(
   /** @returns whether another look is necessary */
   const look = async (signal: AbortSignal): Promise<boolean> => {
     try {
-      const missing = await apply(wanted, signal);
+      const missing = await how.apply(wanted, signal);
       if (!signal.aborted) report(missing === null ? 'ok' : 'degraded', missing);
       return missing !== null;
     } catch (error) {
@@ -59,10 +60,10 @@ export function keepApplied<Wanted>(
     }
   };
   const task = work();
-  const finish = async (last: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> => {
+  const finish = async (last: () => Promise<void>): Promise<void> => {
     over.abort();
     await task;
-    await last(signal);
+    await last();
   };
   return {
     get health() {
@@ -73,8 +74,8 @@ export function keepApplied<Wanted>(
       changed.abort();
       changed = new AbortController();
     },
-    stop: (signal) => finish(withdraw, signal),
-    end: (signal) => finish(end, signal),
+    stop: (signal) => finish(() => how.withdraw(signal)),
+    end: (signal) => finish(() => how.end(signal)),
   };
 }
 

@@ -155,7 +155,8 @@ export class ServiceRunner {
     const late = tookTooLong(`the stop of ${name}`, stopLimitMs);
     const cancel = alarm(stopLimitMs, () => hurry.abort(late));
     try {
-      const stopped = (running[how] ?? running.stop).call(running, hurry.signal).then(() => true);
+      const ending = how === 'end' ? running.end?.(hurry.signal) : undefined;
+      const stopped = (ending ?? running.stop(hurry.signal)).then(() => true);
       await raceAbort(stopped, hurry.signal).catch(async (error: unknown) => {
         if (!hurry.signal.aborted || (await within(stopped, lastMs, never)) === null) throw error;
       });

@@ -42,7 +42,16 @@ function whyNot(key: string, value: string, rows: readonly ConfigRow[]): string 
   return `${key}: pgbouncer did not take its value: see its log`;
 }
 
-const words: Record<string, string> = { yes: '1', on: '1', true: '1', t: '1', no: '0', off: '0', false: '0', f: '0' };
+const words: Record<string, string> = {
+  yes: '1',
+  on: '1',
+  true: '1',
+  t: '1',
+  no: '0',
+  off: '0',
+  false: '0',
+  f: '0',
+};
 
 /** One form for what pgbouncer reads in several. */
 function asShown(value: string): string {

@@ -191,10 +191,11 @@ describe('accepted', () => {
 
   test('what is not built yet is told when it is given, not for defaults', () => {
     expect(run([]).notBuilt).toEqual([]);
-    const { notBuilt } = run(['--cgroup', 'neon-postgres', '--dev'], { PGBOUNCER_PASSWORD: '' });
+    const given = ['--cgroup', 'neon-postgres', '--dev', '--pg-init-timeout', '5'];
+    const { notBuilt } = run(given, { AUDIT_LOGGING_ENDPOINT: '' });
     expect(notBuilt).toEqual([
-      '--dev has no effect: not built yet',
-      'PGBOUNCER_PASSWORD has no effect: not built yet',
+      '--pg-init-timeout has no effect: not built yet',
+      'AUDIT_LOGGING_ENDPOINT has no effect: not built yet',
     ]);
   });
 });
