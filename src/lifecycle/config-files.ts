@@ -27,6 +27,7 @@ export async function writeConfigFiles(
     privilegedRole: settings.privilegedRole,
     tls: tls !== null,
     strictOvercommit: await readStrictOvercommit(),
+    lakebase: settings.lakebase,
     serviceLines: confLines(spec, settings),
     subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
   });

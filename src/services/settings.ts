@@ -1,5 +1,6 @@
 import type { OwnPostgres } from '../database/settings.ts';
 import type { LogFormat } from '../core/log.ts';
+import type { Lakebase } from '../postgres/lakebase.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
 import { environmentForPrograms } from '../process/environment.ts';
 import { basebackupRetries } from '../storage/basebackup.ts';
@@ -18,12 +19,18 @@ export interface Settings extends OwnPostgres {
   readonly tls: TlsFiles | null;
   /** A data directory that compute_ctl did not create may be wiped. */
   readonly wipeForeign: boolean;
+  /** Between two counts of the installed extensions, as long as no spec sets it. */
+  readonly installedExtensionsSeconds: number;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly syncTimeoutMs: number;
   readonly basebackupIdleMs: number;
   readonly unpackLimits: { readonly bytes: number; readonly entries: number };
   readonly basebackupRetries: number;
+  /** Null outside lakebase mode. */
+  readonly lakebase: Lakebase | null;
+  /** Only in lakebase mode; null: no limit. */
+  readonly initTimeoutMs: number | null;
   readonly exitGraceMs: number;
   readonly logFormat: LogFormat;
   readonly vm: VmSettings;
@@ -38,6 +45,12 @@ export interface Found {
   readonly tls: ComputeCtlConfig['tls'];
 }
 
+const initTimeoutSeconds = 60;
+
+/** Compute ids there are `ENDPOINT/NUMBER`. */
+const endpointId = ({ computeId }: RunOptions, env: NodeJS.ProcessEnv): string =>
+  env['INSTANCE_ID'] ?? computeId?.split('/', 1)[0] ?? '';
+
 /** @param found what was looked up and parsed before */
 export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: Found): Settings => ({
   ...found,
@@ -48,12 +61,15 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   privilegedRole: options.privilegedRoleName,
   internalHttpPort: options.internalHttpPort,
   wipeForeign: options.wipeForeignPgdata,
+  installedExtensionsSeconds: options.installedExtensionsIntervalSeconds,
   startTimeoutMs: options.startTimeoutSeconds * 1000,
   stopTimeoutMs: options.stopTimeoutSeconds * 1000,
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,
   basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
   unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
   basebackupRetries: basebackupRetries(env),
+  lakebase: options.lakebaseMode ? { port: found.target.port, endpointId: endpointId(options, env) } : null,
+  initTimeoutMs: options.lakebaseMode ? (options.pgInitTimeoutSeconds ?? initTimeoutSeconds) * 1000 : null,
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,
   vm: vmSettings(options, env),

@@ -11,9 +11,6 @@ const unbuilt = (name: string, isAsked: (spec: ComputeSpec) => boolean): Service
   wants: ({ spec }) => (isAsked(spec) ? true : null),
 });
 
-export const autoprewarm = unbuilt('autoprewarm', (spec) => spec.autoprewarm);
-export const lfcOffload = unbuilt('lfc-offload', (spec) => spec.offload_lfc_interval_seconds !== null);
-
 /** Sends Postgres's log to a collector by rsyslog. Without it, what Postgres sends to syslog is lost. */
 export const logsExport: Service<true> = {
   ...unbuilt('logs-export', (spec) => spec.logs_export_host !== null),

@@ -62,6 +62,8 @@ export interface Rig {
     before?: string,
   ): Program;
   http(method: string, path: string, body?: unknown): Promise<Answer>;
+  /** The same to the internal server. */
+  internal(method: string, path: string, body?: unknown): Promise<Answer>;
   /** What the program that was started last has written to stderr. */
   log(): string;
   /** Waits for a status; a program that has exited is the end of hope. */
@@ -132,8 +134,9 @@ export async function rig(
     return program;
   };
 
-  const http: Rig['http'] = async (method, path, body) => {
-    const response = await fetch(`http://127.0.0.1:${httpPort}${path}`, {
+  const http: Rig['http'] = (method, path, body) => ask(httpPort, method, path, body);
+  const ask = async (to: number, method: string, path: string, body?: unknown): Promise<Answer> => {
+    const response = await fetch(`http://127.0.0.1:${to}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -162,6 +165,7 @@ export async function rig(
     },
     run,
     http,
+    internal: (method, path, body) => ask(internalPort, method, path, body),
     log: () => programs.at(-1)?.stderr() ?? '',
     async until(wanted, limitMs = 120_000) {
       const program = programs.at(-1);

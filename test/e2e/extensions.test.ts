@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { never } from '../../src/core/abort.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { withPg } from '../../src/pg/client.ts';
+import { type Rig, rig } from '../support/compute.ts';
+import { type Fault, type FileServer, startFileServer } from '../support/file-server.ts';
+import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
+
+interface Given {
+  readonly it: Rig;
+  readonly installation: OwnInstallation;
+  readonly gateway: FileServer;
+  /** Starts the compute with this extension to be had from the gateway. */
+  readonly start: (settings?: object[]) => void;
+}
+
+let given: Given | null = null;
+afterEach(async () => {
+  await given?.it.stop();
+  given?.installation.remove();
+  given = null;
+});
+
+async function withRemote(
+  extension: string,
+  faults: readonly Fault[] = [],
+  postgres = movable().at(-1),
+): Promise<Given> {
+  if (postgres === undefined) throw new Error('no PostgreSQL can be copied');
+  const installation = ownInstallation(postgres);
+  const { archive, control } = await installation.takeOut(extension);
+  const gateway = await startFileServer(archive, faults);
+  onTestFinished(() => gateway.stop());
+  const it = await rig(installation.postgres);
+  const start = (settings: object[] = []): void => {
+    const spec = it.spec({
+      remote_extensions: {
+        public_extensions: [extension],
+        custom_extensions: null,
+        library_index: { [extension]: extension },
+        extension_data: {
+          [extension]: { control_data: { [`${extension}.control`]: control }, archive_path: '' },
+        },
+      },
+    });
+    const cluster = spec['cluster'] as { settings: object[]; databases: object[] };
+    cluster.settings.push(...settings);
+    cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
+    it.start({ spec, args: ['-r', new URL(gateway.url).origin] });
+  };
+  given = { it, installation, gateway, start };
+  return given;
+}
+
+const query = (it: Rig, sql: string, database = 'postgres'): Promise<unknown[]> =>
+  withPg(
+    {
+      host: '127.0.0.1',
+      port: it.port,
+      user: 'cloud_admin',
+      password: new Secret(''),
+      database,
+      options: '',
+    },
+    { applicationName: 'test', connectMs: 5000, queryMs: 20_000, signal: never },
+    async (pg) => (await pg.query<object>(sql)).rows,
+  );
+
+const preload = {
+  name: 'shared_preload_libraries',
+  value: 'neon,pg_stat_statements',
+  vartype: 'string',
+};
+
+test.each(movable())(
+  'on PostgreSQL $major a library that Postgres must load is downloaded before it starts',
+  async (postgres) => {
+    const { it, gateway, start } = await withRemote('pg_stat_statements', [], postgres);
+    // This PostgreSQL has no library `neon`.
+    start([{ ...preload, value: 'pg_stat_statements' }]);
+    await it.until('running');
+    expect(await query(it, 'select count(*) > 0 as works from pg_stat_statements')).toEqual([
+      { works: true },
+    ]);
+    expect(gateway.requests).toHaveLength(1);
+    const figures = (await it.http('GET', '/metrics.json')).json<Record<string, number>>();
+    expect(figures).toMatchObject({ num_ext_downloaded: 1 });
+    expect(figures['total_ext_download_size']).toBeGreaterThan(1000);
+    expect(figures['largest_ext_size']).toBe(figures['total_ext_download_size']);
+  },
+);
+
+test('an extension is known before it is downloaded, and comes when somebody asks for it, once for all', async () => {
+  const { it, gateway, start, installation } = await withRemote('hstore');
+  start();
+  await it.until('running');
+  const known = "select name from pg_available_extensions where name = 'hstore'";
+  expect(await query(it, known)).toEqual([{ name: 'hstore' }]);
+  expect(existsSync(join(installation.lib, 'hstore.so'))).toBe(false);
+  const asked = await Promise.all(
+    ['hstore?is_library=false', 'hstore.so?is_library=true', 'hstore'].map((name) =>
+      it.internal('POST', `/extension_server/${name}`),
+    ),
+  );
+  expect(asked.map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(gateway.requests).toHaveLength(1);
+  await query(it, 'create extension hstore');
+  expect(await it.internal('POST', '/extension_server/postgis')).toMatchObject({ status: 404 });
+});
+
+test('POST /extensions downloads what it installs', async () => {
+  const { it, gateway, start } = await withRemote('hstore');
+  start();
+  await it.until('running');
+  const [{ version }] = (await query(
+    it,
+    "select default_version as version from pg_available_extensions where name = 'hstore'",
+  )) as [{ version: string }];
+  const answer = await it.internal('POST', '/extensions', { extension: 'hstore', database: 'shop', version });
+  expect(answer).toMatchObject({ status: 201 });
+  expect(gateway.requests).toHaveLength(1);
+  expect(await query(it, "select 'a=>1'::hstore->'a' as a", 'shop')).toEqual([{ a: '1' }]);
+});
+
+test('a gateway that has not got a library does not hold up the start; the status and the last words say what is missing', async () => {
+  const { it, start } = await withRemote('pg_stat_statements', [404]);
+  start([{ ...preload, value: 'pg_stat_statements' }]);
+  const status = await it.until('failed');
+  expect(it.log()).toContain('a library that Postgres must load is missing');
+  expect(JSON.stringify(status['services'])).toContain('404 Not Found');
+  expect(String(status['error'])).toContain('pg_stat_statements');
+});
+
+test('a gateway that fails and breaks off in the middle is asked again, and the compute starts', async () => {
+  const faults: Fault[] = [503, { cutAfter: 1000 }];
+  const { it, gateway, start } = await withRemote('pg_stat_statements', faults);
+  start([{ ...preload, value: 'pg_stat_statements' }]);
+  await it.until('running');
+  expect(gateway.requests).toHaveLength(3);
+  expect((await it.http('GET', '/metrics')).body).toContain(
+    'compute_ctl_remote_ext_requests_total{filename="pg_stat_statements.tar.zst",http_status="503 Service Unavailable"} 1',
+  );
+});

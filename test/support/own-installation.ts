@@ -1,0 +1,56 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import { type TarballEntry, makeTarball } from './fake-storage.ts';
+import { type Installed, installedPostgres, osUser } from './postgres-versions.ts';
+import { scratchDir } from './scratch.ts';
+
+/** A copy of a PostgreSQL into which extensions can be installed. */
+export interface OwnInstallation {
+  readonly postgres: Installed;
+  readonly share: string;
+  readonly lib: string;
+  /** Takes an extension of PostgreSQL out. @returns its archive, without its control file, as a gateway has it */
+  takeOut(extension: string): Promise<{ archive: Buffer; control: string }>;
+  remove(): void;
+}
+
+/** The versions that a copy can be made of: those whose programs find their files from where they are. */
+export const movable = (): Installed[] =>
+  installedPostgres().filter(({ bindir }) => !bindir.startsWith('/usr/'));
+
+/** Made of hard links: the files themselves must not be changed. */
+export function ownInstallation(postgres: Installed): OwnInstallation {
+  const home = scratchDir('installation');
+  const prefix = join(home, 'pg');
+  execFileSync('cp', ['-rl', dirname(postgres.bindir), prefix]);
+  const share = join(prefix, 'share/postgresql/extension');
+  const lib = join(prefix, 'lib/postgresql');
+  mkdirSync(join(prefix, 'download_extensions'));
+  if (osUser !== null)
+    for (const dir of [prefix, share, lib, join(prefix, 'download_extensions')])
+      execFileSync('chown', [`${osUser.uid}:${osUser.gid}`, dir]);
+  return {
+    postgres: { ...postgres, bindir: join(prefix, 'bin') },
+    share,
+    lib,
+    async takeOut(extension) {
+      const control = readFileSync(join(share, `${extension}.control`), 'utf8');
+      rmSync(join(share, `${extension}.control`));
+      const scripts = readdirSync(share).filter((name) => name.startsWith(`${extension}--`));
+      const entries: TarballEntry[] = [
+        ...scripts.map((name) => take(join(share, name), `share/extension/${name}`)),
+        take(join(lib, `${extension}.so`), `lib/${extension}.so`),
+      ];
+      return { archive: zstdCompressSync(await makeTarball(entries, { gzip: false })), control };
+    },
+    remove: () => rmSync(home, { recursive: true, force: true }),
+  };
+}
+
+function take(path: string, name: string): TarballEntry {
+  const body = readFileSync(path);
+  rmSync(path);
+  return { name, body, mode: 0o644 };
+}

@@ -1,0 +1,291 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { inline } from '../../../../src/core/errors.ts';
+import { Failpoints } from '../../../../src/core/failpoints.ts';
+import { Metrics } from '../../../../src/metrics/registry.ts';
+import { ExtensionStore } from '../../../../src/services/extensions/store.ts';
+import type { OwnPostgres } from '../../../../src/database/settings.ts';
+import { type TarballEntry, makeTarball } from '../../../support/fake-storage.ts';
+import { type Fault, type FileServer, startFileServer } from '../../../support/file-server.ts';
+
+const never = new AbortController().signal;
+
+let prefix: string;
+beforeEach(() => {
+  prefix = mkdtempSync(join(tmpdir(), 'extensions-'));
+  for (const dir of ['bin', 'share/postgresql/extension', 'lib/postgresql'])
+    mkdirSync(join(prefix, dir), { recursive: true });
+  writeFileSync(join(prefix, 'share/postgresql/extension/plpgsql.control'), '');
+  writeFileSync(join(prefix, 'lib/postgresql/plpgsql.so'), '');
+});
+afterEach(() => rmSync(prefix, { recursive: true, force: true }));
+
+const files: readonly TarballEntry[] = [
+  { name: 'share/extension/demo--1.0.sql', body: 'select 1' },
+  { name: 'share/extension/demo/data.csv', body: '1,2' },
+  { name: 'lib/demo.so', body: 'machine code', mode: 0o4777 },
+  { name: 'README', body: 'not for PostgreSQL' },
+];
+const installed = ['demo--1.0.sql', 'demo/data.csv'];
+
+const archive = async (entries: readonly TarballEntry[] = files): Promise<Buffer> =>
+  zstdCompressSync(await makeTarball(entries, { gzip: false }));
+
+interface Gateway {
+  readonly server: FileServer;
+  readonly store: ExtensionStore;
+  readonly metrics: Metrics;
+}
+
+function storeAt(gateway: string, metrics = new Metrics(), stopAsked = never): ExtensionStore {
+  const dir = join(prefix, 'bin');
+  const bin = {
+    path: join(dir, 'postgres'),
+    dir,
+    major: 17,
+    version: '17.0',
+    sibling: (name: string) => join(dir, name),
+  };
+  const postgres = { bin, env: {}, pgdata: '/nowhere' } as unknown as OwnPostgres;
+  return new ExtensionStore({
+    postgres,
+    gateway,
+    log: pino({ level: 'silent' }),
+    metrics,
+    failpoints: new Failpoints(),
+    stopAsked,
+  });
+}
+
+async function gateway(content: Buffer, faults: readonly Fault[] = []): Promise<Gateway> {
+  const server = await startFileServer(content, faults);
+  onTestFinished(() => server.stop());
+  const metrics = new Metrics();
+  return { server, metrics, store: storeAt(`${new URL(server.url).origin}/base/`, metrics) };
+}
+
+const share = (name = ''): string => join(prefix, 'share/postgresql/extension', name);
+const lib = (name = ''): string => join(prefix, 'lib/postgresql', name);
+
+/** Every file that is neither PL/pgSQL nor the note of what was installed. */
+function found(): string[] {
+  const all = readdirSync(prefix, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(prefix.length + 1));
+  return all.filter((name) => !name.includes('plpgsql') && !name.endsWith('.files.json')).toSorted();
+}
+
+test('an extension is downloaded from the address of the original, and only its files are installed', async () => {
+  const content = await archive();
+  const { server, store, metrics } = await gateway(content);
+  expect(await store.bring('demo', never)).toBe(content.length);
+  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
+  expect(server.requests.map(({ url }) => url)).toEqual([`/base/latest/${arch}/v17/extensions/demo.tar.zst`]);
+  for (const name of installed) expect(existsSync(share(name))).toBe(true);
+  expect(readFileSync(lib('demo.so'), 'utf8')).toBe('machine code');
+  expect(statSync(lib('demo.so')).mode & 0o7777).toBe(0o755);
+  expect(found()).toHaveLength(3);
+  expect(await metrics.render()).toContain(
+    'compute_ctl_remote_ext_requests_total{filename="demo.tar.zst",http_status="200 OK"} 1',
+  );
+});
+
+test('however many ask for an extension at once, it is downloaded once, and once is enough', async () => {
+  const { server, store } = await gateway(await archive());
+  const sizes = await Promise.all(Array.from({ length: 20 }, () => store.bring('demo', never)));
+  expect(sizes.filter((size) => size > 0)).toHaveLength(1);
+  expect(await store.bring('demo', never)).toBe(0);
+  expect(server.requests).toHaveLength(1);
+});
+
+test('all who wait hear of a failure, and the next one that asks begins anew', async () => {
+  const { server, store } = await gateway(await archive(), [404]);
+  const failed = await Promise.all([1, 2, 3].map(() => store.bring('demo', never).catch(inline)));
+  for (const said of failed)
+    expect(said).toContain('unexpected remote extensions server response status code: 404 Not Found');
+  expect(server.requests).toHaveLength(1);
+  expect(await store.bring('demo', never)).toBeGreaterThan(0);
+});
+
+test('who no longer waits does not end the download for the others', async () => {
+  const { store } = await gateway(await archive(), [503]);
+  const impatient = new AbortController();
+  const first = store.bring('demo', impatient.signal).catch(() => 'left');
+  const second = store.bring('demo', never);
+  impatient.abort();
+  expect(await first).toBe('left');
+  expect(await second).toBe(0);
+  expect(found()).toHaveLength(3);
+});
+
+test('an archive of many frames, as some programs write them, is read to its end', async () => {
+  const tar = await makeTarball(files, { gzip: false });
+  const frames = [tar.subarray(0, 700), tar.subarray(700, 701), tar.subarray(701)].map((one) =>
+    zstdCompressSync(one),
+  );
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+  const { store } = await gateway(Buffer.concat([skippable, ...frames, skippable]));
+  await store.bring('demo', never);
+  expect(found()).toHaveLength(3);
+});
+
+const changed = async (change: (content: Buffer) => Buffer): Promise<Buffer> => change(await archive());
+
+test.each<[string, () => Promise<Buffer>, string]>([
+  ['is cut off', () => changed((content) => content.subarray(0, -20)), 'damaged or cut off'],
+  ['is no archive', async () => Buffer.from('<html>not found</html>'), 'damaged or cut off'],
+  ['is empty', async () => Buffer.alloc(0), 'damaged or cut off'],
+  [
+    'goes on with something else',
+    () => changed((content) => Buffer.concat([content, Buffer.from('more')])),
+    'damaged or cut off',
+  ],
+  [
+    'is compressed, but no tar',
+    async () => zstdCompressSync(Buffer.alloc(3000, 'x')),
+    'the archive is damaged',
+  ],
+  ['leads out of it', () => archive([{ name: 'lib/../../../etc/passwd', body: 'x' }]), 'leads out'],
+  [
+    'has a link',
+    () => archive([{ name: 'lib/demo.so', type: 'symlink', linkname: '/etc/passwd' }]),
+    'neither a file nor a directory',
+  ],
+  [
+    'has a hard link',
+    () => archive([{ name: 'lib/demo.so', type: 'link', linkname: '/etc/passwd' }]),
+    'neither a file nor a directory',
+  ],
+  [
+    'has a device',
+    () => archive([{ name: 'share/extension/null', type: 'character-device' }]),
+    'neither a file nor a directory',
+  ],
+  [
+    'has a fifo',
+    () => archive([{ name: 'share/extension/fifo', type: 'fifo' }]),
+    'neither a file nor a directory',
+  ],
+  [
+    'has a file in place of a directory',
+    () => archive([...files, { name: 'lib/demo.so/x', body: 'x' }]),
+    'leads through a link or file',
+  ],
+  [
+    'would replace a library of PostgreSQL',
+    () => archive([...files, { name: 'lib/plpgsql.so', body: 'evil' }]),
+    'would replace',
+  ],
+])('an archive that %s is refused, and leaves nothing', async (_, make, said) => {
+  const { store } = await gateway(await make());
+  expect(await store.bring('demo', never).catch(inline)).toContain(said);
+  expect(found()).toEqual([]);
+  expect(readFileSync(lib('plpgsql.so'), 'utf8')).toBe('');
+});
+
+test.each(['../x', 'a/b', 'a:b', '..', '', 'a\0b', 'a\\b'])(
+  'a name such as %j, which would lead to another address, is refused',
+  async (name) => {
+    const { server, store } = await gateway(await archive());
+    expect(await store.bring(name, never).catch(inline)).toContain('cannot be the name of an extension');
+    expect(server.requests).toEqual([]);
+  },
+);
+
+test('a newer version of an extension replaces the files that were installed before, and no others', async () => {
+  await (await gateway(await archive())).store.bring('demo', never);
+  const newer = files.map((file) => ({ ...file, body: 'newer' }));
+  await (await gateway(await archive(newer))).store.bring('demo', never);
+  expect(readFileSync(lib('demo.so'), 'utf8')).toBe('newer');
+  const other = await gateway(await archive(files));
+  expect(await other.store.bring('other', never).catch(inline)).toContain('would replace');
+  expect(readFileSync(lib('demo.so'), 'utf8')).toBe('newer');
+});
+
+test('two extensions may have the same file', async () => {
+  await (await gateway(await archive())).store.bring('demo', never);
+  const both = [...files, { name: 'lib/other.so', body: 'x' }];
+  await (await gateway(await archive(both))).store.bring('other', never);
+  expect(existsSync(lib('other.so'))).toBe(true);
+});
+
+test('what a process left that ended in the middle is removed by the next one', async () => {
+  const work = join(prefix, 'download_extensions');
+  mkdirSync(join(work, 'part-999999-1-1/lib'), { recursive: true });
+  writeFileSync(join(work, 'part-999999-1-1/archive'), 'half');
+  writeFileSync(lib('half.so'), 'half');
+  writeFileSync(
+    join(work, 'half.files.json'),
+    JSON.stringify({ complete: false, owner: '999999-1', files: [lib('half.so'), lib('not-yet.so')] }),
+  );
+  await (await gateway(await archive())).store.bring('demo', never);
+  expect(found()).toHaveLength(3);
+  expect(readdirSync(work)).toEqual(['demo.files.json']);
+});
+
+test('an installation that fails in the middle takes back what it has begun', async () => {
+  mkdirSync(share('demo--1.0.sql'));
+  const { store } = await gateway(await archive());
+  expect(await store.bring('demo', never).catch(inline)).toContain('would replace');
+  expect(found()).toEqual([]);
+});
+
+test('without pg_config and without the usual directories the message says what is missing', async () => {
+  rmSync(share('plpgsql.control'));
+  const { store } = await gateway(await archive());
+  expect(await store.bring('demo', never).catch(inline)).toContain('there is no');
+  writeFileSync(share('plpgsql.control'), '');
+  expect(await store.bring('demo', never)).toBeGreaterThan(0);
+});
+
+test('pg_config says where the directories are', async () => {
+  const elsewhere = join(prefix, 'elsewhere');
+  for (const dir of ['share/extension', 'lib']) mkdirSync(join(elsewhere, dir), { recursive: true });
+  writeFileSync(join(prefix, 'bin/pg_config'), `#!/bin/sh\necho ${elsewhere}/share\necho ${elsewhere}/lib\n`);
+  chmodSync(join(prefix, 'bin/pg_config'), 0o755);
+  await (await gateway(await archive())).store.bring('demo', never);
+  expect(existsSync(join(elsewhere, 'lib/demo.so'))).toBe(true);
+});
+
+const control = (names: Record<string, string>): Parameters<ExtensionStore['writeControlFiles']>[0] => ({
+  public_extensions: ['demo'],
+  custom_extensions: [],
+  library_index: {},
+  extension_data: {
+    demo: { control_data: names, archive_path: '' },
+    hidden: { control_data: { 'hidden.control': 'x' }, archive_path: '' },
+  },
+});
+
+test('control files come from the spec, unless there is one already; also without a gateway', async () => {
+  const { store } = await gateway(await archive());
+  writeFileSync(share('old.control'), 'old');
+  await store.writeControlFiles(control({ 'demo.control': 'new', 'old.control': 'new' }), never);
+  expect(readFileSync(share('demo.control'), 'utf8')).toBe('new');
+  expect(readFileSync(share('old.control'), 'utf8')).toBe('old');
+  expect(existsSync(share('hidden.control'))).toBe(false);
+});
+
+test.each(['../x.control', '/etc/x.control', 'x.sql', '.', 'a/b.control', 'x.control\0'])(
+  'a control file named %j is refused',
+  async (name) => {
+    const { store } = await gateway(await archive());
+    const said = await store.writeControlFiles(control({ [name]: 'x' }), never).catch(inline);
+    expect(said).toContain('is not the name of a control file');
+    expect(found()).toEqual([]);
+  },
+);
