@@ -70,12 +70,12 @@ function installPrograms() {
 /** Debian's packages start their servers, which nobody here asked for, unless this program says no. */
 function withoutServices(install) {
   const policy = '/usr/sbin/policy-rc.d';
-  if (existsSync(policy)) return install();
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  const ours = !existsSync(policy);
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
     install();
   } finally {
-    rmSync(policy, { force: true });
+    if (ours) rmSync(policy, { force: true });
   }
 }
 

@@ -26,23 +26,23 @@ export function lockHolder(path: string): ProcessIdentity | null {
   const one = pid === null ? null : identify(pid);
   if (pid === null || one === null) return null;
   const file = statSync(path, { bigint: true });
-  const fds = descriptors(pid);
-  const locked =
-    fds === null
-      ? hasFlock(readText('/proc/locks'), pid, file.ino)
-      : fds.some((fd) => {
-          const open = statSync(`/proc/${pid}/fd/${fd}`, { bigint: true, throwIfNoEntry: false });
-          if (open === undefined || open.ino !== file.ino || open.dev !== file.dev) return false;
-          return /^lock:.*\bFLOCK\b/m.test(readText(`/proc/${pid}/fdinfo/${fd}`));
-        });
-  return locked ? one : null;
+  return (locksByDescriptor(pid, file) ?? hasFlock(readText('/proc/locks'), pid, file.ino)) ? one : null;
 }
 
-/** Null when we may not look at them: the process is another user's.
+interface FileId {
+  readonly ino: bigint;
+  readonly dev: bigint;
+}
+
+/** Null when we may not look at its descriptors: it has another user, or another group.
  *  @see https://man7.org/linux/man-pages/man5/proc_pid_fdinfo.5.html */
-function descriptors(pid: number): string[] | null {
+function locksByDescriptor(pid: number, file: FileId): boolean | null {
   try {
-    return readdirSync(`/proc/${pid}/fd`);
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      const open = statSync(`/proc/${pid}/fd/${fd}`, { bigint: true, throwIfNoEntry: false });
+      if (open === undefined || open.ino !== file.ino || open.dev !== file.dev) return false;
+      return /^lock:.*\bFLOCK\b/m.test(readText(`/proc/${pid}/fdinfo/${fd}`));
+    });
   } catch {
     return null;
   }

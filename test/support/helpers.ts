@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -25,12 +25,22 @@ export interface Pgbouncer {
   /** One row of SHOW CONFIG. */
   setting(key: string): Promise<string | undefined>;
   rows(sql: string): Promise<Record<string, unknown>[]>;
+  runs(): boolean;
   stop(): void;
 }
 
+const as = (uid: number | undefined): { uid?: number; gid?: number } =>
+  uid === undefined ? {} : { uid, gid: uid };
+
 /** A real pgbouncer in front of a server.
- *  @param conf more lines of its section [pgbouncer] */
-export async function pgbouncerFor(home: string, serverPort: number, conf = ''): Promise<Pgbouncer> {
+ *  @param conf more lines of its section [pgbouncer]
+ *  @param uid whom it runs as and whom its file belongs to; ours when left out */
+export async function pgbouncerFor(
+  home: string,
+  serverPort: number,
+  conf = '',
+  uid: number | undefined = undefined,
+): Promise<Pgbouncer> {
   const port = await freePort();
   const ini = join(home, 'pgbouncer.ini');
   const pidFile = join(home, 'pgbouncer.pid');
@@ -53,6 +63,7 @@ ${conf}
 [users]
 `.replace(' ; only here', ''),
   );
+  if (uid !== undefined) chownSync(ini, uid, uid);
   let child: ChildProcess | null = null;
   const rows = (sql: string): Promise<Record<string, unknown>[]> =>
     withPg(
@@ -67,13 +78,14 @@ ${conf}
     child: () => child!,
     rows,
     async start() {
-      child = spawn(pgbouncerPath!, [ini], { stdio: 'ignore', cwd: '/' });
+      child = spawn(pgbouncerPath!, [ini], { stdio: 'ignore', cwd: '/', ...as(uid) });
       await eventually('pgbouncer', () =>
         existsSync(pidFile) ? rows('SHOW VERSION').catch(() => undefined) : undefined,
       );
     },
     setting: async (key) =>
       (await rows('SHOW CONFIG')).find((row) => row['key'] === key)?.['value'] as string | undefined,
+    runs: () => child !== null && child.exitCode === null && child.signalCode === null,
     stop: () => void child?.kill('SIGKILL'),
   };
 }
@@ -89,7 +101,7 @@ export interface FakeLocalProxy {
 /** A process that does with its pid file and its config what local_proxy does. Needs Python. */
 export async function fakeLocalProxy(
   { pidFile, config }: { readonly pidFile: string; readonly config: string },
-  { locked = true } = {},
+  { locked = true, uid }: { locked?: boolean; uid?: number | undefined } = {},
 ): Promise<FakeLocalProxy> {
   const script = fileURLToPath(new URL('local-proxy.py', import.meta.url));
   const notes = `${pidFile}.notes`;
@@ -97,6 +109,7 @@ export async function fakeLocalProxy(
   const child = spawn('python3', [script, pidFile, config, notes, String(locked)], {
     stdio: 'inherit',
     cwd: '/',
+    ...as(uid),
   });
   const read = (): (string | null)[] =>
     existsSync(notes)
@@ -119,7 +132,7 @@ export interface Bench<Wanted> {
   readonly lines: string[];
   /** Asks the compute to stop. */
   readonly stop: AbortController;
-  start(wanted: Wanted): Promise<RunningService<Wanted>>;
+  readonly start: (wanted: Wanted) => Promise<RunningService<Wanted>>;
 }
 
 /** What a service of a helper program needs, with the files of this test. */

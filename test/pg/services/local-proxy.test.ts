@@ -70,8 +70,8 @@ describe.skipIf(!onPath('python3'))('with a process that locks its pid file', ()
     const service = await begin(one);
     await expect.poll(() => proxy?.read().length).toBe(2);
     stop.abort();
-    if (!(dev && bySignal)) await expect.poll(exited).toBe(true);
     await service.end?.(never);
+    await expect.poll(exited).toBe(!(dev && bySignal));
     expect(existsSync(config)).toBe(dev && bySignal);
   });
 

@@ -60,8 +60,9 @@ const bench = (more: Parameters<typeof benchFor>[1] = {}, how: Parameters<typeof
     how,
   );
 type Service = Awaited<ReturnType<ReturnType<typeof bench>['start']>>;
-const becomes = (service: Service, state: string, error: unknown = null): Promise<void> =>
-  expect.poll(() => service.health).toMatchObject({ state, error });
+const becomes = async (service: Service, state: string, error: unknown = null): Promise<void> => {
+  await expect.poll(() => service.health).toMatchObject({ state, error });
+};
 
 describe.skipIf(pgbouncerPath === undefined)('with the real pgbouncer', () => {
   test('settings follow the spec while clients stay connected, and go back', async () => {
@@ -145,6 +146,54 @@ describe.skipIf(pgbouncerPath === undefined)('with the real pgbouncer', () => {
     );
     await expect.poll(() => pooler.setting('pool_mode')).toBe('statement');
     await becomes(service, 'ok');
+    await service.stop(never);
+  });
+
+  test('as in a VM, the console is at a socket, for the user pgbouncer without a password', async () => {
+    const dir = memoryDir();
+    writeFileSync(pooler.ini, ini().replace('unix_socket_dir =', `unix_socket_dir = ${dir}`));
+    await pooler.start();
+    const vm = { AUTOSCALING: '', PGBOUNCER_PASSWORD: 'not this' };
+    const { start, deps } = bench({ pgbouncerHost: dir }, { env: vm });
+    expect(deps.settings.helpers.pgbouncer.admin).toMatchObject({ user: 'pgbouncer', password: null });
+    const service = await start(wanted({ default_pool_size: '7' }));
+    await becomes(service, 'ok');
+    expect(await pooler.setting('default_pool_size')).toBe('7');
+    await service.stop(never);
+    rmSync(dir, { recursive: true });
+  });
+
+  test('a pgbouncer that hangs holds nobody up, and is reloaded when it goes on', async () => {
+    await pooler.start();
+    pooler.child().kill('SIGSTOP');
+    const service = await bench().start(wanted({ default_pool_size: '7' }));
+    await becomes(service, 'failed', expect.stringMatching(/timeout|took longer/i));
+    await service.reconfigure(wanted({ default_pool_size: '8' }), never);
+    pooler.child().kill('SIGCONT');
+    await becomes(service, 'ok');
+    expect(await pooler.setting('default_pool_size')).toBe('8');
+    await service.stop(never);
+  });
+
+  test('a new certificate under the same name is in use after a reload', async () => {
+    const [key, cert] = [join(home, 'k.pem'), join(home, 'c.pem')];
+    const put = (name: string): string => {
+      const made = certificate(name);
+      writeFileSync(key, made.key);
+      writeFileSync(cert, made.cert);
+      return new X509Certificate(made.cert).fingerprint256;
+    };
+    const first = put('first');
+    await pooler.start();
+    const { start, deps } = bench();
+    const service = await start(wanted({}, { keyPath: key, certPath: cert }));
+    await becomes(service, 'ok');
+    const client = await connect();
+    await expect.poll(() => certificateOf(pooler.port)).toBe(first);
+    const second = put('second');
+    await reloadPgbouncer(deps.settings.helpers, never);
+    await expect.poll(() => certificateOf(pooler.port)).toBe(second);
+    expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
     await service.stop(never);
   });
 
@@ -284,19 +333,29 @@ describe('without it', () => {
     await becomes(service, 'failed', expect.stringMatching(/pgbouncer\.ini.*ENOENT/));
     writeFileSync(pooler.ini, '[databases]\n');
     await becomes(service, 'failed', expect.stringContaining('does not have a section [pgbouncer]'));
-    writeFileSync(pooler.ini, image, { mode: 0o444 });
-    chmodSync(pooler.ini, 0o444);
-    chmodSync(home, 0o555);
-    if (process.getuid?.() !== 0) {
-      await becomes(service, 'failed', expect.stringMatching(/pgbouncer\.ini.*EACCES/));
-      expect(ini()).toBe(image);
-      // As in an image: the file is ours, the directory is not.
-      chmodSync(pooler.ini, 0o644);
-      await expect.poll(ini).toContain('default_pool_size = 7');
-    }
+    writeFileSync(pooler.ini, image);
+    await expect.poll(ini).toContain('default_pool_size = 7');
     await service.stop(never).catch(() => {});
     expect(ini()).toBe(image);
   });
+
+  test.skipIf(process.getuid?.() === 0)(
+    'in a directory of somebody else the file itself is written, and without that right nothing',
+    async () => {
+      const image = ini();
+      chmodSync(pooler.ini, 0o444);
+      chmodSync(home, 0o555);
+      const service = await bench().start(wanted({ default_pool_size: '7' }));
+      await becomes(service, 'failed', expect.stringMatching(/pgbouncer\.ini.*EACCES/));
+      expect(ini()).toBe(image);
+      chmodSync(pooler.ini, 0o644);
+      const { ino } = statSync(pooler.ini);
+      await expect.poll(ini).toContain('default_pool_size = 7');
+      await service.stop(never).catch(() => {});
+      expect(ini()).toBe(image);
+      expect(statSync(pooler.ini).ino).toBe(ino);
+    },
+  );
 
   test('a link stays a link, and mode and owner stay', async () => {
     const real = join(home, 'real', 'pgbouncer.ini');

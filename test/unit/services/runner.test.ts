@@ -73,6 +73,28 @@ test('services of a stage end in reverse order', async () => {
   expect(said).toEqual(['b stops', 'a stops']);
 });
 
+test('a service may end with the compute in another way than when it is not wanted any more', async () => {
+  const { said, deps } = rig();
+  const running = {
+    health: healthNow('ok'),
+    reconfigure: async () => {},
+    stop: async () => void said.push('stop'),
+    end: async () => void said.push('end'),
+  };
+  const two: Service<number> = {
+    name: 'two',
+    when: 'after-ready',
+    wants: (given) => (given as unknown as { wanted: number | null }).wanted,
+    start: async () => running,
+  };
+  const runner = new ServiceRunner([two], deps);
+  await runner.bring('after-ready', spec(1), signal);
+  await runner.reconfigure(spec(null), signal);
+  await runner.reconfigure(spec(1), signal);
+  await runner.stop('after-ready', signal);
+  expect(said).toEqual(['stop', 'end']);
+});
+
 test('a service that fails or hangs at its start does not end the compute, and says so', async () => {
   const { deps, service } = rig();
   const hangs = (): Promise<never> => new Promise(() => {});
