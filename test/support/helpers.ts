@@ -39,7 +39,7 @@ export async function pgbouncerFor(
   home: string,
   serverPort: number,
   conf = '',
-  uid: number | undefined = undefined,
+  uid?: number,
 ): Promise<Pgbouncer> {
   const port = await freePort();
   const ini = join(home, 'pgbouncer.ini');

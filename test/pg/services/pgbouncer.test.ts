@@ -13,12 +13,17 @@ import {
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../../src/core/secret.ts';
 import { type PgClient, connectPg } from '../../../src/pg/client.ts';
+import { openSocket } from '../../../src/pg/socket.ts';
+import { reloadPgbouncer } from '../../../src/services/pgbouncer/admin.ts';
 import { pgbouncer } from '../../../src/services/pgbouncer/service.ts';
 import { type Cluster, scratchDir, startCluster } from '../../support/cluster.ts';
 import { type Pgbouncer, benchFor, pgbouncerFor, pgbouncerPath } from '../../support/helpers.ts';
+import { memoryDir } from '../../support/scratch.ts';
+import { makeCertificate } from '../../support/tls.ts';
 
 const never = new AbortController().signal;
 type Wanted = NonNullable<ReturnType<typeof pgbouncer.wants>>;
@@ -51,6 +56,16 @@ const connect = async (): Promise<PgClient> => {
   const client = await connectPg(target, { applicationName: '', connectMs: 20_000, signal: never });
   clients.push(client);
   return client;
+};
+/** Of the certificate that pgbouncer shows. */
+const certificateName = async (): Promise<unknown> => {
+  const tls = { mode: 'require' as const, serverName: '127.0.0.1', rootCert: null };
+  const socket = await openSocket({ ...cluster.target, port: pooler.port, tls }, never);
+  try {
+    return (socket as TLSSocket).getPeerCertificate().subject.CN;
+  } finally {
+    socket.destroy();
+  }
 };
 const ini = (): string => readFileSync(pooler.ini, 'utf8');
 const bench = (more: Parameters<typeof benchFor>[1] = {}, how: Parameters<typeof benchFor>[2] = {}) =>
@@ -176,23 +191,22 @@ describe.skipIf(pgbouncerPath === undefined)('with the real pgbouncer', () => {
   });
 
   test('a new certificate under the same name is in use after a reload', async () => {
-    const [key, cert] = [join(home, 'k.pem'), join(home, 'c.pem')];
-    const put = (name: string): string => {
-      const made = certificate(name);
-      writeFileSync(key, made.key);
-      writeFileSync(cert, made.cert);
-      return new X509Certificate(made.cert).fingerprint256;
+    const tls = { keyPath: join(home, 'k.pem'), certPath: join(home, 'c.pem') };
+    const put = (name: string): void => {
+      const { keyFile, certFile } = makeCertificate(home, name);
+      renameSync(keyFile, tls.keyPath);
+      renameSync(certFile, tls.certPath);
     };
-    const first = put('first');
+    put('first');
     await pooler.start();
     const { start, deps } = bench();
-    const service = await start(wanted({}, { keyPath: key, certPath: cert }));
+    const service = await start(wanted({}, tls));
     await becomes(service, 'ok');
     const client = await connect();
-    await expect.poll(() => certificateOf(pooler.port)).toBe(first);
-    const second = put('second');
+    await expect.poll(certificateName).toBe('first');
+    put('second');
     await reloadPgbouncer(deps.settings.helpers, never);
-    await expect.poll(() => certificateOf(pooler.port)).toBe(second);
+    await expect.poll(certificateName).toBe('second');
     expect((await client.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
     await service.stop(never);
   });

@@ -27,7 +27,17 @@ test("in a pod and in a VM the original's paths and users", () => {
 
 test('each of them can be given', () => {
   const given = settings(
-    ['--pgbouncer-ini', '/i', '--pgbouncer-host', 'h', '--pgbouncer-port', '7', '--pgbouncer-pid-file', '/p', '--dev'],
+    [
+      '--pgbouncer-ini',
+      '/i',
+      '--pgbouncer-host',
+      'h',
+      '--pgbouncer-port',
+      '7',
+      '--pgbouncer-pid-file',
+      '/p',
+      '--dev',
+    ],
     { AUTOSCALING: '' },
   );
   expect(given).toMatchObject({
