@@ -18,13 +18,16 @@ type Deps = Pick<ServiceDeps, 'log' | 'settings' | 'stopAsked' | 'stoppedBySigna
 export class HelperStop {
   readonly #program: HelperProgram;
   readonly #deps: Deps;
+  /** Another one that a supervisor starts in its place is left alone. */
+  #asked: ProcessIdentity | null = null;
   readonly #ask = (): void => {
     if (this.keeps) return;
     try {
       const { find, steps } = this.#program;
       const one = find();
-      if (one !== null && signalProcess(one, steps[0]!.signal))
-        this.#deps.log.info(`stopping ${this.#program.name} (pid ${one.pid})`);
+      if (one === null || !signalProcess(one, steps[0]!.signal)) return;
+      this.#asked = one;
+      this.#deps.log.info(`stopping ${this.#program.name} (pid ${one.pid})`);
     } catch {
       // `end` reports it.
     }
@@ -52,7 +55,7 @@ export class HelperStop {
   async end(signal: AbortSignal): Promise<void> {
     this.release();
     const { name, find, steps } = this.#program;
-    const one = this.keeps ? null : find();
+    const one = this.keeps ? null : (this.#asked ?? find());
     if (one !== null) await endProcess(one, name, steps, signal);
   }
 }

@@ -2,14 +2,19 @@ import { withDeadline } from '../../core/clock.ts';
 import { type PgClient, withPg } from '../../pg/client.ts';
 import type { HelperSettings } from '../helper-settings.ts';
 
-const limitMs = 5000;
+const defaultMs = 5000;
 const connectMs = 3000;
 const queryMs = 3000;
 
-/** Tells pgbouncer to read its files again, certificates included. No client is disconnected. 5000 ms at most.
+/** Tells pgbouncer to read its files again, certificates included. No client is disconnected.
+ *  @param limitMs milliseconds for all of it
  *  @throws ComputeError `sql`, `deadline`; the message never has the password */
-export const reloadPgbouncer = (helpers: HelperSettings, signal: AbortSignal): Promise<void> =>
-  onConsole(helpers, signal, async (client) => void (await client.query('RELOAD')));
+export const reloadPgbouncer = (
+  helpers: HelperSettings,
+  signal: AbortSignal,
+  limitMs = defaultMs,
+): Promise<void> =>
+  onConsole(helpers, { signal, limitMs }, async (client) => void (await client.query('RELOAD')));
 
 /** Which of the settings are not in force: pgbouncer answers RELOAD with success also when it could not read its file to the
  *  end.
@@ -20,7 +25,7 @@ export const notInForce = (
   { settings, reload }: { readonly settings: ReadonlyMap<string, string>; readonly reload: boolean },
   signal: AbortSignal,
 ): Promise<string[]> =>
-  onConsole(helpers, signal, async (client) => {
+  onConsole(helpers, { signal, limitMs: defaultMs }, async (client) => {
     if (reload) await client.query('RELOAD');
     const { rows } = await client.query<ConfigRow>('SHOW CONFIG');
     return [...settings]
@@ -61,7 +66,7 @@ function asShown(value: string): string {
 
 const onConsole = <T>(
   { pgbouncer: { admin } }: HelperSettings,
-  signal: AbortSignal,
+  { signal, limitMs }: { readonly signal: AbortSignal; readonly limitMs: number },
   work: (client: PgClient) => Promise<T>,
 ): Promise<T> =>
   withDeadline("the work on pgbouncer's admin console", limitMs, signal, (limited) =>

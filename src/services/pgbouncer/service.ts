@@ -19,6 +19,9 @@ interface Wanted {
 
 const iniBytes = 1024 * 1024;
 
+/** A new spec waits for it. */
+const withdrawMs = 2000;
+
 /** A newer pgbouncer takes SIGTERM as a wish to wait for its clients, so SIGQUIT follows. */
 const steps = [
   { signal: 'SIGTERM', graceMs: 1500 },
@@ -44,7 +47,7 @@ export const pgbouncer: Service<Wanted> = {
       apply: applying(ini, deps),
       async withdraw(signal) {
         stop.release();
-        if (ini.change(withoutSettings)) await reloadPgbouncer(helpers, signal);
+        if (ini.change(withoutSettings)) await reloadPgbouncer(helpers, signal, withdrawMs);
       },
       async end(signal) {
         const { keeps } = stop;

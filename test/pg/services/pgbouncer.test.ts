@@ -280,6 +280,20 @@ describe.skipIf(pgbouncerPath === undefined)('with the real pgbouncer', () => {
     expect(ini().includes('= 7')).toBe(stays);
   });
 
+  test('one that a supervisor starts in its place is left alone', async () => {
+    await pooler.start();
+    const { start, stop } = bench();
+    const service = await start(wanted({ default_pool_size: '7' }));
+    await becomes(service, 'ok');
+    const exited = once(pooler.child(), 'exit');
+    stop.abort();
+    await exited;
+    await pooler.start();
+    await service.end?.(never);
+    expect((await pooler.rows('SHOW VERSION')).length).toBe(1);
+    expect(pooler.runs()).toBe(true);
+  });
+
   test('a pgbouncer that is held by SIGSTOP ends too', async () => {
     await pooler.start();
     const { start } = bench();
