@@ -3,7 +3,7 @@ import { parseArgs } from '../../../src/cli/args.ts';
 import { helperSettings } from '../../../src/services/helper-settings.ts';
 
 const settings = (args: string[], env: NodeJS.ProcessEnv) => {
-  const parsed = parseArgs(['-c', 'x', '-C', 'postgresql://localhost', '-D', '/d', ...args], env);
+  const parsed = parseArgs(['-c', 'x', '-C', 'postgresql://localhost', '-D', '/d', '-i', 'x', ...args], env);
   if (parsed.command !== 'run') throw new Error(JSON.stringify(parsed));
   return helperSettings(parsed.options, env);
 };
