@@ -78,15 +78,29 @@ function installPrograms() {
     'docker-compose': 'docker-compose',
     ...shells,
     ...containers,
+    pgbouncer: 'pgbouncer',
   };
-  const path = (process.env.PATH ?? '').split(':');
+  // Debian has servers where ordinary users do not look.
+  const path = [...(process.env.PATH ?? '').split(':'), '/usr/sbin'];
   const missing = Object.entries(packages).filter(
     ([name]) => !path.some((dir) => existsSync(join(dir, name))),
   );
   if (missing.length === 0 || process.getuid?.() !== 0) return;
   console.log(`Installing ${missing.map(([name]) => name).join(', ')} with apt-get ...`);
   apt('update');
-  apt('install', '--no-install-recommends', ...missing.map(([, name]) => name));
+  withoutServices(() => apt('install', '--no-install-recommends', ...missing.map(([, name]) => name)));
+}
+
+/** Debian's packages start their servers, which nobody here asked for, unless this program says no. */
+function withoutServices(install) {
+  const policy = '/usr/sbin/policy-rc.d';
+  const ours = !existsSync(policy);
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (ours) rmSync(policy, { force: true });
+  }
 }
 
 /** promtool and Prometheus, for the alerts' tests: unpacked, since installing the package starts a server. Without them those tests

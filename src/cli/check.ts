@@ -10,7 +10,6 @@ import { parseConnstr } from '../pg/connstr.ts';
 import { assertLakebase } from '../postgres/lakebase.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
 import { wrongAddresses } from '../services/audit-log.ts';
-import { unbuiltServices } from '../services/index.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { ParsedArgs } from './args.ts';
@@ -86,15 +85,12 @@ async function findings(
 
 async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings): Promise<Findings[]> {
   const { target, privilegedRole } = settings;
-  const unbuilt = unbuiltServices(spec, settings).map((name) => ({
-    text: `the spec asks for the service ${name}, which is not built yet: it has no effect`,
-  }));
   return [
     checkFormat(spec),
     await checkAddresses(spec),
     ...(settings.bin.major === 0 ? [] : [await tried(() => assertLakebase(spec.spec, settings.bin.major))]),
     await tried(() => assertValid(catalogInput(spec, { target, privilegedRole, stage: 'start' }))),
-    warnings(...unbuilt, ...wrongAddresses(spec, settings).map((error) => ({ text: inline(error) }))),
+    warnings(...wrongAddresses(spec, settings).map((error) => ({ text: inline(error) }))),
     checkConnstrPort(spec, options, settings),
   ];
 }

@@ -14,7 +14,6 @@ import { Writability } from '../database/writability.ts';
 import type { JwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
-import { endPoolers } from '../lifecycle/end-poolers.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
 import { Operations } from '../lifecycle/operations.ts';
 import { runCompute } from '../lifecycle/run.ts';
@@ -168,11 +167,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   try {
     await services.bring('with-process', state.spec, state.stop.asked);
     const { stopTimeoutMs, exitGraceMs } = settings;
-    const ran = runCompute({
-      ...{ state, log, operations, stopTimeoutMs, exitGraceMs },
-      endPoolers: () => endPoolers(log),
-      keepPoolersOnSignal: options.dev,
-    });
+    const ran = runCompute({ state, log, operations, stopTimeoutMs, exitGraceMs });
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();

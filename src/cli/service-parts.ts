@@ -44,6 +44,7 @@ export function serviceParts(
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     onStorageReport: (report) => void (state.storage = report),
+    stoppedBySignal: () => state.stop.mode === null,
   });
   return { services, extensions, lfc };
 }

@@ -29,7 +29,7 @@ export const environment = {
     doc: 'Microseconds after which systemd restarts a compute_ctl whose event loop or monitor stands still.',
   },
   WATCHDOG_PID: { doc: 'The process that WATCHDOG_USEC is meant for.' },
-  PGBOUNCER_PASSWORD: { doc: "Password of pgbouncer's admin console.", implementedBy: 'later' },
+  PGBOUNCER_PASSWORD: { doc: "Password of pgbouncer's admin console; not read with AUTOSCALING." },
   AUDIT_LOGGING_ENDPOINT: {
     doc: "The audit log's collector, `host:port`, for `audit_log_level` Hipaa, Extended and Full.",
   },

@@ -18,10 +18,6 @@ export interface RunOptions {
   readonly stopTimeoutMs: number;
   /** How long HTTP keeps answering after a failed start and after `/terminate`. */
   readonly exitGraceMs: number;
-  /** Ends the programs in front of Postgres, when it is stopped on request. Does not throw. */
-  endPoolers(): void;
-  /** A signal leaves them alone, `/terminate` does not. */
-  readonly keepPoolersOnSignal: boolean;
 }
 
 const replyMs = 300;
@@ -32,10 +28,7 @@ const terminating: readonly Status[] = ['termination_pending_fast', 'termination
 export async function runCompute(options: RunOptions): Promise<number> {
   const { state, log, operations } = options;
   const { lifecycle, stop } = state;
-  const onAsked = (): void => {
-    lifecycle.tryMove('termination_pending_fast');
-    if (stop.mode !== null || !options.keepPoolersOnSignal) options.endPoolers();
-  };
+  const onAsked = (): void => void lifecycle.tryMove('termination_pending_fast');
   stop.asked.addEventListener('abort', onAsked, { once: true });
   if (state.spec === null && !(await firstSpec(state, log))) return end(options, 0);
   if (!lifecycle.tryMove('init')) return end(options, 0);

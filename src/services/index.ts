@@ -4,14 +4,15 @@ import { remoteExtensions } from './extensions/service.ts';
 import { autoprewarm, lfcOffload } from './file-cache/service.ts';
 import { installedExtensions } from './installed-extensions.ts';
 import { logsExport } from './logs-export.ts';
+import { localProxy } from './local-proxy/service.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
 import { coreDumps, earlierPgdata } from './pgdata.ts';
+import { pgbouncer } from './pgbouncer/service.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
-import { localProxy, pgbouncer } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */
@@ -36,16 +37,10 @@ export const services: readonly Service<unknown>[] = [
   installedExtensions,
 ];
 
-/** The lines of `postgresql.conf` from the services that are wanted and built. */
+/** The lines of `postgresql.conf` from the services that are wanted. */
 export function confLines(spec: ResolvedSpec, settings: Settings): ConfLine[] {
   return services.flatMap((service) => {
-    const wanted = service.start === undefined ? null : service.wants(spec, settings);
+    const wanted = service.wants(spec, settings);
     return wanted === null ? [] : [...(service.conf?.(wanted) ?? [])];
   });
 }
-
-/** The names of the services that the spec asks for and that are not built. */
-export const unbuiltServices = (spec: ResolvedSpec, settings: Settings): string[] =>
-  services
-    .filter((service) => service.start === undefined && service.wants(spec, settings) !== null)
-    .map(({ name }) => name);

@@ -57,7 +57,7 @@ export class ServiceRunner {
    *  @param escalate cuts the wait for each of them short, to 3000 ms */
   async stop(stage: Stage, escalate: AbortSignal): Promise<void> {
     const of = [...this.#running.keys()].filter(({ when }) => when === stage);
-    for (const service of of.toReversed()) await this.#stop(service, escalate);
+    for (const service of of.toReversed()) await this.#stop(service, escalate, true);
   }
 
   /** The health of every wanted service, by name. */
@@ -107,17 +107,11 @@ export class ServiceRunner {
   async #start(service: AnyService, wanted: unknown, signal: AbortSignal): Promise<void> {
     const { name, startLimitMs = defaultStartMs, required } = service;
     const { log } = this.#deps;
-    if (service.start === undefined) {
-      if (!this.#failed.has(service))
-        log.warn(`the spec asks for the service ${name}, which is not built yet: it has no effect`);
-      this.#failed.set(service, healthNow('failed', 'not built yet'));
-      return;
-    }
     signal.throwIfAborted();
     let starting: Promise<RunningService<unknown>> | undefined;
     try {
       const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) => {
-        starting = service.start!(wanted, this.#deps, limited);
+        starting = service.start(wanted, this.#deps, limited);
         return starting;
       });
       this.#running.set(service, running);
@@ -146,12 +140,13 @@ export class ServiceRunner {
     }
   }
 
-  async #stop(service: AnyService, escalate: AbortSignal): Promise<void> {
+  /** @param forGood the compute shuts down */
+  async #stop(service: AnyService, escalate: AbortSignal, forGood = false): Promise<void> {
     const running = this.#running.get(service);
     if (running === undefined) return;
     const under = this.#stopping.get(service);
     if (under !== undefined) return under;
-    const stopping = this.#end(service, running, escalate).finally(() => {
+    const stopping = this.#end(service, running, escalate, forGood ? 'end' : 'stop').finally(() => {
       this.#stopping.delete(service);
       this.#running.delete(service);
     });
@@ -164,12 +159,14 @@ export class ServiceRunner {
     { name, stopLimitMs = limitMs }: AnyService,
     running: RunningService<unknown>,
     escalate: AbortSignal,
+    how: 'stop' | 'end' = 'stop',
   ): Promise<void> {
     const hurry = linked(escalate);
     const late = tookTooLong(`the stop of ${name}`, stopLimitMs);
     const cancel = alarm(stopLimitMs, () => hurry.abort(late));
     try {
-      const stopped = running.stop(hurry.signal).then(() => true);
+      const ending = how === 'end' ? running.end?.(hurry.signal) : undefined;
+      const stopped = (ending ?? running.stop(hurry.signal)).then(() => true);
       await raceAbort(stopped, hurry.signal).catch(async (error: unknown) => {
         if (!hurry.signal.aborted || (await within(stopped, lastMs, never)) === null) throw error;
       });

@@ -42,10 +42,11 @@ export interface ServiceDeps {
   readonly pgdata: () => PreparedPgdata | null;
   /** Aborts when the compute is asked to stop, before Postgres is. */
   readonly stopAsked: AbortSignal;
+  /** Whether a signal to the process asked for that, and not `/terminate`. */
+  readonly stoppedBySignal: () => boolean;
 }
 
-/** An optional function beside Postgres itself that a spec may ask for. Without `start` it is not built: the log reports
- *  a spec that asks for it, and the service does, writes and shows nothing. */
+/** An optional function beside Postgres itself that a spec may ask for. */
 export interface Service<Wanted> {
   /** Its log lines, its key in `/status`, its label in metrics. */
   readonly name: string;
@@ -69,13 +70,15 @@ export interface Service<Wanted> {
   /** Removes what a process that was killed has left behind. Called once, when the first spec does not want the service;
    *  nothing waits for it. */
   cleanUp?(deps: ServiceDeps): Promise<void>;
-  start?(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
+  start(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
 }
 
 export interface RunningService<Wanted> {
   reconfigure(wanted: Wanted, signal: AbortSignal): Promise<void>;
   /** Resolves when it has stopped completely. */
   stop(signal: AbortSignal): Promise<void>;
+  /** Called instead of `stop` when the compute shuts down, where that is not the same. */
+  end?(signal: AbortSignal): Promise<void>;
   readonly health: Health;
 }
 

@@ -13,6 +13,7 @@ import {
   auditSettings,
   rsyslogSettings,
 } from './rsyslog/settings.ts';
+import { type HelperSettings, helperSettings } from './helper-settings.ts';
 import type { StorageAddress } from './storage-report.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
 
@@ -41,6 +42,7 @@ export interface Settings extends OwnPostgres {
   readonly vm: VmSettings;
   readonly rsyslog: RsyslogSettings;
   readonly audit: AuditSettings;
+  readonly helpers: HelperSettings;
   /** Where the storage is asked about itself; null: it is not. */
   readonly storageStatus: StorageAddress | null;
 }
@@ -81,6 +83,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   vm: vmSettings(options, env),
   rsyslog: rsyslogSettings(options),
   audit: auditSettings(options, env),
+  helpers: helperSettings(options, env),
   storageStatus:
     options.storageStatusUri === null
       ? null

@@ -1,10 +1,11 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
+import { helperOptions } from './helpers.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
 import { moreOptions } from './more.ts';
 
 /** Every option of a running compute. */
-export const optionTable = { ...mainOptions, ...moreOptions };
+export const optionTable = { ...mainOptions, ...moreOptions, ...helperOptions };
 
 const json = {
   flag: '--json',

@@ -174,7 +174,7 @@ export const moreOptions = {
     kind: 'flag',
     fallback: false,
     group: 'other',
-    doc: 'Do not stop pgbouncer and local_proxy on a signal; POST /terminate stops them all the same.',
+    doc: 'Do not stop pgbouncer and local_proxy on a signal; POST /terminate still does.',
   },
   lakebaseMode: {
     flag: '--lakebase-mode',

@@ -14,10 +14,8 @@ function prepared(
   spec: ResolvedSpec | null,
   start: RunOptions['operations']['start'],
   waiting: { emptyCountsAsStarted?: boolean } = {},
-  keepPoolersOnSignal = false,
 ) {
   const state = new ComputeState(spec, waiting);
-  const ends: string[] = [];
   const statuses: string[] = [];
   state.lifecycle.changed.on('status', ({ to }) => statuses.push(to));
   const shutDowns: boolean[] = [];
@@ -27,10 +25,8 @@ function prepared(
     operations: { start, shutDown: (served) => Promise.resolve(void shutDowns.push(served)) },
     stopTimeoutMs: 1000,
     exitGraceMs: 20,
-    endPoolers: () => void ends.push('poolers'),
-    keepPoolersOnSignal,
   };
-  return { state, statuses, shutDowns, ends, ran: runCompute(options) };
+  return { state, statuses, shutDowns, ran: runCompute(options) };
 }
 
 const forever = (signal: AbortSignal): Promise<void> =>
@@ -53,24 +49,6 @@ test('core dumps are looked for after a failed start, too', async () => {
   const { shutDowns, ran } = prepared(someSpec, () => Promise.reject(new Error('Postgres crashed')));
   await ran;
   expect(shutDowns).toEqual([false]);
-});
-
-test('a stop on request ends the poolers; --dev keeps them from a signal, and not from /terminate', async () => {
-  for (const [dev, ask, expected] of [
-    [false, 'signal', ['poolers']],
-    [false, 'http', ['poolers']],
-    [true, 'signal', []],
-    [true, 'http', ['poolers']],
-  ] as const) {
-    const { state, ends, ran } = prepared(someSpec, forever, {}, dev);
-    if (ask === 'http') state.stop.byHttp('immediate');
-    else state.stop.bySignal();
-    await ran;
-    expect([dev, ask, ends]).toEqual([dev, ask, expected]);
-  }
-  const failing = prepared(someSpec, () => Promise.reject(new Error('Postgres crashed')));
-  await failing.ran;
-  expect(failing.ends).toEqual([]);
 });
 
 test('a defect stops the compute in order', async () => {

@@ -6,8 +6,8 @@ const src = join(import.meta.dirname, '../../../src');
 const connects = /\b(?:connectPg|withPg)\(/;
 /** What makes a session of ours: `ownSession` itself, or the catalog's and the requests' forms of it. */
 const pins = /\b(?:ownSession|sessionOptions)\(/;
-/** The connections themselves, and those to pageservers and safekeepers. */
-const others = /^(?:pg\/client\.ts|storage\/)/;
+/** The connections themselves, and those to pageservers, safekeepers and pgbouncer's console. */
+const others = /^(?:pg\/client\.ts|storage\/|services\/pgbouncer\/admin\.ts)/;
 
 test('every connection to the Postgres of a compute pins the settings that users attach to databases', () => {
   const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) =>

@@ -93,6 +93,28 @@ test('services of a stage end in reverse order', async () => {
   expect(said).toEqual(['b stops', 'a stops']);
 });
 
+test('a service may end with the compute in another way than when it is not wanted any more', async () => {
+  const { said, deps } = rig();
+  const running = {
+    health: healthNow('ok'),
+    reconfigure: async () => {},
+    stop: async () => void said.push('stop'),
+    end: async () => void said.push('end'),
+  };
+  const two: Service<number> = {
+    name: 'two',
+    when: 'after-ready',
+    wants: (given) => (given as unknown as { wanted: number | null }).wanted,
+    start: async () => running,
+  };
+  const runner = new ServiceRunner([two], deps);
+  await runner.bring('after-ready', spec(1), signal);
+  await runner.reconfigure(spec(null), signal);
+  await runner.reconfigure(spec(1), signal);
+  await runner.stop('after-ready', signal);
+  expect(said).toEqual(['stop', 'end']);
+});
+
 test('a service that fails or hangs at its start does not end the compute, and says so', async () => {
   const { deps, service } = rig();
   const hangs = (): Promise<never> => new Promise(() => {});
@@ -117,18 +139,6 @@ test('a required service that fails fails the start', async () => {
   const start = (): Promise<never> => Promise.reject(new Error('no swap'));
   const runner = new ServiceRunner([service('swap', { required: true, start })], deps);
   await expect(runner.bring('after-ready', spec(1), signal)).rejects.toThrow('no swap');
-});
-
-test('a service that is not built is told once, shows in the health, and starts nothing', async () => {
-  const { lines, deps } = rig();
-  const unbuilt: Service<number> = { name: 'pgbouncer', when: 'after-ready', wants: () => 1 };
-  const runner = new ServiceRunner([unbuilt], deps);
-  await runner.bring('after-ready', spec(1), signal);
-  await runner.reconfigure(spec(2), signal);
-  expect(lines.filter((line) => line.includes('the service pgbouncer, which is not built yet'))).toHaveLength(
-    1,
-  );
-  expect(runner.health()['pgbouncer']).toMatchObject({ state: 'failed', error: 'not built yet' });
 });
 
 test('a service that does not end holds nobody up for longer than its limit', async () => {
