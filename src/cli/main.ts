@@ -31,6 +31,7 @@ import { ExtensionStore } from '../services/extensions/store.ts';
 import { services as allServices } from '../services/index.ts';
 import { ServiceRunner } from '../services/runner.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
+import { TlsReaders } from '../services/tls/readers.ts';
 import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
@@ -149,6 +150,8 @@ async function serveCompute(parts: Parts): Promise<number> {
     extensions,
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
+    reloadPostgres: () => void state.postgres?.reload(),
+    tlsReaders: new TlsReaders(log),
     onStorageReport: (report) => void (state.storage = report),
     stopAsked: state.stop.asked,
   });

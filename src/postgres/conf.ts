@@ -9,6 +9,7 @@ import { settingsSection } from './conf-settings.ts';
 import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';
 import { serverSetting } from './server-setting.ts';
+import { tlsSection } from './tls-lines.ts';
 
 /** Inputs to `postgresql.conf` besides the spec. */
 export interface ConfContext {
@@ -17,6 +18,8 @@ export interface ConfContext {
   readonly privilegedRole: string;
   /** True when the config has a TLS key and certificate; used if the spec has the feature, too. */
   readonly tls: boolean;
+  /** False: they are not usable yet, so Postgres starts without TLS, and a reload switches it on. Default true. */
+  readonly hasTlsPair?: boolean;
   /** True when the kernel refuses to overcommit memory: `readStrictOvercommit`. */
   readonly strictOvercommit: boolean;
   /** True once subscriptions were dropped for this timeline: a later conf file must not disable subscribers again. */
@@ -43,7 +46,7 @@ export function renderConf(resolved: ResolvedSpec, context: ConfContext): Render
   const lines = [
     ...(head === null ? [] : [head.reveal()]),
     ...storageSection(resolved),
-    ...(usesTls(spec, context.tls) ? tlsLines : []),
+    ...(usesTls(spec, context.tls) ? tlsSection(context.hasTlsPair ?? true) : []),
     ...localeLines(context.platform ?? process.platform),
     ...modeLines(resolved.mode),
     ...(context.strictOvercommit ? ['dynamic_shared_memory_type = mmap'] : []),
@@ -73,8 +76,6 @@ export async function readStrictOvercommit(): Promise<boolean> {
   const text = await readFile('/proc/sys/vm/overcommit_memory', 'utf8').catch(() => '');
   return text.trim() === '2';
 }
-
-const tlsLines = ['ssl = on', "ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'"];
 
 function localeLines(platform: NodeJS.Platform): string[] {
   const locale = platform === 'darwin' ? 'C' : 'C.UTF-8';

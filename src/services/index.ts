@@ -7,6 +7,7 @@ import { coreDumps, earlierPgdata } from './pgdata.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
+import { tlsCertificate } from './tls/service.ts';
 import { auditLog, autoprewarm, lfcOffload, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
@@ -26,6 +27,7 @@ export const services: readonly Service<unknown>[] = [
   auditLog,
   autoprewarm,
   lfcOffload,
+  tlsCertificate,
   vmMonitor,
   migrations,
   earlierPgdata,
