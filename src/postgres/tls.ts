@@ -21,15 +21,34 @@ export interface TlsPair {
   /** Milliseconds since 1970. */
   readonly validFromMs: number;
   readonly validToMs: number;
+  /** Its issuer signed it with Ed25519 or Ed448. */
+  readonly edSigned: boolean;
 }
 
 /** Reads both files and checks that they belong together, for every type of key.
  *  @throws ComputeError `tls` that names the file and the fault */
 export async function readPair({ keyPath, certPath }: TlsFiles): Promise<TlsPair> {
-  return pairOf(
+  const pair = pairOf(
     { path: keyPath, text: readPem(keyPath, 'key') },
     { path: certPath, text: readPem(certPath, 'certificate') },
   );
+  await assertStrong(certPath, pair);
+  return pair;
+}
+
+/** What Debian's OpenSSL demands of a server's certificate. Postgres does not start with a weaker one. */
+const ciphers = 'DEFAULT:@SECLEVEL=2';
+
+async function assertStrong(path: string, { key, cert }: TlsPair): Promise<void> {
+  const { createSecureContext } = await import('node:tls');
+  try {
+    createSecureContext({ key, cert, ciphers });
+  } catch (cause) {
+    throw new ComputeError('tls', `OpenSSL refuses the TLS certificate ${path}`, {
+      cause,
+      hint: 'use RSA with 2048 bits or more, an elliptic curve or Ed25519, and SHA-256 or better',
+    });
+  }
 }
 
 interface PemFile {
@@ -64,8 +83,21 @@ function pairOf(key: PemFile, cert: PemFile): TlsPair {
     fingerprint: server.fingerprint256,
     validFromMs: Date.parse(server.validFrom),
     validToMs: Date.parse(server.validTo),
+    edSigned: isEdSigned(server.raw),
   };
 }
+
+/** A certificate in DER ends with the signature's algorithm and the signature. */
+const edEnds = [
+  { head: '300506032b6570034100', signatureBytes: 64 },
+  { head: '300506032b6571037300', signatureBytes: 114 },
+];
+
+const isEdSigned = (der: Buffer): boolean =>
+  edEnds.some(({ head, signatureBytes }) => {
+    const at = der.length - signatureBytes - head.length / 2;
+    return der.toString('hex', Math.max(at, 0), der.length - signatureBytes) === head;
+  });
 
 function keyIn({ path, text }: PemFile): PemBlock {
   const key = pemBlocks(path, text).find(isKey);

@@ -47,6 +47,12 @@ export const judgeHeld = (inFiles: TlsPair, inUse: TlsPair, nowMs: number): Judg
   }: the earlier one stays in use, valid until ${shown(inUse.validToMs)}`,
 });
 
+/** What clients will run into although the pair is in order; null when nothing. */
+export const caveatOf = ({ edSigned, subject }: TlsPair): string | null =>
+  edSigned
+    ? `the TLS certificate of ${subject} is signed with Ed25519 or Ed448: clients made with libpq cannot log in with a password unless they say channel_binding=disable. A certificate that is signed with RSA or ECDSA works with all clients`
+    : null;
+
 export const describe = ({ subject, validToMs }: TlsPair): string =>
   `certificate of ${subject}, valid until ${shown(validToMs)}`;
 

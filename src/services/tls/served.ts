@@ -4,12 +4,17 @@ import { poll } from '../../core/poll.ts';
 import { openSocket } from '../../pg/socket.ts';
 import type { PgTarget } from '../../pg/target.ts';
 
-const times = { everyMs: 50, limitMs: 10_000 };
+const everyMs = 200;
 
 /** Waits until new connections to Postgres get this certificate. Over a socket directory there is no TLS, and nothing to see.
  *  @param fingerprint SHA-256, as Node shows it
- *  @throws ComputeError `tls` */
-export async function untilServed(target: PgTarget, fingerprint: string, signal: AbortSignal): Promise<void> {
+ *  @throws ComputeError `tls` when they do not within `limitMs` */
+export async function untilServed(
+  target: PgTarget,
+  fingerprint: string,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   if (target.host.startsWith('/')) return;
   let why: unknown = new Error('it still shows another certificate');
   const look = async (limited: AbortSignal): Promise<true | null> => {
@@ -22,7 +27,7 @@ export async function untilServed(target: PgTarget, fingerprint: string, signal:
     }
     return null;
   };
-  if ((await poll(look, times, signal)) !== null) return;
+  if ((await poll(look, { everyMs, limitMs }, signal)) !== null) return;
   throw new ComputeError('tls', `Postgres does not take the TLS key and certificate: ${inline(why)}`, {
     hint: 'its own reason is in the log, in a line with PG: and SSL; a setting of the spec (ssl, ssl_cert_file) may also stand against it',
   });

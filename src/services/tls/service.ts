@@ -4,7 +4,13 @@ import { inBackground } from '../forms.ts';
 import type { Service } from '../service.ts';
 import { type TlsTimes, TlsWatcher } from './watcher.ts';
 
-const times: TlsTimes = { lookMs: 60_000, withoutPairMs: 1000, unsettledMs: 250, graceMs: 5000 };
+const times: TlsTimes = {
+  lookMs: 60_000,
+  withoutPairMs: 1000,
+  unsettledMs: 250,
+  graceMs: 5000,
+  servedMs: 10_000,
+};
 
 /** Keeps Postgres, and everybody else who reads them, on the newest TLS key and certificate of the config. */
 export const tlsCertificate: Service<TlsFiles> = tlsService(times);

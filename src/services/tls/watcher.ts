@@ -5,7 +5,7 @@ import { bringPair, placedPair, switchLateTlsOn } from '../../postgres/tls-place
 import { PathWatch } from '../../process/watch-paths.ts';
 import type { Loop } from '../forms.ts';
 import type { ServiceDeps } from '../service.ts';
-import { type Judgement, describe, judgeHeld, judgeValidity, worse } from './judge.ts';
+import { type Judgement, caveatOf, describe, judgeHeld, judgeValidity, worse } from './judge.ts';
 import { untilServed } from './served.ts';
 
 /** Milliseconds. */
@@ -18,6 +18,8 @@ export interface TlsTimes {
   readonly unsettledMs: number;
   /** How long files that cannot be used count as being written. */
   readonly graceMs: number;
+  /** Limit for Postgres to show a new certificate to new connections. */
+  readonly servedMs: number;
 }
 
 type Deps = Pick<ServiceDeps, 'log' | 'metrics' | 'pgdata' | 'reloadPostgres' | 'settings' | 'tlsReaders'>;
@@ -44,13 +46,13 @@ export class TlsWatcher {
 
   /** Until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { pgdata, tlsReaders, metrics, log } = this.#deps;
+    const { pgdata, tlsReaders, metrics } = this.#deps;
     const path = pgdata()?.path;
     if (path === undefined)
       throw new ComputeError('internal', 'there is no data directory for the TLS files');
     this.#pgdata = path;
     this.#inUse = await placedPair(path);
-    if (this.#inUse !== null) log.info(`TLS is on: ${describe(this.#inUse)}`);
+    if (this.#inUse !== null) this.#present('TLS is on', this.#inUse);
     const leave = tlsReaders.add('Postgres', (limited) => this.#reloadPostgres(limited));
     const watch = new PathWatch([this.#files.keyPath, this.#files.certPath], (error) => this.#blind(error));
     try {
@@ -96,22 +98,30 @@ export class TlsWatcher {
 
   /** Tells everybody of a new pair; of the same one, only those that failed. */
   async #tell(pair: TlsPair, switchedOn: boolean, signal: AbortSignal): Promise<string[]> {
-    const { tlsReaders, metrics, log } = this.#deps;
+    const { tlsReaders, metrics } = this.#deps;
     const isNew = switchedOn || !isSame(pair, this.#inUse);
     if (!isNew && !tlsReaders.areBehind) return [];
     this.#inUse = pair;
     const failures = await tlsReaders.tell(isNew, signal);
     if (failures.length === 0) {
       metrics.inc('compute_tls_renewals_total', { outcome: 'applied' });
-      log.info(`the TLS key and certificate are renewed: ${describe(pair)}`);
+      this.#present('Postgres has a new TLS key and certificate', pair);
     }
     return failures;
+  }
+
+  #present(what: string, pair: TlsPair): void {
+    const { log } = this.#deps;
+    log.info(`${what}: ${describe(pair)}`);
+    const caveat = caveatOf(pair);
+    if (caveat !== null) log.warn(caveat);
   }
 
   async #reloadPostgres(signal: AbortSignal): Promise<void> {
     const { reloadPostgres, settings } = this.#deps;
     reloadPostgres();
-    if (this.#inUse !== null) await untilServed(settings.target, this.#inUse.fingerprint, signal);
+    if (this.#inUse !== null)
+      await untilServed(settings.target, this.#inUse.fingerprint, this.#times.servedMs, signal);
   }
 
   /** Health, metrics, and the log: a line at each change of what is wrong. */

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { explained } from '../../../src/core/errors.ts';
 import { type TlsFiles, readPair } from '../../../src/postgres/tls.ts';
 import { bringPair, placedPair, removePair } from '../../../src/postgres/tls-placed.ts';
 import { scratchDir } from '../../support/cluster.ts';
@@ -30,8 +31,7 @@ const placed = (name: string): string => readFileSync(join(pgdata, name), 'utf8'
 const refused = (files: TlsFiles): Promise<unknown> =>
   readPair(files).then(
     () => 'taken',
-    (error: { code: string; message: string; hint?: string }) =>
-      `${error.code}: ${error.message} / ${error.hint ?? ''}`,
+    (error: { code: string }) => `${error.code}: ${explained(error)}`,
   );
 
 const traditional: Partial<Record<KeyKind, string[]>> = {
@@ -41,7 +41,7 @@ const traditional: Partial<Record<KeyKind, string[]>> = {
   'P-521': ['ec'],
 };
 
-test.each(Object.keys(keyKinds) as KeyKind[])(
+test.each((Object.keys(keyKinds) as KeyKind[]).filter((kind) => kind !== 'RSA 1024'))(
   'a pair of kind %s is brought, readable by Postgres alone, in every form of its key and with every end of line',
   async (kind) => {
     const pkcs8 = makePemPair('db.example.com', kind);
@@ -78,6 +78,7 @@ test('chains, files with both parts, and text around the blocks are taken as the
 
 test('what cannot be used is refused with the file and the reason', async () => {
   const [own, other] = [makePemPair('own'), makePemPair('other', 'RSA 2048')];
+  const weak = makePemPair('weak', 'RSA 1024');
   const encrypted8 = openssl(['pkcs8', '-topk8', '-passout', 'pass:x'], own.key);
   const encrypted1 = openssl(['rsa', '-traditional', '-aes128', '-passout', 'pass:x'], other.key);
   const cases: [{ key: string; cert: string }, RegExp][] = [
@@ -92,6 +93,7 @@ test('what cannot be used is refused with the file and the reason', async () => 
     [{ ...own, cert: `${own.cert}${other.cert.slice(0, 300)}\n${own.cert}` }, /tls\.crt is not complete/],
     [{ ...own, cert: own.cert + own.cert.replace(/^M/m, 'A') }, /chain \(certificate 2\)/],
     [{ ...own, key: openssl(['pkey', '-pubout'], own.key) }, /tls\.key is not a usable private key/],
+    [weak, /OpenSSL refuses the TLS certificate .*tls\.crt: .*key too small/],
     [{ ...own, cert: own.key }, /tls\.crt is not a usable certificate in PEM form.*BEGIN CERTIFICATE/],
     [{ ...own, cert: '\u0000'.repeat(2_000_000) }, /cannot read the TLS certificate/],
   ];
