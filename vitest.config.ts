@@ -42,7 +42,7 @@ export default defineConfig({
           // A limit only for what hangs: on a busy machine a start can take half a minute, and tests have several.
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           expect: patient,
         },
       },

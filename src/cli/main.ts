@@ -11,7 +11,7 @@ import { statusText } from '../core/status.ts';
 import { droppedLines } from '../core/stderr.ts';
 import { ownDatabase } from '../database/api.ts';
 import { Writability } from '../database/writability.ts';
-import { type JwtAuth, createJwtAuth } from '../http/jwt.ts';
+import type { JwtAuth } from '../http/jwt.ts';
 import { SpecAcceptance } from '../lifecycle/accept-spec.ts';
 import { Compute } from '../lifecycle/compute.ts';
 import { followLifecycle } from '../lifecycle/follow-monitor.ts';
@@ -26,15 +26,12 @@ import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
-import { noLfc } from '../services/file-cache.ts';
-import { ExtensionStore } from '../services/extensions/store.ts';
-import { services as allServices } from '../services/index.ts';
-import { ServiceRunner } from '../services/runner.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
-import { TlsReaders } from '../services/tls/readers.ts';
 import { assertServable } from '../services/unbuilt.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { headersFromEnv, startTracingIfAsked } from '../telemetry/start.ts';
+import { authOf } from './auth.ts';
+import { serviceParts } from './service-parts.ts';
 import type { StopSource } from './stop-source.ts';
 import { type HttpModules, loadHttp, withHttp } from './serve-http.ts';
 
@@ -134,29 +131,9 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
-  const extensions = new ExtensionStore({
-    postgres: settings,
-    gateway: options.remoteExtBaseUrl,
-    log,
-    metrics,
-    failpoints,
-    stopAsked: state.stop.asked,
-  });
-  const services = new ServiceRunner(allServices, {
-    settings,
-    log,
-    metrics,
-    failpoints,
-    extensions,
-    onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
-    pgdata,
-    reloadPostgres: () => void state.postgres?.reload(),
-    tlsReaders: new TlsReaders(log),
-    onStorageReport: (report) => void (state.storage = report),
-    stopAsked: state.stop.asked,
-  });
+  const { services, extensions, lfc } = serviceParts(parts, state, pgdata);
   state.services = services;
-  const operations = new Operations({ settings, state, log, services, failpoints, lfc: noLfc });
+  const operations = new Operations({ settings, state, log, services, failpoints, lfc });
   const controlPlane = state.retries.track('control_plane');
   const app = new Compute({
     state,
@@ -167,7 +144,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     checkWritability: (signal) => writability.check(signal),
     load: (signal) => loadConfig(options, { ...loading(parts), track: controlPlane, signal }),
     database: ownDatabase(settings, log),
-    lfc: noLfc,
+    lfc,
     extensions,
   });
   parts.stops.goTo(state.stop);
@@ -184,6 +161,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
+    await lfc.settled();
     await operations.end(state.stop.escalate);
     await systemd.end();
   }
@@ -225,18 +203,5 @@ function followAttachment({ options, metrics, env }: Parts, state: ComputeState)
       tenant_id: tenantId,
       timeline_id: timelineId,
     };
-  });
-}
-
-function authOf({ options, loaded, log, env }: Parts): JwtAuth {
-  const instance = env['INSTANCE_ID'] !== undefined;
-  if (instance && !options.lakebaseMode)
-    log.warn('INSTANCE_ID is set: it has no effect outside lakebase mode');
-  return createJwtAuth({
-    computeId: options.computeId,
-    jwks: loaded.config.jwks,
-    log,
-    allowTokensWithoutExp: options.allowTokensWithoutExp,
-    ...(instance && options.lakebaseMode && { switchedOffBecause: 'INSTANCE_ID is set in lakebase mode' }),
   });
 }

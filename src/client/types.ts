@@ -478,7 +478,7 @@ export interface components {
                  * @description What kind of failure it is; docs/reference/errors.md says what to do about each.
                  * @enum {string}
                  */
-                readonly code: "usage" | "config_unreadable" | "spec_invalid" | "spec_shape" | "connstr" | "control_plane" | "bad_request" | "bad_token" | "no_token" | "forbidden" | "not_local" | "payload_too_large" | "unsupported_media" | "wrong_status" | "not_allowed" | "conflict" | "not_found" | "busy" | "not_built" | "os_user" | "program_missing" | "process_stuck" | "postgres_missing" | "postgres_version" | "postgres_exited" | "pgdata_refused" | "pgdata_locked" | "tls" | "safekeepers" | "pageserver" | "basebackup" | "download" | "archive_invalid" | "postgres_start" | "settings_refused" | "postgres_stuck" | "catalog" | "sql" | "port" | "deadline" | "terminated" | "vm" | "dir_refused" | "local_storage" | "system" | "internal" | "defect";
+                readonly code: "usage" | "config_unreadable" | "spec_invalid" | "spec_shape" | "connstr" | "control_plane" | "bad_request" | "bad_token" | "no_token" | "forbidden" | "not_local" | "payload_too_large" | "unsupported_media" | "wrong_status" | "not_allowed" | "conflict" | "not_found" | "busy" | "os_user" | "program_missing" | "process_stuck" | "postgres_missing" | "postgres_version" | "postgres_exited" | "pgdata_refused" | "pgdata_locked" | "tls" | "safekeepers" | "pageserver" | "basebackup" | "download" | "archive_invalid" | "postgres_start" | "settings_refused" | "postgres_stuck" | "catalog" | "sql" | "port" | "deadline" | "terminated" | "vm" | "dir_refused" | "local_storage" | "system" | "internal" | "defect";
                 /** @description The step of the start, the reconfiguration or the refresh that failed; null outside of the steps. */
                 readonly step: string | null;
                 /** @description The error code of PostgreSQL or of the storage's server; null where they gave none. */
@@ -574,6 +574,25 @@ export interface components {
                 /** @description The line in that file. */
                 readonly line: number;
             }[];
+            /** @description Which extensions the databases have. Absent before they were counted. */
+            readonly installed_extensions?: {
+                /** @description When they were counted; UTC, ends in Z. */
+                readonly collected_at: string;
+                /** @description Databases that were looked into. */
+                readonly databases: number;
+                /** @description Databases that could not be looked into, or for which there was no time. */
+                readonly skipped: number;
+                readonly extensions: readonly {
+                    /** @description Name of the extension. */
+                    readonly extname: string;
+                    /** @description The version that is installed. */
+                    readonly version: string;
+                    /** @description Databases with this version. */
+                    readonly n_databases: number;
+                    /** @description Whether the first superuser owns it. */
+                    readonly owned_by_superuser: boolean;
+                }[];
+            };
             /** @description The databases that are not as the spec asks, because the latest catalog pass failed in them. They do not keep a compute from starting: it runs, and they are tried again in the background. Absent when there are none. */
             readonly failed_databases?: readonly {
                 /** @description Its name in the spec. */
@@ -701,7 +720,16 @@ export interface components {
         };
         readonly PrewarmState: {
             /** @enum {string} */
-            readonly status: "not_prewarmed" | "prewarming" | "skipped" | "cancelled";
+            readonly status: "not_prewarmed" | "skipped" | "cancelled";
+        } | {
+            /** @constant */
+            readonly status: "prewarming";
+            /** @description Pages in the state that is loaded. */
+            readonly total?: number;
+            /** @description Pages that were loaded. */
+            readonly prewarmed?: number;
+            /** @description Pages that were skipped. */
+            readonly skipped?: number;
         } | {
             /** @constant */
             readonly status: "failed";
@@ -710,7 +738,7 @@ export interface components {
         } | {
             /** @constant */
             readonly status: "completed";
-            /** @description Pages in the state that was loaded. */
+            /** @description Pages in the state that is loaded. */
             readonly total: number;
             /** @description Pages that were loaded. */
             readonly prewarmed: number;
@@ -2326,7 +2354,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The Authorization header is not a bearer token. The request cannot be read. */
+            /** @description The request cannot be read. The Authorization header is not a bearer token. */
             readonly 400: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
@@ -2378,16 +2406,6 @@ export interface operations {
             };
             /** @description A bug in compute_ctl. */
             readonly 500: {
-                headers: {
-                    readonly "x-request-id": components["headers"]["RequestId"];
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description This version of compute_ctl does not support this. */
-            readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;
@@ -2617,16 +2635,6 @@ export interface operations {
             };
             /** @description A bug in compute_ctl. */
             readonly 500: {
-                headers: {
-                    readonly "x-request-id": components["headers"]["RequestId"];
-                    readonly [name: string]: unknown;
-                };
-                content: {
-                    readonly "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description This version of compute_ctl does not support this. */
-            readonly 501: {
                 headers: {
                     readonly "x-request-id": components["headers"]["RequestId"];
                     readonly [name: string]: unknown;

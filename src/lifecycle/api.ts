@@ -7,10 +7,11 @@ import type { ComputeSpec } from '../spec/schema.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { WantedExtension } from '../database/install-extension.ts';
 import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
+import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
 import type { ProbeReport } from './probes.ts';
-import type { LfcApi } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache/api.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
 
 /** Commits that do not return. */
@@ -49,6 +50,8 @@ export interface StatusBody {
   readonly pending_restart?: PendingRestart[];
   /** Absent when there are none. */
   readonly overridden_settings?: OverriddenSetting[];
+  /** Absent before they were counted. */
+  readonly installed_extensions?: ExtensionStatistics;
   /** Absent when there are none. */
   readonly failed_databases?: FailedDatabase[];
 }

@@ -14,7 +14,7 @@ import type { SpecAcceptance } from './accept-spec.ts';
 import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { WantedExtension } from '../database/install-extension.ts';
-import type { LfcApi } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache/api.ts';
 import type { Operations } from './operations.ts';
 import { type ProbeReport, readiness, startup } from './probes.ts';
 import { Promotions } from './promotions.ts';

@@ -2,7 +2,7 @@ import type { Failpoints } from '../core/failpoints.ts';
 import { ComputeError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { noLsn } from '../core/lsn.ts';
-import type { LfcApi } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache/api.ts';
 import type { ServiceRunner } from '../services/runner.ts';
 import type { Settings } from '../services/settings.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
@@ -23,7 +23,7 @@ export interface OperationsDeps {
   readonly log: Log;
   readonly services: ServiceRunner;
   readonly failpoints: Failpoints;
-  readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
+  readonly lfc: Pick<LfcApi, 'prewarmState'>;
 }
 
 /** The steps of each operation; tests pass their own. */

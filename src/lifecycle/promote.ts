@@ -8,7 +8,7 @@ import type { PgClient } from '../pg/client.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf } from './context.ts';
-import type { LfcApi } from '../services/file-cache.ts';
+import type { LfcApi } from '../services/file-cache/api.ts';
 import { withOwnPg } from '../database/own-sql.ts';
 import { firstConfiguration, reload as reloadOf, withSpec } from './reconfigure.ts';
 import { runSteps, step } from './steps.ts';
@@ -22,7 +22,7 @@ export interface PromotionContext extends StartContext {
   readonly wanted: Lsn;
   /** Makes `next` the current spec. */
   readonly acceptSpec: () => Promise<void>;
-  readonly lfc: Pick<LfcApi, 'canPrewarm' | 'prewarmState'>;
+  readonly lfc: Pick<LfcApi, 'prewarmState'>;
   readonly failpoints: Failpoints;
   /** Milliseconds of each finished step. */
   readonly took: Map<string, number>;
@@ -54,11 +54,9 @@ function withReplica<T>(
   return withOwnPg({ target: settings.target, name: 'promote', statementMs }, signal, work);
 }
 
-/** A replica without the extension has no file cache to prewarm. Where nothing can prewarm the cache, the check is
- *  skipped. */
+/** A replica without the extension has no file cache to prewarm. */
 function checkPrewarm(context: PromotionContext, signal: AbortSignal): Promise<void> {
   const { lfc } = context;
-  if (!lfc.canPrewarm) return Promise.resolve();
   const { status } = lfc.prewarmState();
   if (status !== 'not_prewarmed' && status !== 'prewarming') return Promise.resolve();
   return withReplica(context, signal, async (pg) => {

@@ -2,6 +2,7 @@ import { monotonicMs } from '../core/clock.ts';
 import { type Failure, partsOf } from '../core/failure.ts';
 import { Lifecycle } from '../core/lifecycle.ts';
 import { Retries } from '../core/retries.ts';
+import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import { stuckHint, stuckWords } from '../monitor/watch-commits.ts';
 import type { ServiceRunner } from '../services/runner.ts';
@@ -53,6 +54,8 @@ export class ComputeState {
   postgres: Postgres | null = null;
   /** Checks whether Postgres answers, and when it was last used. */
   monitor: Monitor | null = null;
+  /** Which extensions the databases have; null before they were counted. */
+  extensions: ExtensionStatistics | null = null;
   /** What the storage last said about itself; null where it cannot be asked. */
   storage: StorageReport | null = null;
   /** The end of the WAL in the storage when this compute shut down; null before, and if it is not a primary. */
@@ -101,6 +104,7 @@ export class ComputeState {
       services: this.services?.health() ?? {},
       ...(this.pendingRestart.length > 0 ? { pending_restart: [...this.pendingRestart] } : {}),
       ...(this.overriddenSettings.length > 0 ? { overridden_settings: [...this.overriddenSettings] } : {}),
+      ...(this.extensions === null ? {} : { installed_extensions: this.extensions }),
       ...(this.databases.size > 0 ? { failed_databases: this.databases.list() } : {}),
     };
   }

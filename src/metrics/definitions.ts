@@ -30,6 +30,31 @@ export const metricDefinitions = {
     labels: ['filename', 'http_status'],
     help: 'Requests for extension archives, by file and outcome; unknown: without an answer.',
   },
+  compute_ctl_lfc_prewarms_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Prewarms of the local file cache that were accepted.',
+  },
+  compute_ctl_lfc_prewarm_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: 'Prewarms of the local file cache that failed.',
+  },
+  compute_ctl_lfc_offloads_total: {
+    type: 'counter',
+    labels: [],
+    help: "Started saves of the local file cache's state.",
+  },
+  compute_ctl_lfc_offload_errors_total: {
+    type: 'counter',
+    labels: [],
+    help: "Failed saves of the local file cache's state.",
+  },
+  compute_installed_extensions: {
+    type: 'gauge',
+    labels: ['extension_name', 'owned_by_superuser', 'version'],
+    help: 'Number of databases with this version of the extension.',
+  },
   compute_ctl_db_migration_failed_total: {
     type: 'counter',
     labels: ['migration_id'],

@@ -99,9 +99,17 @@ export function removePair(pgdata: string): void {
  *  @returns whether one is needed for that */
 export function switchLateTlsOn(pgdata: string): boolean {
   const late = join(pgdata, lateTlsFile);
-  if (existsSync(late) || !readSmall(join(pgdata, 'postgresql.conf')).includes(lateTlsFile)) return false;
+  if (existsSync(late) || !isIncluded(pgdata)) return false;
   writeAtomically(late, `${tlsLines.join('\n')}\n`, {});
   return true;
+}
+
+function isIncluded(pgdata: string): boolean {
+  try {
+    return readSmall(join(pgdata, 'postgresql.conf')).includes(lateTlsFile);
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a usable pair is in PGDATA after a try to bring it there.

@@ -1,7 +1,8 @@
 import type { ProcessOptions } from './process.ts';
 
 /** Raises the limit for core dumps to the system's hard limit: without a core dump a crash cannot be analyzed. */
-const unlimitedCores = 'ulimit -S -c unlimited 2>/dev/null; exec "$0" "$@"';
+const unlimitedCores =
+  'ulimit -S -c unlimited 2>/dev/null || ulimit -S -c "$(ulimit -H -c)" 2>/dev/null; exec "$0" "$@"';
 
 /** The command that starts a program in a memory control group, by `cgexec`, and with core dumps. The shell that starts
  *  it exits with 126 or 127 when the program is missing or not executable.

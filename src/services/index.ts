@@ -1,5 +1,7 @@
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { remoteExtensions } from './extensions/service.ts';
+import { autoprewarm, lfcOffload } from './file-cache/service.ts';
+import { installedExtensions } from './installed-extensions.ts';
 import { lsnLease } from './lsn-lease.ts';
 import { diskQuota, memoryPrewarm, swap, vmInformant } from './machine.ts';
 import { migrations } from './migrations.ts';
@@ -8,7 +10,7 @@ import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
 import { tlsCertificate } from './tls/service.ts';
-import { auditLog, autoprewarm, lfcOffload, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
+import { auditLog, localProxy, logsExport, pgbouncer } from './unbuilt.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */
@@ -31,6 +33,7 @@ export const services: readonly Service<unknown>[] = [
   vmMonitor,
   migrations,
   earlierPgdata,
+  installedExtensions,
 ];
 
 /** The lines of `postgresql.conf` from the services that are wanted and built. */

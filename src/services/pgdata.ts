@@ -1,4 +1,5 @@
 import { reportCoreDumps } from '../postgres/core-dumps.ts';
+import { coreLimit } from '../process/core-limit.ts';
 import { done, inBackground } from './forms.ts';
 import type { Service } from './service.ts';
 
@@ -15,8 +16,8 @@ export const earlierPgdata: Service<true> = {
     }),
 };
 
-/** Five backtraces of 30 s each. */
-const debuggersMs = 160_000;
+/** The backtraces have a limit of their own. */
+const debuggersMs = 65_000;
 
 /** Looks for core dumps once Postgres has ended, also after a failed start. */
 export const coreDumps: Service<true> = {
@@ -25,9 +26,15 @@ export const coreDumps: Service<true> = {
   stopLimitMs: debuggersMs,
   once: true,
   wants: () => true,
-  start: async (_, { settings, log, pgdata }) =>
-    done(async (signal) => {
+  start: async (_, { settings, log, pgdata }) => {
+    const limit = await coreLimit();
+    if (limit !== 'unlimited')
+      log.warn(
+        `core dumps of Postgres are limited to ${limit} bytes, which is the hard limit of this process`,
+      );
+    return done(async (signal) => {
       const path = pgdata()?.path;
       if (path !== undefined) await reportCoreDumps(path, settings.bin.path, log, signal);
-    }),
+    });
+  },
 };

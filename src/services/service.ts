@@ -1,3 +1,4 @@
+import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
@@ -5,6 +6,7 @@ import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { LoadedExtensions } from './extensions/service.ts';
 import type { ExtensionStore } from './extensions/store.ts';
+import type { LfcApi } from './file-cache/api.ts';
 import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
 import type { TlsReaders } from './tls/readers.ts';
@@ -33,6 +35,8 @@ export interface ServiceDeps {
   /** Called with what the storage says about itself, whenever it was asked. */
   readonly onStorageReport: (report: StorageReport) => void;
   readonly extensions: ExtensionStore;
+  readonly lfc: LfcApi;
+  readonly onExtensionStatistics: (found: ExtensionStatistics) => void;
   /** Called when those that Postgres must have at its start are there. */
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */

@@ -17,6 +17,8 @@ export interface Settings extends OwnPostgres {
   readonly tls: TlsFiles | null;
   /** A data directory that compute_ctl did not create may be wiped. */
   readonly wipeForeign: boolean;
+  /** Between two counts of the installed extensions, as long as no spec sets it. */
+  readonly installedExtensionsSeconds: number;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly syncTimeoutMs: number;
@@ -46,6 +48,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   privilegedRole: options.privilegedRoleName,
   internalHttpPort: options.internalHttpPort,
   wipeForeign: options.wipeForeignPgdata,
+  installedExtensionsSeconds: options.installedExtensionsIntervalSeconds,
   startTimeoutMs: options.startTimeoutSeconds * 1000,
   stopTimeoutMs: options.stopTimeoutSeconds * 1000,
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,

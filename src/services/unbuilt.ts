@@ -13,8 +13,6 @@ const unbuilt = (name: string, isAsked: (spec: ComputeSpec) => boolean): Service
 
 export const pgbouncer = unbuilt('pgbouncer', (spec) => spec.pgbouncer_settings !== null);
 export const localProxy = unbuilt('local-proxy', (spec) => spec.local_proxy_config !== null);
-export const autoprewarm = unbuilt('autoprewarm', (spec) => spec.autoprewarm);
-export const lfcOffload = unbuilt('lfc-offload', (spec) => spec.offload_lfc_interval_seconds !== null);
 
 /** Sends Postgres's log to a collector by rsyslog. Without it, what Postgres sends to syslog is lost. */
 export const logsExport: Service<true> = {

@@ -9,7 +9,6 @@ import { withDeadline } from '../../src/core/clock.ts';
 import { type ErrorCode, codeOf, errorCodes } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { SchemaDumps } from '../../src/database/schema-dump.ts';
-import { noLfc } from '../../src/services/file-cache.ts';
 import { download } from '../../src/outbound/download.ts';
 import { findRemoteExtension } from '../../src/services/extensions/find.ts';
 import { Compute, type ComputeOptions } from '../../src/lifecycle/compute.ts';
@@ -154,7 +153,6 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
   not_found: () => thrown(() => findRemoteExtension(remoteExtensions, 'unknown', false)),
   busy: () =>
     thrown(() => new SchemaDumps({} as never, quiet, { dumps: 1, waiting: -1 }).dump('postgres', never)),
-  not_built: () => thrown(() => noLfc.offload()),
   os_user: () => thrown(() => findOsUser('no-such-user')),
   program_missing: () => thrown(() => startProcess({ command: '/no/such/program', args: [] })),
   process_stuck: () => stuck('process_stuck'),

@@ -116,7 +116,6 @@ export const mainOptions = {
     fallback: 3600,
     group: 'postgres',
     doc: "The extension statistics' interval until a spec sets it.",
-    implementedBy: 'later',
   },
   externalHttpPort: {
     flag: '--external-http-port',

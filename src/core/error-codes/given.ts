@@ -110,10 +110,4 @@ export const givenCodes = {
     doc: 'The same work is already running.',
     act: 'Wait until the running request has ended, then try again.',
   },
-  not_built: {
-    exit: 1,
-    http: 501,
-    doc: 'This version of compute_ctl does not support this.',
-    act: 'Leave it out of the spec or the request, or use a version that has it.',
-  },
 } as const satisfies Record<string, Code>;

@@ -102,6 +102,20 @@ const failedDatabase = v.object({
   ),
 });
 
+const extensionStatistics = v.object({
+  collected_at: text('When they were counted; UTC, ends in Z.'),
+  databases: count('Databases that were looked into.'),
+  skipped: count('Databases that could not be looked into, or for which there was no time.'),
+  extensions: v.array(
+    v.object({
+      extname: text('Name of the extension.'),
+      version: text('The version that is installed.'),
+      n_databases: count('Databases with this version.'),
+      owned_by_superuser: described(v.boolean(), 'Whether the first superuser owns it.'),
+    }),
+  ),
+});
+
 const pendingRestart = v.object({
   name: text('Name of the setting.'),
   current: textOrNull('The value in force; null for texts, which may hold a secret.'),
@@ -149,6 +163,10 @@ export const computeStatus = v.object({
   overridden_settings: described(
     v.optional(v.array(overriddenSetting)),
     'The settings of the spec that are not in force, because a later file has another value. Found when a configuration is applied. Absent when there are none.',
+  ),
+  installed_extensions: described(
+    v.optional(extensionStatistics),
+    'Which extensions the databases have. Absent before they were counted.',
   ),
   failed_databases: described(
     v.optional(v.array(failedDatabase)),

@@ -7,14 +7,24 @@ const only = <S extends readonly [string, ...string[]]>(statuses: S) =>
   v.object({ status: v.picklist(statuses) });
 const failed = v.object({ status: v.literal('failed'), error: text('Why, with all causes.') });
 
+const pages = {
+  total: count('Pages in the state that is loaded.'),
+  prewarmed: count('Pages that were loaded.'),
+  skipped: count('Pages that were skipped.'),
+};
+
 const prewarmState = v.union([
-  only(['not_prewarmed', 'prewarming', 'skipped', 'cancelled']),
+  only(['not_prewarmed', 'skipped', 'cancelled']),
+  v.object({
+    status: v.literal('prewarming'),
+    total: v.optional(pages.total),
+    prewarmed: v.optional(pages.prewarmed),
+    skipped: v.optional(pages.skipped),
+  }),
   failed,
   v.object({
     status: v.literal('completed'),
-    total: count('Pages in the state that was loaded.'),
-    prewarmed: count('Pages that were loaded.'),
-    skipped: count('Pages that were skipped.'),
+    ...pages,
     state_download_time_ms: count('Time to fetch the state.'),
     uncompress_time_ms: count('Time to decompress the state.'),
     prewarm_time_ms: count('Time to load the pages.'),
@@ -53,7 +63,7 @@ export const prewarm = route({
   withoutQuery: { from_endpoint: '' },
   success: 202,
   reply: nothing,
-  errors: ['busy', 'wrong_status', 'not_built'],
+  errors: ['busy', 'wrong_status', 'bad_request'],
   handler: ({ query }, { lfc }) => lfc.prewarm(query.from_endpoint === '' ? null : query.from_endpoint),
 });
 
@@ -85,6 +95,6 @@ export const offload = route({
   summary: "Starts to save the local file cache's state, and does not wait for the end.",
   success: 202,
   reply: nothing,
-  errors: ['busy', 'wrong_status', 'not_built'],
+  errors: ['busy', 'wrong_status'],
   handler: (_, { lfc }) => lfc.offload(),
 });

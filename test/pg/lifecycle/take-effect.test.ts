@@ -16,7 +16,7 @@ import type { StartContext } from '../../../src/lifecycle/context.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { locatePostgres } from '../../../src/postgres/postgres-bin.ts';
 import type { Postgres } from '../../../src/postgres/postgres.ts';
-import { noLfc } from '../../../src/services/file-cache.ts';
+import { idleFileCache } from '../../support/file-cache.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import type { ServiceDeps } from '../../../src/services/service.ts';
 import { settingsOf } from '../../../src/services/settings.ts';
@@ -57,7 +57,7 @@ async function adopt(cluster: Cluster, fields: object = {}) {
     context.pgdata = { path: dataDir, cleanUp: () => Promise.resolve() };
   };
   const operations = new Operations(
-    { settings, state, log, services, failpoints: new Failpoints(), lfc: noLfc },
+    { settings, state, log, services, failpoints: new Failpoints(), lfc: idleFileCache() },
     { start: [step('adopt', found)], reconfigure: reconfiguration, promote: promotion },
   );
   const conf = join(dataDir, 'postgresql.conf');

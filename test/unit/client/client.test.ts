@@ -16,7 +16,10 @@ const spec = testSpec();
 test('every call of the external server gets its answer', () =>
   withServer({}, async (server) => {
     const it = client(server);
-    server.app.lfc = { ...server.app.lfc, prewarm: (from) => void asked.push(from), offload: () => {} };
+    Object.assign(server.app.lfc, {
+      prewarm: (from: string | null) => void asked.push(from),
+      offload: () => {},
+    });
     const asked: unknown[] = [];
     expect(await it.status()).toMatchObject({ status: 'running' });
     expect(await it.startFigures()).toMatchObject({ total_startup_ms: 8 });

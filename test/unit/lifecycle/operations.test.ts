@@ -1,14 +1,12 @@
-import { noLsn } from '../../../src/core/lsn.ts';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { explain } from '../../../src/core/failure.ts';
 import { Failpoints } from '../../../src/core/failpoints.ts';
 import { type OperationSteps, Operations } from '../../../src/lifecycle/operations.ts';
 import { readiness, startup } from '../../../src/lifecycle/probes.ts';
-import { promotion } from '../../../src/lifecycle/promote.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { type Step, failedStep, step } from '../../../src/lifecycle/steps.ts';
-import { noLfc } from '../../../src/services/file-cache.ts';
+import { idleFileCache } from '../../support/file-cache.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import { type Service, type ServiceDeps, type Stage, healthNow } from '../../../src/services/service.ts';
 import type { Settings } from '../../../src/services/settings.ts';
@@ -50,7 +48,7 @@ function subject(steps: Partial<OperationSteps> = {}) {
   state.lifecycle.tryMove('init');
   const failpoints = new Failpoints();
   const operations = new Operations(
-    { settings, state, log, services, failpoints, lfc: noLfc },
+    { settings, state, log, services, failpoints, lfc: idleFileCache() },
     {
       start: [saying('start')],
       reconfigure: [saying('reconfigure')],
@@ -124,19 +122,4 @@ test('a reconfiguration works on the spec in force, whoever put it there', async
 test('without a start there is nothing to reconfigure and nothing to promote', async () => {
   const { operations } = subject();
   await expect(operations.reconfigure()).rejects.toThrow('no compute to reconfigure');
-});
-
-test('a replica with neon preloaded can be promoted where no engine prewarms its file cache', async () => {
-  const [checkPrewarm] = promotion;
-  const { operations } = subject({ promote: [checkPrewarm] });
-  await operations.start(signal);
-  const request = {
-    replica: spec(),
-    next: spec('primary'),
-    wanted: noLsn,
-    acceptSpec: () => Promise.resolve(),
-  };
-  // Nothing answers here: a check that asked Postgres for its libraries would fail.
-  const took = await operations.promote(request);
-  expect([...took.keys()]).toEqual(['check-prewarm']);
 });

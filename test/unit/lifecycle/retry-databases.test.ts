@@ -9,7 +9,7 @@ import { Operations } from '../../../src/lifecycle/operations.ts';
 import { DatabaseRetry } from '../../../src/lifecycle/retry-databases.ts';
 import { ComputeState } from '../../../src/lifecycle/state.ts';
 import { step } from '../../../src/lifecycle/steps.ts';
-import { noLfc } from '../../../src/services/file-cache.ts';
+import { idleFileCache } from '../../support/file-cache.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import type { ServiceDeps } from '../../../src/services/service.ts';
 import type { Settings } from '../../../src/services/settings.ts';
@@ -66,7 +66,7 @@ function subject(results: (CatalogFailure | Error | null)[], pauseMs = 1) {
       log,
       services: new ServiceRunner([], { settings, log } as ServiceDeps),
       failpoints: new Failpoints(),
-      lfc: noLfc,
+      lfc: idleFileCache(),
     },
     { start: [pass('start')], reconfigure: [pass('reconfigure')], promote: [pass('promote')] },
     new DatabaseRetry([pass('retry')], { firstMs: pauseMs }),

@@ -54,18 +54,21 @@ test.each(['Disabled', 'Log', 'Base'])('audit level %s needs no service', (level
 });
 
 test('a plain primary wants only what every compute needs', () => {
-  expect(wantedBy({})).toEqual(['core-dumps', 'migrations', 'earlier-pgdata']);
+  expect(wantedBy({})).toEqual(['core-dumps', 'migrations', 'earlier-pgdata', 'installed-extensions']);
 });
 
 test.each([
-  [{ skip_pg_catalog_updates: true }, ['core-dumps', 'earlier-pgdata']],
-  [{ mode: 'Replica' }, ['core-dumps', 'earlier-pgdata']],
-  [{ mode: { Static: '0/1698F48' } }, ['lsn-lease', 'core-dumps', 'earlier-pgdata']],
+  [{ skip_pg_catalog_updates: true }, ['core-dumps', 'earlier-pgdata', 'installed-extensions']],
+  [{ mode: 'Replica' }, ['core-dumps', 'earlier-pgdata', 'installed-extensions']],
+  [{ mode: { Static: '0/1698F48' } }, ['lsn-lease', 'core-dumps', 'earlier-pgdata', 'installed-extensions']],
   [
     { pgbouncer_settings: { max_client_conn: '10' } },
-    ['core-dumps', 'pgbouncer', 'migrations', 'earlier-pgdata'],
+    ['core-dumps', 'pgbouncer', 'migrations', 'earlier-pgdata', 'installed-extensions'],
   ],
-  [{ swap_size_bytes: 1, disk_quota_bytes: 1 }, ['core-dumps', 'migrations', 'earlier-pgdata']],
+  [
+    { swap_size_bytes: 1, disk_quota_bytes: 1 },
+    ['core-dumps', 'migrations', 'earlier-pgdata', 'installed-extensions'],
+  ],
 ])('%j wants %j', (changes, names) => expect(wantedBy(changes)).toEqual(names));
 
 test('swap and disk quota are wanted where the command line allows them', () => {

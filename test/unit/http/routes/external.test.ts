@@ -17,7 +17,7 @@ test.each(externalRoutes.map((route) => [`${route.method} ${route.path}`, route]
   '%s answers with a body that its schema accepts',
   (_, route) =>
     withServer({}, async ({ send, app }) => {
-      app.lfc = { ...app.lfc, prewarm: () => {}, offload: () => {} };
+      Object.assign(app.lfc, { prewarm: () => {}, offload: () => {} });
       app.promote = () =>
         Promise.resolve({
           status: 'completed',

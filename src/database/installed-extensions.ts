@@ -1,0 +1,93 @@
+import { abortedBy } from '../core/abort.ts';
+import { monotonicMs } from '../core/clock.ts';
+import { explained } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { integer, sql } from '../core/sql.ts';
+import type { PgTarget } from '../pg/target.ts';
+import { withOwnPg } from './own-sql.ts';
+
+/** One version of an extension, and how many databases have it. */
+export interface InstalledExtension {
+  readonly extname: string;
+  readonly version: string;
+  readonly n_databases: number;
+  /** Whether the owner is the first superuser. */
+  readonly owned_by_superuser: boolean;
+}
+
+export interface ExtensionStatistics {
+  /** RFC 3339, UTC. */
+  readonly collected_at: string;
+  /** Databases that were looked into. */
+  readonly databases: number;
+  /** Databases that could not be looked into, or for which there was no time. */
+  readonly skipped: number;
+  readonly extensions: InstalledExtension[];
+}
+
+/** The most that are looked into, as in the original; the oldest ones. */
+export const maxDatabases = 500;
+/** Of one database, and of all. */
+const maxExtensions = 1000;
+/** Milliseconds for one database. Nobody can make a reading of the catalog wait but a superuser. */
+const statementMs = 5000;
+/** Milliseconds for all of them. */
+const totalMs = 120_000;
+
+const databases = sql`
+select d.datname from pg_catalog.pg_database d
+where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(maxDatabases + 1)}`.reveal();
+
+const extensions = sql`
+select e.extname, pg_catalog.left(e.extversion, 100) as version, e.extowner = 10 as super
+from pg_catalog.pg_extension e order by e.oid limit ${integer(maxExtensions)}`.reveal();
+
+interface Row {
+  readonly extname: string;
+  readonly version: string;
+  readonly super: boolean;
+}
+
+/** Which extensions are installed in the databases of this Postgres. One connection at a time; a database that cannot be read is
+ *  left out.
+ *  @throws ComputeError `sql` when the databases cannot be listed; AbortError */
+export async function collectExtensions(
+  target: PgTarget,
+  log: Log,
+  signal: AbortSignal,
+): Promise<ExtensionStatistics> {
+  const endMs = monotonicMs() + totalMs;
+  const session = { target, name: 'get_installed_extensions', statementMs, lockMs: 1000, readOnly: true };
+  const listed = await withOwnPg(
+    session,
+    signal,
+    async (pg) => (await pg.query<{ datname: string }>(databases)).rows,
+  );
+  const counts = new Map<string, InstalledExtension>();
+  let read = 0;
+  for (const { datname: database } of listed.slice(0, maxDatabases)) {
+    if (monotonicMs() > endMs) break;
+    try {
+      const found = await withOwnPg({ ...session, database }, signal, (pg) => pg.query<Row>(extensions));
+      for (const row of found.rows) count(counts, row);
+      read++;
+    } catch (error) {
+      if (abortedBy(error, signal)) throw error;
+      log.info(`the extensions of database ${JSON.stringify(database)} are not counted: ${explained(error)}`);
+    }
+  }
+  return {
+    collected_at: new Date().toISOString(),
+    databases: read,
+    skipped: listed.length - read,
+    extensions: [...counts.values()],
+  };
+}
+
+function count(counts: Map<string, InstalledExtension>, { extname, version, super: own }: Row): void {
+  const key = JSON.stringify([extname, version, own]);
+  const known = counts.get(key);
+  if (known === undefined && counts.size >= maxExtensions) return;
+  const n_databases = (known?.n_databases ?? 0) + 1;
+  counts.set(key, { extname, version, n_databases, owned_by_superuser: own });
+}

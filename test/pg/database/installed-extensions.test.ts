@@ -1,0 +1,75 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { never } from '../../../src/core/abort.ts';
+import { inline } from '../../../src/core/errors.ts';
+import { collectExtensions } from '../../../src/database/installed-extensions.ts';
+import { type PgClient, withPg } from '../../../src/pg/client.ts';
+import { type Cluster, freePort, startCluster } from '../../support/cluster.ts';
+import { installedPostgres } from '../../support/postgres-versions.ts';
+
+const log = pino({ level: 'silent' });
+
+describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
+  let it: Cluster;
+  const inDatabase = <T>(database: string, work: (pg: PgClient) => Promise<T>): Promise<T> =>
+    withPg(
+      it.target,
+      { applicationName: 'test', connectMs: 5000, queryMs: 20_000, database, signal: never },
+      work,
+    );
+  const run = async (text: string, database = 'postgres'): Promise<void> => {
+    await inDatabase(database, (pg) => pg.query(text));
+  };
+
+  beforeAll(async () => {
+    it = await startCluster({ postgres });
+    await run('create database app');
+    await run('create role owner login');
+    await run('create database theirs owner owner');
+    await run('create extension hstore', 'app');
+    await run('set role owner; create extension hstore', 'theirs');
+  });
+  afterAll(() => it.stop());
+
+  test('every version of an extension is counted, by the databases that have it and by its owner', async () => {
+    const found = await collectExtensions(it.target, log, never);
+    expect(found).toMatchObject({ databases: 4, skipped: 0 });
+    const plpgsql = found.extensions.filter(({ extname }) => extname === 'plpgsql');
+    expect(plpgsql).toEqual([
+      { extname: 'plpgsql', version: '1.0', n_databases: 4, owned_by_superuser: true },
+    ]);
+    const hstore = found.extensions.filter(({ extname }) => extname === 'hstore');
+    expect(hstore.map(({ owned_by_superuser: own, n_databases: n }) => [own, n])).toEqual([
+      [true, 1],
+      [false, 1],
+    ]);
+  });
+
+  test('a database that lets nobody in, is broken or hides its catalog is skipped, and all others are counted', async () => {
+    await run('create database closed allow_connections false');
+    await run('create database full_one connection limit 0');
+    await run(`create database invalid; `);
+    await run(`update pg_database set datconnlimit = -2 where datname = 'invalid'`);
+    await run('create database trap owner owner');
+    const trap = `create table public.pg_extension (extname text, extversion text, extowner oid, oid oid);
+      alter database trap set search_path = public, pg_catalog;
+      alter database trap set statement_timeout = 1; alter database trap set default_transaction_read_only = on;`;
+    await run(`set role owner; ${trap}`, 'trap');
+    const { databases, extensions } = await collectExtensions(it.target, log, never);
+    // A superuser is let into `full_one`.
+    expect(databases).toBe(6);
+    expect(extensions.find(({ extname }) => extname === 'plpgsql')?.n_databases).toBe(6);
+  });
+});
+
+test('a server that is not there is an error', async () => {
+  const target = {
+    host: '127.0.0.1',
+    port: await freePort(),
+    user: 'x',
+    password: null,
+    database: 'postgres',
+    options: '',
+  };
+  expect(await collectExtensions(target, log, never).catch(inline)).toContain('ECONNREFUSED');
+});
