@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TlsFiles } from '../../src/postgres/tls.ts';
 import { scratchDir } from './scratch.ts';
@@ -33,24 +33,35 @@ const asn1 = (ms: number): string => new Date(ms).toISOString().replace(/[-:T]|\
 export function makePemPair(
   name: string,
   kind: KeyKind = 'P-256',
-  days: readonly [number, number] = [-1, 90],
+  days: readonly [number, number] = [0, 90],
 ): PemPair {
-  const dir = mkdtempSync(join(scratchDir('ca'), 'one-'));
-  const file = (end: string): string => join(dir, end);
-  const key = openssl(['genpkey', ...keyKinds[kind]]);
-  writeFileSync(file('key'), key);
-  writeFileSync(
-    file('ca.cnf'),
-    `[ca]\ndefault_ca=own\n[own]\ndatabase=${file('index')}\nrand_serial=yes\nnew_certs_dir=${dir}\npolicy=any\ndefault_md=sha256\nx509_extensions=ext\nunique_subject=no\n[any]\ncommonName=supplied\n[ext]\nsubjectAltName=DNS:${name}\nbasicConstraints=CA:TRUE\n`,
-  );
-  writeFileSync(file('index'), '');
-  openssl(['req', '-new', '-key', file('key'), '-subj', `/CN=${name}`, '-out', file('csr')]);
+  const dir = scratchDir('ca');
+  const at = (end: string): string => join(dir, end);
+  try {
+    const key = openssl(['genpkey', ...keyKinds[kind]]);
+    writeFileSync(at('key'), key);
+    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
+    if (days[0] === 0) {
+      const cert = openssl(['req', '-x509', '-key', at('key'), '-days', String(days[1]), ...subject]);
+      return { key, cert };
+    }
+    openssl(['req', '-new', '-key', at('key'), '-out', at('csr'), ...subject]);
+    return { key, cert: signed(at, days) };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** `openssl req` of Debian 12 has no dates. */
+function signed(at: (end: string) => string, days: readonly [number, number]): string {
+  const own = `database=${at('index')}\nnew_certs_dir=${at('.')}\nrand_serial=yes\npolicy=any\ndefault_md=sha256`;
+  writeFileSync(at('cnf'), `[ca]\ndefault_ca=own\n[own]\n${own}\n[any]\ncommonName=supplied\n`);
+  writeFileSync(at('index'), '');
   const [from, to] = days.map((each) => asn1(Date.now() + each * day)) as [string, string];
-  const ca = ['ca', '-batch', '-selfsign', '-notext', '-config', file('ca.cnf'), '-keyfile', file('key')];
-  openssl([...ca, '-startdate', from, '-enddate', to, '-in', file('csr'), '-out', file('crt')]);
-  const cert = readFileSync(file('crt'), 'utf8');
-  rmSync(join(dir, '..'), { recursive: true });
-  return { key, cert };
+  const dates = ['-startdate', from, '-enddate', to];
+  const ca = ['ca', '-batch', '-selfsign', '-notext', '-config', at('cnf'), '-keyfile', at('key')];
+  openssl([...ca, ...dates, '-in', at('csr'), '-out', at('crt')]);
+  return readFileSync(at('crt'), 'utf8');
 }
 
 /** Writes a pair into a directory as `tls.key` and `tls.crt`. */

@@ -11,14 +11,14 @@ import {
 import type { TLSSocket } from 'node:tls';
 import { dirname, join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { connectPg } from '../../../src/pg/client.ts';
 import { openSocket } from '../../../src/pg/socket.ts';
 import type { PgTarget } from '../../../src/pg/target.ts';
 import type { TlsFiles } from '../../../src/postgres/tls.ts';
 import { tlsSection } from '../../../src/postgres/tls-lines.ts';
-import { bringPair } from '../../../src/postgres/tls-placed.ts';
+import { bringPair, removePair } from '../../../src/postgres/tls-placed.ts';
 import type { RunningService, ServiceDeps } from '../../../src/services/service.ts';
 import { TlsReaders } from '../../../src/services/tls/readers.ts';
 import { tlsService } from '../../../src/services/tls/service.ts';
@@ -44,6 +44,19 @@ async function cluster(postgres: Installed = defaultPostgres(), conf = late.conf
   const started = await startCluster({ postgres, conf });
   onTestFinished(() => started.stop());
   return started;
+}
+
+let common: Promise<Cluster> | null = null;
+afterAll(async () => (await common)?.stop());
+
+/** A server for several tests, without TLS at the beginning of each. */
+async function shared(): Promise<Cluster> {
+  common ??= startCluster(late);
+  const on = await common;
+  removePair(on.dataDir);
+  on.postmaster.kill('SIGHUP');
+  await soon(async () => expect(await served(on)).toBeNull());
+  return on;
 }
 
 interface Served {
@@ -190,7 +203,7 @@ test('a start with a usable pair does nothing more: no reload, nobody is told', 
 });
 
 test('whoever reads the files is told of each renewal; one that fails is told again and does not hold up the others', async () => {
-  const on = await cluster();
+  const on = await shared();
   const files = writePair(dir, makePemPair('a'));
   const running = await serve(on, files, { lookMs: 200 });
   await untilServed(on, 'a');
@@ -228,56 +241,47 @@ test('whoever reads the files is told of each renewal; one that fails is told ag
 });
 
 test('what is wrong with the files is shown and logged once, the earlier pair stays, and the next good one is taken', async () => {
-  const on = await cluster();
+  const on = await shared();
   const files = writePair(dir, makePemPair('good'));
-  const running = await serve(on, files, { graceMs: 200 });
+  const running = await serve(on, files, { lookMs: 100, graceMs: 300 });
   await untilServed(on, 'good');
+  const other = makePemPair('other');
+  const expired = makePemPair('expired', 'P-256', [-9, -1]);
+  const early = makePemPair('early', 'P-256', [1, 9]);
   const broken: [string, RegExp, () => void][] = [
-    ['a key of another pair', /does not belong to/, () => writeFileSync(files.keyPath, makePemPair('x').key)],
+    ['a key of another pair', /does not belong to/, () => writeFileSync(files.keyPath, other.key)],
     ['garbage', /tls\.crt is not a usable certificate/, () => writeFileSync(files.certPath, 'garbage')],
     ['no file', /cannot read the TLS key .*ENOENT/, () => unlinkSync(files.keyPath)],
     ['no directory', /cannot read the TLS key .*ENOENT/, () => rmSync(dir, { recursive: true })],
-    [
-      'no permission',
-      /EACCES/,
-      () => {
-        writePair(dir, makePemPair('y'));
-        chmodSync(files.keyPath, 0);
-      },
-    ],
+    ['no permission', /cannot read the TLS key .*EACCES/, () => chmodSync(files.keyPath, 0)],
     [
       'expired',
-      /the new TLS certificate of CN=expired expired at .*: the earlier one stays in use/,
-      () => writePair(dir, makePemPair('expired', 'P-256', [-9, -1])),
+      /the new TLS certificate of CN=expired expired at .*: the earlier one stays/,
+      () => writePair(dir, expired),
     ],
-    [
-      'too early',
-      /the new TLS certificate of CN=early is not valid before/,
-      () => writePair(dir, makePemPair('early', 'P-256', [1, 9])),
-    ],
+    ['too early', /the new TLS certificate of CN=early is not valid before/, () => writePair(dir, early)],
   ];
-  let turn = 0;
+  let last = 'good';
   for (const [what, why, breakIt] of broken) {
-    mkdirSync(dir, { recursive: true });
-    if (what === 'no permission' || what.startsWith('expired')) rmSync(files.keyPath, { force: true });
     running.lines.length = 0;
     breakIt();
     await untilHealth(running, 'degraded', why);
-    expect([what, await served(on)]).toEqual([what, turn === 0 ? 'CN=good' : `CN=good-${turn}`]);
+    expect([what, await served(on)]).toEqual([what, `CN=${last}`]);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(running.lines.filter(({ level }) => level >= 40).length, what).toBe(1);
-    turn++;
-    mkdirSync(dir, { recursive: true });
+    expect([what, running.lines.filter(({ level }) => level >= 40).length]).toEqual([what, 1]);
+    last = `after ${what}`;
+    const next = makePemPair(last);
     rmSync(files.keyPath, { force: true });
-    writePair(dir, makePemPair(`good-${turn}`));
-    await untilServed(on, `good-${turn}`);
+    mkdirSync(dir, { recursive: true });
+    writePair(dir, next);
+    await untilServed(on, last);
     await untilHealth(running, 'ok', null);
   }
   expect(await running.metrics.render()).toMatch(/compute_tls_renewals_total\{outcome="failed"\} 7\n/);
 });
 
 test('an expired, a not yet valid and a soon expiring pair are used where there is no other, and shown', async () => {
-  const on = await cluster();
+  const on = await shared();
   const files = writePair(dir, makePemPair('old', 'P-256', [-9, -1]));
   const running = await serve(on, files);
   await untilServed(on, 'old');
@@ -313,7 +317,7 @@ test('a pair that Postgres does not take is shown as such', async () => {
 });
 
 test('what is not notified is found by looking: a directory above is replaced', async () => {
-  const on = await cluster();
+  const on = await shared();
   const inner = join(dir, 'outer', 'a', 'b');
   mkdirSync(inner, { recursive: true });
   const files = writePair(inner, makePemPair('one'));
@@ -329,7 +333,7 @@ test('what is not notified is found by looking: a directory above is replaced', 
 });
 
 test('60 renewals among the reloads of others: the last pair is served, nothing is left, and connections never break', async () => {
-  const on = await cluster();
+  const on = await shared();
   const pairs = [makePemPair('even'), makePemPair('odd', 'Ed25519')];
   const files = swapVersion(pairs[0]!, '..0');
   for (const end of ['key', 'crt']) symlinkSync(join('..data', `tls.${end}`), join(dir, `tls.${end}`));
