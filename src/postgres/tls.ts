@@ -14,7 +14,7 @@ export interface TlsPair {
   /** The whole files: the certificate with the rest of its chain. */
   readonly key: string;
   readonly cert: string;
-  /** Of the server's certificate, as `CN=name`, for people. */
+  /** A name of the server's certificate, as `CN=name` or `DNS:name`, for people. */
   readonly subject: string;
   /** SHA-256 of the server's certificate, as Node shows it. */
   readonly fingerprint: string;
@@ -80,12 +80,26 @@ function pairOf(key: PemFile, cert: PemFile): TlsPair {
   return {
     key: key.text,
     cert: cert.text,
-    subject: server.subject?.split('\n').at(-1) ?? 'no name',
+    subject: nameOf(server),
     fingerprint: server.fingerprint256,
-    validFromMs: Date.parse(server.validFrom),
-    validToMs: Date.parse(server.validTo),
+    validFromMs: timeOf(cert.path, server.validFrom),
+    validToMs: timeOf(cert.path, server.validTo),
     edSigned: isEdSigned(server.raw),
   };
+}
+
+/** Not every certificate has a subject. */
+function nameOf({ subject, subjectAltName, serialNumber }: X509Certificate): string {
+  const parts = (subject ?? '').split('\n').filter((part) => part !== '');
+  const named = parts.find((part) => part.startsWith('CN=')) ?? parts.at(-1);
+  return named ?? subjectAltName?.split(', ')[0] ?? `serial number ${serialNumber}`;
+}
+
+function timeOf(path: string, text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms))
+    throw new ComputeError('tls', `the certificate ${path} has a date that is none: ${text}`);
+  return ms;
 }
 
 /** A certificate in DER ends with the signature's algorithm and the signature. */

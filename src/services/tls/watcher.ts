@@ -1,5 +1,6 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError, explained } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-hints.ts';
 import type { TlsFiles, TlsPair } from '../../postgres/tls.ts';
 import { bringPair, placedPair, switchLateTlsOn } from '../../postgres/tls-placed.ts';
 import { PathWatch } from '../../process/watch-paths.ts';
@@ -146,10 +147,13 @@ export class TlsWatcher {
   #blind(error: unknown): void {
     if (this.#saidBlind) return;
     this.#saidBlind = true;
+    // The system's own words for these are about files and disks.
+    const isLimit = ['ENOSPC', 'EMFILE'].includes(systemCode(error) ?? '');
+    const why = isLimit
+      ? 'the system allows no more watches (HINT: raise fs.inotify.max_user_watches and fs.inotify.max_user_instances)'
+      : explained(error);
     const everyS = this.#times.lookMs / 1000;
-    this.#deps.log.warn(
-      `cannot watch the TLS files, so they are looked at every ${everyS} s: ${explained(error)}`,
-    );
+    this.#deps.log.warn(`cannot watch the TLS files, so they are looked at every ${everyS} s: ${why}`);
   }
 }
 

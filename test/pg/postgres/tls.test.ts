@@ -76,6 +76,14 @@ test('chains, files with both parts, and text around the blocks are taken as the
   expect(placed('server.crt')).toBe(both);
 });
 
+test('a certificate without a subject is named by what it is for', async () => {
+  const key = openssl(['genpkey', ...keyKinds['P-256']]);
+  writeFileSync(join(dir, 'key'), key);
+  const names = ['-subj', '/', '-addext', 'subjectAltName=DNS:db.example.com,DNS:other'];
+  const cert = openssl(['req', '-x509', '-key', join(dir, 'key'), '-days', '3', ...names]);
+  expect(await readPair(writePair(dir, { key, cert }))).toMatchObject({ subject: 'DNS:db.example.com' });
+});
+
 test('what cannot be used is refused with the file and the reason', async () => {
   const [own, other] = [makePemPair('own'), makePemPair('other', 'RSA 2048')];
   const weak = makePemPair('weak', 'RSA 1024');
