@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { pointLink, writeAtomically } from '../process/files.ts';
 import { readSmall } from '../process/regular-file.ts';
-import { type TlsFiles, type TlsPair, readPair } from './tls.ts';
+import { type TlsFiles, type TlsPair, isSamePair, readPair } from './tls.ts';
 import { lateTlsFile, tlsLines } from './tls-lines.ts';
 
 // `server.key` and `server.crt` are links through one link to the directory that holds both files, so that they change in one
@@ -42,7 +42,7 @@ export interface Brought {
 export async function bringPair(files: TlsFiles, pgdata: string): Promise<Brought> {
   const [inFiles, before] = await Promise.all([readPair(files), placedPair(pgdata)]);
   if (before !== null && isValid(before) && !isValid(inFiles)) return { inUse: before, inFiles };
-  if (before?.key !== inFiles.key || before.cert !== inFiles.cert) place(pgdata, inFiles);
+  if (!isSamePair(before, inFiles)) place(pgdata, inFiles);
   return { inUse: inFiles, inFiles };
 }
 
@@ -55,8 +55,9 @@ function place(pgdata: string, pair: TlsPair): void {
   const dir = join(pgdata, fresh);
   try {
     mkdirSync(dir, { mode: 0o700 });
+    const texts = { key: pair.key.reveal(), cert: pair.cert };
     for (const part of ['key', 'cert'] as const)
-      writeFileSync(join(dir, names[part]), pair[part], { flag: 'wx', mode: 0o600 });
+      writeFileSync(join(dir, names[part]), texts[part], { flag: 'wx', mode: 0o600 });
     pointLink(join(pgdata, current), fresh);
     for (const name of Object.values(names)) linkOnce(join(pgdata, name), join(current, name));
   } catch (error) {

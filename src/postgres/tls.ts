@@ -1,5 +1,6 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { ComputeError } from '../core/errors.ts';
+import { Secret } from '../core/secret.ts';
 import { readSmallByLink } from '../process/regular-file.ts';
 import { type PemBlock, isCertificate, isEncrypted, isKey, pemBlocks } from './tls-pem.ts';
 
@@ -12,7 +13,7 @@ export interface TlsFiles {
 /** A key and the certificate that belongs to it. */
 export interface TlsPair {
   /** The whole files: the certificate with the rest of its chain. */
-  readonly key: string;
+  readonly key: Secret;
   readonly cert: string;
   /** A name of the server's certificate, as `CN=name` or `DNS:name`, for people. */
   readonly subject: string;
@@ -24,6 +25,9 @@ export interface TlsPair {
   /** Its issuer signed it with Ed25519 or Ed448. */
   readonly edSigned: boolean;
 }
+
+export const isSamePair = (a: TlsPair | null, b: TlsPair | null): boolean =>
+  a?.cert === b?.cert && a?.key.reveal() === b?.key.reveal();
 
 /** Reads both files and checks that they belong together, for every type of key.
  *  @throws ComputeError `tls` that names the file and the fault */
@@ -43,7 +47,7 @@ async function assertStrong(path: string, { key, cert }: TlsPair): Promise<void>
   const { createSecureContext } = await import('node:tls');
   try {
     // Without `ca`, Node reads the certificates of all issuers that it knows.
-    createSecureContext({ key, cert, ciphers, ca: [] });
+    createSecureContext({ key: key.reveal(), cert, ciphers, ca: [] });
   } catch (cause) {
     throw new ComputeError('tls', `OpenSSL refuses the TLS certificate ${path}`, {
       cause,
@@ -78,7 +82,7 @@ function pairOf(key: PemFile, cert: PemFile): TlsPair {
     });
   }
   return {
-    key: key.text,
+    key: new Secret(key.text),
     cert: cert.text,
     subject: nameOf(server),
     fingerprint: server.fingerprint256,

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -92,6 +100,9 @@ test('a new configuration keeps TLS, or ends it and leaves nothing of it', async
   expect(await served()).toBe('CN=second');
   const conf = (): string => readFileSync(join(it.pgdata, 'postgresql.conf'), 'utf8');
   expect(conf()).toContain("ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\n");
+  unlinkSync(join(certs, 'tls.key'));
+  await configure({ ...withTls, suspend_timeout_seconds: 8 });
+  expect(await served()).toBe('CN=second');
   await configure({});
   await soon(() => expect(served()).rejects.toThrow('does not support SSL'));
   expect(await health()).toBeUndefined();
@@ -99,6 +110,9 @@ test('a new configuration keeps TLS, or ends it and leaves nothing of it', async
     expect([name, existsSync(join(it.pgdata, name))]).toEqual([name, false]);
   expect((await it.http('GET', '/metrics')).body).not.toContain('compute_tls_certificate');
   await configure(withTls);
+  await soon(async () => expect((await health())?.state).toBe('failed'));
+  await expect(served()).rejects.toThrow('does not support SSL');
+  symlinkSync(join('..data', 'tls.key'), join(certs, 'tls.key'));
   await soon(async () => expect(await served()).toBe('CN=second'));
   await soon(async () => expect((await health())?.state).toBe('ok'));
 });

@@ -1,7 +1,7 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError, explained } from '../../core/errors.ts';
 import { systemCode } from '../../core/system-hints.ts';
-import type { TlsFiles, TlsPair } from '../../postgres/tls.ts';
+import { type TlsFiles, type TlsPair, isSamePair } from '../../postgres/tls.ts';
 import { bringPair, placedPair, switchLateTlsOn } from '../../postgres/tls-placed.ts';
 import { PathWatch } from '../../process/watch-paths.ts';
 import type { Loop } from '../forms.ts';
@@ -100,7 +100,7 @@ export class TlsWatcher {
   /** Tells everybody of a new pair; of the same one, only those that failed. */
   async #tell(pair: TlsPair, switchedOn: boolean, signal: AbortSignal): Promise<string[]> {
     const { tlsReaders, metrics } = this.#deps;
-    const isNew = switchedOn || !isSame(pair, this.#inUse);
+    const isNew = switchedOn || !isSamePair(pair, this.#inUse);
     if (!isNew && !tlsReaders.areBehind) return [];
     this.#inUse = pair;
     const failures = await tlsReaders.tell(isNew, signal);
@@ -159,5 +159,3 @@ export class TlsWatcher {
 
 const failed = (texts: readonly string[], state: 'degraded' | 'failed'): Judgement | null =>
   texts.length === 0 ? null : { state, error: texts.join('; ') };
-
-const isSame = (a: TlsPair, b: TlsPair | null): boolean => a.key === b?.key && a.cert === b.cert;
