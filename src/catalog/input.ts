@@ -15,6 +15,8 @@ export interface CatalogInput {
   /** The connection string's database, which has the bookkeeping tables. */
   readonly systemDatabase: string;
   readonly stage: 'start' | 'reconfigure';
+  /** What lakebase mode adds. */
+  readonly lakebase: boolean;
   /** Inspect every database of the spec, also if the shared catalogs show that it requires no change. */
   readonly verify: boolean;
   /** Do only what an earlier pass has left undone; null: everything. */
@@ -27,6 +29,7 @@ export function catalogInput(
     readonly target: PgTarget;
     readonly privilegedRole: string;
     readonly stage: CatalogInput['stage'];
+    readonly lakebase?: boolean;
     readonly verify?: boolean;
     readonly again?: Remainder | null;
   },
@@ -38,6 +41,7 @@ export function catalogInput(
     adminRole: options.target.user,
     systemDatabase: options.target.database,
     stage: options.stage,
+    lakebase: options.lakebase ?? false,
     verify: options.verify ?? false,
     again: options.again ?? null,
   };

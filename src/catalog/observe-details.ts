@@ -8,11 +8,12 @@ import type { Bookkeeping, ObservedExtension, ObservedSchema } from './observed.
 
 /** Extensions whose default version the plan requires. The query makes the server read every control file. */
 export function wantedExtensions(
-  { spec }: CatalogInput,
+  { spec, lakebase }: CatalogInput,
   preloaded: readonly string[],
   installed: ReadonlyMap<string, ObservedExtension>,
 ): string[] {
   const wanted = preloaded.includes('neon') ? ['neon'] : [];
+  if (lakebase) wanted.push('databricks_auth');
   if (spec.audit_log_level !== 'Disabled')
     wanted.push(...['pgaudit', 'pgauditlogtofile'].filter((one) => !installed.has(one)));
   const libraries = setting(spec, 'shared_preload_libraries') ?? '';

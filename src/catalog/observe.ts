@@ -10,6 +10,7 @@ import {
 import { observeQuery } from './observe-query.ts';
 import { type Row, database, extension, references, role, schema, subscribers } from './observe-rows.ts';
 import type { Observed } from './observed.ts';
+import { lakebaseRoles } from './phases/lakebase.ts';
 import { storedPassword } from './password.ts';
 import { readFailure } from './result.ts';
 
@@ -86,6 +87,7 @@ function rolesOfInterest(input: CatalogInput): string[] {
       input.privilegedRole,
       input.adminRole,
       'web_access',
+      ...(input.lakebase ? Object.keys(lakebaseRoles) : []),
       ...cluster.roles.map(({ name }) => name),
       ...cluster.databases.map(({ owner }) => owner),
       ...(ops ?? []).flatMap(({ name, new_name }) => (new_name === null ? [name] : [name, new_name])),

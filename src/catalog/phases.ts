@@ -7,6 +7,7 @@ import { dropRoles } from './phases/drop-roles.ts';
 import { dropSubscriptionsOfDeleted } from './phases/drop-subscriptions-of-deleted.ts';
 import { dropSubscriptions } from './phases/drop-subscriptions.ts';
 import { extensions } from './phases/extensions.ts';
+import { lakebase } from './phases/lakebase.ts';
 import { neonExtension } from './phases/neon-extension.ts';
 import { neonSchema } from './phases/neon-schema.ts';
 import { passwords } from './phases/passwords.ts';
@@ -36,6 +37,7 @@ export const phases: readonly Phase[] = [
   extensions,
   neonExtension,
   dropRoles,
+  lakebase,
   recordOperation,
   audit,
 ];

@@ -7,6 +7,7 @@ import { ComputeError, explained } from '../core/errors.ts';
 import { systemCode } from '../core/system-hints.ts';
 import { createLog } from '../core/log.ts';
 import { parseConnstr } from '../pg/connstr.ts';
+import { assertLakebase } from '../postgres/lakebase.ts';
 import { type PostgresBin, locatePostgres } from '../postgres/postgres-bin.ts';
 import { unbuiltServices } from '../services/index.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
@@ -92,6 +93,7 @@ async function ofSpec(spec: ResolvedSpec, options: Options, settings: Settings):
     checkFormat(spec),
     await checkAddresses(spec),
     await tried(() => assertServable(spec)),
+    ...(settings.bin.major === 0 ? [] : [await tried(() => assertLakebase(spec.spec, settings.bin.major))]),
     await tried(() => assertValid(catalogInput(spec, { target, privilegedRole, stage: 'start' }))),
     warnings(...unbuilt),
     checkConnstrPort(spec, options, settings),

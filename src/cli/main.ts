@@ -25,6 +25,7 @@ import { followStatus } from '../metrics/up.ts';
 import { Monitor } from '../monitor/monitor.ts';
 import { loadClient } from '../pg/client.ts';
 import { parseConnstr } from '../pg/connstr.ts';
+import { assertLakebase } from '../postgres/lakebase.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
 import { type Settings, settingsOf } from '../services/settings.ts';
 import { assertServable } from '../services/unbuilt.ts';
@@ -181,8 +182,9 @@ function logFailure(log: Log, failure: ExplainedFailure | null): void {
   );
 }
 
-function validate(spec: ResolvedSpec, { target, privilegedRole }: Settings): void {
+function validate(spec: ResolvedSpec, { target, privilegedRole, bin }: Settings): void {
   assertServable(spec);
+  assertLakebase(spec.spec, bin.major);
   assertValid(catalogInput(spec, { target, privilegedRole, stage: 'reconfigure' }));
 }
 

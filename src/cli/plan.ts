@@ -27,6 +27,7 @@ export async function plan(
     target,
     privilegedRole: options.privilegedRoleName,
     stage: 'reconfigure',
+    lakebase: options.lakebaseMode,
   });
   const { text, exitCode } = await runPlan(input, { target, signal, json });
   return { exitCode, text: `${text.trimEnd()}\n` };

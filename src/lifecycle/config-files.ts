@@ -31,6 +31,7 @@ export async function writeConfigFiles(
     tls: tls !== null,
     hasTlsPair,
     strictOvercommit,
+    lakebase: settings.lakebase,
     serviceLines: confLines(spec, settings),
     subscriptionsDropped: subscriptionsDropped || spec.spec.skip_pg_catalog_updates,
   });

@@ -29,7 +29,8 @@ export async function configureCatalog(
     await removeOverride(context);
     await reloadOn(pg, ask, signal);
   };
-  const input = catalogInput(spec, { target, privilegedRole, stage, again });
+  const lakebase = settings.lakebase !== null;
+  const input = catalogInput(spec, { target, privilegedRole, stage, lakebase, again });
   try {
     const { crashes } = state.databases;
     // One after the other, so that it is known which one makes the server crash.

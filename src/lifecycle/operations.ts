@@ -8,6 +8,7 @@ import type { Settings } from '../services/settings.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import { traced } from '../telemetry/trace.ts';
 import type { StartContext } from './context.ts';
+import { InitTimeout } from './init-timeout.ts';
 import { type PromotionContext, promotion } from './promote.ts';
 import type { PromotionRequest } from './promotions.ts';
 import { reconfiguration, withSpec } from './reconfigure.ts';
@@ -56,24 +57,28 @@ export class Operations {
   /** Starts and configures Postgres with the current spec.
    *  @throws what the failing step threw; Postgres is stopped then */
   async start(signal: AbortSignal): Promise<void> {
-    const { state, log, services } = this.#deps;
+    const { state, log, services, settings } = this.#deps;
     const spec = this.#spec();
     await services.bring('with-process', spec, signal);
     await services.bring('beside-postgres', spec, signal);
     const context = this.#newContext(spec);
     this.#context = context;
     const ms: Record<string, number> = {};
+    const timeout = new InitTimeout(settings.initTimeoutMs, signal);
     const running: StepsRun = {
       log,
-      signal,
-      onBegin: (name) => state.steps.add(name),
+      signal: timeout.signal,
+      onBegin(name) {
+        state.steps.add(name);
+        timeout.began(name);
+      },
       onStep: (name, took) => {
         ms[name] = took;
         state.steps.delete(name);
       },
     };
     const run = (): Promise<void> => runSteps(this.#steps.start, context, running);
-    await traced('start_compute', {}, run, state.askedBy);
+    await traced('start_compute', {}, run, state.askedBy).finally(() => timeout.end());
     state.figures.total_startup_ms = state.sinceStartMs;
     state.lifecycle.tryMove('running');
     log.info({ total_ms: state.figures.total_startup_ms, steps: ms }, 'compute start finished');

@@ -10,6 +10,7 @@ import {
   writeOverride,
 } from '../postgres/files.ts';
 import { sinkFor } from '../postgres/log-sink.ts';
+import { addLakebaseFiles, lakebaseEnv } from '../postgres/lakebase.ts';
 import { lockInside, lockPgdata } from '../postgres/lock.ts';
 import { canonicalPath } from '../postgres/path.ts';
 import { markerFile } from '../postgres/marker.ts';
@@ -122,7 +123,9 @@ async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Prom
 
 async function finishDataDir(context: StartContext): Promise<void> {
   const pgdata = pathOf(context);
+  const { databricks_settings: databricks } = context.spec.spec;
   copyFormerSignal(pgdata);
+  if (databricks !== null) await addLakebaseFiles(databricks, pgdata);
   await ensureHbaLine(pgdata);
   await linkDynamicSharedMemory(pgdata);
   await bringLateTls(context.settings, context.spec, { pgdata, log: context.log });
@@ -136,13 +139,13 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
   const startMs = monotonicMs();
   const sockets = {
     directories: serverSetting(spec.spec, 'unix_socket_directories'),
-    port: serverSetting(spec.spec, 'port'),
+    port: settings.lakebase === null ? serverSetting(spec.spec, 'port') : String(settings.lakebase.port),
   };
   removeStaleSockets(sockets, log);
   state.postgres = await spawnPostgres({
     bin: settings.bin,
     pgdata: pathOf(context),
-    env: settings.env,
+    env: { ...settings.env, ...(settings.lakebase && lakebaseEnv(spec.spec, settings.lakebase)) },
     authToken: spec.spec.storage_auth_token,
     cgroup: settings.vm.scaling?.cgroup.name ?? null,
     log,

@@ -8,6 +8,7 @@ import { quoteConf } from './conf-syntax.ts';
 import { settingsSection } from './conf-settings.ts';
 import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';
+import { type Lakebase, lakebaseLines } from './lakebase.ts';
 import { serverSetting } from './server-setting.ts';
 import { tlsSection } from './tls-lines.ts';
 
@@ -26,6 +27,8 @@ export interface ConfContext {
   readonly subscriptionsDropped: boolean;
   /** Lines from the services that run beside Postgres. */
   readonly serviceLines: readonly string[];
+  /** Null outside lakebase mode. */
+  readonly lakebase?: Lakebase | null;
   /** Default: of this machine. */
   readonly platform?: NodeJS.Platform;
 }
@@ -95,6 +98,7 @@ function tailLines(spec: ComputeSpec, context: ConfContext): string[] {
     `neon.extension_server_port=${context.internalHttpPort}`,
     `neon.disable_logical_replication_subscribers=${disabled}`,
     ...context.serviceLines,
+    ...(context.lakebase ? lakebaseLines(spec, context.lakebase) : []),
     `include_if_exists = '${overrideFile}'`,
   ];
 }

@@ -66,7 +66,7 @@ export const memoryPrewarm: Service<true> = {
   when: 'with-process',
   stopLimitMs: 30_000,
   wants: () => null,
-  wantsWithoutSpec: ({ vm }) => (vm.scaling === null ? null : true),
+  wantsWithoutSpec: ({ vm, lakebase }) => (vm.scaling === null || lakebase !== null ? null : true),
   start: async (_, deps) =>
     inBackground(deps, {
       name: 'memory-prewarm',

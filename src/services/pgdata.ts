@@ -16,6 +16,9 @@ export const earlierPgdata: Service<true> = {
     }),
 };
 
+/** Where the kernel puts them on the machines of lakebase mode. */
+const lakebaseDumps = '/databricks/logs/brickstore';
+
 /** The backtraces have a limit of their own. */
 const debuggersMs = 65_000;
 
@@ -33,7 +36,7 @@ export const coreDumps: Service<true> = {
         `core dumps of Postgres are limited to ${limit} bytes, which is the hard limit of this process`,
       );
     return done(async (signal) => {
-      const path = pgdata()?.path;
+      const path = settings.lakebase === null ? pgdata()?.path : lakebaseDumps;
       if (path !== undefined) await reportCoreDumps(path, settings.bin.path, log, signal);
     });
   },

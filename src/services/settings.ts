@@ -1,5 +1,6 @@
 import type { OwnPostgres } from '../database/settings.ts';
 import type { LogFormat } from '../core/log.ts';
+import type { Lakebase } from '../postgres/lakebase.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
 import { environmentForPrograms } from '../process/environment.ts';
 import { basebackupRetries } from '../storage/basebackup.ts';
@@ -25,6 +26,10 @@ export interface Settings extends OwnPostgres {
   readonly basebackupIdleMs: number;
   readonly unpackLimits: { readonly bytes: number; readonly entries: number };
   readonly basebackupRetries: number;
+  /** Null outside lakebase mode. */
+  readonly lakebase: Lakebase | null;
+  /** Only in lakebase mode; null: no limit. */
+  readonly initTimeoutMs: number | null;
   readonly exitGraceMs: number;
   readonly logFormat: LogFormat;
   readonly vm: VmSettings;
@@ -37,6 +42,12 @@ export interface Found {
   readonly bin: Settings['bin'];
   readonly tls: ComputeCtlConfig['tls'];
 }
+
+const initTimeoutSeconds = 60;
+
+/** Compute ids there are `ENDPOINT/NUMBER`. */
+const endpointId = ({ computeId }: RunOptions, env: NodeJS.ProcessEnv): string =>
+  env['INSTANCE_ID'] ?? computeId?.split('/', 1)[0] ?? '';
 
 /** @param found what was looked up and parsed before */
 export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: Found): Settings => ({
@@ -55,6 +66,8 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   basebackupIdleMs: options.basebackupIdleTimeoutSeconds * 1000,
   unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
   basebackupRetries: basebackupRetries(env),
+  lakebase: options.lakebaseMode ? { port: found.target.port, endpointId: endpointId(options, env) } : null,
+  initTimeoutMs: options.lakebaseMode ? (options.pgInitTimeoutSeconds ?? initTimeoutSeconds) * 1000 : null,
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,
   vm: vmSettings(options, env),

@@ -11,11 +11,11 @@ const { unit } = itemsOf('privileged-role');
 const groups = 'pg_read_all_data, pg_write_all_data';
 
 /** Its members get its privileges, so it must not have more than they may have. */
-const atCreation = (observed: Observed): Wanted => ({
+const atCreation = (input: CatalogInput, observed: Observed): Wanted => ({
   createdb: true,
   createrole: createroleIsHarmless(observed),
   login: false,
-  replication: true,
+  replication: !input.lakebase,
   bypassrls: true,
 });
 
@@ -34,7 +34,7 @@ export const privilegedRole: Phase = {
     const role = ident(name);
     const existing = observed.roles.get(name);
     if (existing === undefined) {
-      const create = sql`create role ${role} ${attributeList(atCreation(observed))} in role ${checked(groups, /^[a-z_, ]+$/)}`;
+      const create = sql`create role ${role} ${attributeList(atCreation(input, observed))} in role ${checked(groups, /^[a-z_, ]+$/)}`;
       return [unit('batch', 'create', roleObject(name), [create])];
     }
     const attributes = lacking(never(observed), existing.attributes);

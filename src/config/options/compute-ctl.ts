@@ -54,7 +54,7 @@ export const computeCtl = {
     plan: {
       doc: 'Prints the SQL statements that would bring a running Postgres to the spec. Executes none of them; exits with 3 when there are any, 0 when there are none.',
       options: forCommands,
-      listed: [...readByBoth, 'connstr', 'privilegedRoleName'],
+      listed: [...readByBoth, 'connstr', 'privilegedRoleName', 'lakebaseMode'],
     },
   },
 } as const satisfies ProgramEntry;

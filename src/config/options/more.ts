@@ -181,8 +181,7 @@ export const moreOptions = {
     value: 'true|false',
     fallback: false,
     group: 'other',
-    doc: 'Behave as lakebase expects.',
-    implementedBy: 'later',
+    doc: 'Behave as lakebase expects; docs/reference/differences.md says what that is.',
   },
   pgInitTimeoutSeconds: {
     flag: '--pg-init-timeout',
@@ -190,8 +189,7 @@ export const moreOptions = {
     value: 'SECONDS',
     fallback: null,
     group: 'other',
-    doc: 'Only in lakebase mode: exit when the compute is not running within this time.',
-    implementedBy: 'later',
+    doc: 'Only in lakebase mode: the start fails when the compute is not running that long after Postgres was started; 60 when left out.',
   },
   spec: {
     flag: '--spec',

@@ -23,7 +23,7 @@ export interface SpecParts {
 export function inputFor(
   target: PgTarget,
   { roles = [], databases = [], settings = [], ...rest }: SpecParts,
-  options: Partial<Pick<CatalogInput, 'stage' | 'verify' | 'privilegedRole'>> = {},
+  options: Partial<Pick<CatalogInput, 'stage' | 'verify' | 'privilegedRole' | 'lakebase'>> = {},
 ): CatalogInput {
   const spec = parse(computeSpecSchema, {
     format_version: 1,
