@@ -10,6 +10,7 @@ import { Rsyslog } from '../services/rsyslog/rsyslog.ts';
 import { ServiceRunner } from '../services/runner.ts';
 import type { ServiceDeps } from '../services/service.ts';
 import type { Settings } from '../services/settings.ts';
+import { TlsReaders } from '../services/tls/readers.ts';
 
 export interface Surroundings {
   readonly options: RunOptions;
@@ -43,6 +44,8 @@ export function serviceParts(
     onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
+    reloadPostgres: () => void state.postgres?.reload(),
+    tlsReaders: new TlsReaders(log),
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,
   });

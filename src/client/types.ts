@@ -552,6 +552,8 @@ export interface components {
                     readonly since: string;
                     /** @description Why the state is not `ok`. */
                     readonly error: string | null;
+                    /** @description What the service does now, for people. Absent where there is nothing to say. */
+                    readonly detail?: string;
                 };
             };
             /** @description The settings that were changed, but take effect only when Postgres starts again. Absent when there are none. */

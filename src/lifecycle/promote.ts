@@ -95,11 +95,11 @@ async function waitForLsn(context: PromotionContext, signal: AbortSignal): Promi
 }
 
 /** Writes the whole file instead of single settings by ALTER SYSTEM, which would override every later spec. */
-function writeConfig(context: PromotionContext, signal: AbortSignal): Promise<void> {
+function writeConfig(context: PromotionContext): Promise<void> {
   const { settings, next, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
   keepEarlierConf(context);
-  return writeConfigFiles(settings, next, options, signal);
+  return writeConfigFiles(settings, next, options);
 }
 
 /** Once promoted, it keeps a primary's settings, also after a later failure. */
@@ -110,7 +110,7 @@ function restoreConfig(context: PromotionContext): Promise<void> {
       return rows[0]?.still === true;
     });
     if (!inRecovery) return;
-    await writeConfig({ ...context, next: context.spec }, signal);
+    await writeConfig({ ...context, next: context.spec });
     await takeEffect(context, signal);
     forgetEarlierConf(context);
   });

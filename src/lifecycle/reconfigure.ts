@@ -1,5 +1,7 @@
 import { writeOverride } from '../postgres/files.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
+import { usesTls } from '../postgres/conf.ts';
+import { removePair } from '../postgres/tls-placed.ts';
 import { writeConfigFiles } from './config-files.ts';
 import { configureCatalog, leavingDatabases, removeOverride, wantsCatalog } from './configure-catalog.ts';
 import { type StartContext, pathOf } from './context.ts';
@@ -27,11 +29,11 @@ function reconfigureServices({ services, spec }: StartContext, signal: AbortSign
   return services.reconfigure(spec, signal);
 }
 
-async function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
+async function writeConfig(context: StartContext): Promise<void> {
   const { settings, spec, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: true, log };
   keepEarlierConf(context);
-  await writeConfigFiles(settings, spec, options, signal);
+  await writeConfigFiles(settings, spec, options);
   if (wantsCatalog(context)) await writeOverride(options.pgdata);
 }
 
@@ -50,6 +52,8 @@ export async function reload(context: StartContext, signal: AbortSignal): Promis
     throw error;
   }
   forgetEarlierConf(context);
+  const { settings, spec } = context;
+  if (!usesTls(spec.spec, settings.tls !== null)) removePair(pathOf(context));
 }
 
 function applyCatalog(context: StartContext, signal: AbortSignal): Promise<void> {

@@ -22,9 +22,10 @@ import { removeStaleSockets } from '../postgres/stale-sockets.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { startPostgres as spawnPostgres } from '../postgres/postgres.ts';
+import { tlsEntries } from '../postgres/tls-placed.ts';
 import { Watcher } from '../postgres/watcher.ts';
 import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
-import { writeConfigFiles } from './config-files.ts';
+import { bringLateTls, writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf, required } from './context.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
@@ -59,10 +60,10 @@ async function prepareDataDir(context: StartContext, signal: AbortSignal): Promi
   context.pgdata = await preparePgdata(settings.pgdata, signal, settings);
 }
 
-function writeConfig(context: StartContext, signal: AbortSignal): Promise<void> {
+function writeConfig(context: StartContext): Promise<void> {
   const { settings, spec, log } = context;
   const options = { pgdata: pathOf(context), subscriptionsDropped: false, log };
-  context.configWritten = writeConfigFiles(settings, spec, options, signal);
+  context.configWritten = writeConfigFiles(settings, spec, options);
   return context.configWritten;
 }
 
@@ -88,10 +89,10 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       token: spec.spec.storage_auth_token,
       mode: spec.mode.kind,
       pgdata,
-      keep: new Set(['postgresql.conf', 'server.key', 'server.crt', markerFile, lockInside]),
+      keep: new Set(['postgresql.conf', ...tlsEntries, markerFile, lockInside]),
       emptied: async () => {
         await emptyPgdata(pgdata, signal);
-        await writeConfig(context, signal);
+        await writeConfig(context);
       },
       needsWal: true,
       log,
@@ -133,6 +134,7 @@ async function finishDataDir(context: StartContext): Promise<void> {
   if (databricks !== null) await addLakebaseFiles(databricks, pgdata);
   await ensureHbaLine(pgdata);
   await linkDynamicSharedMemory(pgdata);
+  await bringLateTls(context.settings, context.spec, { pgdata, log: context.log });
   if (context.spec.mode.kind !== 'primary') createStandbySignal(pgdata);
   // Written before Postgres starts, so that the catalog pass requires no reload.
   else if (!context.spec.spec.skip_pg_catalog_updates) await writeOverride(pgdata);

@@ -10,6 +10,7 @@ import { storageSection } from './conf-storage.ts';
 import { overrideFile } from './files.ts';
 import { type Lakebase, lakebaseLines } from './lakebase.ts';
 import { serverSetting } from './server-setting.ts';
+import { tlsSection } from './tls-lines.ts';
 
 /** Inputs to `postgresql.conf` besides the spec. */
 export interface ConfContext {
@@ -18,6 +19,8 @@ export interface ConfContext {
   readonly privilegedRole: string;
   /** True when the config has a TLS key and certificate; used if the spec has the feature, too. */
   readonly tls: boolean;
+  /** False: they are not usable yet, so Postgres starts without TLS, and a reload switches it on. Default true. */
+  readonly hasTlsPair?: boolean;
   /** True when the kernel refuses to overcommit memory: `readStrictOvercommit`. */
   readonly strictOvercommit: boolean;
   /** True once subscriptions were dropped for this timeline: a later conf file must not disable subscribers again. */
@@ -46,7 +49,7 @@ export function renderConf(resolved: ResolvedSpec, context: ConfContext): Render
   const lines = [
     ...(head === null ? [] : [head.reveal()]),
     ...storageSection(resolved),
-    ...(usesTls(spec, context.tls) ? tlsLines : []),
+    ...(usesTls(spec, context.tls) ? tlsSection(context.hasTlsPair ?? true) : []),
     ...localeLines(context.platform ?? process.platform),
     ...modeLines(resolved.mode),
     ...(context.strictOvercommit ? ['dynamic_shared_memory_type = mmap'] : []),
@@ -76,8 +79,6 @@ export async function readStrictOvercommit(): Promise<boolean> {
   const text = await readFile('/proc/sys/vm/overcommit_memory', 'utf8').catch(() => '');
   return text.trim() === '2';
 }
-
-const tlsLines = ['ssl = on', "ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'"];
 
 function localeLines(platform: NodeJS.Platform): string[] {
   const locale = platform === 'darwin' ? 'C' : 'C.UTF-8';

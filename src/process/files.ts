@@ -80,12 +80,18 @@ export function renameDurable(from: string, to: string): void {
   fsyncPath(dirname(to));
 }
 
-/** Points the symbolic link `path` at `target`, atomically. */
-export function linkDurable(path: string, target: string): void {
+/** Points the symbolic link `path` at `target`, atomically. A file in its place is replaced. */
+export function pointLink(path: string, target: string): void {
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });
   symlinkSync(target, fresh);
-  renameDurable(fresh, path);
+  renameSync(fresh, path);
+}
+
+/** The same, and it survives a crash of the machine. */
+export function linkDurable(path: string, target: string): void {
+  pointLink(path, target);
+  fsyncPath(dirname(path));
 }
 
 /** Makes the content of a file, or the entries of a directory, survive a crash of the machine. */

@@ -3,7 +3,7 @@ import { type Health, type RunningService, type ServiceDeps, healthNow, nextHeal
 
 export interface Loop {
   /** Sets the health; it is `ok` until the first call. */
-  report(state: Health['state'], error?: string | null): void;
+  report(state: Health['state'], error?: string | null, detail?: string): void;
 }
 
 export interface LoopOptions<Wanted> {
@@ -21,7 +21,7 @@ export function inBackground<Wanted>(
 ): RunningService<Wanted> {
   let health = healthNow('ok');
   const over = new AbortController();
-  const loop: Loop = { report: (state, error = null) => void (health = nextHealth(health, state, error)) };
+  const loop: Loop = { report: (...next) => void (health = nextHealth(health, ...next)) };
   const task = work(over.signal, loop).catch((error: unknown) => {
     if (over.signal.aborted) return;
     loop.report('failed', explained(error));

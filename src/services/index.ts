@@ -13,6 +13,7 @@ import { pgbouncer } from './pgbouncer/service.ts';
 import type { ConfLine, Service } from './service.ts';
 import type { Settings } from './settings.ts';
 import { storageReport } from './storage-report.ts';
+import { tlsCertificate } from './tls/service.ts';
 import { vmMonitor } from './vm-monitor.ts';
 
 /** The list of all services. Services of one stage are stopped in the reverse order of this list. */
@@ -31,6 +32,7 @@ export const services: readonly Service<unknown>[] = [
   auditLog,
   autoprewarm,
   lfcOffload,
+  tlsCertificate,
   vmMonitor,
   migrations,
   earlierPgdata,

@@ -10,6 +10,7 @@ import type { LfcApi } from './file-cache/api.ts';
 import type { Rsyslog } from './rsyslog/rsyslog.ts';
 import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
+import type { TlsReaders } from './tls/readers.ts';
 
 /** When a service starts: with the process, whether there is a spec or not; while the data directory is prepared; with
  *  the start of the compute, ahead of Postgres, which does not wait for it; once the compute is `running`. */
@@ -23,6 +24,8 @@ export interface Health {
   /** RFC 3339, UTC. */
   readonly since: string;
   readonly error: string | null;
+  /** What it does now, in words, where there is something to say. */
+  readonly detail?: string;
 }
 
 export interface ServiceDeps {
@@ -40,6 +43,10 @@ export interface ServiceDeps {
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;
   /** Null until a start step has prepared it. */
   readonly pgdata: () => PreparedPgdata | null;
+  /** Makes Postgres read its files again, and does not wait for it. Does nothing while Postgres does not run. */
+  readonly reloadPostgres: () => void;
+  /** Who reads the TLS files of the config, and is told when they were renewed. */
+  readonly tlsReaders: TlsReaders;
   /** Aborts when the compute is asked to stop, before Postgres is. */
   readonly stopAsked: AbortSignal;
   /** Whether a signal to the process asked for that, and not `/terminate`. */
@@ -82,12 +89,20 @@ export interface RunningService<Wanted> {
   readonly health: Health;
 }
 
-export const healthNow = (state: Health['state'], error: string | null = null): Health => ({
+export const healthNow = (state: Health['state'], error: string | null = null, detail?: string): Health => ({
   state,
   since: new Date().toISOString(),
   error,
+  ...(detail === undefined ? {} : { detail }),
 });
 
 /** The same health, or a new one when state or error differ: `since` is the time of that change. */
-export const nextHealth = (now: Health, state: Health['state'], error: string | null = null): Health =>
-  now.state === state && now.error === error ? now : healthNow(state, error);
+export function nextHealth(
+  now: Health,
+  state: Health['state'],
+  error: string | null = null,
+  detail?: string,
+): Health {
+  const next = healthNow(state, error, detail);
+  return now.state === state && now.error === error ? { ...next, since: now.since } : next;
+}

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { withPg } from '../../src/pg/client.ts';
 import { helperSettings } from '../../src/services/helper-settings.ts';
+import { TlsReaders } from '../../src/services/tls/readers.ts';
 import type { RunningService, Service, ServiceDeps } from '../../src/services/service.ts';
 import { freePort } from './cluster.ts';
 import { eventually } from './program.ts';
@@ -153,11 +154,13 @@ export function benchFor<Wanted>(
     dev: false,
     ...options,
   };
+  const log = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
   const deps = {
     settings: { helpers: helperSettings(given, env) },
-    log: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
+    log,
     stopAsked: stop.signal,
     stoppedBySignal: () => bySignal,
+    tlsReaders: new TlsReaders(log),
   } as unknown as ServiceDeps;
   return { deps, lines, stop, start: (wanted) => service.start(wanted, deps, never) };
 }

@@ -8,8 +8,9 @@ import { canonicalPath } from '../../postgres/path.ts';
 import { checkWipeable } from '../../postgres/prepare.ts';
 import { serverSetting } from '../../postgres/server-setting.ts';
 import { usesTls } from '../../postgres/conf.ts';
-import { readPair } from '../../postgres/tls.ts';
+import { type TlsFiles, readPair } from '../../postgres/tls.ts';
 import type { Settings } from '../../services/settings.ts';
+import { caveatOf, judgeValidity } from '../../services/tls/judge.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
 import { type Findings, errors, findingOf, together, tried, unchecked, warnings } from './finding.ts';
 
@@ -23,14 +24,25 @@ export async function checkFiles(spec: ResolvedSpec | null, settings: Settings):
       : []),
   ].map((name) => join(vm.toolsDir, name));
   const missing = programs.filter((path) => !existsSync(path));
-  const pair = tls === null ? errors() : await tried(() => readPair(tls));
+  const pair = tls === null ? errors() : await checkPair(tls);
   // Without the feature nobody reads them yet.
   const needed = spec !== null && usesTls(spec.spec, true);
   return together([
-    needed ? pair : warnings(...pair.errors),
+    needed ? pair : warnings(...pair.errors, ...pair.warnings),
     // A start that finds no resize-swap goes on: the program removes itself.
     warnings(...missing.map((path) => ({ text: `there is no program ${path}` }))),
   ]);
+}
+
+/** A start without a usable pair goes on, without TLS: then clients that require it cannot use the compute. */
+async function checkPair(files: TlsFiles): Promise<Findings> {
+  try {
+    const pair = await readPair(files);
+    const found = [judgeValidity(pair, Date.now())?.error ?? null, caveatOf(pair)];
+    return warnings(...found.filter((text) => text !== null).map((text) => ({ text })));
+  } catch (error) {
+    return errors(findingOf(error));
+  }
 }
 
 /** A start may wipe the data directory.

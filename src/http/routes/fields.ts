@@ -50,6 +50,10 @@ const serviceHealth = v.object({
   state: described(v.picklist(['ok', 'degraded', 'failed']), 'Whether the service works.'),
   since: text('When its state or error last changed; UTC, ends in Z.'),
   error: textOrNull('Why the state is not `ok`.'),
+  detail: described(
+    v.optional(v.string()),
+    'What the service does now, for people. Absent where there is nothing to say.',
+  ),
 });
 
 const failure = v.object({

@@ -34,6 +34,7 @@ export const localProxy: Service<string> = {
       if (readConfig(configPath) === text) rmSync(configPath, { force: true });
     };
     let written = wanted;
+    const leave = deps.tlsReaders.add('local_proxy', async () => void reloadLocalProxy(helpers));
     return keepApplied(wanted, deps, {
       name: 'local-proxy',
       async apply(text) {
@@ -44,6 +45,7 @@ export const localProxy: Service<string> = {
         return null;
       },
       async withdraw() {
+        leave();
         stop.release();
         // It would go on with the old keys if the file were only removed.
         if (lockHolder(pidPath) === null) return removeOwn(written);
@@ -51,6 +53,7 @@ export const localProxy: Service<string> = {
         reloadLocalProxy(helpers);
       },
       async end(signal) {
+        leave();
         const { keeps } = stop;
         await stop.end(signal);
         if (!keeps) removeOwn(written);

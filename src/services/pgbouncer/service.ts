@@ -42,14 +42,17 @@ export const pgbouncer: Service<Wanted> = {
     const ini = new IniFile(helpers.pgbouncer.iniPath);
     const { pidPath } = helpers.pgbouncer;
     const stop = new HelperStop({ name: 'pgbouncer', find: () => ownPgbouncer(pidPath), steps }, deps);
+    const leave = deps.tlsReaders.add('pgbouncer', (signal) => reloadPgbouncer(helpers, signal));
     return keepApplied(wanted, deps, {
       name: 'pgbouncer',
       apply: applying(ini, deps),
       async withdraw(signal) {
+        leave();
         stop.release();
         if (ini.change(withoutSettings)) await reloadPgbouncer(helpers, signal, withdrawMs);
       },
       async end(signal) {
+        leave();
         const { keeps } = stop;
         try {
           await stop.end(signal);

@@ -6,6 +6,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { parseArgs } from '../../../src/cli/args.ts';
 import { type CheckOutcome, check } from '../../../src/cli/check.ts';
 import { freePort, scratchDir } from '../../support/cluster.ts';
+import { makePemPair, writePair } from '../../support/tls-pairs.ts';
+import type { TlsFiles } from '../../../src/postgres/tls.ts';
 import { type Installed, defaultPostgres, installedPostgres } from '../../support/postgres-versions.ts';
 import { issuer } from '../../support/tokens.ts';
 
@@ -213,6 +215,23 @@ test('files that are not there, and a data directory of somebody else, are named
   const tls = { key_path: join(home, 'no.key'), cert_path: join(home, 'no.crt') };
   await invalid(/no\.(key|crt)/, specOf({}, { features: ['tls_experimental'] }), { tls });
   await warned(/no\.(key|crt)/, specOf(), { tls });
+  const withTls = specOf({}, { features: ['tls_experimental'] });
+  const given = (files: TlsFiles): object => ({
+    tls: { key_path: files.keyPath, cert_path: files.certPath },
+  });
+  await warned(/warning: the TLS certificate of CN=soon expires at 20.* and has not been renewed/, withTls, {
+    ...given(writePair(home, makePemPair('soon', 'P-256', [-80, 10]))),
+  });
+  await warned(/warning: the TLS certificate of CN=old expired at/, withTls, {
+    ...given(writePair(home, makePemPair('old', 'P-256', [-80, -1]))),
+  });
+  await warned(/CN=ed is signed with Ed25519 .* channel_binding=disable/, withTls, {
+    ...given(writePair(home, makePemPair('ed', 'Ed25519'))),
+  });
+  const fine = writePair(home, makePemPair('fine'));
+  expect((await checked(withTls, given(fine))).exitCode).toBe(0);
+  writeFileSync(fine.keyPath, makePemPair('other').key);
+  await invalid(/the TLS key .*tls\.key does not belong to the certificate/, withTls, given(fine));
   const foreign = join(home, 'foreign');
   mkdirSync(foreign);
   writeFileSync(join(foreign, 'PG_VERSION'), '15');
