@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
+import { blankExports } from './executable/exports.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
@@ -33,8 +34,9 @@ const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': [
 
 const withCode = [...Object.keys(bundles), ...lateWithCode];
 
-/** Read by nearly no start: compressed. */
-const rare = ['undici.late', 'otlp.late', 'manual.late'];
+/** Read by nearly no start of a compute: compressed. */
+const rare = ['undici.late', 'otlp.late', 'manual.late', 'compute-local'];
+const fileOf = (name) => (rare.includes(name) ? `${name}.js.gz` : `${name}.js`);
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */
 const wrapped = {
@@ -100,7 +102,9 @@ qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it c
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
-  write(path, inject(readFileSync(node), makeBlob(arch, cache, starter !== null)));
+  const program = inject(readFileSync(node), makeBlob(arch, cache, starter !== null));
+  blankExports(program);
+  write(path, program);
   const others = [{ title: `Node.js ${process.version.slice(1)}`, text: nodeLicense(node) }];
   writeFileSync(join(dir, 'THIRD-PARTY-LICENSES.txt'), licensesFile(packages, others));
   writeFileSync(join(dir, 'sbom.cdx.json'), billOfMaterials(packages, process.versions));
@@ -125,8 +129,7 @@ function makeBlob(arch, cache, hasCaches) {
   const [config, output] = [join(work, `${arch}.json`), join(work, `${arch}.blob`)];
   const file = (name) => [name, join(work, name)];
   const assets = [
-    ...Object.keys(bundles).map((name) => file(`${name}.js`)),
-    ...Object.keys(lateEntries).map((name) => file(rare.includes(name) ? `${name}.js.gz` : `${name}.js`)),
+    ...[...Object.keys(bundles), ...Object.keys(lateEntries)].map((name) => file(fileOf(name))),
     ...(hasCaches ? withCode.map((name) => [`${name}.js.cache`, cache(name)]) : []),
   ];
   const isNative = arch === process.arch;
