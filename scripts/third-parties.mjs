@@ -34,7 +34,10 @@ function packagesIn(metafiles) {
   const used = inputs.flatMap((each) =>
     Object.entries(each).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
   );
-  const paths = used.flatMap(([file]) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? []);
+  // Without what is before: where node_modules is a link, the bundler names what it leads to.
+  const paths = used.flatMap(
+    ([file]) => /\bnode_modules\/(?:.*\bnode_modules\/)?(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file)?.[0] ?? [],
+  );
   return [...new Set(paths)].toSorted((a, b) => (a < b ? -1 : 1));
 }
 

@@ -7,7 +7,7 @@ import { adminAt, backupWithout, fireAt, looks, scrapeOf, scrapeWith, session } 
 import { parseYaml } from '../support/yaml.ts';
 import { type PgClient, connectPg, destroyPg, withPg } from '../../src/pg/client.ts';
 import { freePort } from '../support/cluster.ts';
-import { type Rig, processesIn, rig } from '../support/compute.ts';
+import { type Rig, processesIn, rig, signalAll } from '../support/compute.ts';
 import { localRig } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 import {
@@ -22,7 +22,6 @@ import { scratchDir } from '../support/scratch.ts';
 import { makeCertificate } from '../support/tls.ts';
 
 // Each alert is fired by the scrapes of a compute that is really in that state.
-
 const mayMount =
   process.getuid?.() === 0 &&
   spawnSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
@@ -129,7 +128,7 @@ describe.skipIf(!hasTools || !mayMount)('one compute on a small disk', () => {
   test('whose Postgres hangs, and then all of it is gone', async () => {
     const postgres = processesIn(join(disk, 'pgdata'));
     expect(postgres.length).toBeGreaterThan(2);
-    for (const pid of postgres) process.kill(pid, 'SIGSTOP');
+    signalAll(postgres, 'SIGSTOP');
     const scrapes: Scrape[] = [healthy];
     try {
       await eventually('ten seconds of downtime', async () => {
@@ -139,7 +138,7 @@ describe.skipIf(!hasTools || !mayMount)('one compute on a small disk', () => {
         return ms > 12_000 ? true : undefined;
       });
     } finally {
-      for (const pid of postgres) process.kill(pid, 'SIGCONT');
+      signalAll(postgres, 'SIGCONT');
     }
     for (const alert of ['ComputePostgresDown', 'ComputeDowntimeRising']) {
       expect(() => fires(scrapes)).toThrow(alert);

@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { freePort } from '../support/cluster.ts';
-import { processesIn } from '../support/compute.ts';
+import { processesIn, signalAll } from '../support/compute.ts';
 import { type Container, type Probe, manifests, podOf } from '../support/manifests.ts';
 import { eventually, startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
@@ -69,8 +69,14 @@ test.skipIf(!mayMount)(
     const { startupProbe, livenessProbe, readinessProbe } = container;
     const program = startProgram('compute-local', args, {}, 'pipe', asContainer(container, user, passwd));
     // Only those of this namespace: another run may have the same directory.
-    const namespace = (pid: number): string => readlinkSync(`/proc/${pid}/ns/mnt`);
-    let own = '';
+    const namespace = (pid: number): string | null => {
+      try {
+        return readlinkSync(`/proc/${pid}/ns/mnt`);
+      } catch {
+        return null; // it has ended meanwhile
+      }
+    };
+    let own: string | null = '';
     const where = (): number[] =>
       processesIn('/var/lib/compute-local/data/pgdata').filter((pid) => namespace(pid) === own);
     try {
@@ -88,12 +94,12 @@ test.skipIf(!mayMount)(
       ).not.toBe(0);
       const postgres = where();
       expect(postgres.length).toBeGreaterThan(2);
-      for (const pid of postgres) process.kill(pid, 'SIGSTOP');
+      signalAll(postgres, 'SIGSTOP');
       try {
         await until(readinessProbe, http, 503);
         expect(await probe(livenessProbe, http)).toBe(200);
       } finally {
-        for (const pid of postgres) process.kill(pid, 'SIGCONT');
+        signalAll(postgres, 'SIGCONT');
       }
       await until(readinessProbe, http, 200);
       program.kill('SIGTERM');
@@ -101,7 +107,7 @@ test.skipIf(!mayMount)(
     } finally {
       program.kill('SIGKILL');
       await program.exited();
-      for (const pid of where()) process.kill(pid, 'SIGKILL');
+      signalAll(where(), 'SIGKILL');
       rmSync(dir, { recursive: true, force: true });
     }
   },

@@ -199,12 +199,15 @@ export function processesIn(dir: string): number[] {
 }
 
 /** What a SIGKILLed compute_ctl leaves is the next start's business; after a test it is ours. */
-export function killAllOf(dir: string): void {
-  for (const pid of processesIn(dir)) {
+export const killAllOf = (dir: string): void => signalAll(processesIn(dir), 'SIGKILL');
+
+/** Those that have ended meanwhile, as sessions do, are left out. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has ended meanwhile.
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
 }
