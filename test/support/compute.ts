@@ -118,7 +118,9 @@ export async function rig(
   const run: Rig['run'] = (args, env = {}, http = httpPort, stderr, before) => {
     const connstr = ['-C', `postgresql://cloud_admin@127.0.0.1:${port}/postgres`];
     const common = [...(args.includes('-D') ? [] : ['-D', pgdata]), ...(args.includes('-C') ? [] : connstr)];
-    const ports = ['--external-http-port', String(http), '--internal-http-port', String(internalPort)];
+    // Whoever wants any port is a second one beside another.
+    const internal = http === 0 ? 0 : internalPort;
+    const ports = ['--external-http-port', String(http), '--internal-http-port', String(internal)];
     const program = startProgram(
       'compute_ctl',
       [...common, ...ports, '--exit-grace-ms', '1500', ...args],
