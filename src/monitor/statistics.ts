@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repeat } from '../core/retry.ts';
 import type { CounterName, Labels } from '../metrics/definitions.ts';
@@ -8,6 +8,7 @@ import type { Log } from '../core/log.ts';
 import { withPg } from '../pg/client.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
+import { readSmall } from '../process/regular-file.ts';
 import { type StatisticsRow, statisticsQuery } from './statistics-query.ts';
 
 export interface StatisticsOptions {
@@ -104,12 +105,18 @@ async function disk(pgdata: string, metrics: Metrics): Promise<void> {
   ]);
 }
 
-/** Of the file that Postgres has: a renewed certificate counts once it has arrived there. */
+/** Of the file that Postgres has: a renewed certificate counts once it has arrived there. A fifo in its place is not waited for. */
 async function certificate(pgdata: string, metrics: Metrics): Promise<void> {
-  const pem = await readFile(join(pgdata, 'server.crt')).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    throw error;
-  });
+  const pem = readIfThere(join(pgdata, 'server.crt'));
   const ends = pem === null ? 0 : Date.parse(new X509Certificate(pem).validTo) / 1000;
   metrics.set('compute_pg_certificate_expiry_seconds', ends);
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readSmall(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
 }

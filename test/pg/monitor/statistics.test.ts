@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import { readStatistics } from '../../../src/monitor/statistics.ts';
-import { startCluster } from '../../support/cluster.ts';
+import { scratchDir, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
 import { eventually } from '../../support/program.ts';
 import { makeCertificate } from '../../support/tls.ts';
@@ -78,4 +80,21 @@ test.each(installedPostgres())('the metrics show what PostgreSQL $major counts',
     await cluster.stop();
   }
   expect(lines.filter((line) => line.includes('could not read'))).toEqual([]);
+});
+
+test('a fifo in place of the certificate does not hold up the readings for ever', async () => {
+  const pgdata = scratchDir('statistics');
+  const [over, lines] = [new AbortController(), [] as string[]];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  const target = { host: '127.0.0.1', port: 1, user: 'nobody', password: null, database: 'x', options: '' };
+  try {
+    execFileSync('mkfifo', [join(pgdata, 'server.crt')]);
+    const reading = readStatistics({ target, pgdata, metrics: new Metrics(), log, everyMs: 20 }, over.signal);
+    const refused = (): number => lines.filter((line) => line.includes('server.crt is not a file')).length;
+    await eventually('two readings', () => (refused() >= 2 ? true : undefined));
+    over.abort();
+    await reading;
+  } finally {
+    rmSync(pgdata, { recursive: true });
+  }
 });
