@@ -5,6 +5,7 @@ import { backoffMs } from '../../core/retry.ts';
 import { download } from '../../outbound/download.ts';
 import { removeTree } from '../../process/remove-tree.ts';
 import type { RemoteExtensions } from '../../spec/schema.ts';
+import { defaultUnpackLimits } from '../../tar/bounded.ts';
 import { unpack } from '../../tar/unpack.ts';
 import { never } from '../../core/abort.ts';
 import { OnlyExtension, decompressed } from './archive.ts';
@@ -23,6 +24,8 @@ const limits = {
   what: 'an extension',
   hints: {},
 };
+/** Stay free in the file system, as while an archive is unpacked. */
+const { reserveBytes } = defaultUnpackLimits;
 const idleMs = 20_000;
 /** With these pauses, a gateway may be away for a minute. */
 const attempts = 8;
@@ -79,7 +82,7 @@ export class Installation {
     const onAttempt = (http_status: string): void =>
       metrics.inc('compute_ctl_remote_ext_requests_total', { http_status, filename });
     return download(
-      { url, path, maxBytes: archiveBytes, idleMs, env: postgres.env, onAttempt, refusal },
+      { url, path, maxBytes: archiveBytes, reserveBytes, idleMs, env: postgres.env, onAttempt, refusal },
       {
         what: `the download of ${extension}`,
         pauseMs: (failures) => backoffMs(failures, pauses),
