@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly settings: Settings;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Of this process, with its proxies. */
+  readonly env: NodeJS.ProcessEnv;
 }
 
 export interface ServiceParts {
@@ -27,20 +29,20 @@ export interface ServiceParts {
 
 /** The services, and what of them is also asked by HTTP. */
 export function serviceParts(
-  { options, settings, metrics, log }: Surroundings,
+  { options, settings, metrics, log, env }: Surroundings,
   state: ComputeState,
   pgdata: ServiceDeps['pgdata'],
 ): ServiceParts {
   const common = { log, metrics, failpoints, stopAsked: state.stop.asked };
-  const { target, env } = settings;
-  const extensions = new ExtensionStore({ ...common, postgres: settings, gateway: options.remoteExtBaseUrl });
-  const lfc = new EndpointFileCache({ ...common, target, env, spec: () => state.spec });
+  const gateway = options.remoteExtBaseUrl;
+  const extensions = new ExtensionStore({ ...common, postgres: settings, gateway, env });
+  const lfc = new EndpointFileCache({ ...common, target: settings.target, env, spec: () => state.spec });
   const services = new ServiceRunner(allServices, {
     ...common,
     settings,
     extensions,
     lfc,
-    rsyslog: new Rsyslog({ settings: settings.rsyslog, env, log }),
+    rsyslog: new Rsyslog({ settings: settings.rsyslog, env: settings.env, log }),
     onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,

@@ -155,7 +155,9 @@ class Fetching {
     const { bsize, bavail } = await statfs(dirname(path));
     if (bsize * bavail >= bytes + reserveBytes) return;
     const message = `no space left on device (ENOSPC) for ${shownUrl(url)}: ${bytes} bytes more, and ${reserveBytes} that stay free, are more than the ${bsize * bavail} that are free`;
-    throw new NotRetryable('download', message, { hint: `free space in the file system of ${dirname(path)}` });
+    throw new NotRetryable('download', message, {
+      hint: `free space in the file system of ${dirname(path)}`,
+    });
   }
 
   #tooLarge(): NotRetryable {

@@ -11,6 +11,8 @@ export interface StoreDeps {
   readonly postgres: OwnPostgres;
   /** Base URL of the gateway, with a slash at its end; null: nothing is downloaded. */
   readonly gateway: string | null;
+  /** With proxies: Postgres's own environment has none. */
+  readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly failpoints: Failpoints;

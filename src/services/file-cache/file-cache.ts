@@ -10,6 +10,7 @@ import { checkedEndpoint, savedState } from './endpoint-storage.ts';
 
 export interface FileCacheDeps {
   readonly target: PgTarget;
+  /** With proxies: Postgres's own environment has none. */
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly metrics: Metrics;
