@@ -13,7 +13,7 @@ interface Given {
   readonly installation: OwnInstallation;
   readonly gateway: FileServer;
   /** Starts the compute with this extension to be had from the gateway. */
-  readonly start: (settings?: object[]) => void;
+  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv) => void;
 }
 
 let given: Given | null = null;
@@ -34,7 +34,7 @@ async function withRemote(
   const gateway = await startFileServer(archive, faults);
   onTestFinished(() => gateway.stop());
   const it = await rig(installation.postgres);
-  const start = (settings: object[] = []): void => {
+  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}): void => {
     const spec = it.spec({
       remote_extensions: {
         public_extensions: [extension],
@@ -48,7 +48,8 @@ async function withRemote(
     const cluster = spec['cluster'] as { settings: object[]; databases: object[] };
     cluster.settings.push(...settings);
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
-    it.start({ spec, args: ['-r', new URL(gateway.url).origin] });
+    const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
+    it.start({ spec, args: ['-r', base], env });
   };
   given = { it, installation, gateway, start };
   return given;
@@ -108,6 +109,14 @@ test('an extension is known before it is downloaded, and comes when somebody ask
   expect(gateway.requests).toHaveLength(1);
   await query(it, 'create extension hstore');
   expect(await it.internal('POST', '/extension_server/postgis')).toMatchObject({ status: 404 });
+});
+
+test('an extension comes through the proxy of the environment, of which Postgres knows nothing', async () => {
+  const { it, gateway, start } = await withRemote('hstore');
+  start([], { HTTP_PROXY: new URL(gateway.url).origin });
+  await it.until('running');
+  expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
+  expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
 });
 
 test('POST /extensions downloads what it installs', async () => {
