@@ -1,4 +1,6 @@
 import type { RunOptions } from '../config/options.ts';
+import { linked } from '../core/abort.ts';
+import { within } from '../core/clock.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
@@ -25,7 +27,11 @@ export interface ServiceParts {
   readonly services: ServiceRunner;
   readonly extensions: ExtensionStore;
   readonly lfc: EndpointFileCache;
+  /** Ends what goes on in the background, and waits until it has cleaned up, 10 s at most. */
+  readonly end: () => Promise<void>;
 }
+
+const endMs = 10_000;
 
 /** The services, and what of them is also asked by HTTP. */
 export function serviceParts(
@@ -33,12 +39,16 @@ export function serviceParts(
   state: ComputeState,
   pgdata: ServiceDeps['pgdata'],
 ): ServiceParts {
-  const common = { log, metrics, failpoints, stopAsked: state.stop.asked };
+  const { asked, escalate } = state.stop;
+  const background = linked(asked);
+  const common = { log, metrics, failpoints };
+  const outbound = { ...common, env, ending: background.signal };
   const gateway = options.remoteExtBaseUrl;
-  const extensions = new ExtensionStore({ ...common, postgres: settings, gateway, env });
-  const lfc = new EndpointFileCache({ ...common, target: settings.target, env, spec: () => state.spec });
+  const extensions = new ExtensionStore({ ...outbound, postgres: settings, gateway });
+  const lfc = new EndpointFileCache({ ...outbound, target: settings.target, spec: () => state.spec });
   const services = new ServiceRunner(allServices, {
     ...common,
+    stopAsked: asked,
     settings,
     extensions,
     lfc,
@@ -51,5 +61,10 @@ export function serviceParts(
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,
   });
-  return { services, extensions, lfc };
+  const end = async (): Promise<void> => {
+    background.abort();
+    await within(Promise.all([lfc.settled(), extensions.settled()]), endMs, escalate);
+    background.release();
+  };
+  return { services, extensions, lfc, end };
 }

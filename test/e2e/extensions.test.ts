@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { never } from '../../src/core/abort.ts';
@@ -6,6 +6,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { type Fault, type FileServer, startFileServer } from '../support/file-server.ts';
+import { type Program, eventually } from '../support/program.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 
 interface Given {
@@ -13,7 +14,7 @@ interface Given {
   readonly installation: OwnInstallation;
   readonly gateway: FileServer;
   /** Starts the compute with this extension to be had from the gateway. */
-  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv) => void;
+  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv) => Program;
 }
 
 let given: Given | null = null;
@@ -34,7 +35,7 @@ async function withRemote(
   const gateway = await startFileServer(archive, faults);
   onTestFinished(() => gateway.stop());
   const it = await rig(installation.postgres);
-  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}): void => {
+  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}): Program => {
     const spec = it.spec({
       remote_extensions: {
         public_extensions: [extension],
@@ -49,7 +50,7 @@ async function withRemote(
     cluster.settings.push(...settings);
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
     const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
-    it.start({ spec, args: ['-r', base], env });
+    return it.start({ spec, args: ['-r', base], env });
   };
   given = { it, installation, gateway, start };
   return given;
@@ -117,6 +118,17 @@ test('an extension comes through the proxy of the environment, of which Postgres
   await it.until('running');
   expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
   expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
+});
+
+test('a stop while a library is downloaded leaves nothing of it', async () => {
+  const { it, start, installation } = await withRemote('pg_stat_statements', ['endless']);
+  const program = start([{ ...preload, value: 'pg_stat_statements' }]);
+  const work = join(installation.postgres.bindir, '../download_extensions');
+  await eventually('the download', () => (readdirSync(work).length > 0 ? true : undefined));
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+  expect(readdirSync(work)).toEqual([]);
+  expect(it.log()).not.toContain('ERROR');
 });
 
 test('POST /extensions downloads what it installs', async () => {

@@ -1,58 +1,19 @@
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { never } from '../../src/core/abort.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
+import { type EndpointStorage, startStorage } from '../support/endpoint-storage.ts';
 import { addNeonExtension } from '../support/neon-extension.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 import { eventually } from '../support/program.ts';
 
-interface Storage {
-  readonly address: string;
-  /** By path. */
-  readonly saved: Map<string, Buffer>;
-  readonly requests: { readonly line: string; readonly token: string | undefined }[];
-  /** Answers the next requests in another way. */
-  answer: ((request: IncomingMessage, response: ServerResponse) => void) | null;
-}
-
-/** The service that keeps the state of file caches. */
-async function startStorage(): Promise<Storage> {
-  const server = createServer((request, response) => {
-    const { method, url = '', headers } = request;
-    it.requests.push({ line: `${method} ${url}`, token: headers.authorization });
-    if (it.answer !== null) return it.answer(request, response);
-    if (method === 'GET') {
-      const found = it.saved.get(url);
-      return void response.writeHead(found === undefined ? 404 : 200).end(found);
-    }
-    const pieces: Buffer[] = [];
-    request.on('data', (piece: Buffer) => pieces.push(piece));
-    request.on('end', () => {
-      it.saved.set(url, Buffer.concat(pieces));
-      response.end();
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const it: Storage = {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    saved: new Map(),
-    requests: [],
-    answer: null,
-  };
-  return it;
-}
-
 interface Given {
   readonly it: Rig;
-  readonly storage: Storage;
+  readonly storage: EndpointStorage;
   readonly spec: (changes?: object) => Record<string, unknown>;
 }
 
@@ -110,6 +71,17 @@ const ended = (it: Rig, what: 'prewarm' | 'offload'): Promise<State> =>
     const state = await stateOf(it, what);
     return ['prewarming', 'offloading'].includes(state.status) ? undefined : state;
   });
+
+test('when Postgres crashes, an endpoint storage that does not answer does not hold up the end', async () => {
+  const { it, storage, spec } = await withCache();
+  storage.answer = () => {};
+  const program = it.start({ spec: spec({ autoprewarm: true }) });
+  await it.until('running');
+  await eventually('the request', () => (storage.requests.length > 0 ? true : undefined));
+  const [pid] = readFileSync(join(it.pgdata, 'postmaster.pid'), 'utf8').split('\n');
+  process.kill(Number(pid), 'SIGKILL');
+  expect(await program.exited()).toBe(1);
+});
 
 test.each(movable())(
   'on PostgreSQL $major the state of the file cache is saved, and loaded again after a start',

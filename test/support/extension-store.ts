@@ -45,7 +45,7 @@ export interface Gateway {
   readonly metrics: Metrics;
 }
 
-export function storeAt(gateway: string, metrics = new Metrics(), stopAsked = never): ExtensionStore {
+export function storeAt(gateway: string, metrics = new Metrics(), ending = never): ExtensionStore {
   const dir = join(prefix, 'bin');
   const bin = {
     path: join(dir, 'postgres'),
@@ -62,7 +62,7 @@ export function storeAt(gateway: string, metrics = new Metrics(), stopAsked = ne
     log: pino({ level: 'silent' }),
     metrics,
     failpoints: new Failpoints(),
-    stopAsked,
+    ending,
   });
 }
 
