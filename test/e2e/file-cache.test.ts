@@ -145,8 +145,8 @@ const answers: [string, (response: ServerResponse) => void, string][] = [
   ['refuses the token', (response) => void response.writeHead(401).end(), '401 Unauthorized'],
   ['sends what is not compressed', (response) => void response.end('plain'), 'damaged or too large'],
   [
-    'sends a gigabyte in some kilobytes',
-    (response) => void response.end(zstdCompressSync(Buffer.alloc(300 * 1024 * 1024))),
+    'sends a state in some kilobytes that would take a gigabyte of memory',
+    (response) => void response.end(zstdCompressSync(Buffer.alloc(200 * 1024 * 1024))),
     'damaged or too large',
   ],
   ['cuts the connection', (response) => void response.socket?.destroy(), ''],
