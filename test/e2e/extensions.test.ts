@@ -1,12 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { never } from '../../src/core/abort.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { type Fault, type FileServer, startFileServer } from '../support/file-server.ts';
 import { type Program, eventually } from '../support/program.ts';
+import { query } from '../support/query.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 
 interface Given {
@@ -55,20 +53,6 @@ async function withRemote(
   given = { it, installation, gateway, start };
   return given;
 }
-
-const query = (it: Rig, sql: string, database = 'postgres'): Promise<unknown[]> =>
-  withPg(
-    {
-      host: '127.0.0.1',
-      port: it.port,
-      user: 'cloud_admin',
-      password: new Secret(''),
-      database,
-      options: '',
-    },
-    { applicationName: 'test', connectMs: 5000, queryMs: 20_000, signal: never },
-    async (pg) => (await pg.query<object>(sql)).rows,
-  );
 
 const preload = {
   name: 'shared_preload_libraries',

@@ -3,14 +3,12 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
-import { never } from '../../src/core/abort.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { type EndpointStorage, startStorage } from '../support/endpoint-storage.ts';
 import { addNeonExtension } from '../support/neon-extension.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 import { eventually } from '../support/program.ts';
+import { query } from '../support/query.ts';
 
 interface Given {
   readonly it: Rig;
@@ -47,20 +45,6 @@ async function withCache(postgres = movable().at(-1), withNeon = true): Promise<
   };
   return { it, storage, spec };
 }
-
-const query = (it: Rig, sql: string): Promise<unknown[]> =>
-  withPg(
-    {
-      host: '127.0.0.1',
-      port: it.port,
-      user: 'cloud_admin',
-      password: new Secret(''),
-      database: 'postgres',
-      options: '',
-    },
-    { applicationName: 'test', connectMs: 5000, queryMs: 20_000, signal: never },
-    async (pg) => (await pg.query<object>(sql)).rows,
-  );
 
 type State = Record<string, unknown> & { status: string };
 
