@@ -74,7 +74,7 @@ test.each<[string, () => Promise<Buffer>, string]>([
   expect(readFileSync(lib('plpgsql.so'), 'utf8')).toBe('');
 });
 
-test.each(['../x', 'a/b', 'a:b', '..', '', 'a\0b', 'a\\b'])(
+test.each(['../x', 'a/b', 'a:b', '..', '', 'a\0b', 'a\\b', '\ud800'])(
   'a name such as %j, which would lead to another address, is refused',
   async (name) => {
     const { server, store } = await gateway(await archive());
