@@ -127,9 +127,15 @@ class IniFile {
   change(changed: (text: string) => string): boolean {
     try {
       const old = readRegular(realpathSync(this.#path), iniBytes).toString('latin1');
-      this.text = changed(old);
-      if (this.text === old) return false;
-      replaceContent(this.#path, Buffer.from(this.text, 'latin1'));
+      const text = changed(old);
+      if (text === old) {
+        this.text = old;
+        return false;
+      }
+      // It could not be read again.
+      if (text.length > iniBytes) throw new Error(`it would have more than ${iniBytes} bytes`);
+      replaceContent(this.#path, Buffer.from(text, 'latin1'));
+      this.text = text;
       return true;
     } catch (error) {
       throw new Error(`could not change pgbouncer's settings in ${this.#path}`, { cause: error });

@@ -86,3 +86,12 @@ test('lines of the image in another encoding stay as they are', async () => {
   await service.stop(never).catch(() => {});
   expect(readFileSync(it.pooler.ini)).toEqual(image);
 });
+
+test('settings that would make the file too large to be read again are not written', async () => {
+  const image = ini();
+  const many = Array.from({ length: 200 }, (_, at) => [`setting_${at}`, 'x'.repeat(8000)] as const);
+  const service = await bench().start(wanted(Object.fromEntries(many)));
+  await becomes(service, 'failed', expect.stringContaining('it would have more than'));
+  expect(ini()).toBe(image);
+  await service.stop(never);
+});
