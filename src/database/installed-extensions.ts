@@ -37,7 +37,7 @@ const totalMs = 120_000;
 /** `total` counts also those beyond the limit. */
 const databases = (most: number): string =>
   sql`
-select d.datname, (pg_catalog.count(*) over ())::pg_catalog.int4 as total from pg_catalog.pg_database d
+select d.oid, d.datname, (pg_catalog.count(*) over ())::pg_catalog.int4 as total from pg_catalog.pg_database d
 where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(most)}`.reveal();
 
 const extensions = sql`
@@ -50,13 +50,25 @@ interface Row {
   readonly super: boolean;
 }
 
+export interface Collecting {
+  readonly target: PgTarget;
+  readonly log: Log;
+  readonly crashing: CrashingDatabases;
+}
+
+/** Databases that make the server crash when somebody connects to them. */
+export interface CrashingDatabases {
+  avoids(oid: number): boolean;
+  /** Whether it may be one of them, by the error with which its session ended. */
+  suspect(oid: number, name: string, error: unknown): boolean;
+}
+
 /** Which extensions are installed in the databases of this Postgres. One connection at a time; a database that cannot be read is
- *  left out.
+ *  left out, and one that makes Postgres crash ends the round: it is tried again by nobody.
  *  @param most databases that are looked into
  *  @throws ComputeError `sql` when the databases cannot be listed; AbortError */
 export async function collectExtensions(
-  target: PgTarget,
-  log: Log,
+  { target, log, crashing }: Collecting,
   signal: AbortSignal,
   most = maxDatabases,
 ): Promise<ExtensionStatistics> {
@@ -65,12 +77,13 @@ export async function collectExtensions(
   const listed = await withOwnPg(
     session,
     signal,
-    async (pg) => (await pg.query<{ datname: string; total: number }>(databases(most))).rows,
+    async (pg) => (await pg.query<{ oid: number; datname: string; total: number }>(databases(most))).rows,
   );
   const counts = new Map<string, InstalledExtension>();
   let read = 0;
-  for (const { datname: database } of listed) {
+  for (const { oid, datname: database } of listed) {
     if (monotonicMs() > endMs) break;
+    if (crashing.avoids(oid)) continue;
     try {
       const found = await withOwnPg({ ...session, database }, signal, (pg) => pg.query<Row>(extensions));
       for (const row of found.rows) count(counts, row);
@@ -78,6 +91,7 @@ export async function collectExtensions(
     } catch (error) {
       if (abortedBy(error, signal)) throw error;
       log.info(`the extensions of database ${JSON.stringify(database)} are not counted: ${explained(error)}`);
+      if (crashing.suspect(oid, database, error)) break;
     }
   }
   return {
