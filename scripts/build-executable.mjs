@@ -96,7 +96,7 @@ async function executable(arch) {
 qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it can be made here, too.`,
     );
   if (starter !== null)
-    await recordAll({ ...starter, programs: withCode, bundle, cache, local: builtLocal() });
+    await recordAll({ ...starter, programs: withCode, bundle, cache, local: localHere() });
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
@@ -109,11 +109,18 @@ qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it c
   console.log(path);
 }
 
-/** Any compute-local does: of it only the storage is used. */
-function builtLocal() {
-  const local = join(root, 'dist/compute-local.js');
-  if (!existsSync(local)) spawnSync(runtime(), ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-  return [runtime(), local];
+/** The command of a compute-local that runs here: an executable without compiled code, whatever the other is built for. */
+function localHere() {
+  const node = runtimeFor(process.arch, join(work, `runtime-${process.arch}`));
+  const path = join(work, 'compute_ctl');
+  write(
+    path,
+    inject(
+      readFileSync(node),
+      makeBlob(process.arch, () => '', false),
+    ),
+  );
+  return [path, 'compute-local'];
 }
 
 /** How Node of that architecture is started here; null: it cannot be. */
