@@ -45,6 +45,7 @@ export interface ServiceDeps {
   readonly pgdata: () => PreparedPgdata | null;
   /** Makes Postgres read its files again, and does not wait for it. Does nothing while Postgres does not run. */
   readonly reloadPostgres: () => void;
+  readonly postgresRuns: () => boolean;
   /** Who reads the TLS files of the config, and is told when they were renewed. */
   readonly tlsReaders: TlsReaders;
   /** Aborts when the compute is asked to stop, before Postgres is. */

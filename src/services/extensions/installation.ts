@@ -30,6 +30,12 @@ const pauses = { firstMs: 500, maxMs: 30_000, jitter: [0.8, 1.2] } as const;
 /** Milliseconds for all attempts: those of a request that asks for the extension. */
 const totalMs = 590_000;
 
+interface Fetching {
+  /** Called with the reason when an attempt has failed and another one follows. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
 /** The directories of one PostgreSQL, into which extensions are put. */
 export class Installation {
   readonly #deps: StoreDeps;
@@ -56,14 +62,14 @@ export class Installation {
   }
 
   /** Downloads, unpacks and installs. @returns the bytes of the archive */
-  async fetch(gateway: string, extension: string, signal: AbortSignal): Promise<number> {
+  async fetch(gateway: string, extension: string, { onTrouble, signal }: Fetching): Promise<number> {
     const { postgres, log } = this.#deps;
     const startMs = monotonicMs();
     const url = archiveUrl(gateway, postgres.bin.major, extension);
     const part = this.#work.newPart();
     try {
       const archive = join(part, 'archive');
-      const bytes = await this.#download(url, extension, archive, signal);
+      const bytes = await this.#download(url, extension, archive, { onTrouble, signal });
       const names = await this.#unpack(archive, join(part), signal);
       await install({ extension, dir: part, names }, this.#places, this.#work);
       log.info(`installed the extension ${extension}: ${bytes} bytes in ${elapsedMs(startMs)} ms`);
@@ -73,7 +79,7 @@ export class Installation {
     }
   }
 
-  #download(url: string, extension: string, path: string, signal: AbortSignal): Promise<number> {
+  #download(url: string, extension: string, path: string, { onTrouble, signal }: Fetching): Promise<number> {
     const { metrics, log, postgres } = this.#deps;
     const filename = archiveOf(extension);
     const onAttempt = (http_status: string): void =>
@@ -85,8 +91,10 @@ export class Installation {
         pauseMs: (failures) => backoffMs(failures, pauses),
         attempts,
         totalMs,
-        onRetry: ({ error, pauseMs }) =>
-          log.warn(`the download of ${extension} is tried again in ${pauseMs} ms: ${explained(error)}`),
+        onRetry: ({ error, pauseMs }) => {
+          onTrouble(error);
+          log.warn(`the download of ${extension} is tried again in ${pauseMs} ms: ${explained(error)}`);
+        },
       },
       signal,
     );

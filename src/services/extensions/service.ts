@@ -2,8 +2,15 @@ import { explained, inline } from '../../core/errors.ts';
 import { preloadLibraries, splitList } from '../../postgres/preload-libraries.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
 import type { RemoteExtensions } from '../../spec/schema.ts';
-import { type Health, type RunningService, type Service, type ServiceDeps, healthNow } from '../service.ts';
-import { findRemoteExtension, libraryName } from './find.ts';
+import {
+  type Health,
+  type RunningService,
+  type Service,
+  type ServiceDeps,
+  healthNow,
+  nextHealth,
+} from '../service.ts';
+import { findRemoteExtension, preloadedName } from './find.ts';
 
 interface Wanted {
   readonly spec: RemoteExtensions;
@@ -40,43 +47,65 @@ export const remoteExtensions: Service<Wanted> = {
 };
 
 const librariesOf = (spec: ResolvedSpec['spec']): string[] =>
-  splitList(preloadLibraries(spec)).map((item) => libraryName(item.replaceAll('"', '').replace(/^.*\//, '')));
+  splitList(preloadLibraries(spec)).map(preloadedName);
 
 class RunningExtensions implements RunningService<Wanted> {
   readonly #deps: ServiceDeps;
-  health: Health = healthNow('ok');
+  #own: Health = healthNow('ok');
+  #shown: Health = this.#own;
 
   constructor(deps: ServiceDeps) {
     this.#deps = deps;
   }
 
+  /** A download that somebody asked for later counts, too. */
+  get health(): Health {
+    const { trouble } = this.#deps.extensions;
+    const { state, error } = this.#own;
+    const isWorse = state === 'ok' && trouble !== null;
+    return (this.#shown = isWorse
+      ? nextHealth(this.#shown, 'degraded', trouble)
+      : nextHealth(this.#shown, state, error));
+  }
+
   /** A library that Postgres would load counts only at the next start. */
   async reconfigure({ spec }: Wanted, signal: AbortSignal): Promise<void> {
-    await this.#deps.extensions.writeControlFiles(spec, signal);
-    this.health = healthNow('ok');
+    try {
+      await this.#deps.extensions.writeControlFiles(spec, signal);
+      this.#own = healthNow('ok');
+    } catch (error) {
+      this.#own = healthNow('failed', explained(error));
+      throw error;
+    }
   }
 
   async apply({ spec, preload }: Wanted, signal: AbortSignal): Promise<void> {
-    const { extensions, log, onExtensionsLoaded } = this.#deps;
+    const { extensions, postgresRuns } = this.#deps;
     const startedMs = performance.now();
     await extensions.writeControlFiles(spec, signal);
-    if (!extensions.canDownload) return;
+    // A new spec does not wait for a library that only the next start loads.
+    if (!extensions.canDownload || postgresRuns()) return;
     const libraries = preload.filter(
       (library) => !ownLibraries.includes(library) && Object.hasOwn(spec.library_index, library),
     );
     const wanted = new Set(libraries.map((library) => findRemoteExtension(spec, library, true)));
     const brought = await Promise.allSettled([...wanted].map((one) => extensions.bring(one, signal)));
     signal.throwIfAborted();
+    this.#loaded(brought, performance.now() - startedMs);
+  }
+
+  #loaded(brought: readonly PromiseSettledResult<number>[], tookMs: number): void {
+    const { log, onExtensionsLoaded } = this.#deps;
     const sizes = brought.filter((one) => one.status === 'fulfilled').map(({ value }) => value);
     const failed = brought.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown);
     for (const error of failed)
       log.error(`a library that Postgres must load is missing: ${explained(error)}`);
-    if (failed.length > 0) this.health = healthNow('failed', failed.map(inline).join('; '));
+    if (failed.length > 0) this.#own = healthNow('failed', failed.map(inline).join('; '));
     onExtensionsLoaded({
       num_ext_downloaded: sizes.length,
       largest_ext_size: Math.max(0, ...sizes),
       total_ext_download_size: sizes.reduce((sum, size) => sum + size, 0),
-      load_ext_ms: Math.round(performance.now() - startedMs),
+      load_ext_ms: Math.round(tookMs),
     });
   }
 
