@@ -58,7 +58,8 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
   });
 
   const ini = (): string => readFileSync(beside.pooler.ini, 'utf8');
-  const installed = (): string[] => [...readdirSync(equipped!.share), ...readdirSync(equipped!.lib)].toSorted();
+  const installed = (): string[] =>
+    [...readdirSync(equipped!.share), ...readdirSync(equipped!.lib)].toSorted();
   const noted = (): string => join(beside.home, 'proxy', 'resources');
 
   function spec(names: Iterable<string>): Record<string, unknown> {
@@ -118,7 +119,9 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
       services: Object.keys(found).toSorted(),
       unwell: Object.entries(found).filter(([, { state }]) => state !== 'ok'),
       conf: conf().filter((line) => !baseConf.includes(line)),
-      ini: lines(ini()).filter((line) => !lines(image.ini).includes(line)).toSorted(),
+      ini: lines(ini())
+        .filter((line) => !lines(image.ini).includes(line))
+        .toSorted(),
       rsyslog: readdirSync(beside.rsyslog.settings.confDir).toSorted(),
       localProxy: { hasKeys: proxy.includes('"web"'), hasTls: proxy.includes('tls') },
       tmp: readdirSync(beside.tmp),
@@ -194,7 +197,9 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
     await it.until('empty');
     await expect.poll(async () => Object.keys(await health())).toEqual(['vm-informant', 'memory-prewarm']);
     await configure(all);
-    await expect.poll(() => traces(program.pid, [])).toMatchObject({ unwell: [], services: [...always, ...all].toSorted() });
+    await expect
+      .poll(() => traces(program.pid, []))
+      .toMatchObject({ unwell: [], services: [...always, ...all].toSorted() });
     const target = { host: '127.0.0.1', port: beside.pooler.port, user: 'app', password: null, options: '' };
     const signal = new AbortController().signal;
     const client: PgClient = await connectPg(

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import type { TlsFiles } from '../../src/postgres/tls.ts';
 import { type FileServer, startFileServer } from './file-server.ts';
-import { type FakeLocalProxy, type Pgbouncer, fakeLocalProxy, pgbouncerFor, pgbouncerPath } from './helpers.ts';
+import {
+  type FakeLocalProxy,
+  type Pgbouncer,
+  fakeLocalProxy,
+  pgbouncerFor,
+  pgbouncerPath,
+} from './helpers.ts';
 import { addNeonExtension } from './neon-extension.ts';
 import { onPath } from './on-path.ts';
 import { takeOut } from './own-installation.ts';

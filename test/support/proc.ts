@@ -1,7 +1,10 @@
 import { readFileSync, readdirSync } from 'node:fs';
 
 /** Pids of all processes, as the system has them now. */
-const pids = (): number[] => readdirSync('/proc').map(Number).filter((pid) => pid > 0);
+const pids = (): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > 0);
 
 /** Empty when the process has ended or belongs to somebody else. */
 function readOf(pid: number, name: string): string {
