@@ -83,7 +83,12 @@ function filesIn(dir: string) {
   return {
     // A signal leaves pgbouncer and local_proxy alone.
     from: (name: string): string[] => ['-c', path(name), '--dev'],
-    write(name: string, { spec, compute_ctl_config }: Config, changes: object, tls: object | null): void {
+    write: (
+      name: string,
+      { spec, compute_ctl_config }: Config,
+      changes: object,
+      tls: object | null,
+    ): void => {
       const library = { name: 'shared_preload_libraries', value: 'neon', vartype: 'string' };
       const cluster = { ...spec.cluster, settings: [...spec.cluster.settings, library] };
       const whole = { ...compute_ctl_config, ...(tls === null ? {} : { tls }) };

@@ -45,6 +45,7 @@ export function serviceParts(
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     reloadPostgres: () => void state.postgres?.reload(),
+    untilSpawned: () => state.spawned.promise,
     postgresRuns: () => state.postgres?.running === true,
     tlsReaders: new TlsReaders(log),
     onStorageReport: (report) => void (state.storage = report),

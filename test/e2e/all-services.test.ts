@@ -222,14 +222,13 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
     }
     await configure([]);
     await expect.poll(() => traces(program.pid, withNone)).toEqual(wantedTraces([]));
-    if (before !== null) {
-      // Requests of this test and checks of Postgres come and go.
-      const grown = async (): Promise<boolean> => {
-        const now = (await resources(program.pid))!;
-        return now.files > before.files + 2 || now.timers > before.timers + 2;
-      };
-      await expect.poll(grown).toBe(false);
-    }
+    // Requests of this test and checks of Postgres come and go.
+    const grown = async (): Promise<boolean> => {
+      const now = await resources(program.pid);
+      if (before === null || now === null) return false;
+      return now.files > before.files + 2 || now.timers > before.timers + 2;
+    };
+    await expect.poll(grown).toBe(false);
 
     await configure(all);
     await expect.poll(() => traces(program.pid, withNone)).toEqual(wantedTraces(all));

@@ -35,7 +35,7 @@ const startMs = 300_000;
  *  somebody asks for them. */
 export const remoteExtensions: Service<Wanted> = {
   name: 'remote-extensions',
-  when: 'before-postgres',
+  when: 'with-base-backup',
   startLimitMs: startMs,
   wants: ({ spec }) =>
     spec.remote_extensions === null ? null : { spec: spec.remote_extensions, preload: librariesOf(spec) },
