@@ -1,4 +1,5 @@
 import type { RunOptions } from '../config/options.ts';
+import { raceAbort, within } from '../core/clock.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
@@ -25,6 +26,15 @@ export interface ServiceParts {
   readonly lfc: EndpointFileCache;
 }
 
+/** With a start that takes longer, logs must not be lost for as long. */
+const longestMs = 2000;
+
+/** Once the compute is `running`, and some time after Postgres was spawned in any case. */
+async function untilCalm({ spawned, lifecycle }: ComputeState, signal: AbortSignal): Promise<void> {
+  await raceAbort(spawned.promise, signal);
+  await within(lifecycle.reached(['running', 'failed'], signal), longestMs, signal);
+}
+
 /** The services, and what of them is also asked by HTTP. */
 export function serviceParts(
   { options, settings, metrics, log }: Surroundings,
@@ -45,7 +55,7 @@ export function serviceParts(
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     reloadPostgres: () => void state.postgres?.reload(),
-    untilSpawned: () => state.spawned.promise,
+    untilCalm: (signal) => untilCalm(state, signal),
     postgresRuns: () => state.postgres?.running === true,
     tlsReaders: new TlsReaders(log),
     onStorageReport: (report) => void (state.storage = report),

@@ -1,5 +1,5 @@
 import { abortedBy, linked } from '../core/abort.ts';
-import { raceAbort, sleep } from '../core/clock.ts';
+import { sleep } from '../core/clock.ts';
 import { explained } from '../core/errors.ts';
 import { backoffMs } from '../core/retry.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from './service.ts';
@@ -22,7 +22,7 @@ const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
  *  reached: the other program may start later. */
 export function keepApplied<Wanted>(
   first: Wanted,
-  { log, untilSpawned }: Pick<ServiceDeps, 'log' | 'untilSpawned'>,
+  { log, untilCalm }: Pick<ServiceDeps, 'log' | 'untilCalm'>,
   how: Application<Wanted>,
 ): RunningService<Wanted> {
   const { name } = how;
@@ -50,7 +50,7 @@ export function keepApplied<Wanted>(
   };
   const work = async (): Promise<void> => {
     let failures = 0;
-    await raceAbort(untilSpawned(), over.signal).catch(() => {});
+    await untilCalm(over.signal).catch(() => {});
     while (!over.signal.aborted) {
       const now = linked(over.signal, changed.signal);
       failures = (await look(now.signal)) ? failures + 1 : 0;

@@ -52,8 +52,8 @@ export interface ServiceDeps {
   /** Makes Postgres read its files again, and does not wait for it. Does nothing while Postgres does not run. */
   readonly reloadPostgres: () => void;
   readonly postgresRuns: () => boolean;
-  /** Resolves when Postgres was spawned: until then the start needs the processor. */
-  readonly untilSpawned: () => Promise<void>;
+  /** Resolves when the start no longer needs the processor: what nothing waits for begins then. Rejects when `signal` aborts. */
+  readonly untilCalm: (signal: AbortSignal) => Promise<void>;
   /** Who reads the TLS files of the config, and is told when they were renewed. */
   readonly tlsReaders: TlsReaders;
   /** Aborts when the compute is asked to stop, before Postgres is. */

@@ -159,7 +159,7 @@ export function benchFor<Wanted>(
     settings: { helpers: helperSettings(given, env) },
     log,
     stopAsked: stop.signal,
-    untilSpawned: async () => {},
+    untilCalm: async () => {},
     stoppedBySignal: () => bySignal,
     tlsReaders: new TlsReaders(log),
   } as unknown as ServiceDeps;

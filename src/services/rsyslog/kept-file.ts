@@ -1,5 +1,5 @@
 import { type Linked, linked } from '../../core/abort.ts';
-import { raceAbort, sleep } from '../../core/clock.ts';
+import { sleep } from '../../core/clock.ts';
 import { explained } from '../../core/errors.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from '../service.ts';
 
@@ -20,7 +20,7 @@ export interface KeptFile<Wanted> {
   atEnd?(wanted: Wanted, patient: boolean, signal: AbortSignal): Promise<void>;
 }
 
-type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked' | 'untilSpawned'>;
+type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked' | 'untilCalm'>;
 
 /** A service that is a file of rsyslogd's. It starts at once; what fails is logged once, shown in its health, and tried again. */
 export class KeepsFile<Wanted> implements RunningService<Wanted> {
@@ -54,7 +54,7 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
 
   /** Never rejects. */
   async #run(): Promise<void> {
-    await raceAbort(this.#deps.untilSpawned(), this.#over.signal).catch(() => {});
+    await this.#deps.untilCalm(this.#over.signal).catch(() => {});
     while (!this.#over.signal.aborted) {
       const pause = (this.#pause = linked(this.#over.signal));
       await this.#once();
