@@ -13,6 +13,7 @@ import {
   chownSync,
   mkdirSync,
 } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
@@ -21,17 +22,20 @@ import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
 import { type Candidate, candidates } from './candidates.ts';
+import { type Config, type Variants, serviceVariants } from './services.ts';
 
 /** `npm run bench:start -- --runs 30 --node /usr/bin/node`: starts against the embedded storage, of the executable and of the bundle on
  *  each Node, in turn; beside them `node -e 0` of the pinned Node, and the floor, which is `tar xzf` of the same tarball plus a bare
  *  `postgres` until ready. In memory by default: some file systems need a millisecond for each new file after many were deleted,
- *  which drowns everything else; see `--dir`. `--only file` takes those whose name begins so. */
+ *  which drowns everything else; see `--dir`. `--only file` takes those whose name begins so. `--services` takes the first of them alone, without services, with all
+ *  of them in order, and with all of them broken, in turn. */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '30' },
     dir: { type: 'string', default: '/dev/shm' },
     node: { type: 'string', multiple: true, default: [] },
     only: { type: 'string', default: '' },
+    services: { type: 'boolean', default: false },
   },
 });
 const runs = Number(values.runs);
@@ -91,17 +95,28 @@ async function prepare(): Promise<LocalJson> {
 
 type Sample = Record<string, number>;
 
-async function computeRun({ command: [command, ...before] }: Candidate, state: LocalJson): Promise<Sample> {
+interface Given {
+  /** Where the spec is from, and more. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly postgres?: string;
+}
+
+async function computeRun(
+  { command: [command, ...before] }: Candidate,
+  state: LocalJson,
+  { args: more, env: moreEnv = {}, postgres = join(bindir, 'postgres') }: Given,
+): Promise<Sample> {
   const spawnedAt = performance.timeOrigin + performance.now();
   const { ports } = state;
   const args = [
-    ...['-p', `http://127.0.0.1:${ports.controlPlane}`, '-i', state.computeId, '-D', join(dir, 'pgdata')],
+    ...[...more, '-i', state.computeId, '-D', join(dir, 'pgdata')],
     ...['-C', `postgresql://cloud_admin@${encodeURIComponent(join(dir, 'run'))}:${ports.postgres}/postgres`],
-    ...['-b', join(bindir, 'postgres'), '--log-format', 'json'],
+    ...['-b', postgres, '--log-format', 'json'],
     ...['--external-http-port', String(ports.externalHttp)],
     ...['--internal-http-port', String(ports.internalHttp)],
   ];
-  const env = { PATH: process.env['PATH'], NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
+  const env = { PATH: process.env['PATH'], NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken, ...moreEnv };
   const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
   const pid = child.pid as number;
   let listening = 0;
@@ -208,28 +223,69 @@ function report(columns: ReadonlyMap<string, Sample[]>): void {
   }
 }
 
-try {
-  const state = await prepare();
-  const all = (await candidates(dir, values.node)).filter(({ name }) => name.startsWith(values.only));
-  const storage = local('storage', '--dir', dir, '--pg-bin-dir', bindir);
-  await line(storage.stdout as NodeJS.ReadableStream, ready);
+const controlPlaneOf = ({ ports }: LocalJson): string => `http://127.0.0.1:${ports.controlPlane}`;
+
+async function compareCandidates(all: readonly Candidate[], state: LocalJson): Promise<void> {
   const columns = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
   const beside: Sample[] = [];
   for (let run = 0; run < runs; run++) {
     const floor = { ...(await nothingRun()), ...(await floorRun(state)) };
     beside.push(floor);
     for (const one of all) {
-      const sample = await computeRun(one, state);
+      const sample = await computeRun(one, state, { args: ['-p', controlPlaneOf(state)] });
       const own = (sample['total_startup_ms'] ?? 0) - (floor['floor'] ?? 0);
       columns.get(one.name)?.push({ ...sample, 'own share': own });
     }
     process.stderr.write(`\r${run + 1}/${runs}`);
   }
-  storage.stdin?.end();
-  await once(storage, 'exit');
   console.log(`\n${runs} starts against the embedded storage, milliseconds: p50, p90`);
   report(columns);
   report(new Map([['beside them', beside]]));
+}
+
+async function compareServices(one: Candidate, state: LocalJson): Promise<void> {
+  const url = `${controlPlaneOf(state)}/compute/api/v2/computes/${state.computeId}/spec`;
+  const headers = { authorization: `Bearer ${state.controlPlaneToken}` };
+  const variants = await serviceVariants(dir, state.ports.postgres);
+  try {
+    const columns = new Map<string, Sample[]>(variants.all.map(({ name }) => [name, []]));
+    const { postgres } = variants;
+    // What is created in the databases stays in the storage: the first ones do not count.
+    for (let run = -1; run < runs; run++) {
+      for (const { name, args, env, prepare: prepareFor } of inTurn(variants, run)) {
+        await prepareFor((await (await fetch(url, { headers })).json()) as Config);
+        const sample = await computeRun(one, state, { args, env, postgres });
+        if (run >= 0) columns.get(name)?.push(sample);
+      }
+      process.stderr.write(`\r${run + 1}/${runs}`);
+    }
+    console.log(`\n${runs} starts of ${one.name}, milliseconds: p50, p90`);
+    report(columns);
+    console.log(
+      `load: ${loadavg()
+        .map((each) => each.toFixed(1))
+        .join(', ')}`,
+    );
+  } finally {
+    await variants.stop();
+  }
+}
+
+/** Each begins as often as the others: what runs after which one must not matter. */
+function inTurn({ all }: Variants, run: number): Variants['all'] {
+  const first = (run + all.length) % all.length;
+  return [...all.slice(first), ...all.slice(0, first)];
+}
+
+try {
+  const state = await prepare();
+  const all = (await candidates(dir, values.node)).filter(({ name }) => name.startsWith(values.only));
+  const storage = local('storage', '--dir', dir, '--pg-bin-dir', bindir);
+  await line(storage.stdout as NodeJS.ReadableStream, ready);
+  if (values.services) await compareServices(all[0]!, state);
+  else await compareCandidates(all, state);
+  storage.stdin?.end();
+  await once(storage, 'exit');
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

@@ -1,6 +1,6 @@
 import type { RunOptions } from '../config/options.ts';
 import { linked } from '../core/abort.ts';
-import { within } from '../core/clock.ts';
+import { raceAbort, within } from '../core/clock.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
@@ -32,6 +32,14 @@ export interface ServiceParts {
 }
 
 const endMs = 10_000;
+/** With a start that takes longer, logs must not be lost for as long. */
+const longestMs = 2000;
+
+/** Once the compute is `running`, and some time after Postgres was spawned in any case. */
+async function untilCalm({ spawned, lifecycle }: ComputeState, signal: AbortSignal): Promise<void> {
+  await raceAbort(spawned.promise, signal);
+  await within(lifecycle.reached(['running', 'failed'], signal), longestMs, signal);
+}
 
 /** The services, and what of them is also asked by HTTP. */
 export function serviceParts(
@@ -58,6 +66,8 @@ export function serviceParts(
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     reloadPostgres: () => void state.postgres?.reload(),
+    untilCalm: (signal) => untilCalm(state, signal),
+    postgresRuns: () => state.postgres?.running === true,
     tlsReaders: new TlsReaders(log),
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,

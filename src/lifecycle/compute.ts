@@ -180,9 +180,9 @@ export class Compute implements ComputeApi {
     const { status } = lifecycle;
     if (promoting) throw new ComputeError('wrong_status', 'invalid compute status: a promotion is running');
     const repairable = status === 'failed' && (postgres?.running ?? false);
-    if (this.#claimed || (status !== 'empty' && status !== 'running' && !repairable))
-      throw wrongStatus(status);
-    this.#claimed = status === 'empty';
+    const isFree = status === 'empty' ? !this.#claimed : status === 'running' || repairable;
+    if (!isFree) throw wrongStatus(status);
+    if (status === 'empty') this.#claimed = true;
     this.#state.askedBy = currentSpan();
     if (status !== 'empty') lifecycle.tryMove('configuration_pending');
   }

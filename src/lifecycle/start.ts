@@ -41,7 +41,10 @@ export const startup = [
     step('start-watcher', startWatcher), // ends Postgres if this process is killed
     step('start-services', startServices), // swap, disk quota
   ),
-  step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
+  together<StartContext>(
+    step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
+    step('load-extensions', loadExtensions), // what Postgres must have at its start
+  ),
   step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
   step('start-postgres', startPostgres, stopPostgres), // spawned, and ready
   step('apply-catalog', applyCatalog), // roles, databases; those that fail are tried again later
@@ -104,6 +107,10 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
   );
 }
 
+function loadExtensions({ services, spec }: StartContext, signal: AbortSignal): Promise<void> {
+  return services.bring('with-base-backup', spec, signal);
+}
+
 async function startWatcher(context: StartContext): Promise<void> {
   context.watcher = await Watcher.start(pathOf(context), context.settings.env, context.log);
 }
@@ -158,6 +165,7 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
     sink: sinkFor(settings.logFormat),
     logPrefix: serverSetting(spec.spec, 'log_line_prefix'),
   });
+  state.spawned.resolve();
   await state.postgres.waitReady(settings.startTimeoutMs, signal);
   state.figures.start_postgres_ms = elapsedMs(startMs);
 }

@@ -52,6 +52,8 @@ export class ComputeState {
   askedBy: Span | TraceHeaders | null = null;
   /** The running Postgres; null before its start and after its end. */
   postgres: Postgres | null = null;
+  /** Resolved when Postgres was first spawned. */
+  readonly spawned = Promise.withResolvers<void>();
   /** Checks whether Postgres answers, and when it was last used. */
   monitor: Monitor | null = null;
   /** Which extensions the databases have; null before they were counted. */

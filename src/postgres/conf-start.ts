@@ -2,14 +2,21 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { workThrough } from '../core/queue.ts';
 import { type ConfCheck, readConfSetting } from './conf-check.ts';
-import { type Judgement, type StartRule, isKnownIn, joined, startRules } from './conf-rules.ts';
+import {
+  type Judgement,
+  type StartFacts,
+  type StartRule,
+  isKnownIn,
+  joined,
+  startRules,
+} from './conf-rules.ts';
 
 /** Every installation has this library. */
 const known = 'plpgsql.so';
 /** Each value is asked of a process of its own. */
 const atOnce = 4;
 
-export interface StartCheck extends ConfCheck {
+export interface StartCheck extends ConfCheck, Pick<StartFacts, 'toCome'> {
   /** As in `StartFacts`. */
   readonly isEmpty: boolean;
   readonly walSegmentBytes: number | null;
@@ -30,7 +37,8 @@ export async function startProblems(check: StartCheck, signal: AbortSignal): Pro
   await workThrough([...names], atOnce, signal, async (name, _, limited) => {
     values[name] = await readConfSetting(check, name, limited);
   });
-  const facts = { dataDir, isEmpty, walSegmentBytes, libdir: libdirOf(bin.path) };
+  const toCome = check.toCome ?? ((): boolean => false);
+  const facts = { dataDir, isEmpty, walSegmentBytes, toCome, libdir: libdirOf(bin.path) };
   return joined(await Promise.all(rules.map(async (rule) => rule.judge(values, facts))));
 }
 

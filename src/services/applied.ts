@@ -23,7 +23,7 @@ const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
  *  reached: the other program may start later. */
 export function keepApplied<Wanted>(
   first: Wanted,
-  { log }: Pick<ServiceDeps, 'log'>,
+  { log, untilCalm }: Pick<ServiceDeps, 'log' | 'untilCalm'>,
   how: Application<Wanted>,
 ): RunningService<Wanted> {
   const { name } = how;
@@ -51,6 +51,7 @@ export function keepApplied<Wanted>(
   };
   const work = async (): Promise<void> => {
     let failures = 0;
+    await untilCalm(over.signal).catch(() => {});
     while (!over.signal.aborted) {
       const now = linked(over.signal, changed.signal);
       failures = (await look(now.signal)) ? failures + 1 : 0;

@@ -51,11 +51,15 @@ export const vmInformant: Service<string> = {
   start: async (path, deps) =>
     inBackground(deps, {
       name: 'vm-informant',
-      async work(signal) {
+      async work(signal, loop) {
         const { superviseInformant } = await import('./vm-informant.ts');
         const { settings, metrics, log } = deps;
-        const onStart = (): void => metrics.inc('compute_ctl_vm_informant_starts_total');
-        await superviseInformant({ path, env: settings.env, log, onStart }, signal);
+        const onStart = (): void => {
+          metrics.inc('compute_ctl_vm_informant_starts_total');
+          loop.report('ok');
+        };
+        const onTrouble = (why: string): void => loop.report('degraded', why);
+        await superviseInformant({ path, env: settings.env, log, onStart, onTrouble }, signal);
       },
     }),
 };

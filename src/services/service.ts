@@ -12,9 +12,15 @@ import type { Settings } from './settings.ts';
 import type { StorageReport } from './storage-report.ts';
 import type { TlsReaders } from './tls/readers.ts';
 
-/** When a service starts: with the process, whether there is a spec or not; while the data directory is prepared; with
- *  the start of the compute, ahead of Postgres, which does not wait for it; once the compute is `running`. */
-export type Stage = 'with-process' | 'before-postgres' | 'beside-postgres' | 'after-ready';
+/** When a service starts: with the process, whether there is a spec or not; while the data directory is prepared; beside the base
+ *  backup, and Postgres waits for it; with the start of the compute, ahead of Postgres, which does not wait for it; once the
+ *  compute is `running`. */
+export type Stage =
+  | 'with-process'
+  | 'before-postgres'
+  | 'with-base-backup'
+  | 'beside-postgres'
+  | 'after-ready';
 
 /** One line of `postgresql.conf`, without its end. */
 export type ConfLine = string;
@@ -46,6 +52,9 @@ export interface ServiceDeps {
   readonly pgdata: () => PreparedPgdata | null;
   /** Makes Postgres read its files again, and does not wait for it. Does nothing while Postgres does not run. */
   readonly reloadPostgres: () => void;
+  readonly postgresRuns: () => boolean;
+  /** Resolves when the start no longer needs the processor: what nothing waits for begins then. Rejects when `signal` aborts. */
+  readonly untilCalm: (signal: AbortSignal) => Promise<void>;
   /** Who reads the TLS files of the config, and is told when they were renewed. */
   readonly tlsReaders: TlsReaders;
   /** Aborts when the compute is asked to stop, before Postgres is. */

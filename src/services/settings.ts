@@ -27,6 +27,8 @@ export interface Settings extends OwnPostgres {
   readonly wipeForeign: boolean;
   /** Between two counts of the installed extensions, as long as no spec sets it. */
   readonly installedExtensionsSeconds: number;
+  /** Extensions can be downloaded. */
+  readonly hasGateway: boolean;
   readonly startTimeoutMs: number;
   readonly stopTimeoutMs: number;
   readonly syncTimeoutMs: number;
@@ -70,6 +72,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   internalHttpPort: options.internalHttpPort,
   wipeForeign: options.wipeForeignPgdata,
   installedExtensionsSeconds: options.installedExtensionsIntervalSeconds,
+  hasGateway: options.remoteExtBaseUrl !== null,
   startTimeoutMs: options.startTimeoutSeconds * 1000,
   stopTimeoutMs: options.stopTimeoutSeconds * 1000,
   syncTimeoutMs: options.syncTimeoutSeconds * 1000,

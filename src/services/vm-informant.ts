@@ -13,6 +13,8 @@ export interface InformantOptions {
   readonly log: Log;
   /** Called at each start. */
   readonly onStart: () => void;
+  /** Called with the reason when it does not run, although it should. */
+  readonly onTrouble: (why: string) => void;
 }
 
 const againMs = 5000;
@@ -30,12 +32,16 @@ export async function superviseInformant(
       await runOnce(options, signal);
     } catch (error) {
       options.log.warn(`vm-informant: ${explained(error)}`);
+      options.onTrouble(explained(error));
     }
     await sleep(pauseMs, signal).catch(() => {});
   }
 }
 
-async function runOnce({ path, env, log, onStart }: InformantOptions, signal: AbortSignal): Promise<void> {
+async function runOnce(
+  { path, env, log, onStart, onTrouble }: InformantOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const say = (line: string): void => log.info(`vm-informant: ${line}`);
   const child = await startProcess({
     command: path,
@@ -50,8 +56,10 @@ async function runOnce({ path, env, log, onStart }: InformantOptions, signal: Ab
   readStdout(child, say);
   try {
     const { code, signal: by } = await raceAbort(child.exited, signal);
-    if (code === 0) log.info('vm-informant exited with code 0');
-    else log.warn(`vm-informant exited with ${code === null ? `signal ${by}` : `code ${code}`}`);
+    const how = `exited with ${code === null ? `signal ${by}` : `code ${code}`}`;
+    if (code === 0) log.info(`vm-informant ${how}`);
+    else log.warn(`vm-informant ${how}`);
+    onTrouble(`it ${how}, and is started again`);
   } catch (error) {
     if (!signal.aborted) throw error;
     await endChild(child, termThenKill(termMs), never, { group: true });

@@ -11,8 +11,11 @@ interface Given {
   readonly it: Rig;
   readonly installation: OwnInstallation;
   readonly gateway: FileServer;
-  /** Starts the compute with this extension to be had from the gateway. */
-  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv) => Program;
+  /** With this extension to be had from the gateway. */
+  readonly spec: (settings?: object[]) => object;
+  /** Starts the compute with it.
+   *  @param offered false: without the extension */
+  readonly start: (settings?: object[], how?: { offered?: boolean; env?: NodeJS.ProcessEnv }) => Program;
 }
 
 let given: Given | null = null;
@@ -33,24 +36,26 @@ async function withRemote(
   const gateway = await startFileServer(archive, faults);
   onTestFinished(() => gateway.stop());
   const it = await rig(installation.postgres);
-  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}): Program => {
-    const spec = it.spec({
-      remote_extensions: {
-        public_extensions: [extension],
-        custom_extensions: null,
-        library_index: { [extension]: extension },
-        extension_data: {
-          [extension]: { control_data: { [`${extension}.control`]: control }, archive_path: '' },
-        },
+  const spec = (settings: object[] = [], offered = true): object => {
+    const remote_extensions = {
+      public_extensions: [extension],
+      custom_extensions: null,
+      library_index: { [extension]: extension },
+      extension_data: {
+        [extension]: { control_data: { [`${extension}.control`]: control }, archive_path: '' },
       },
-    });
-    const cluster = spec['cluster'] as { settings: object[]; databases: object[] };
+    };
+    const made = it.spec(offered ? { remote_extensions } : {});
+    const cluster = made['cluster'] as { settings: object[]; databases: object[] };
     cluster.settings.push(...settings);
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
-    const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
-    return it.start({ spec, args: ['-r', base], env });
+    return made;
   };
-  given = { it, installation, gateway, start };
+  const start: Given['start'] = (settings = [], { offered = true, env = {} } = {}) => {
+    const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
+    return it.start({ spec: spec(settings, offered), args: ['-r', base], env });
+  };
+  given = { it, installation, gateway, spec, start };
   return given;
 }
 
@@ -98,7 +103,7 @@ test('an extension is known before it is downloaded, and comes when somebody ask
 
 test('an extension comes through the proxy of the environment, of which Postgres knows nothing', async () => {
   const { it, gateway, start } = await withRemote('hstore');
-  start([], { HTTP_PROXY: new URL(gateway.url).origin });
+  start([], { env: { HTTP_PROXY: new URL(gateway.url).origin } });
   await it.until('running');
   expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
   expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
@@ -147,4 +152,31 @@ test('a gateway that fails and breaks off in the middle is asked again, and the 
   expect((await it.http('GET', '/metrics')).body).toContain(
     'compute_ctl_remote_ext_requests_total{filename="pg_stat_statements.tar.zst",http_status="503 Service Unavailable"} 1',
   );
+});
+
+test('a download that is asked for and fails is in the status until it works', async () => {
+  const { it, start } = await withRemote('hstore', [503, 404]);
+  const shown = async (): Promise<unknown> =>
+    (await it.http('GET', '/status')).json<{ services: Record<string, unknown> }>().services[
+      'remote-extensions'
+    ];
+  start();
+  await it.until('running');
+  expect(await shown()).toMatchObject({ state: 'ok' });
+  expect((await it.internal('POST', '/extension_server/hstore')).status).not.toBe(200);
+  const error = expect.stringMatching(/could not download the extension hstore: .*404 Not Found/) as string;
+  expect(await shown()).toMatchObject({ state: 'degraded', error });
+  expect((await it.internal('POST', '/extension_server/hstore')).status).toBe(200);
+  expect(await shown()).toMatchObject({ state: 'ok', error: null });
+});
+
+test('a new spec does not wait for a library that only the next start loads', async () => {
+  const { it, gateway, start } = await withRemote('pg_prewarm', [{ stopsAfter: 1 }]);
+  start([], { offered: false });
+  await it.until('running');
+  const spec = given!.spec([{ ...preload, value: 'pg_prewarm' }]);
+  expect((await it.http('POST', '/configure', it.config(spec))).json()).toMatchObject({ status: 'running' });
+  expect(gateway.requests).toHaveLength(0);
+  const known = "select name from pg_available_extensions where name = 'pg_prewarm'";
+  expect(await query(it, known)).toHaveLength(1);
 });

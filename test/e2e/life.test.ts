@@ -82,6 +82,17 @@ test('a compute without a spec starts empty, answers its probes, and starts when
   expect(await program.exited()).toBe(0);
 });
 
+test('a compute that started empty takes a second spec, too', async () => {
+  const program = it.start({ spec: null });
+  await it.until('empty');
+  for (const suspend_timeout_seconds of [1, 2, 3]) {
+    const answer = await it.http('POST', '/configure', it.config(it.spec({ suspend_timeout_seconds })));
+    expect(answer.json()).toMatchObject({ status: 'running' });
+  }
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+});
+
 test('terminate ends an empty compute', async () => {
   const program = it.start({ spec: null });
   await it.until('empty');

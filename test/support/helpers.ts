@@ -104,7 +104,7 @@ export async function fakeLocalProxy(
   { pidFile, config }: { readonly pidFile: string; readonly config: string },
   { locked = true, uid }: { locked?: boolean; uid?: number | undefined } = {},
 ): Promise<FakeLocalProxy> {
-  const script = fileURLToPath(new URL('local-proxy.py', import.meta.url));
+  const script = fileURLToPath(new URL('../../test/support/local-proxy.py', import.meta.url));
   const notes = `${pidFile}.notes`;
   rmSync(notes, { force: true });
   const child = spawn('python3', [script, pidFile, config, notes, String(locked)], {
@@ -159,6 +159,7 @@ export function benchFor<Wanted>(
     settings: { helpers: helperSettings(given, env) },
     log,
     stopAsked: stop.signal,
+    untilCalm: async () => {},
     stoppedBySignal: () => bySignal,
     tlsReaders: new TlsReaders(log),
   } as unknown as ServiceDeps;

@@ -21,10 +21,11 @@ create function neon.get_prewarm_info(out total int, out prewarmed int, out skip
 `;
 
 /** Puts a stand-in for Neon's extension into an installation: its SQL functions, and a library that does nothing for them. */
-export function addNeonExtension({ share, lib }: OwnInstallation): void {
+export function addNeonExtension({ share, lib }: Pick<OwnInstallation, 'share' | 'lib'>): void {
   const control =
     "comment = 'stand-in'\ndefault_version = '1.0'\nrelocatable = false\nschema = neon\nsuperuser = true\n";
   writeFileSync(join(share, 'neon.control'), control);
   writeFileSync(join(share, 'neon--1.0.sql'), sql);
-  copyFileSync(join(lib, 'auto_explain.so'), join(lib, 'neon.so'));
+  // One that defines no settings: a server may load it beside others.
+  copyFileSync(join(lib, 'lo.so'), join(lib, 'neon.so'));
 }

@@ -6,13 +6,18 @@ import { type TarballEntry, makeTarball } from './fake-storage.ts';
 import { type Installed, installedPostgres, osUser } from './postgres-versions.ts';
 import { scratchDir } from './scratch.ts';
 
+export interface Extension {
+  readonly archive: Buffer;
+  readonly control: string;
+}
+
 /** A copy of a PostgreSQL into which extensions can be installed. */
 export interface OwnInstallation {
   readonly postgres: Installed;
   readonly share: string;
   readonly lib: string;
   /** Takes an extension of PostgreSQL out. @returns its archive, without its control file, as a gateway has it */
-  takeOut(extension: string): Promise<{ archive: Buffer; control: string }>;
+  takeOut(extension: string): Promise<Extension>;
   remove(): void;
 }
 
@@ -35,18 +40,24 @@ export function ownInstallation(postgres: Installed): OwnInstallation {
     postgres: { ...postgres, bindir: join(prefix, 'bin') },
     share,
     lib,
-    async takeOut(extension) {
-      const control = readFileSync(join(share, `${extension}.control`), 'utf8');
-      rmSync(join(share, `${extension}.control`));
-      const scripts = readdirSync(share).filter((name) => name.startsWith(`${extension}--`));
-      const entries: TarballEntry[] = [
-        ...scripts.map((name) => take(join(share, name), `share/extension/${name}`)),
-        take(join(lib, `${extension}.so`), `lib/${extension}.so`),
-      ];
-      return { archive: zstdCompressSync(await makeTarball(entries, { gzip: false })), control };
-    },
+    takeOut: (extension) => takeOut({ share, lib }, extension),
     remove: () => rmSync(home, { recursive: true, force: true }),
   };
+}
+
+/** Takes an extension of PostgreSQL out. @returns its archive, without its control file, as a gateway has it */
+export async function takeOut(
+  { share, lib }: Pick<OwnInstallation, 'share' | 'lib'>,
+  extension: string,
+): Promise<Extension> {
+  const control = readFileSync(join(share, `${extension}.control`), 'utf8');
+  rmSync(join(share, `${extension}.control`));
+  const scripts = readdirSync(share).filter((name) => name.startsWith(`${extension}--`));
+  const entries: TarballEntry[] = [
+    ...scripts.map((name) => take(join(share, name), `share/extension/${name}`)),
+    take(join(lib, `${extension}.so`), `lib/${extension}.so`),
+  ];
+  return { archive: zstdCompressSync(await makeTarball(entries, { gzip: false })), control };
 }
 
 function take(path: string, name: string): TarballEntry {

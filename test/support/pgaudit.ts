@@ -7,7 +7,7 @@ import { type OwnInstallation, ownInstallation } from './own-installation.ts';
 import { type Installed, installedPostgres, osUser } from './postgres-versions.ts';
 import { scratchDir } from './scratch.ts';
 
-type Audited = Pick<OwnInstallation, 'postgres' | 'remove'>;
+export type Audited = Pick<OwnInstallation, 'postgres' | 'remove' | 'share' | 'lib'>;
 
 /** The versions that Debian has a pgaudit for, in the release that this machine or the client tools are of. */
 export const auditable = (): Installed[] =>
@@ -33,7 +33,7 @@ export function withPgaudit(postgres: Installed): Audited | null {
 }
 
 /** It finds its files from where its program is. */
-function copyOfDebian(postgres: Installed): Audited & Pick<OwnInstallation, 'share' | 'lib'> {
+function copyOfDebian(postgres: Installed): Audited {
   const home = scratchDir('installation');
   const [program, share] = [`lib/postgresql/${postgres.major}`, `share/postgresql/${postgres.major}`];
   for (const dir of [program, share]) {

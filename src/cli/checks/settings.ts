@@ -7,6 +7,7 @@ import { startProblems } from '../../postgres/conf-start.ts';
 import { machineRules } from '../../postgres/machine-rules.ts';
 import { type RenderedConf, readStrictOvercommit, renderConf } from '../../postgres/conf.ts';
 import { confLines } from '../../services/index.ts';
+import { comesFromGateway } from '../../services/extensions/find.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
 import { type Finding, type Findings, errors, together, unchecked, warnings } from './finding.ts';
@@ -28,8 +29,9 @@ export async function checkSettings(
     const { text, notes } = await rendered(spec, settings);
     const { bin, env } = settings;
     const check = { bin, env, dataDir };
+    const toCome = (library: string): boolean => settings.hasGateway && comesFromGateway(spec.spec, library);
     const found = await allErrors(spec, text, check, signal);
-    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, live, signal)];
+    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, live, toCome, signal)];
     return together([found, warnings(...notes.map((note) => ({ text: note }))), ...others]);
   } finally {
     await rm(dataDir, { recursive: true, force: true });
@@ -45,10 +47,16 @@ export const rendered = async (spec: ResolvedSpec, settings: Settings): Promise<
     strictOvercommit: await readStrictOvercommit(),
     subscriptionsDropped: false,
     serviceLines: confLines(spec, settings),
+    lakebase: settings.lakebase,
   });
 
-async function ofTheWhole(check: ConfCheck, live: boolean, signal: AbortSignal): Promise<Findings> {
-  const about = { ...check, isEmpty: true, walSegmentBytes: null, more: live ? machineRules : [] };
+async function ofTheWhole(
+  check: ConfCheck,
+  live: boolean,
+  toCome: (library: string) => boolean,
+  signal: AbortSignal,
+): Promise<Findings> {
+  const about = { ...check, isEmpty: true, walSegmentBytes: null, more: live ? machineRules : [], toCome };
   const found = await startProblems(about, signal);
   return together([errors(...found.problems), unchecked(...found.unchecked)]);
 }

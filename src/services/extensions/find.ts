@@ -1,5 +1,5 @@
 import { ComputeError } from '../../core/errors.ts';
-import type { RemoteExtensions } from '../../spec/schema.ts';
+import type { ComputeSpec, RemoteExtensions } from '../../spec/schema.ts';
 
 /** The extension that a requested file belongs to.
  *  @param name of an extension, or of a library: text after the first `.so` does not count
@@ -19,6 +19,18 @@ const isAllowed = (spec: RemoteExtensions, extension: string): boolean =>
 /** Whether it can be downloaded. */
 export const isRemote = (spec: RemoteExtensions, extension: string): boolean =>
   isAllowed(spec, extension) && Object.hasOwn(spec.extension_data, extension);
+
+/** Whether a library of `shared_preload_libraries` is downloaded before Postgres starts.
+ *  @param item as the setting has it */
+export function comesFromGateway({ remote_extensions: spec }: ComputeSpec, item: string): boolean {
+  const library = preloadedName(item);
+  if (spec === null || !Object.hasOwn(spec.library_index, library)) return false;
+  return isRemote(spec, spec.library_index[library]!);
+}
+
+/** The library's name, as the index has it. */
+export const preloadedName = (item: string): string =>
+  libraryName(item.replaceAll('"', '').replace(/^.*\//, ''));
 
 function ofLibrary({ library_index: index }: RemoteExtensions, library: string): string {
   const extension = Object.hasOwn(index, library) ? index[library] : undefined;

@@ -36,6 +36,12 @@ const totalMs = 590_000;
 /** Milliseconds: an archive of many tiny frames would take hours. */
 const unpackMs = 300_000;
 
+interface Fetching {
+  /** Called with the reason when an attempt has failed and another one follows. */
+  readonly onTrouble: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
 /** The directories of one PostgreSQL, into which extensions are put. */
 export class Installation {
   readonly #deps: StoreDeps;
@@ -64,14 +70,14 @@ export class Installation {
   }
 
   /** Downloads, unpacks and installs. @returns the bytes of the archive */
-  async fetch(gateway: string, extension: string, signal: AbortSignal): Promise<number> {
+  async fetch(gateway: string, extension: string, { onTrouble, signal }: Fetching): Promise<number> {
     const { postgres, log } = this.#deps;
     const startMs = monotonicMs();
     const url = archiveUrl(gateway, postgres.bin.major, extension);
     const part = this.#work.newPart();
     try {
       const archive = join(part, 'archive');
-      const bytes = await this.#download(url, extension, archive, signal);
+      const bytes = await this.#download(url, extension, archive, { onTrouble, signal });
       const names = await this.#unpack(archive, part, signal);
       const unpacked = { extension, dir: part, names };
       await this.#turns.add(() => install(unpacked, this.#places, this.#work), signal);
@@ -82,7 +88,7 @@ export class Installation {
     }
   }
 
-  #download(url: string, extension: string, path: string, signal: AbortSignal): Promise<number> {
+  #download(url: string, extension: string, path: string, { onTrouble, signal }: Fetching): Promise<number> {
     const { metrics, log, env } = this.#deps;
     const filename = archiveOf(extension);
     const onAttempt = (http_status: string): void =>
@@ -94,8 +100,10 @@ export class Installation {
         pauseMs: (failures) => backoffMs(failures, pauses),
         attempts,
         totalMs,
-        onRetry: ({ error, pauseMs }) =>
-          log.warn(`the download of ${extension} is tried again in ${pauseMs} ms: ${explained(error)}`),
+        onRetry: ({ error, pauseMs }) => {
+          onTrouble(error);
+          log.warn(`the download of ${extension} is tried again in ${pauseMs} ms: ${explained(error)}`);
+        },
       },
       signal,
     );

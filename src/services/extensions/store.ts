@@ -1,5 +1,5 @@
 import { raceAbort } from '../../core/clock.ts';
-import { ComputeError, explained } from '../../core/errors.ts';
+import { ComputeError, explained, inline } from '../../core/errors.ts';
 import type { Failpoints } from '../../core/failpoints.ts';
 import type { Log } from '../../core/log.ts';
 import type { OwnPostgres } from '../../database/settings.ts';
@@ -26,6 +26,8 @@ export class ExtensionStore {
   readonly #deps: StoreDeps;
   /** By extension: the bytes of its archive. */
   readonly #downloads = new Map<string, Promise<number>>();
+  /** By extension: why its download fails, while it is tried again and after that. */
+  readonly #troubles = new Map<string, string>();
   #installation: Promise<Installation> | null = null;
 
   constructor(deps: StoreDeps) {
@@ -34,6 +36,11 @@ export class ExtensionStore {
 
   get canDownload(): boolean {
     return this.#deps.gateway !== null;
+  }
+
+  /** What could not be downloaded, and why; null: everything that was asked for. */
+  get trouble(): string | null {
+    return this.#troubles.size === 0 ? null : [...this.#troubles.values()].join('; ');
   }
 
   /** Writes the control files of the extensions that may be downloaded. @throws ComputeError `download`, `spec_invalid` */
@@ -54,13 +61,21 @@ export class ExtensionStore {
         known.then(() => 0),
         signal,
       );
-    const download = this.#open().then((installation) => installation.fetch(gateway, extension, ending));
+    const onTrouble = (error: unknown): unknown =>
+      this.#troubles.set(extension, `could not download the extension ${extension}: ${inline(error)}`);
+    const download = this.#open().then((installation) =>
+      installation.fetch(gateway, extension, { onTrouble, signal: ending }),
+    );
     this.#downloads.set(extension, download);
-    download.catch((error: unknown) => {
-      this.#downloads.delete(extension);
-      if (ending.aborted) return;
-      log.error(`could not download the extension ${extension}: ${explained(error)}`);
-    });
+    download.then(
+      () => this.#troubles.delete(extension),
+      (error: unknown) => {
+        this.#downloads.delete(extension);
+        if (ending.aborted) return;
+        onTrouble(error);
+        log.error(`could not download the extension ${extension}: ${explained(error)}`);
+      },
+    );
     return raceAbort(download, signal);
   }
 

@@ -1,7 +1,7 @@
 import { withLinked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
 import type { Health, Service, ServiceDeps } from '../service.ts';
-import { inBackground } from '../forms.ts';
+import { type Loop, inBackground } from '../forms.ts';
 import type { OffloadState, PrewarmState } from './api.ts';
 
 const lookMs = 1000;
@@ -48,7 +48,7 @@ export const lfcOffload: Service<number> = {
           if (changed.signal.aborted) changed = new AbortController();
           if (!due) continue;
           await offload(deps, signal);
-          loop.report(...healthOf(deps.lfc.offloadState()));
+          loop.report(...(notSaved(deps.lfc.prewarmState()) ?? healthOf(deps.lfc.offloadState())));
         }
       },
     });
@@ -66,6 +66,16 @@ async function offload({ lfc }: ServiceDeps, signal: AbortSignal): Promise<void>
   if (isBusy() || !worthSaving.includes(lfc.prewarmState().status)) return;
   lfc.offload();
   while (isBusy()) await sleep(lookMs, signal);
+}
+
+/** Null: the cache may be saved, or will be once it is filled. */
+function notSaved(state: PrewarmState): Parameters<Loop['report']> | null {
+  if (state.status !== 'failed' && state.status !== 'cancelled') return null;
+  const why = state.status === 'failed' ? `failed (${state.error})` : 'was cancelled';
+  return [
+    'degraded',
+    `the file cache is not saved: its prewarm ${why}, and a half-filled cache would replace a full one`,
+  ];
 }
 
 const healthOf = (state: PrewarmState | OffloadState): [Health['state'], string | null] =>

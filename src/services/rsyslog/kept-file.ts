@@ -20,7 +20,7 @@ export interface KeptFile<Wanted> {
   atEnd?(wanted: Wanted, patient: boolean, signal: AbortSignal): Promise<void>;
 }
 
-type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked'>;
+type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked' | 'untilCalm'>;
 
 /** A service that is a file of rsyslogd's. It starts at once; what fails is logged once, shown in its health, and tried again. */
 export class KeepsFile<Wanted> implements RunningService<Wanted> {
@@ -54,6 +54,7 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
 
   /** Never rejects. */
   async #run(): Promise<void> {
+    await this.#deps.untilCalm(this.#over.signal).catch(() => {});
     while (!this.#over.signal.aborted) {
       const pause = (this.#pause = linked(this.#over.signal));
       await this.#once();

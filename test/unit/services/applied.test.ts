@@ -18,7 +18,7 @@ function kept(apply: (wanted: number) => Promise<string | null>): Given {
   const nothing = (): Promise<void> => Promise.resolve();
   const service = keepApplied<number>(
     1,
-    { log },
+    { log, untilCalm: () => Promise.resolve() },
     {
       name: 'helper',
       apply(wanted) {

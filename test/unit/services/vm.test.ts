@@ -85,8 +85,10 @@ describe('swap and disk quota', () => {
 });
 
 describe('the vm-informant', () => {
-  const run = (path: string, signal: AbortSignal, starts: number[] = []) =>
-    superviseInformant({ path, env, log, onStart: () => starts.push(1) }, signal, 20);
+  const run = (path: string, signal: AbortSignal, starts: number[] = [], troubles: string[] = []) => {
+    const told = { onStart: () => starts.push(1), onTrouble: (why: string) => troubles.push(why) };
+    return superviseInformant({ path, env, log, ...told }, signal, 20);
+  };
 
   test('is started again whenever it ends, its output is logged, and it is stopped at the end', async () => {
     const path = script(
@@ -96,7 +98,8 @@ describe('the vm-informant', () => {
     );
     const stop = new AbortController();
     const starts: number[] = [];
-    const running = run(path, stop.signal, starts);
+    const troubles: string[] = [];
+    const running = run(path, stop.signal, starts, troubles);
     await eventually('the fourth start', () => existsSync(join(dir, 'pid')) || undefined);
     const pid = Number(
       await eventually('its pid', () => readFileSync(join(dir, 'pid'), 'utf8') || undefined),
@@ -105,6 +108,9 @@ describe('the vm-informant', () => {
     await running;
     expect(readStat(pid)).toBeNull();
     expect(starts).toHaveLength(4);
+    expect(troubles).toEqual(
+      ['code 0', 'code 3', 'signal SIGKILL'].map((how) => `it exited with ${how}, and is started again`),
+    );
     const text = lines.join('');
     for (const part of ['informant: said', 'informant: loud', 'with code 0', 'with code 3', 'signal SIGKILL'])
       expect(text).toContain(part);
