@@ -45,7 +45,7 @@ export function serviceParts(
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,
     reloadPostgres: () => void state.postgres?.reload(),
-    tlsReaders: new TlsReaders(log),
+    tlsReaders: new TlsReaders(log, settings.tls),
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,
   });

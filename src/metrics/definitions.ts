@@ -171,11 +171,6 @@ export const metricDefinitions = {
     labels: [],
     help: 'Bytes of audit files that were removed because of --audit-log-limit before rsyslogd is known to have read them.',
   },
-  compute_tls_certificate_not_after_timestamp_seconds: {
-    type: 'gauge',
-    labels: ['what'],
-    help: "When the TLS certificate expires, in seconds since 1970: in_use, the one that Postgres has; in_file, the config's file, absent while that cannot be used.",
-  },
   compute_tls_renewals_total: {
     type: 'counter',
     labels: ['outcome'],

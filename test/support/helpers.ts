@@ -160,7 +160,7 @@ export function benchFor<Wanted>(
     log,
     stopAsked: stop.signal,
     stoppedBySignal: () => bySignal,
-    tlsReaders: new TlsReaders(log),
+    tlsReaders: new TlsReaders(log, null),
   } as unknown as ServiceDeps;
   return { deps, lines, stop, start: (wanted) => service.start(wanted, deps, never) };
 }

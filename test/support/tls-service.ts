@@ -57,10 +57,11 @@ export async function serve(
   on: Cluster,
   files: TlsFiles,
   given: Partial<typeof times> = {},
+  told: TlsReaders | null = null,
 ): Promise<Served> {
   const lines: Served['lines'] = [];
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line) as Served['lines'][0]) });
-  const [metrics, readers] = [new Metrics(), new TlsReaders(log)];
+  const [metrics, readers] = [new Metrics(), told ?? new TlsReaders(log, files)];
   const deps = {
     log,
     metrics,
