@@ -169,7 +169,7 @@ export const metricDefinitions = {
   compute_audit_log_lost_bytes_total: {
     type: 'counter',
     labels: [],
-    help: 'Bytes of audit files that were removed because of --audit-log-limit before rsyslogd is known to have read them.',
+    help: 'Bytes of audit files that rsyslogd is not known to have read before they were removed because of --audit-log-limit, or the audit ended.',
   },
   compute_tls_renewals_total: {
     type: 'counter',
