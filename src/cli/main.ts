@@ -171,7 +171,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
-    await lfc.settled();
+    await lfc.end();
     await operations.end(state.stop.escalate);
     await systemd.end();
   }

@@ -22,7 +22,7 @@ const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
  *  reached: the other program may start later. */
 export function keepApplied<Wanted>(
   first: Wanted,
-  { log }: Pick<ServiceDeps, 'log'>,
+  { log, failpoints }: Pick<ServiceDeps, 'log' | 'failpoints'>,
   how: Application<Wanted>,
 ): RunningService<Wanted> {
   const { name } = how;
@@ -40,6 +40,7 @@ export function keepApplied<Wanted>(
   /** @returns whether another look is necessary */
   const look = async (signal: AbortSignal): Promise<boolean> => {
     try {
+      await failpoints.pass('compute-helper-apply', signal, name);
       const missing = await how.apply(wanted, signal);
       if (!signal.aborted) report(missing === null ? 'ok' : 'degraded', missing);
       return missing !== null;

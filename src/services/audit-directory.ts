@@ -16,7 +16,7 @@ export const drainMs = 5000;
 /** After this time the last message of a file that is read is sent. */
 const sentMs = (messageEndSeconds + messageLateSeconds) * 1000;
 
-type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog'>;
+type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog' | 'failpoints'>;
 
 /** How exact the start time of a process is. */
 const clockMs = 2000;
@@ -37,7 +37,8 @@ export class AuditDirectory {
   /** @param collector null: its address is wrong
    *  @returns what is wrong; null: nothing */
   async look(directory: string, collector: Endpoint | null, signal: AbortSignal): Promise<string | null> {
-    const { metrics, settings } = this.#deps;
+    const { metrics, settings, failpoints } = this.#deps;
+    await failpoints.pass('compute-audit-files', signal);
     const { logBytes, unread, lostBytes, writtenMs } = await this.#clean(directory);
     metrics.set('compute_audit_log_dir_size', logBytes);
     metrics.set(

@@ -34,8 +34,9 @@ export const installedExtensions: Service<number> = {
 };
 
 async function round(deps: ServiceDeps, loop: Loop, signal: AbortSignal): Promise<void> {
-  const { settings, log } = deps;
+  const { settings, log, failpoints } = deps;
   try {
+    await failpoints.pass('compute-installed-extensions', signal);
     const found = await collectExtensions(settings.target, log, signal);
     report(found, deps);
     const { skipped } = found;

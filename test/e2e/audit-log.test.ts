@@ -176,8 +176,8 @@ describe.skipIf(program === null || own === null)('a compute whose logs are sent
     expect(await program.exited()).toBe(1);
     // A machine that is too slow for the limit of 5 s says so, but not before.
     const isLost = compute.log().includes('audit messages are lost: rsyslogd had not read them at the end');
-    if (isLost) expect(performance.now() - killedMs).toBeGreaterThan(5000);
-    else await expect.poll(() => received('create table last_words')).toBe(true);
+    const tookMs = performance.now() - killedMs;
+    await expect.poll(() => received('create table last_words') || (isLost && tookMs > 5000)).toBe(true);
     expect(files()).toEqual([]);
   });
 

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { never } from '../../src/core/abort.ts';
@@ -266,4 +268,30 @@ test('a replica with the library is promoted only after a prewarm, even one that
   await it.http('POST', '/lfc/prewarm');
   expect((await ended(it, 'prewarm')).status).toBe('skipped');
   expect((await promote()).json()).toMatchObject({ status: 'completed' });
+});
+
+test('compute-prewarm and compute-offload fail what they are named after, and nothing else', async () => {
+  const { it, spec } = await withCache();
+  const env = { FAILPOINTS: 'compute-prewarm=1*return;compute-offload=1*return' };
+  it.start({ spec: spec(), args: ['--enable-failpoints'], env });
+  await it.until('running');
+  for (const what of ['prewarm', 'offload'] as const) {
+    await it.http('POST', `/lfc/${what}`);
+    expect(await ended(it, what)).toMatchObject({ status: 'failed', error: `compute-${what} failpoint` });
+    await it.http('POST', `/lfc/${what}`);
+    expect((await ended(it, what)).status).not.toBe('failed');
+  }
+});
+
+test('an endpoint storage that never answers does not hold up the end after a crash of Postgres', async () => {
+  const { it, storage, spec } = await withCache();
+  storage.answer = () => {};
+  const program = it.start({ spec: spec({ autoprewarm: true }) });
+  await it.until('running');
+  await eventually('the request', async () => (storage.requests.length > 0 ? true : undefined));
+  const [postmaster] = readFileSync(join(it.pgdata, 'postmaster.pid'), 'utf8').split('\n');
+  process.kill(Number(postmaster), 'SIGKILL');
+  const beganMs = performance.now();
+  expect(await program.exited()).toBe(1);
+  expect(performance.now() - beganMs).toBeLessThan(60_000);
 });

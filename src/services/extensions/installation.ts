@@ -57,14 +57,16 @@ export class Installation {
 
   /** Downloads, unpacks and installs. @returns the bytes of the archive */
   async fetch(gateway: string, extension: string, signal: AbortSignal): Promise<number> {
-    const { postgres, log } = this.#deps;
+    const { postgres, log, failpoints } = this.#deps;
     const startMs = monotonicMs();
     const url = archiveUrl(gateway, postgres.bin.major, extension);
     const part = this.#work.newPart();
     try {
       const archive = join(part, 'archive');
+      await failpoints.pass('compute-extension-download', signal, extension);
       const bytes = await this.#download(url, extension, archive, signal);
       const names = await this.#unpack(archive, join(part), signal);
+      await failpoints.pass('compute-extension-install', signal, extension);
       await install({ extension, dir: part, names }, this.#places, this.#work);
       log.info(`installed the extension ${extension}: ${bytes} bytes in ${elapsedMs(startMs)} ms`);
       return bytes;

@@ -1,4 +1,4 @@
-import { linked } from '../../core/abort.ts';
+import { type Linked, linked } from '../../core/abort.ts';
 import { ComputeError, explained, inline } from '../../core/errors.ts';
 import type { Failpoints } from '../../core/failpoints.ts';
 import type { Log } from '../../core/log.ts';
@@ -28,9 +28,12 @@ export class EndpointFileCache implements LfcApi {
   /** Ends the prewarm that is under way. */
   #cancel: AbortController | null = null;
   #running = new Set<Promise<void>>();
+  /** Aborts when the compute is asked to stop, or ends by itself. */
+  readonly #over: Linked;
 
   constructor(deps: FileCacheDeps) {
     this.#deps = deps;
+    this.#over = linked(deps.stopAsked);
   }
 
   prewarmState(): PrewarmState {
@@ -70,8 +73,9 @@ export class EndpointFileCache implements LfcApi {
     });
   }
 
-  /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
+  /** Ends what is under way, also where nobody has asked for the end: Postgres is gone. */
+  async end(): Promise<void> {
+    this.#over.abort();
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
@@ -87,15 +91,14 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #prewarmed(spec: ResolvedSpec, fromEndpoint: string | null): Promise<PrewarmState> {
-    const { target, env, log, metrics, failpoints, stopAsked } = this.#deps;
-    const over = linked(stopAsked);
+    const { target, env, log, metrics, failpoints } = this.#deps;
+    const over = linked(this.#over.signal);
     this.#cancel = over;
     const onProgress = (pages: object): void => {
       if (!over.signal.aborted) this.#prewarm = { status: 'prewarming', ...pages };
     };
     try {
-      if ((await failpoints.hit('compute-prewarm', over.signal)) !== null)
-        throw new Error('compute-prewarm failpoint');
+      await failpoints.pass('compute-prewarm', over.signal);
       const { loadState } = await import('./states.ts');
       const loaded = await loadState(savedState(spec, fromEndpoint, env), target, onProgress, over.signal);
       return loaded === null ? { status: 'skipped' } : { status: 'completed', ...loaded };
@@ -111,14 +114,16 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #offloaded(spec: ResolvedSpec): Promise<OffloadState> {
-    const { target, env, log, metrics, stopAsked } = this.#deps;
+    const { target, env, log, metrics, failpoints } = this.#deps;
+    const { signal } = this.#over;
     try {
+      await failpoints.pass('compute-offload', signal);
       const { saveState } = await import('./states.ts');
-      const saved = await saveState(savedState(spec, null, env), target, stopAsked);
+      const saved = await saveState(savedState(spec, null, env), target, signal);
       return saved === null ? { status: 'skipped' } : { status: 'completed', ...saved };
     } catch (error) {
       metrics.inc('compute_ctl_lfc_offload_errors_total');
-      if (!stopAsked.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
+      if (!signal.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
       return { status: 'failed', error: inline(error) };
     }
   }

@@ -20,7 +20,7 @@ export interface KeptFile<Wanted> {
   atEnd?(wanted: Wanted, patient: boolean, signal: AbortSignal): Promise<void>;
 }
 
-type Deps = Pick<ServiceDeps, 'rsyslog' | 'log'>;
+type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'failpoints'>;
 
 /** A service that is a file of rsyslogd's. It starts at once; what fails is logged once, shown in its health, and tried again. */
 export class KeepsFile<Wanted> implements RunningService<Wanted> {
@@ -93,8 +93,9 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
   }
 
   async #apply(wanted: Wanted): Promise<void> {
-    const { rsyslog } = this.#deps;
-    const { file, text } = this.#kept;
+    const { rsyslog, failpoints } = this.#deps;
+    const { file, text, name } = this.#kept;
+    await failpoints.pass('compute-rsyslog-apply', this.#over.signal, name);
     let content: string;
     try {
       content = text(wanted);

@@ -23,7 +23,10 @@ export interface TlsTimes {
   readonly servedMs: number;
 }
 
-type Deps = Pick<ServiceDeps, 'log' | 'metrics' | 'pgdata' | 'reloadPostgres' | 'settings' | 'tlsReaders'>;
+type Deps = Pick<
+  ServiceDeps,
+  'failpoints' | 'log' | 'metrics' | 'pgdata' | 'reloadPostgres' | 'settings' | 'tlsReaders'
+>;
 
 /** Follows the TLS files of the config: brings each new pair to Postgres and tells the others who read it. */
 export class TlsWatcher {
@@ -71,6 +74,7 @@ export class TlsWatcher {
   async #look(signal: AbortSignal): Promise<number> {
     const { lookMs, withoutPairMs, unsettledMs, graceMs } = this.#times;
     try {
+      await this.#deps.failpoints.pass('compute-tls-pair', signal);
       const { inUse, inFiles } = await bringPair(this.#files, this.#pgdata);
       const switchedOn = switchLateTlsOn(this.#pgdata);
       this.#brokenSinceMs = null;

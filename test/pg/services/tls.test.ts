@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { Failpoints } from '../../../src/core/failpoints.ts';
 import { bringPair, switchLateTlsOn } from '../../../src/postgres/tls-placed.ts';
 import { TlsReaders } from '../../../src/services/tls/readers.ts';
 import { scratchDir } from '../../support/cluster.ts';
@@ -160,4 +161,15 @@ test('a pair that Postgres does not take is shown as such', async () => {
     'degraded',
     /Postgres does not take the TLS key and certificate: .*does not support SSL/,
   );
+});
+
+test('compute-tls-pair fails the look at the files, which is shown, and the next one is as usual', async () => {
+  const on = await shared();
+  const points = new Failpoints();
+  points.set('compute-tls-pair', '1*return');
+  const files = writePair(dir, makePemPair('own'));
+  const running = await serve(on, files, { withoutPairMs: 50 }, null, points);
+  await untilServed(on, 'own');
+  await untilHealth(running, 'ok', null);
+  expect(running.lines.some(({ msg }) => msg.includes('compute-tls-pair failpoint'))).toBe(true);
 });

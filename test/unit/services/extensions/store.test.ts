@@ -51,7 +51,12 @@ interface Gateway {
   readonly metrics: Metrics;
 }
 
-function storeAt(gateway: string, metrics = new Metrics(), stopAsked = never): ExtensionStore {
+function storeAt(
+  gateway: string,
+  metrics = new Metrics(),
+  stopAsked = never,
+  failpoints = new Failpoints(),
+): ExtensionStore {
   const dir = join(prefix, 'bin');
   const bin = {
     path: join(dir, 'postgres'),
@@ -66,7 +71,7 @@ function storeAt(gateway: string, metrics = new Metrics(), stopAsked = never): E
     gateway,
     log: pino({ level: 'silent' }),
     metrics,
-    failpoints: new Failpoints(),
+    failpoints,
     stopAsked,
   });
 }
@@ -243,6 +248,26 @@ test('an installation that fails in the middle takes back what it has begun', as
   expect(await store.bring('demo', never).catch(inline)).toContain('would replace');
   expect(found()).toEqual([]);
 });
+
+test.each(['compute-extension-download', 'compute-extension-install'])(
+  '%s fails one extension, of which nothing stays, and the next one that asks gets it',
+  async (point) => {
+    const server = await startFileServer(await archive());
+    onTestFinished(() => server.stop());
+    const points = new Failpoints();
+    const base = `${new URL(server.url).origin}/base/`;
+    const store = storeAt(base, new Metrics(), never, points);
+    points.set(point, 'return(other)');
+    expect(await store.bring('demo', never)).toBeGreaterThan(0);
+    for (const name of found()) rmSync(join(prefix, name));
+    const again = storeAt(base, new Metrics(), never, points);
+    points.set(point, '1*return(demo)');
+    expect(await again.bring('demo', never).catch(inline)).toContain(`${point} failpoint`);
+    expect(found()).toEqual([]);
+    expect(await again.bring('demo', never)).toBeGreaterThan(0);
+    expect(found()).toHaveLength(3);
+  },
+);
 
 test('without pg_config and without the usual directories the message says what is missing', async () => {
   rmSync(share('plpgsql.control'));
