@@ -41,6 +41,7 @@ export function serviceParts(
     extensions,
     lfc,
     rsyslog: new Rsyslog({ settings: settings.rsyslog, env, log }),
+    crashing: state.databases.crashes,
     onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
     pgdata,

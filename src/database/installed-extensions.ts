@@ -35,7 +35,7 @@ const statementMs = 5000;
 const totalMs = 120_000;
 
 const databases = sql`
-select d.datname from pg_catalog.pg_database d
+select d.oid, d.datname from pg_catalog.pg_database d
 where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(maxDatabases + 1)}`.reveal();
 
 const extensions = sql`
@@ -48,12 +48,24 @@ interface Row {
   readonly super: boolean;
 }
 
+export interface Collecting {
+  readonly target: PgTarget;
+  readonly log: Log;
+  readonly crashing: CrashingDatabases;
+}
+
+/** Databases that make the server crash when somebody connects to them. */
+export interface CrashingDatabases {
+  avoids(oid: number): boolean;
+  /** Whether it may be one of them, by the error with which its session ended. */
+  suspect(oid: number, name: string, error: unknown): boolean;
+}
+
 /** Which extensions are installed in the databases of this Postgres. One connection at a time; a database that cannot be read is
- *  left out.
+ *  left out, and one that makes Postgres crash ends the round: it is tried again by nobody.
  *  @throws ComputeError `sql` when the databases cannot be listed; AbortError */
 export async function collectExtensions(
-  target: PgTarget,
-  log: Log,
+  { target, log, crashing }: Collecting,
   signal: AbortSignal,
 ): Promise<ExtensionStatistics> {
   const endMs = monotonicMs() + totalMs;
@@ -61,12 +73,13 @@ export async function collectExtensions(
   const listed = await withOwnPg(
     session,
     signal,
-    async (pg) => (await pg.query<{ datname: string }>(databases)).rows,
+    async (pg) => (await pg.query<{ oid: number; datname: string }>(databases)).rows,
   );
   const counts = new Map<string, InstalledExtension>();
   let read = 0;
-  for (const { datname: database } of listed.slice(0, maxDatabases)) {
+  for (const { oid, datname: database } of listed.slice(0, maxDatabases)) {
     if (monotonicMs() > endMs) break;
+    if (crashing.avoids(oid)) continue;
     try {
       const found = await withOwnPg({ ...session, database }, signal, (pg) => pg.query<Row>(extensions));
       for (const row of found.rows) count(counts, row);
@@ -74,6 +87,7 @@ export async function collectExtensions(
     } catch (error) {
       if (abortedBy(error, signal)) throw error;
       log.info(`the extensions of database ${JSON.stringify(database)} are not counted: ${explained(error)}`);
+      if (crashing.suspect(oid, database, error)) break;
     }
   }
   return {

@@ -34,10 +34,10 @@ export const installedExtensions: Service<number> = {
 };
 
 async function round(deps: ServiceDeps, loop: Loop, signal: AbortSignal): Promise<void> {
-  const { settings, log, failpoints } = deps;
+  const { settings, log, failpoints, crashing } = deps;
   try {
     await failpoints.pass('compute-installed-extensions', signal);
-    const found = await collectExtensions(settings.target, log, signal);
+    const found = await collectExtensions({ target: settings.target, log, crashing }, signal);
     report(found, deps);
     const { skipped } = found;
     if (skipped === 0) loop.report('ok');

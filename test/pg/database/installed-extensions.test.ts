@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Crashes } from '../../../src/catalog/crash.ts';
 import { never } from '../../../src/core/abort.ts';
 import { inline } from '../../../src/core/errors.ts';
 import { collectExtensions } from '../../../src/database/installed-extensions.ts';
@@ -32,7 +33,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   afterAll(() => it.stop());
 
   test('every version of an extension is counted, by the databases that have it and by its owner', async () => {
-    const found = await collectExtensions(it.target, log, never);
+    const found = await collectExtensions({ target: it.target, log, crashing: new Crashes() }, never);
     expect(found).toMatchObject({ databases: 4, skipped: 0 });
     const plpgsql = found.extensions.filter(({ extname }) => extname === 'plpgsql');
     expect(plpgsql).toEqual([
@@ -55,7 +56,10 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       alter database trap set search_path = public, pg_catalog;
       alter database trap set statement_timeout = 1; alter database trap set default_transaction_read_only = on;`;
     await run(`set role owner; ${trap}`, 'trap');
-    const { databases, extensions } = await collectExtensions(it.target, log, never);
+    const { databases, extensions } = await collectExtensions(
+      { target: it.target, log, crashing: new Crashes() },
+      never,
+    );
     // A superuser is let into `full_one`.
     expect(databases).toBe(6);
     expect(extensions.find(({ extname }) => extname === 'plpgsql')?.n_databases).toBe(6);
@@ -71,5 +75,7 @@ test('a server that is not there is an error', async () => {
     database: 'postgres',
     options: '',
   };
-  expect(await collectExtensions(target, log, never).catch(inline)).toContain('ECONNREFUSED');
+  expect(await collectExtensions({ target, log, crashing: new Crashes() }, never).catch(inline)).toContain(
+    'ECONNREFUSED',
+  );
 });
