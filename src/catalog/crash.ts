@@ -44,6 +44,20 @@ export class Crashes {
     }
   }
 
+  /** Whether a session to the database may have made the server crash; then it is not connected to any more.
+   *  @param error with which that session ended */
+  suspect(oid: number, name: string, error: unknown): boolean {
+    if (!(error instanceof ComputeError) || !suspects(new Map([[name, error]])).has(name)) return false;
+    this.#count++;
+    this.#byOid.set(oid, new DatabaseCrash(name, error));
+    return true;
+  }
+
+  /** Whether the database is not connected to any more. */
+  avoids(oid: number): boolean {
+    return this.#count >= maxCrashes || this.#byOid.has(oid);
+  }
+
   /** What an attempt to connect to a database throws without being made; undefined: it can be made. */
   of(name: string, { databases }: Pick<Observed, 'databases'>): ComputeError | undefined {
     const known = this.#byOid.get(databases.get(name)?.oid ?? 0);

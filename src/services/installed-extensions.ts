@@ -34,9 +34,9 @@ export const installedExtensions: Service<number> = {
 };
 
 async function round(deps: ServiceDeps, loop: Loop, signal: AbortSignal): Promise<void> {
-  const { settings, log } = deps;
+  const { settings, log, crashing } = deps;
   try {
-    const found = await collectExtensions(settings.target, log, signal);
+    const found = await collectExtensions({ target: settings.target, log, crashing }, signal);
     report(found, deps);
     const { skipped } = found;
     if (skipped === 0) loop.report('ok');

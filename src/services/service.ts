@@ -1,4 +1,4 @@
-import type { ExtensionStatistics } from '../database/installed-extensions.ts';
+import type { CrashingDatabases, ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
@@ -44,6 +44,7 @@ export interface ServiceDeps {
   readonly extensions: ExtensionStore;
   readonly lfc: LfcApi;
   readonly onExtensionStatistics: (found: ExtensionStatistics) => void;
+  readonly crashing: CrashingDatabases;
   readonly rsyslog: Rsyslog;
   /** Called when those that Postgres must have at its start are there. */
   readonly onExtensionsLoaded: (loaded: LoadedExtensions) => void;

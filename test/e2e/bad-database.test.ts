@@ -12,9 +12,11 @@ import { eventually } from '../support/program.ts';
 const signal = new AbortController().signal;
 const session = { applicationName: 'test', connectMs: 5000, queryMs: 5000, signal };
 
-/** A storage in which two databases have no directory, and one a pg_class of zeros, with which Postgres crashes. */
 let home: string;
+/** A storage in which two databases have no directory. */
 let backup: Buffer;
+/** The same, and the pg_class of one has nothing but zeros, with which Postgres crashes. */
+let crashing: Buffer;
 /** Their OIDs. */
 const bad = new Map<string, string>();
 
@@ -36,15 +38,17 @@ beforeAll(async () => {
     cluster.postmaster.kill('SIGINT');
     await once(cluster.postmaster, 'exit');
     cpSync(join(cluster.dataDir, 'base'), join(home, 'base'), { recursive: true });
-    writeFileSync(zeroed, Buffer.alloc(readFileSync(zeroed).length));
-    rmSync(join(dirname(zeroed), 'pg_internal.init'), { force: true });
     const without = [
       './postgresql.conf',
       './postmaster.*',
       ...[...bad.values()].map((oid) => `./base/${oid}`),
     ];
     const args = ['czf', '-', ...without.map((one) => `--exclude=${one}`), '-C', cluster.dataDir, '.'];
-    backup = execFileSync('tar', args, { maxBuffer: 1 << 28 });
+    const pack = (): Buffer => execFileSync('tar', args, { maxBuffer: 1 << 28 });
+    backup = pack();
+    writeFileSync(zeroed, Buffer.alloc(readFileSync(zeroed).length));
+    rmSync(join(dirname(zeroed), 'pg_internal.init'), { force: true });
+    crashing = pack();
   } finally {
     await cluster.stop();
   }
@@ -83,8 +87,13 @@ interface Named {
   failures: number;
   next_try: string | null;
 }
-const status = async (): Promise<{ status: string; error: string | null; failed_databases?: Named[] }> =>
-  (await it.http('GET', '/status')).json();
+interface Status {
+  status: string;
+  error: string | null;
+  failed_databases?: Named[];
+  services?: Record<string, { state: string; error: string | null }>;
+}
+const status = async (): Promise<Status> => (await it.http('GET', '/status')).json();
 const named = async (): Promise<string[] | undefined> =>
   (await status()).failed_databases?.map(({ name }) => name);
 const metric = async (): Promise<string | undefined> =>
@@ -99,6 +108,9 @@ const isDone = (database: string): Promise<boolean> =>
       return rows[0]?.n === 2;
     },
   );
+
+const crashesOf = (program: { stderr(): string }) => (): number =>
+  program.stderr().split('was terminated by signal 6').length - 1;
 
 test('a compute runs although databases are corrupt, names them, and mends itself when they are whole again', async () => {
   const program = it.start({ spec: spec('made') });
@@ -159,6 +171,7 @@ test('a first spec that comes by HTTP is a start: it is answered with 200 and th
 });
 
 test('a database that makes Postgres crash keeps the compute from nothing else, and does not make it crash again', async () => {
+  it.pageserver.script.tarball = crashing;
   const program = it.start({ spec: spec('zeroed', 'made') });
   await it.until('running', 60_000);
   const found = (await status()).failed_databases ?? [];
@@ -166,7 +179,7 @@ test('a database that makes Postgres crash keeps the compute from nothing else, 
   expect(found[2]?.error).toContain('made Postgres crash');
   expect(found[2]?.next_try).toBeNull();
   for (const name of ['fine', 'made']) expect(await isDone(name)).toBe(true);
-  const crashes = (): number => program.stderr().split('was terminated by signal 6').length - 1;
+  const crashes = crashesOf(program);
   expect(crashes()).toBe(1);
   mend();
   await eventually(
@@ -184,4 +197,33 @@ test('a database that makes Postgres crash keeps the compute from nothing else, 
   ).toBeTruthy();
   program.kill('SIGTERM');
   expect(await program.exited()).toBe(0);
+});
+
+test('a database that nobody has asked for makes Postgres crash only once while extensions are counted', async () => {
+  it.pageserver.script.tarball = crashing;
+  const program = it.start({ spec: spec() });
+  await it.until('running', 60_000);
+  const crashes = crashesOf(program);
+  const counted = (): Promise<string> =>
+    eventually(
+      'extensions are counted',
+      async () => {
+        const { state, error } = (await status()).services?.['installed-extensions'] ?? {};
+        return state === 'degraded' ? (error ?? '') : undefined;
+      },
+      60_000,
+    );
+  expect(await counted()).toMatch(/\d+ databases are not counted/);
+  await eventually('its log tells of the crash', () => (crashes() === 1 ? true : undefined), 60_000);
+  const rounds = (): number => program.stderr().split('[NEON_EXT_STAT]').length - 1;
+  const before = rounds();
+  mend();
+  await eventually(
+    'Postgres accepts connections again',
+    async () => ((await it.http('GET', '/readyz')).status === 200 ? true : undefined),
+    60_000,
+  );
+  expect((await it.http('POST', '/configure', it.config(spec()))).status).toBe(200);
+  await eventually('they are counted again', () => (rounds() > before ? true : undefined), 60_000);
+  expect(crashes()).toBe(1);
 });

@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { never } from '../../src/core/abort.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { type Fault, type FileServer, startFileServer } from '../support/file-server.ts';
+import { type Program, eventually } from '../support/program.ts';
+import { query } from '../support/query.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 
 interface Given {
@@ -16,7 +15,7 @@ interface Given {
   readonly spec: (settings?: object[]) => object;
   /** Starts the compute with it.
    *  @param offered false: without the extension */
-  readonly start: (settings?: object[], offered?: boolean) => void;
+  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv, offered?: boolean) => Program;
 }
 
 let given: Given | null = null;
@@ -52,25 +51,13 @@ async function withRemote(
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
     return made;
   };
-  const start = (settings: object[] = [], offered = true): void =>
-    void it.start({ spec: spec(settings, offered), args: ['-r', new URL(gateway.url).origin] });
+  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}, offered = true): Program => {
+    const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
+    return it.start({ spec: spec(settings, offered), args: ['-r', base], env });
+  };
   given = { it, installation, gateway, spec, start };
   return given;
 }
-
-const query = (it: Rig, sql: string, database = 'postgres'): Promise<unknown[]> =>
-  withPg(
-    {
-      host: '127.0.0.1',
-      port: it.port,
-      user: 'cloud_admin',
-      password: new Secret(''),
-      database,
-      options: '',
-    },
-    { applicationName: 'test', connectMs: 5000, queryMs: 20_000, signal: never },
-    async (pg) => (await pg.query<object>(sql)).rows,
-  );
 
 const preload = {
   name: 'shared_preload_libraries',
@@ -112,6 +99,25 @@ test('an extension is known before it is downloaded, and comes when somebody ask
   expect(gateway.requests).toHaveLength(1);
   await query(it, 'create extension hstore');
   expect(await it.internal('POST', '/extension_server/postgis')).toMatchObject({ status: 404 });
+});
+
+test('an extension comes through the proxy of the environment, of which Postgres knows nothing', async () => {
+  const { it, gateway, start } = await withRemote('hstore');
+  start([], { HTTP_PROXY: new URL(gateway.url).origin });
+  await it.until('running');
+  expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
+  expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
+});
+
+test('a stop while a library is downloaded leaves nothing of it', async () => {
+  const { it, start, installation } = await withRemote('pg_stat_statements', ['endless']);
+  const program = start([{ ...preload, value: 'pg_stat_statements' }]);
+  const work = join(installation.postgres.bindir, '../download_extensions');
+  await eventually('the download', () => (readdirSync(work).length > 0 ? true : undefined));
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+  expect(readdirSync(work)).toEqual([]);
+  expect(it.log()).not.toContain('ERROR');
 });
 
 test('POST /extensions downloads what it installs', async () => {
@@ -166,7 +172,7 @@ test('a download that is asked for and fails is in the status until it works', a
 
 test('a new spec does not wait for a library that only the next start loads', async () => {
   const { it, gateway, start } = await withRemote('pg_prewarm', [{ stopsAfter: 1 }]);
-  start([], false);
+  start([], {}, false);
   await it.until('running');
   const spec = given!.spec([{ ...preload, value: 'pg_prewarm' }]);
   expect((await it.http('POST', '/configure', it.config(spec))).json()).toMatchObject({ status: 'running' });

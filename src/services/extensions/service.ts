@@ -51,6 +51,8 @@ const librariesOf = (spec: ResolvedSpec['spec']): string[] =>
 
 class RunningExtensions implements RunningService<Wanted> {
   readonly #deps: ServiceDeps;
+  /** Why libraries are missing that Postgres should have loaded; a new spec does not change that. */
+  #missing: string | null = null;
   #own: Health = healthNow('ok');
   #shown: Health = this.#own;
 
@@ -72,9 +74,9 @@ class RunningExtensions implements RunningService<Wanted> {
   async reconfigure({ spec }: Wanted, signal: AbortSignal): Promise<void> {
     try {
       await this.#deps.extensions.writeControlFiles(spec, signal);
-      this.#own = healthNow('ok');
+      this.#show(null);
     } catch (error) {
-      this.#own = healthNow('failed', explained(error));
+      this.#show(explained(error));
       throw error;
     }
   }
@@ -100,7 +102,8 @@ class RunningExtensions implements RunningService<Wanted> {
     const failed = brought.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown);
     for (const error of failed)
       log.error(`a library that Postgres must load is missing: ${explained(error)}`);
-    if (failed.length > 0) this.#own = healthNow('failed', failed.map(inline).join('; '));
+    this.#missing = failed.length === 0 ? null : failed.map(inline).join('; ');
+    this.#show(null);
     onExtensionsLoaded({
       num_ext_downloaded: sizes.length,
       largest_ext_size: Math.max(0, ...sizes),
@@ -110,4 +113,9 @@ class RunningExtensions implements RunningService<Wanted> {
   }
 
   async stop(): Promise<void> {}
+
+  #show(trouble: string | null): void {
+    const said = [this.#missing, trouble].filter((one) => one !== null);
+    this.#own = nextHealth(this.#own, said.length === 0 ? 'ok' : 'failed', said.join('; ') || null);
+  }
 }

@@ -10,14 +10,15 @@ import { checkedEndpoint, savedState } from './endpoint-storage.ts';
 
 export interface FileCacheDeps {
   readonly target: PgTarget;
+  /** With proxies: Postgres's own environment has none. */
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly failpoints: Failpoints;
   /** The current one; null: there is none. */
   readonly spec: () => ResolvedSpec | null;
-  /** Aborts when the compute is asked to stop. */
-  readonly stopAsked: AbortSignal;
+  /** Aborts when the compute is asked to stop, or ends by itself. */
+  readonly ending: AbortSignal;
 }
 
 /** The local file cache of the neon extension: filled from, and saved to, the endpoint storage, in the background. */
@@ -87,8 +88,8 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #prewarmed(spec: ResolvedSpec, fromEndpoint: string | null): Promise<PrewarmState> {
-    const { target, env, log, metrics, failpoints, stopAsked } = this.#deps;
-    const over = linked(stopAsked);
+    const { target, env, log, metrics, failpoints, ending } = this.#deps;
+    const over = linked(ending);
     this.#cancel = over;
     const onProgress = (pages: object): void => {
       if (!over.signal.aborted) this.#prewarm = { status: 'prewarming', ...pages };
@@ -111,14 +112,14 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #offloaded(spec: ResolvedSpec): Promise<OffloadState> {
-    const { target, env, log, metrics, stopAsked } = this.#deps;
+    const { target, env, log, metrics, ending } = this.#deps;
     try {
       const { saveState } = await import('./states.ts');
-      const saved = await saveState(savedState(spec, null, env), target, stopAsked);
+      const saved = await saveState(savedState(spec, null, env), target, ending);
       return saved === null ? { status: 'skipped' } : { status: 'completed', ...saved };
     } catch (error) {
       metrics.inc('compute_ctl_lfc_offload_errors_total');
-      if (!stopAsked.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
+      if (!ending.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
       return { status: 'failed', error: inline(error) };
     }
   }

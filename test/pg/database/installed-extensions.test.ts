@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Crashes } from '../../../src/catalog/crash.ts';
 import { never } from '../../../src/core/abort.ts';
 import { inline } from '../../../src/core/errors.ts';
 import { collectExtensions } from '../../../src/database/installed-extensions.ts';
@@ -32,7 +33,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   afterAll(() => it.stop());
 
   test('every version of an extension is counted, by the databases that have it and by its owner', async () => {
-    const found = await collectExtensions(it.target, log, never);
+    const found = await collectExtensions({ target: it.target, log, crashing: new Crashes() }, never);
     expect(found).toMatchObject({ databases: 4, skipped: 0 });
     const plpgsql = found.extensions.filter(({ extname }) => extname === 'plpgsql');
     expect(plpgsql).toEqual([
@@ -45,6 +46,11 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     ]);
   });
 
+  test('with more databases than are looked into, every other one counts as skipped', async () => {
+    const found = await collectExtensions({ target: it.target, log, crashing: new Crashes() }, never, 1);
+    expect(found).toMatchObject({ databases: 1, skipped: 3 });
+  });
+
   test('a database that lets nobody in, is broken or hides its catalog is skipped, and all others are counted', async () => {
     await run('create database closed allow_connections false');
     await run('create database full_one connection limit 0');
@@ -55,7 +61,10 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
       alter database trap set search_path = public, pg_catalog;
       alter database trap set statement_timeout = 1; alter database trap set default_transaction_read_only = on;`;
     await run(`set role owner; ${trap}`, 'trap');
-    const { databases, extensions } = await collectExtensions(it.target, log, never);
+    const { databases, extensions } = await collectExtensions(
+      { target: it.target, log, crashing: new Crashes() },
+      never,
+    );
     // A superuser is let into `full_one`.
     expect(databases).toBe(6);
     expect(extensions.find(({ extname }) => extname === 'plpgsql')?.n_databases).toBe(6);
@@ -71,5 +80,7 @@ test('a server that is not there is an error', async () => {
     database: 'postgres',
     options: '',
   };
-  expect(await collectExtensions(target, log, never).catch(inline)).toContain('ECONNREFUSED');
+  expect(await collectExtensions({ target, log, crashing: new Crashes() }, never).catch(inline)).toContain(
+    'ECONNREFUSED',
+  );
 });
