@@ -210,16 +210,16 @@ const at = (numbers: number[], q: number): string => {
   return (sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0).toFixed(0);
 };
 
-/** A row for each figure: its p50 and p90. */
-function report(columns: ReadonlyMap<string, Sample[]>): void {
+/** A row for each figure: its p50 and p90, or other ones. */
+function report(columns: ReadonlyMap<string, Sample[]>, shown: readonly number[] = [0.5, 0.9]): void {
   const names = new Set([...columns.values()].flat().flatMap((sample) => Object.keys(sample)));
-  console.log(`\n${''.padEnd(24)}${[...columns.keys()].map((name) => name.padStart(15)).join('')}`);
+  console.log(`\n${''.padEnd(24)}${[...columns.keys()].map((name) => name.padStart(17)).join('')}`);
   for (const name of names) {
     const cells = [...columns.values()].map((samples) => {
       const numbers = samples.map((sample) => sample[name]).filter((value) => value !== undefined);
-      return numbers.length === 0 ? '' : `${at(numbers, 0.5)}, ${at(numbers, 0.9)}`;
+      return numbers.length === 0 ? '' : shown.map((q) => at(numbers, q)).join(', ');
     });
-    console.log(`${name.padEnd(24)}${cells.map((cell) => cell.padStart(15)).join('')}`);
+    console.log(`${name.padEnd(24)}${cells.map((cell) => cell.padStart(17)).join('')}`);
   }
 }
 
@@ -259,8 +259,8 @@ async function compareServices(one: Candidate, state: LocalJson): Promise<void> 
       }
       process.stderr.write(`\r${run + 1}/${runs}`);
     }
-    console.log(`\n${runs} starts of ${one.name}, milliseconds: p50, p90`);
-    report(columns);
+    console.log(`\n${runs} starts of ${one.name}, milliseconds: least, p50, p90`);
+    report(columns, [0, 0.5, 0.9]);
     console.log(
       `load: ${loadavg()
         .map((each) => each.toFixed(1))

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { withDeadline } from '../core/clock.ts';
+import { withDeadline, within } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import { repeat } from '../core/retry.ts';
 import type { Secret } from '../core/secret.ts';
@@ -50,6 +50,8 @@ const answer = v.object({
 });
 type Answer = v.InferOutput<typeof answer>;
 
+/** For the first look, when a start does not come to its end. */
+const firstMs = 2000;
 const everyMs = 5000;
 const limitMs = 3000;
 const maxBytes = 256 * 1024;
@@ -62,7 +64,11 @@ export const storageReport: Service<StorageAddress> = {
   async start(address, deps) {
     return inBackground<StorageAddress>(deps, {
       name: 'storage-report',
-      work: (signal, loop) => repeat(() => look(address, deps, loop, signal), signal),
+      async work(signal, loop) {
+        // A start that goes well is over before.
+        await within(deps.untilCalm(signal), firstMs, signal).catch(() => {});
+        await repeat(() => look(address, deps, loop, signal), signal);
+      },
     });
   },
 };

@@ -28,8 +28,7 @@ const always = [
 /** Not beside the others: it ends when the spec comes; it is for computes that stay at one LSN (`static.test.ts`). */
 const apart = ['memory-prewarm', 'lsn-lease'];
 const all = Object.keys(wishes);
-const seedVariable = 'COMPUTE_SERVICES_SEED';
-const seed = Number(process.env[seedVariable] ?? Math.floor(Math.random() * 2 ** 31));
+const seed = Number(process.env['COMPUTE_SERVICES_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const rounds = 20;
 
 test('no service is left out', () => {
@@ -192,7 +191,7 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
     return { files: readdirSync(`/proc/${pid}/fd`).length, timers: Timeout };
   }
 
-  test(`starts, follows ${rounds} specs and ends: nothing is left behind (${seedVariable}=${seed})`, async () => {
+  test(`starts, follows ${rounds} specs and ends: nothing is left behind (COMPUTE_SERVICES_SEED=${seed})`, async () => {
     const program = await startEmpty();
     await it.until('empty');
     await expect.poll(async () => Object.keys(await health())).toEqual(['vm-informant', 'memory-prewarm']);

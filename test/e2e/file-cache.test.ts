@@ -173,6 +173,20 @@ test('an endpoint storage that fails in any way fails the prewarm, and nothing e
   expect(await it.until('running')).toMatchObject({ error: null });
 });
 
+test('a second save while one is under way is refused, and the first goes on', async () => {
+  const { it, storage, spec } = await withCache();
+  it.start({ spec: spec() });
+  await it.until('running');
+  await query(it, `update neon.cache set state = '\\x01'`);
+  let answer: () => void = () => {};
+  storage.answer = (_, response) => void (answer = () => response.end());
+  expect((await it.http('POST', '/lfc/offload')).status).toBe(202);
+  await eventually('the request', () => storage.requests[0]);
+  expect((await it.http('POST', '/lfc/offload')).status).toBe(429);
+  answer();
+  expect(await ended(it, 'offload')).toMatchObject({ status: 'completed' });
+});
+
 test('the id of another endpoint cannot lead the token to another address', async () => {
   const { it, storage, spec } = await withCache();
   it.start({ spec: spec() });

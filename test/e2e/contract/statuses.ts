@@ -53,6 +53,8 @@ export function walkTheStatuses(): void {
         ],
         ['external', 'GET /hadron_liveness_probe', 500, /^{"error":"Postgres does not accept connections"}$/],
         ['external', 'GET /autoscaling_metrics', 500, /^{"error":"connecting to communicator control socket/],
+        ['external', 'POST /lfc/prewarm', 412, /^{"error":"the compute does not have a spec"}$/],
+        ['external', 'POST /lfc/offload', 412, /^{"error":"the compute does not have a spec"}$/],
         ['external', 'POST /configure', 400, noTenant, configuring({ tenant_id: null })],
         ['external', 'POST /terminate', 200, /^{"lsn":null}$/],
         ['external', 'POST /terminate', 201, /^{"lsn":null}$/],

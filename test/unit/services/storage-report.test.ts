@@ -35,6 +35,7 @@ async function reportOf(status: number, body: string) {
   const deps = {
     log: pino({ level: 'silent' }),
     metrics,
+    untilCalm: async () => {},
     onStorageReport: (report: StorageReport) => void got.push(report),
   } as unknown as ServiceDeps;
   const address = { url: `http://127.0.0.1:${port}/status`, token: async () => new Secret('tok') };
