@@ -141,7 +141,7 @@ async function serveCompute(parts: Parts): Promise<number> {
   followLifecycle(monitor, state.lifecycle, () => state.postgres?.exited);
   const writability = new Writability({ target: settings.target, log });
   const pgdata = (): Operations['pgdata'] => operations.pgdata;
-  const { services, extensions, lfc } = serviceParts(parts, state, pgdata);
+  const { services, extensions, lfc, end } = serviceParts(parts, state, pgdata);
   state.services = services;
   const operations = new Operations({ settings, state, log, services, failpoints, lfc });
   const controlPlane = state.retries.track('control_plane');
@@ -171,7 +171,7 @@ async function serveCompute(parts: Parts): Promise<number> {
     code = await withHttp({ ...parts, app, auth, state }, ran);
   } finally {
     await monitor.stop();
-    await lfc.end();
+    await end();
     await operations.end(state.stop.escalate);
     await systemd.end();
   }

@@ -1,4 +1,6 @@
 import type { RunOptions } from '../config/options.ts';
+import { linked } from '../core/abort.ts';
+import { within } from '../core/clock.ts';
 import { failpoints } from '../core/failpoints.ts';
 import type { Log } from '../core/log.ts';
 import type { ComputeState } from '../lifecycle/state.ts';
@@ -17,30 +19,40 @@ export interface Surroundings {
   readonly settings: Settings;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Of this process, with its proxies. */
+  readonly env: NodeJS.ProcessEnv;
 }
 
 export interface ServiceParts {
   readonly services: ServiceRunner;
   readonly extensions: ExtensionStore;
   readonly lfc: EndpointFileCache;
+  /** Ends what goes on in the background, and waits until it has cleaned up, 10 s at most. */
+  readonly end: () => Promise<void>;
 }
+
+const endMs = 10_000;
 
 /** The services, and what of them is also asked by HTTP. */
 export function serviceParts(
-  { options, settings, metrics, log }: Surroundings,
+  { options, settings, metrics, log, env }: Surroundings,
   state: ComputeState,
   pgdata: ServiceDeps['pgdata'],
 ): ServiceParts {
-  const common = { log, metrics, failpoints, stopAsked: state.stop.asked };
-  const { target, env } = settings;
-  const extensions = new ExtensionStore({ ...common, postgres: settings, gateway: options.remoteExtBaseUrl });
-  const lfc = new EndpointFileCache({ ...common, target, env, spec: () => state.spec });
+  const { asked, escalate } = state.stop;
+  const background = linked(asked);
+  const common = { log, metrics, failpoints };
+  const outbound = { ...common, env, ending: background.signal };
+  const gateway = options.remoteExtBaseUrl;
+  const extensions = new ExtensionStore({ ...outbound, postgres: settings, gateway });
+  const lfc = new EndpointFileCache({ ...outbound, target: settings.target, spec: () => state.spec });
   const services = new ServiceRunner(allServices, {
     ...common,
+    stopAsked: asked,
     settings,
     extensions,
     lfc,
-    rsyslog: new Rsyslog({ settings: settings.rsyslog, env, log }),
+    rsyslog: new Rsyslog({ settings: settings.rsyslog, env: settings.env, log }),
     crashing: state.databases.crashes,
     onExtensionStatistics: (found) => void (state.extensions = found),
     onExtensionsLoaded: (loaded) => void Object.assign(state.figures, loaded),
@@ -50,5 +62,10 @@ export function serviceParts(
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,
   });
-  return { services, extensions, lfc };
+  const end = async (): Promise<void> => {
+    background.abort();
+    await within(Promise.all([lfc.settled(), extensions.settled()]), endMs, escalate);
+    background.release();
+  };
+  return { services, extensions, lfc, end };
 }

@@ -580,7 +580,7 @@ export interface components {
                 readonly collected_at: string;
                 /** @description Databases that were looked into. */
                 readonly databases: number;
-                /** @description Databases that could not be looked into, or for which there was no time. */
+                /** @description Databases that could not be looked into, for which there was no time, or that are too many. */
                 readonly skipped: number;
                 readonly extensions: readonly {
                     /** @description Name of the extension. */

@@ -20,13 +20,13 @@ export interface ExtensionStatistics {
   readonly collected_at: string;
   /** Databases that were looked into. */
   readonly databases: number;
-  /** Databases that could not be looked into, or for which there was no time. */
+  /** Databases that could not be looked into, for which there was no time, or that are too many. */
   readonly skipped: number;
   readonly extensions: InstalledExtension[];
 }
 
 /** The most that are looked into, as in the original; the oldest ones. */
-export const maxDatabases = 500;
+const maxDatabases = 500;
 /** Of one database, and of all. */
 const maxExtensions = 1000;
 /** Milliseconds for one database. Nobody can make a reading of the catalog wait but a superuser. */
@@ -34,9 +34,11 @@ const statementMs = 5000;
 /** Milliseconds for all of them. */
 const totalMs = 120_000;
 
-const databases = sql`
-select d.oid, d.datname from pg_catalog.pg_database d
-where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(maxDatabases + 1)}`.reveal();
+/** `total` counts also those beyond the limit. */
+const databases = (most: number): string =>
+  sql`
+select d.oid, d.datname, (pg_catalog.count(*) over ())::pg_catalog.int4 as total from pg_catalog.pg_database d
+where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(most)}`.reveal();
 
 const extensions = sql`
 select e.extname, pg_catalog.left(e.extversion, 100) as version, e.extowner = 10 as super
@@ -63,21 +65,23 @@ export interface CrashingDatabases {
 
 /** Which extensions are installed in the databases of this Postgres. One connection at a time; a database that cannot be read is
  *  left out, and one that makes Postgres crash ends the round: it is tried again by nobody.
+ *  @param most databases that are looked into
  *  @throws ComputeError `sql` when the databases cannot be listed; AbortError */
 export async function collectExtensions(
   { target, log, crashing }: Collecting,
   signal: AbortSignal,
+  most = maxDatabases,
 ): Promise<ExtensionStatistics> {
   const endMs = monotonicMs() + totalMs;
   const session = { target, name: 'get_installed_extensions', statementMs, lockMs: 1000, readOnly: true };
   const listed = await withOwnPg(
     session,
     signal,
-    async (pg) => (await pg.query<{ oid: number; datname: string }>(databases)).rows,
+    async (pg) => (await pg.query<{ oid: number; datname: string; total: number }>(databases(most))).rows,
   );
   const counts = new Map<string, InstalledExtension>();
   let read = 0;
-  for (const { oid, datname: database } of listed.slice(0, maxDatabases)) {
+  for (const { oid, datname: database } of listed) {
     if (monotonicMs() > endMs) break;
     if (crashing.avoids(oid)) continue;
     try {
@@ -93,7 +97,7 @@ export async function collectExtensions(
   return {
     collected_at: new Date().toISOString(),
     databases: read,
-    skipped: listed.length - read,
+    skipped: (listed[0]?.total ?? 0) - read,
     extensions: [...counts.values()],
   };
 }

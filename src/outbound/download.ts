@@ -1,5 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, statfs } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
+import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { linked } from '../core/abort.ts';
 import { monotonicMs, tookTooLong, untilQuiet } from '../core/clock.ts';
@@ -15,7 +16,9 @@ export interface Download {
   readonly path: string;
   /** A longer file is refused. */
   readonly maxBytes: number;
-  /** Milliseconds without a byte after which the connection is given up. */
+  /** Bytes that stay free in its file system, where Postgres may have its WAL. */
+  readonly reserveBytes: number;
+  /** Milliseconds without a byte after which the connection is given up, also before the answer begins. */
   readonly idleMs: number;
   /** With proxies. */
   readonly env: NodeJS.ProcessEnv;
@@ -26,6 +29,8 @@ export interface Download {
 }
 
 const redirects = 10;
+/** The free space is looked at again after so many bytes. */
+const lookBytes = 32 * 1024 * 1024;
 /** Statuses of servers that may answer better soon. */
 const passing = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
@@ -57,9 +62,13 @@ class Fetching {
   readonly #file: FileHandle;
   /** Bytes of the file that are there. */
   #at = 0;
+  /** Bytes of the whole file; null: the server does not say. */
+  #size: number | null = null;
   /** Names this version of the file; null: the server cannot tell whether it has changed. */
   #etag: string | null = null;
   #digests: readonly GivenDigest[] = [];
+  #heardMs = 0;
+  #sinceLook = 0;
 
   constructor(what: Download, file: FileHandle) {
     this.#what = what;
@@ -67,30 +76,47 @@ class Fetching {
   }
 
   async attempt(signal: AbortSignal): Promise<number> {
-    const { url, env, onAttempt } = this.#what;
-    const range = this.#at > 0 && this.#etag !== null;
-    const headers = range ? { range: `bytes=${this.#at}-`, 'if-range': this.#etag as string } : {};
+    const { url, env, idleMs, onAttempt } = this.#what;
+    const isPart = this.#at > 0 && this.#etag !== null;
+    const headers = isPart ? { range: `bytes=${this.#at}-`, 'if-range': this.#etag as string } : {};
     let httpStatus = 'unknown';
+    const over = linked(signal);
+    let giveUp = (why: ComputeError): void => over.abort(why);
+    this.#heardMs = monotonicMs();
+    const watching = untilQuiet(() => this.#heardMs, idleMs, over.signal).then(
+      () => giveUp(tookTooLong('waiting for more of the file', idleMs)),
+      () => {},
+    );
     try {
-      await exchange({ method: 'GET', url, headers, redirects, signal, env }, async (answer) => {
+      await exchange({ method: 'GET', url, headers, redirects, signal: over.signal, env }, async (answer) => {
         httpStatus = answer.statusLine;
-        await this.#begin(answer);
-        await this.#take(answer.body, signal);
+        giveUp = (why) => void answer.body.destroy(why);
+        await this.#begin(answer, isPart);
+        await this.#take(answer.body);
       });
     } finally {
+      over.abort();
+      over.release();
+      await watching;
       onAttempt(httpStatus);
     }
+    if (this.#size !== null && this.#at !== this.#size)
+      throw this.#error(`it ends after ${this.#at} of ${this.#size} bytes`);
     const wrong = await wrongDigest(this.#what.path, this.#digests, signal);
     if (wrong === null) return this.#at;
     this.#etag = null;
     throw this.#error(`its ${wrong.algorithm} is not the one of the header ${wrong.header}`);
   }
 
-  async #begin(answer: OutboundAnswer): Promise<void> {
+  async #begin(answer: OutboundAnswer, isPart: boolean): Promise<void> {
     const { status, headers } = answer;
     const { maxBytes, refusal } = this.#what;
     if (status === 206) {
-      if (new RegExp(`^bytes ${this.#at}-\\d+/`).test(headers['content-range'] ?? '')) return;
+      const part = new RegExp(`^bytes ${this.#at}-\\d+/(\\d+|\\*)$`).exec(headers['content-range'] ?? '');
+      if (isPart && part !== null) {
+        if (part[1] !== '*') this.#size = Number(part[1]);
+        return;
+      }
       this.#etag = null;
       throw this.#error('the server sent another part than the one asked for');
     }
@@ -104,29 +130,34 @@ class Fetching {
     this.#at = 0;
     this.#etag = strongEtag(headers);
     this.#digests = givenDigests(headers);
-    if (Number(headers['content-length'] ?? 0) > maxBytes) throw this.#tooLarge();
+    const length = headers['content-length'];
+    this.#size = length === undefined ? null : Number(length);
+    if ((this.#size ?? 0) > maxBytes) throw this.#tooLarge();
+    await this.#assertRoom(this.#size ?? 0);
   }
 
-  async #take(body: Readable, signal: AbortSignal): Promise<void> {
-    const { idleMs, maxBytes } = this.#what;
-    const over = linked(signal);
-    let heardMs = monotonicMs();
-    const watching = untilQuiet(() => heardMs, idleMs, over.signal).then(
-      () => void body.destroy(tookTooLong('waiting for more of the file', idleMs)),
-      () => {},
-    );
-    try {
-      for await (const piece of body as AsyncIterable<Buffer>) {
-        heardMs = monotonicMs();
-        if (this.#at + piece.length > maxBytes) throw this.#tooLarge();
-        await this.#file.write(piece, 0, piece.length, this.#at);
-        this.#at += piece.length;
-      }
-    } finally {
-      over.abort();
-      over.release();
-      await watching;
+  async #take(body: Readable): Promise<void> {
+    const { maxBytes } = this.#what;
+    for await (const piece of body as AsyncIterable<Buffer>) {
+      this.#heardMs = monotonicMs();
+      if (this.#at + piece.length > maxBytes) throw this.#tooLarge();
+      this.#sinceLook += piece.length;
+      if (this.#sinceLook > lookBytes) await this.#assertRoom(piece.length);
+      await this.#file.write(piece, 0, piece.length, this.#at);
+      this.#at += piece.length;
     }
+  }
+
+  /** @throws NotRetryable when the file system has no room for so many bytes more: others need the rest of it */
+  async #assertRoom(bytes: number): Promise<void> {
+    this.#sinceLook = 0;
+    const { path, url, reserveBytes } = this.#what;
+    const { bsize, bavail } = await statfs(dirname(path));
+    if (bsize * bavail >= bytes + reserveBytes) return;
+    const message = `no space left on device (ENOSPC) for ${shownUrl(url)}: ${bytes} bytes more, and ${reserveBytes} that stay free, are more than the ${bsize * bavail} that are free`;
+    throw new NotRetryable('download', message, {
+      hint: `free space in the file system of ${dirname(path)}`,
+    });
   }
 
   #tooLarge(): NotRetryable {

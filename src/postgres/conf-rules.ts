@@ -22,6 +22,8 @@ export interface StartFacts {
   readonly isEmpty: boolean;
   /** Bytes; null: not known. */
   readonly walSegmentBytes: number | null;
+  /** Whether a library that is not there will be, before Postgres starts. */
+  readonly willCome: (library: string) => boolean;
 }
 
 export interface Judgement {
@@ -199,7 +201,7 @@ function refusalOf(attempt: () => void): string | null {
   }
 }
 
-function judgeLibraries(values: ConfValues, { libdir, dataDir }: StartFacts): Judgement {
+function judgeLibraries(values: ConfValues, { libdir, dataDir, willCome }: StartFacts): Judgement {
   const names = itemsOf(values['shared_preload_libraries']);
   if (names.length === 0) return fine;
   if (libdir === null || values['dynamic_library_path'] !== '$libdir')
@@ -216,7 +218,9 @@ function judgeLibraries(values: ConfValues, { libdir, dataDir }: StartFacts): Ju
       );
       const shown = 'shared_preload_libraries: ';
       if (found === undefined)
-        return problem(`${shown}there is no library ${JSON.stringify(name)} (${path})`, hint);
+        return willCome(name)
+          ? fine
+          : problem(`${shown}there is no library ${JSON.stringify(name)} (${path})`, hint);
       return process.platform !== 'linux' || isElf(found)
         ? fine
         : problem(`${shown}${found} is not a library`, hint);

@@ -1,4 +1,4 @@
-import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { type KeyObject, X509Certificate, createPrivateKey } from 'node:crypto';
 import { ComputeError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import { readSmallByLink } from '../process/regular-file.ts';
@@ -56,6 +56,17 @@ async function assertStrong(path: string, { key, cert }: TlsPair): Promise<void>
   }
 }
 
+/** What TLS has curves for, and OpenSSL and Node offer when they connect. */
+const curves: readonly (string | undefined)[] = ['prime256v1', 'secp384r1', 'secp521r1'];
+
+function assertCurve(path: string, key: KeyObject): void {
+  const { namedCurve } = key.asymmetricKeyDetails ?? {};
+  if (key.asymmetricKeyType !== 'ec' || curves.includes(namedCurve)) return;
+  throw new ComputeError('tls', `no client can use the TLS key ${path}: its curve is ${namedCurve}`, {
+    hint: 'use P-256, P-384 or P-521',
+  });
+}
+
 interface PemFile {
   readonly path: string;
   readonly text: string;
@@ -64,6 +75,7 @@ interface PemFile {
 function pairOf(key: PemFile, cert: PemFile): TlsPair {
   const { text: own } = keyIn(key);
   const privateKey = parse(key.path, 'private key', () => createPrivateKey(own));
+  assertCurve(key.path, privateKey);
   const chain = certificatesIn(cert).map(({ text }, at) =>
     parse(
       cert.path,

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { type ProcessIdentity, identify } from './identity.ts';
 import { readSmall } from './regular-file.ts';
 
@@ -25,7 +25,8 @@ export function lockHolder(path: string): ProcessIdentity | null {
   const pid = readForeignPid(path);
   const one = pid === null ? null : identify(pid);
   if (pid === null || one === null) return null;
-  const file = statSync(path, { bigint: true });
+  // Of the path itself: a link could have taken its place since the number was read.
+  const file = lstatSync(path, { bigint: true });
   return (locksByDescriptor(pid, file) ?? hasFlock(readText('/proc/locks'), pid, file.ino)) ? one : null;
 }
 

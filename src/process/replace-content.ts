@@ -20,17 +20,18 @@ const inPlace = ['EACCES', 'EPERM', 'EBUSY'];
 /** Replaces the content of somebody else's file, and keeps its mode and owner; a symbolic link stays one. A reader sees the
  *  old content or the new one. Only where a new file cannot take its place, the file itself is written, in one call.
  *  @throws the system's error, as ENOENT or EROFS; the old content is still there */
-export function replaceContent(path: string, content: string): void {
+export function replaceContent(path: string, text: string | Buffer): void {
   const target = realpathSync(path);
+  const content = Buffer.from(text);
   try {
     replaceWhole(target, content);
   } catch (error) {
     if (!inPlace.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    overwrite(target, Buffer.from(content));
+    overwrite(target, content);
   }
 }
 
-function replaceWhole(path: string, content: string): void {
+function replaceWhole(path: string, content: Buffer): void {
   const fresh = `${path}.new`;
   const { uid, gid, mode } = statSync(path);
   rmSync(fresh, { force: true });
@@ -39,7 +40,7 @@ function replaceWhole(path: string, content: string): void {
     try {
       fchownSync(fd, uid, gid);
       fchmodSync(fd, mode & 0o7777);
-      writeAll(fd, Buffer.from(content));
+      writeAll(fd, content);
       fsyncSync(fd);
     } finally {
       closeSync(fd);

@@ -16,6 +16,7 @@ export interface Application<Wanted> {
   end(signal: AbortSignal): Promise<void>;
 }
 
+const applying = 'what the spec requires is being applied';
 const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
 
 /** A service that brings something outside of compute_ctl to a wanted state, in the background, and tries again until that is
@@ -27,13 +28,13 @@ export function keepApplied<Wanted>(
 ): RunningService<Wanted> {
   const { name } = how;
   let wanted = first;
-  let health = healthNow('ok');
+  let health = healthNow('ok', null, applying);
   let changed = new AbortController();
   const over = new AbortController();
   const report = (state: Health['state'], error: string | null = null): void => {
     const last = health;
     health = nextHealth(health, state, error);
-    if (health === last) return;
+    if (last.state === state && last.error === error) return;
     if (state === 'ok') log.info(`${name}: it is as the spec requires`);
     else log.warn(`${name}: ${error}`);
   };
@@ -72,6 +73,7 @@ export function keepApplied<Wanted>(
     },
     async reconfigure(next) {
       wanted = next;
+      health = nextHealth(health, health.state, health.error, applying);
       changed.abort();
       changed = new AbortController();
     },

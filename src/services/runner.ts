@@ -50,7 +50,7 @@ export class ServiceRunner {
   /** Applies a new spec: reconfigures the running services, starts the new ones and stops those no longer wanted. */
   async reconfigure(spec: ResolvedSpec, signal: AbortSignal): Promise<void> {
     const living = this.#services.filter(({ once }) => once !== true);
-    await Promise.all(living.map((service) => this.#bring(service, spec, signal)));
+    await Promise.all(living.map((service) => this.#bring(service, spec, signal, true)));
   }
 
   /** Stops the services of one stage, the last one first. Never rejects.
@@ -78,7 +78,13 @@ export class ServiceRunner {
     return this.#running.get(service)?.health ?? this.#failed.get(service);
   }
 
-  async #bring(service: AnyService, spec: ResolvedSpec | null, signal: AbortSignal): Promise<void> {
+  /** @param late Postgres runs already */
+  async #bring(
+    service: AnyService,
+    spec: ResolvedSpec | null,
+    signal: AbortSignal,
+    late = false,
+  ): Promise<void> {
     const { settings } = this.#deps;
     const wanted =
       spec === null ? (service.wantsWithoutSpec?.(settings) ?? null) : service.wants(spec, settings);
@@ -90,7 +96,7 @@ export class ServiceRunner {
       return;
     }
     this.#cleaned.add(service);
-    if (running === undefined) await this.#start(service, wanted, signal);
+    if (running === undefined) await this.#start(service, wanted, signal, late);
     else await this.#tell(service, running, wanted, signal);
   }
 
@@ -104,23 +110,28 @@ export class ServiceRunner {
       );
   }
 
-  async #start(service: AnyService, wanted: unknown, signal: AbortSignal): Promise<void> {
-    const { name, startLimitMs = defaultStartMs, required } = service;
+  async #start(service: AnyService, wanted: unknown, signal: AbortSignal, late: boolean): Promise<void> {
+    const { name, required } = service;
+    const limit = late ? defaultStartMs : (service.startLimitMs ?? defaultStartMs);
     const { log } = this.#deps;
     signal.throwIfAborted();
     let starting: Promise<RunningService<unknown>> | undefined;
     try {
-      const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) => {
+      const running = await withDeadline(`the start of ${name}`, limit, signal, (limited) => {
         starting = this.#deps.failpoints
           .pass('compute-service-start', limited, name)
-          .then(() => service.start(wanted, this.#deps, limited));
+          .then(
+            () =>
+              (late ? service.startLate?.(wanted, this.#deps, limited) : undefined) ??
+              service.start(wanted, this.#deps, limited),
+          );
         return starting;
       });
       this.#running.set(service, running);
       this.#failed.delete(service);
     } catch (error) {
       // A start that comes to its end too late is stopped again.
-      void starting?.then((late) => this.#end(service, late, signal)).catch(() => {});
+      void starting?.then((tardy) => this.#end(service, tardy, signal)).catch(() => {});
       if (required === true || signal.aborted) throw error;
       this.#failed.set(service, healthNow('failed', explained(error)));
       log.error(`could not start ${name}: ${explained(error)}`);

@@ -209,6 +209,7 @@ const provoked: Readonly<Record<ErrorCode, () => Promise<string>>> = {
         {
           url: 'http://127.0.0.1:1/a',
           path: join(home, 'downloaded'),
+          reserveBytes: 0,
           maxBytes: 1,
           idleMs: 1000,
           env: {},

@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
-import { never } from '../../src/core/abort.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { withPg } from '../../src/pg/client.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { type Fault, type FileServer, startFileServer } from '../support/file-server.ts';
+import { type Program, eventually } from '../support/program.ts';
+import { query } from '../support/query.ts';
 import { type OwnInstallation, movable, ownInstallation } from '../support/own-installation.ts';
 
 interface Given {
@@ -13,7 +12,7 @@ interface Given {
   readonly installation: OwnInstallation;
   readonly gateway: FileServer;
   /** Starts the compute with this extension to be had from the gateway. */
-  readonly start: (settings?: object[]) => void;
+  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv) => Program;
 }
 
 let given: Given | null = null;
@@ -34,7 +33,7 @@ async function withRemote(
   const gateway = await startFileServer(archive, faults);
   onTestFinished(() => gateway.stop());
   const it = await rig(installation.postgres);
-  const start = (settings: object[] = []): void => {
+  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}): Program => {
     const spec = it.spec({
       remote_extensions: {
         public_extensions: [extension],
@@ -48,25 +47,12 @@ async function withRemote(
     const cluster = spec['cluster'] as { settings: object[]; databases: object[] };
     cluster.settings.push(...settings);
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
-    it.start({ spec, args: ['-r', new URL(gateway.url).origin] });
+    const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
+    return it.start({ spec, args: ['-r', base], env });
   };
   given = { it, installation, gateway, start };
   return given;
 }
-
-const query = (it: Rig, sql: string, database = 'postgres'): Promise<unknown[]> =>
-  withPg(
-    {
-      host: '127.0.0.1',
-      port: it.port,
-      user: 'cloud_admin',
-      password: new Secret(''),
-      database,
-      options: '',
-    },
-    { applicationName: 'test', connectMs: 5000, queryMs: 20_000, signal: never },
-    async (pg) => (await pg.query<object>(sql)).rows,
-  );
 
 const preload = {
   name: 'shared_preload_libraries',
@@ -108,6 +94,43 @@ test('an extension is known before it is downloaded, and comes when somebody ask
   expect(gateway.requests).toHaveLength(1);
   await query(it, 'create extension hstore');
   expect(await it.internal('POST', '/extension_server/postgis')).toMatchObject({ status: 404 });
+});
+
+test('an extension comes through the proxy of the environment, of which Postgres knows nothing', async () => {
+  const { it, gateway, start } = await withRemote('hstore');
+  start([], { HTTP_PROXY: new URL(gateway.url).origin });
+  await it.until('running');
+  expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
+  expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
+});
+
+test('a stop while a library is downloaded leaves nothing of it', async () => {
+  const { it, start, installation } = await withRemote('pg_stat_statements', ['endless']);
+  const program = start([{ ...preload, value: 'pg_stat_statements' }]);
+  const work = join(installation.postgres.bindir, '../download_extensions');
+  await eventually('the download', () => (readdirSync(work).length > 0 ? true : undefined));
+  program.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+  expect(readdirSync(work)).toEqual([]);
+  expect(it.log()).not.toContain('ERROR');
+});
+
+test('a new spec may name a library that comes before the next start, and does not wait for it', async () => {
+  const { it, gateway, start } = await withRemote('hstore', ['silent']);
+  start();
+  await it.until('running');
+  const spec = it.spec({ remote_extensions: null });
+  const named = { hstore: 'hstore' };
+  const data = { hstore: { control_data: {}, archive_path: '' } };
+  const lists = { public_extensions: Object.keys(named), custom_extensions: null };
+  spec['remote_extensions'] = { ...lists, library_index: named, extension_data: data };
+  const { settings } = spec['cluster'] as { settings: object[] };
+  settings.push({ ...preload, value: 'hstore' });
+  const answer = await it.http('POST', '/configure', it.config(spec));
+  expect([answer.status, answer.body]).toEqual([200, expect.anything()]);
+  expect(gateway.requests).toHaveLength(0);
+  settings.push({ ...preload, value: 'nobody_has_it' });
+  expect((await it.http('POST', '/configure', it.config(spec))).body).toContain('there is no library');
 });
 
 test('POST /extensions downloads what it installs', async () => {

@@ -21,5 +21,5 @@ export const idleFileCache = (): EndpointFileCache =>
     metrics: new Metrics(),
     failpoints: new Failpoints(),
     spec: () => null,
-    stopAsked: never,
+    ending: never,
   });

@@ -11,6 +11,9 @@ export type Fault =
   | 'endless' // sends without an end
   | 'no-range' // sends the whole file, whatever was asked for
   | 'wrong-range' // sends another part than the one asked for
+  | 'short-range' // sends less than the part that was asked for, and says so
+  | 'unasked-range' // sends the first ten bytes only, and says so
+  | 'silent' // takes the request and never answers
   | 'changed' // has another version of the file from now on
   | 'wrong-digest';
 
@@ -54,6 +57,7 @@ interface Answering {
 function answer(request: IncomingMessage, response: ServerResponse, given: Answering): void {
   const { content, fault, headers } = given;
   if (typeof fault === 'number') return void response.writeHead(fault).end('no');
+  if (fault === 'silent') return;
   if (fault instanceof Object && 'location' in fault)
     return void response.writeHead(302, { location: fault.location }).end();
   const sha256 = createHash('sha256')
@@ -63,16 +67,24 @@ function answer(request: IncomingMessage, response: ServerResponse, given: Answe
   const from = rangeOf(request, etag, fault);
   const shown = from + (fault === 'wrong-range' ? 1 : 0);
   const size = content.length;
-  const range = from === 0 ? {} : { 'content-range': `bytes ${shown}-${size - 1}/${size}` };
-  const length = fault === 'endless' ? {} : { 'content-length': String(size - from) };
-  response.writeHead(from === 0 ? 200 : 206, {
+  const end = endOf(from, size, fault);
+  const isPart = from > 0 || end < size;
+  const range = isPart ? { 'content-range': `bytes ${shown}-${end - 1}/${size}` } : {};
+  const length = fault === 'endless' ? {} : { 'content-length': String(end - from) };
+  response.writeHead(isPart ? 206 : 200, {
     etag,
     'repr-digest': `sha-256=:${sha256}:`,
     ...length,
     ...range,
     ...headers,
   });
-  send(response, content.subarray(from), fault);
+  send(response, content.subarray(from, end), fault);
+}
+
+/** After the last byte that is sent. */
+function endOf(from: number, size: number, fault: Fault | null): number {
+  if (fault === 'unasked-range') return 10;
+  return fault === 'short-range' ? from + Math.ceil((size - from) / 2) : size;
 }
 
 /** The first byte that is sent. */

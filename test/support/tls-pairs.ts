@@ -12,6 +12,8 @@ export const keyKinds = {
   'P-384': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
   'P-521': ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
   Ed25519: ['-algorithm', 'ED25519'],
+  /** Bitcoin's curve, which TLS does not have. */
+  secp256k1: ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:secp256k1'],
 } as const;
 export type KeyKind = keyof typeof keyKinds;
 

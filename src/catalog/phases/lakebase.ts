@@ -1,6 +1,5 @@
 import { ident, literal, sql } from '../../core/sql.ts';
 import { roleObject, itemsOf } from '../items.ts';
-import type { CatalogInput } from '../input.ts';
 import type { Observed } from '../observed.ts';
 import type { Phase, PlanItem } from '../phase.ts';
 
@@ -43,22 +42,23 @@ export const lakebase: Phase = {
         unit('batch', 'create', roleObject(name), [sql`create role ${ident(name)} ${options}`]),
       ),
       unit('batch', 'limit', 'roles "databricks_reader_…"', [readers]),
-      ...extension(input, observed),
+      ...extension(observed),
       ...grants(observed),
     ];
   },
 };
 
-function extension(_: CatalogInput, observed: Observed): PlanItem[] {
+function extension(observed: Observed): PlanItem[] {
   const name = 'databricks_auth';
   const object = `extension "${name}"`;
   const newest = observed.available.get(name);
   const installed = observed.extensions.get(name);
   if (newest === undefined && installed === undefined)
     return [skip(object, 'this server does not have it', true)];
-  const show = sql`grant select on ${ident('databricks_auth_metrics')} to pg_monitor`;
-  if (installed === undefined)
-    return [unit('batch', 'create', object, [sql`create extension ${ident(name)}`, show])];
+  // In our search path there is only pg_catalog, in which nothing can be created.
+  const create = sql`create extension ${ident(name)} schema public`;
+  const show = sql`grant select on public.databricks_auth_metrics to pg_monitor`;
+  if (installed === undefined) return [unit('batch', 'create', object, [create, show])];
   return installed.version === newest || newest === undefined
     ? []
     : [unit('batch', 'update', object, [sql`alter extension ${ident(name)} update`])];

@@ -105,7 +105,9 @@ const failedDatabase = v.object({
 const extensionStatistics = v.object({
   collected_at: text('When they were counted; UTC, ends in Z.'),
   databases: count('Databases that were looked into.'),
-  skipped: count('Databases that could not be looked into, or for which there was no time.'),
+  skipped: count(
+    'Databases that could not be looked into, for which there was no time, or that are too many.',
+  ),
   extensions: v.array(
     v.object({
       extname: text('Name of the extension.'),

@@ -18,7 +18,8 @@ export function archiveUrl(base: string, major: number, extension: string): stri
 }
 
 /** A name that is one part of a path, everywhere. */
-const isName = (name: string): boolean => !/[/\\:\0]/.test(name) && !['', '.', '..'].includes(name);
+const isName = (name: string): boolean =>
+  name.isWellFormed() && !/[/\\:\0]/.test(name) && !['', '.', '..'].includes(name);
 
 export const refusal = ({ status, statusLine }: Pick<OutboundAnswer, 'status' | 'statusLine'>): string =>
   status === 503

@@ -2,6 +2,7 @@ import { constants, copyFile, lstat, readFile, rename, rm } from 'node:fs/promis
 import { dirname, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { ownDir } from '../../process/files.ts';
+import { HostileArchive } from '../../tar/extract.ts';
 import type { Places } from './places.ts';
 import type { WorkDir } from './work-dir.ts';
 
@@ -23,13 +24,16 @@ export interface Unpacked {
 
 /** Puts the files of an extension into place, each whole. The control file, by which PostgreSQL finds an extension, comes last, and
  *  after a failure none of them stays.
- *  @throws ComputeError `download`: a file would replace one that is not of this extension, or cannot be written */
+ *  @throws ComputeError `download`: a file would replace one that is not of this extension, or cannot be written; HostileArchive */
 export async function install(unpacked: Unpacked, places: Places, work: WorkDir): Promise<void> {
   const { extension, dir } = unpacked;
   const ours = new Set(work.filesOf(extension));
   const moves: Move[] = [];
   for (const name of [...unpacked.names].toSorted(byOrder)) {
     const move = { from: join(dir, name), to: targetOf(name, places) };
+    // A note in there would name files that the next start removes.
+    if (move.to.startsWith(`${work.path}/`))
+      throw new HostileArchive(name, 'it would be among the notes of what is installed');
     if (ours.has(move.to) || !(await isInTheWay(move, extension))) moves.push(move);
   }
   const files = [...new Set([...ours, ...moves.map(({ to }) => to)])];

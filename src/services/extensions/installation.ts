@@ -1,12 +1,14 @@
 import { join } from 'node:path';
-import { elapsedMs, monotonicMs } from '../../core/clock.ts';
+import { linked, never } from '../../core/abort.ts';
+import { alarm, elapsedMs, monotonicMs, tookTooLong } from '../../core/clock.ts';
 import { ComputeError, explained } from '../../core/errors.ts';
+import { Queue } from '../../core/queue.ts';
 import { backoffMs } from '../../core/retry.ts';
 import { download } from '../../outbound/download.ts';
 import { removeTree } from '../../process/remove-tree.ts';
 import type { RemoteExtensions } from '../../spec/schema.ts';
+import { defaultUnpackLimits } from '../../tar/bounded.ts';
 import { unpack } from '../../tar/unpack.ts';
-import { never } from '../../core/abort.ts';
 import { OnlyExtension, decompressed } from './archive.ts';
 import { writeControlFiles } from './control-files.ts';
 import { archiveOf, archiveUrl, refusal } from './gateway.ts';
@@ -23,18 +25,24 @@ const limits = {
   what: 'an extension',
   hints: {},
 };
+/** Stay free in the file system, as while an archive is unpacked. */
+const { reserveBytes } = defaultUnpackLimits;
 const idleMs = 20_000;
 /** With these pauses, a gateway may be away for a minute. */
 const attempts = 8;
 const pauses = { firstMs: 500, maxMs: 30_000, jitter: [0.8, 1.2] } as const;
 /** Milliseconds for all attempts: those of a request that asks for the extension. */
 const totalMs = 590_000;
+/** Milliseconds: an archive of many tiny frames would take hours. */
+const unpackMs = 300_000;
 
 /** The directories of one PostgreSQL, into which extensions are put. */
 export class Installation {
   readonly #deps: StoreDeps;
   readonly #places: Places;
   readonly #work: WorkDir;
+  /** Two extensions may have a file of the same name: the second one must see that of the first. */
+  readonly #turns = new Queue(1);
 
   private constructor(deps: StoreDeps, places: Places, work: WorkDir) {
     this.#deps = deps;
@@ -65,9 +73,10 @@ export class Installation {
       const archive = join(part, 'archive');
       await failpoints.pass('compute-extension-download', signal, extension);
       const bytes = await this.#download(url, extension, archive, signal);
-      const names = await this.#unpack(archive, join(part), signal);
+      const names = await this.#unpack(archive, part, signal);
+      const unpacked = { extension, dir: part, names };
       await failpoints.pass('compute-extension-install', signal, extension);
-      await install({ extension, dir: part, names }, this.#places, this.#work);
+      await this.#turns.add(() => install(unpacked, this.#places, this.#work), signal);
       log.info(`installed the extension ${extension}: ${bytes} bytes in ${elapsedMs(startMs)} ms`);
       return bytes;
     } finally {
@@ -76,12 +85,12 @@ export class Installation {
   }
 
   #download(url: string, extension: string, path: string, signal: AbortSignal): Promise<number> {
-    const { metrics, log, postgres } = this.#deps;
+    const { metrics, log, env } = this.#deps;
     const filename = archiveOf(extension);
     const onAttempt = (http_status: string): void =>
       metrics.inc('compute_ctl_remote_ext_requests_total', { http_status, filename });
     return download(
-      { url, path, maxBytes: archiveBytes, idleMs, env: postgres.env, onAttempt, refusal },
+      { url, path, maxBytes: archiveBytes, reserveBytes, idleMs, env, onAttempt, refusal },
       {
         what: `the download of ${extension}`,
         pauseMs: (failures) => backoffMs(failures, pauses),
@@ -97,13 +106,20 @@ export class Installation {
   async #unpack(archive: string, dir: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const through = (sink: ConstructorParameters<typeof OnlyExtension>[0]): OnlyExtension =>
       new OnlyExtension(sink);
+    const limited = linked(signal);
+    const cancel = alarm(unpackMs, () => limited.abort(tookTooLong('unpacking the archive', unpackMs)));
     try {
       const options = { dir, gzip: false, limits, through };
-      return (await unpack(decompressed(archive, signal), options, signal)).names;
+      return (await unpack(decompressed(archive, limited.signal), options, limited.signal)).names;
     } catch (cause) {
+      signal.throwIfAborted();
+      limited.signal.throwIfAborted();
       const { code } = cause as { code?: unknown };
       if (typeof code !== 'string' || !/^(?:Z|ZSTD)_/i.test(code)) throw cause;
       throw new ComputeError('archive_invalid', 'the compressed archive is damaged or cut off', { cause });
+    } finally {
+      cancel();
+      limited.release();
     }
   }
 }

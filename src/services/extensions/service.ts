@@ -2,7 +2,14 @@ import { explained, inline } from '../../core/errors.ts';
 import { preloadLibraries, splitList } from '../../postgres/preload-libraries.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
 import type { RemoteExtensions } from '../../spec/schema.ts';
-import { type Health, type RunningService, type Service, type ServiceDeps, healthNow } from '../service.ts';
+import {
+  type Health,
+  type RunningService,
+  type Service,
+  type ServiceDeps,
+  healthNow,
+  nextHealth,
+} from '../service.ts';
 import { findRemoteExtension, libraryName } from './find.ts';
 
 interface Wanted {
@@ -37,6 +44,11 @@ export const remoteExtensions: Service<Wanted> = {
     await service.apply(wanted, signal);
     return service;
   },
+  async startLate(wanted, deps, signal) {
+    const service = new RunningExtensions(deps);
+    await service.reconfigure(wanted, signal);
+    return service;
+  },
 };
 
 const librariesOf = (spec: ResolvedSpec['spec']): string[] =>
@@ -44,6 +56,8 @@ const librariesOf = (spec: ResolvedSpec['spec']): string[] =>
 
 class RunningExtensions implements RunningService<Wanted> {
   readonly #deps: ServiceDeps;
+  /** Why libraries are missing that Postgres should have loaded; a new spec does not change that. */
+  #missing: string | null = null;
   health: Health = healthNow('ok');
 
   constructor(deps: ServiceDeps) {
@@ -52,8 +66,13 @@ class RunningExtensions implements RunningService<Wanted> {
 
   /** A library that Postgres would load counts only at the next start. */
   async reconfigure({ spec }: Wanted, signal: AbortSignal): Promise<void> {
-    await this.#deps.extensions.writeControlFiles(spec, signal);
-    this.health = healthNow('ok');
+    try {
+      await this.#deps.extensions.writeControlFiles(spec, signal);
+      this.#show(null);
+    } catch (error) {
+      this.#show(explained(error));
+      throw error;
+    }
   }
 
   async apply({ spec, preload }: Wanted, signal: AbortSignal): Promise<void> {
@@ -71,7 +90,8 @@ class RunningExtensions implements RunningService<Wanted> {
     const failed = brought.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown);
     for (const error of failed)
       log.error(`a library that Postgres must load is missing: ${explained(error)}`);
-    if (failed.length > 0) this.health = healthNow('failed', failed.map(inline).join('; '));
+    this.#missing = failed.length === 0 ? null : failed.map(inline).join('; ');
+    this.#show(null);
     onExtensionsLoaded({
       num_ext_downloaded: sizes.length,
       largest_ext_size: Math.max(0, ...sizes),
@@ -81,4 +101,9 @@ class RunningExtensions implements RunningService<Wanted> {
   }
 
   async stop(): Promise<void> {}
+
+  #show(trouble: string | null): void {
+    const said = [this.#missing, trouble].filter((one) => one !== null);
+    this.health = nextHealth(this.health, said.length === 0 ? 'ok' : 'failed', said.join('; ') || null);
+  }
 }

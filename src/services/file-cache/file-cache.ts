@@ -1,4 +1,4 @@
-import { type Linked, linked } from '../../core/abort.ts';
+import { linked } from '../../core/abort.ts';
 import { ComputeError, explained, inline } from '../../core/errors.ts';
 import type { Failpoints } from '../../core/failpoints.ts';
 import type { Log } from '../../core/log.ts';
@@ -10,14 +10,15 @@ import { checkedEndpoint, savedState } from './endpoint-storage.ts';
 
 export interface FileCacheDeps {
   readonly target: PgTarget;
+  /** With proxies: Postgres's own environment has none. */
   readonly env: NodeJS.ProcessEnv;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly failpoints: Failpoints;
   /** The current one; null: there is none. */
   readonly spec: () => ResolvedSpec | null;
-  /** Aborts when the compute is asked to stop. */
-  readonly stopAsked: AbortSignal;
+  /** Aborts when the compute is asked to stop, or ends by itself. */
+  readonly ending: AbortSignal;
 }
 
 /** The local file cache of the neon extension: filled from, and saved to, the endpoint storage, in the background. */
@@ -28,12 +29,9 @@ export class EndpointFileCache implements LfcApi {
   /** Ends the prewarm that is under way. */
   #cancel: AbortController | null = null;
   #running = new Set<Promise<void>>();
-  /** Aborts when the compute is asked to stop, or ends by itself. */
-  readonly #over: Linked;
 
   constructor(deps: FileCacheDeps) {
     this.#deps = deps;
-    this.#over = linked(deps.stopAsked);
   }
 
   prewarmState(): PrewarmState {
@@ -73,9 +71,8 @@ export class EndpointFileCache implements LfcApi {
     });
   }
 
-  /** Ends what is under way, also where nobody has asked for the end: Postgres is gone. */
-  async end(): Promise<void> {
-    this.#over.abort();
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
@@ -91,8 +88,8 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #prewarmed(spec: ResolvedSpec, fromEndpoint: string | null): Promise<PrewarmState> {
-    const { target, env, log, metrics, failpoints } = this.#deps;
-    const over = linked(this.#over.signal);
+    const { target, env, log, metrics, failpoints, ending } = this.#deps;
+    const over = linked(ending);
     this.#cancel = over;
     const onProgress = (pages: object): void => {
       if (!over.signal.aborted) this.#prewarm = { status: 'prewarming', ...pages };
@@ -114,16 +111,15 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #offloaded(spec: ResolvedSpec): Promise<OffloadState> {
-    const { target, env, log, metrics, failpoints } = this.#deps;
-    const { signal } = this.#over;
+    const { target, env, log, metrics, failpoints, ending } = this.#deps;
     try {
-      await failpoints.pass('compute-offload', signal);
+      await failpoints.pass('compute-offload', ending);
       const { saveState } = await import('./states.ts');
-      const saved = await saveState(savedState(spec, null, env), target, signal);
+      const saved = await saveState(savedState(spec, null, env), target, ending);
       return saved === null ? { status: 'skipped' } : { status: 'completed', ...saved };
     } catch (error) {
       metrics.inc('compute_ctl_lfc_offload_errors_total');
-      if (!signal.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
+      if (!ending.aborted) log.error(`could not save the state of the LFC: ${explained(error)}`);
       return { status: 'failed', error: inline(error) };
     }
   }

@@ -13,8 +13,9 @@ import { type SavedState, getState, putState } from './endpoint-storage.ts';
 const decompress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress);
 const compress = promisify<Buffer, Buffer>(zlib.zstdCompress);
 
-/** Of a decompressed state. One bit for each page of a cache of a terabyte are 16 MB. */
-const maxOutputLength = 256 * 1024 * 1024;
+/** Of a decompressed state. A megabyte of the cache takes 36 bytes (a tag of 20, and a bit for each page): this is enough for more
+ *  than a terabyte. On its way to Postgres it takes four times this memory. */
+const maxOutputLength = 64 * 1024 * 1024;
 /** A large cache takes long to fill. */
 const prewarmMs = 3_600_000;
 const queryMs = 60_000;

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type ProcessIdentity, identify } from '../../process/identity.ts';
 import { readForeignPid } from '../../process/locked-pid.ts';
@@ -16,7 +16,8 @@ export function ownPgbouncer(pidPath: string): ProcessIdentity | null {
   const one = pid === null ? null : identify(pid);
   const stat = pid === null ? null : readStat(pid);
   if (pid === null || one === null || stat === null) return null;
-  const file = statSync(pidPath);
+  // Of the path itself: a link could have taken its place since the number was read.
+  const file = lstatSync(pidPath);
   const uid = process.geteuid?.();
   const refuse = (why: string): Error => new Error(`process ${pid} of ${pidPath} is not touched: ${why}`);
   if (file.uid !== uid && file.uid !== 0) throw refuse('the file belongs to another user');

@@ -73,7 +73,7 @@ function applying(
   let inForce = false;
   return async (wanted, signal) => {
     const { settings, missing } = settingsOf(wanted);
-    ini.change((text) => withSettings(text, settings));
+    ini.change((text) => withSettings(text, inBytes(settings)));
     const reload = loaded !== ini.text;
     if (reload || !inForce) {
       const { text } = ini;
@@ -108,6 +108,11 @@ function settingsOf({ settings: given, tls }: Wanted): { settings: Map<string, s
   return { settings, missing };
 }
 
+/** Each character of the result stands for one byte of the UTF-8 of a value. */
+const inBytes = (settings: ReadonlyMap<string, string>): Map<string, string> =>
+  new Map([...settings].map(([key, value]) => [key, Buffer.from(value).toString('latin1')]));
+
+/** Its text has a character for each byte, since it may be in any encoding, and the other lines stay as they are. */
 class IniFile {
   readonly #path: string;
   /** As it was read or written last. */
@@ -121,10 +126,16 @@ class IniFile {
    *  @throws Error that names the file; it is as before */
   change(changed: (text: string) => string): boolean {
     try {
-      const old = readRegular(realpathSync(this.#path), iniBytes).toString('utf8');
-      this.text = changed(old);
-      if (this.text === old) return false;
-      replaceContent(this.#path, this.text);
+      const old = readRegular(realpathSync(this.#path), iniBytes).toString('latin1');
+      const text = changed(old);
+      if (text === old) {
+        this.text = old;
+        return false;
+      }
+      // It could not be read again.
+      if (text.length > iniBytes) throw new Error(`it would have more than ${iniBytes} bytes`);
+      replaceContent(this.#path, Buffer.from(text, 'latin1'));
+      this.text = text;
       return true;
     } catch (error) {
       throw new Error(`could not change pgbouncer's settings in ${this.#path}`, { cause: error });

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
@@ -7,6 +7,7 @@ import { until } from '../../core/poll.ts';
 import { Queue } from '../../core/queue.ts';
 import { writeAtomically } from '../../process/files.ts';
 import { isAlive } from '../../process/identity.ts';
+import { readSmallByLink } from '../../process/regular-file.ts';
 import { runProcess } from '../../process/run-process.ts';
 import { endDaemon, findDaemon, requireDaemon } from './daemon.ts';
 import type { RsyslogSettings } from './settings.ts';
@@ -124,7 +125,7 @@ export class Rsyslog {
 
 function read(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    return readSmallByLink(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -20,6 +20,12 @@ export const messageEndSeconds = 1;
 /** How late rsyslogd may notice that: it looks once a second, and counts whole ones. */
 export const messageLateSeconds = 2.5;
 
+/** Bytes of what is sent for one message. rsyslogd's own limit of 8 KB is less than some statements, and what it cuts is no JSON any
+ *  more: whoever hides a statement in a long one would hide the whole message. 5000 of these wait in its memory. */
+const messageLimit = { size: '32k', bytes: 32_000 };
+/** What is sent of a longer one, in bytes: JSON takes up to six for one. */
+const cutBytes = 5000;
+
 /** A message begins with its time. The zone is `log_timezone` of Postgres, which is GMT unless somebody has changed it. */
 const messageBegin = '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} [A-Za-z0-9+-]+,';
 
@@ -39,7 +45,7 @@ export function auditText(audit: AuditText): string {
     ...(tls ? tlsParameters(collector) : []),
   ];
   return `${head}module(load="imfile")
-global(workDirectory=${quoted(audit.workDir, 'the working directory')})
+global(workDirectory=${quoted(audit.workDir, 'the working directory')} maxMessageSize="${messageLimit.size}")
 ${tls ? `global(DefaultNetstreamDriverCAFile=${quoted(audit.caFile, 'the file of the authorities')})\n` : ''}template(
   name="PgAuditLog" type="string"
   string="<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% - - - - %$.json_log%"
@@ -50,6 +56,10 @@ ruleset(name="compute_audit" queue.type="linkedList" queue.size="5000" queue.tim
     set $.json_log!endpoint_id = ${quoted(audit.endpointId, 'spec.endpoint_id')};
     set $.json_log!project_id = ${quoted(audit.projectId, 'spec.project_id')};
     set $.json_log!msg = $msg;
+    if strlen($.json_log) > ${messageLimit.bytes} then {
+      set $.json_log!msg = substring($msg, 0, ${cutBytes});
+      set $.json_log!cut = "true";
+    }
     action(
       ${action.join('\n      ')}
     )

@@ -46,6 +46,11 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     ]);
   });
 
+  test('with more databases than are looked into, every other one counts as skipped', async () => {
+    const found = await collectExtensions({ target: it.target, log, crashing: new Crashes() }, never, 1);
+    expect(found).toMatchObject({ databases: 1, skipped: 3 });
+  });
+
   test('a database that lets nobody in, is broken or hides its catalog is skipped, and all others are counted', async () => {
     await run('create database closed allow_connections false');
     await run('create database full_one connection limit 0');

@@ -41,7 +41,7 @@ const traditional: Partial<Record<KeyKind, string[]>> = {
   'P-521': ['ec'],
 };
 
-test.each((Object.keys(keyKinds) as KeyKind[]).filter((kind) => kind !== 'RSA 1024'))(
+test.each((Object.keys(keyKinds) as KeyKind[]).filter((kind) => kind !== 'RSA 1024' && kind !== 'secp256k1'))(
   'a pair of kind %s is brought, readable by Postgres alone, in every form of its key and with every end of line',
   async (kind) => {
     const pkcs8 = makePemPair('db.example.com', kind);
@@ -102,6 +102,10 @@ test('what cannot be used is refused with the file and the reason', async () => 
     [{ ...own, cert: own.cert + own.cert.replace(/^M/m, 'A') }, /chain \(certificate 2\)/],
     [{ ...own, key: openssl(['pkey', '-pubout'], own.key) }, /tls\.key is not a usable private key/],
     [weak, /OpenSSL refuses the TLS certificate .*tls\.crt: .*key too small/],
+    [
+      makePemPair('no-client', 'secp256k1'),
+      /no client can use the TLS key .*tls\.key: its curve is secp256k1/,
+    ],
     [{ ...own, cert: own.key }, /tls\.crt is not a usable certificate in PEM form.*BEGIN CERTIFICATE/],
     [{ ...own, cert: '\u0000'.repeat(2_000_000) }, /cannot read the TLS certificate/],
   ];

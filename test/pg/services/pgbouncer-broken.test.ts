@@ -76,3 +76,22 @@ test('a link stays a link, and mode and owner stay', async () => {
   expect(readFileSync(it.pooler.ini, 'utf8')).toBe(readFileSync(real, 'utf8'));
   await service.stop(never).catch(() => {});
 });
+
+test('lines of the image in another encoding stay as they are', async () => {
+  const image = Buffer.from('[databases]\nx = password=caf\u00e9\n[pgbouncer]\nauth_type = any\n', 'latin1');
+  writeFileSync(it.pooler.ini, image);
+  const service = await bench().start(wanted({ auth_query: 'select \u00e9' }));
+  const added = Buffer.from('; compute_ctl added: auth_query\nauth_query = select \u00e9\n');
+  await expect.poll(() => readFileSync(it.pooler.ini)).toEqual(Buffer.concat([image, added]));
+  await service.stop(never).catch(() => {});
+  expect(readFileSync(it.pooler.ini)).toEqual(image);
+});
+
+test('settings that would make the file too large to be read again are not written', async () => {
+  const image = ini();
+  const many = Array.from({ length: 200 }, (_, at) => [`setting_${at}`, 'x'.repeat(8000)] as const);
+  const service = await bench().start(wanted(Object.fromEntries(many)));
+  await becomes(service, 'failed', expect.stringContaining('it would have more than'));
+  expect(ini()).toBe(image);
+  await service.stop(never);
+});

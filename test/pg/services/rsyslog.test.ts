@@ -77,6 +77,26 @@ describe.skipIf(program === null)('a real rsyslogd', () => {
     new Set(collector.messages().flatMap((line) => /SESSION,(\d+),/.exec(line)?.[1] ?? []));
   const json = (line: string): unknown => JSON.parse(line.slice(line.indexOf('{')));
 
+  test('a message of any length arrives as JSON, and one that is cut says so', async () => {
+    collector = await startCollector('127.0.0.1');
+    await rsyslog.apply(auditFile, audit(), never);
+    const begin = '2026-11-28 03:00:00.123 GMT,"u","db",7,"AUDIT: SESSION,1,1,READ,SELECT,,,';
+    const bodies = [
+      'x'.repeat(30_000),
+      'x'.repeat(600_000),
+      '\u0001'.repeat(30_000),
+      '"\u00e4\\'.repeat(20_000),
+      '',
+    ];
+    const lines = bodies.map((body) => `${begin}${body} END"\n`).join('');
+    appendFileSync(join(home, 'log', 'audit-20261128_0300.log'), lines);
+    await expect.poll(() => collector.messages().length, { timeout: 20_000 }).toBe(bodies.length);
+    const got = collector.messages().map((line) => json(line) as { msg: string; cut?: string });
+    expect(got.map(({ cut }) => cut)).toEqual([undefined, 'true', 'true', 'true', undefined]);
+    expect(got.every(({ msg }) => msg.startsWith(begin))).toBe(true);
+    expect(got[0]!.msg).toContain(' END');
+  });
+
   test('takes a file, does nothing for the same again, and forgets one that is removed', async () => {
     collector = await startCollector('127.0.0.1');
     const first = daemon.pid();

@@ -38,6 +38,7 @@ async function fetched(url: string, more: Partial<Download> = {}, signal = never
     url,
     path: path(),
     maxBytes: 1_000_000,
+    reserveBytes: 0,
     idleMs: 300,
     env: {},
     onAttempt: (status) => statuses.push(status),
@@ -59,6 +60,8 @@ test('a file is downloaded, and its digest fits', async () => {
 
 test.each<[string, Fault, string[]]>([
   ['is cut before the first byte', { cutAfter: 0 }, ['200 OK', '200 OK']],
+  ['takes the request and never answers', 'silent', ['unknown', '200 OK']],
+  ['sends a part although the whole was asked for', 'unasked-range', ['206 Partial Content', '200 OK']],
   ['stops sending', { stopsAfter: 100_000 }, ['200 OK', '206 Partial Content']],
   ['is unavailable', 503, ['503 Service Unavailable', '200 OK']],
   ['has too many requests', 429, ['429 Too Many Requests', '200 OK']],
@@ -87,6 +90,22 @@ test('a server that cuts the connection is asked again', async () => {
   expect((await fetched(server.url)).result).toBe(content.length);
   expect(server.requests).toHaveLength(3);
   whole();
+});
+
+test('a part that ends before the file does is not taken for the rest of it', async () => {
+  const { url } = await serving([{ stopsAfter: 100_000 }, 'short-range', 'short-range'], {
+    'repr-digest': 'unknown',
+  });
+  const { result, statuses } = await fetched(url);
+  expect([result, statuses.length]).toEqual([content.length, 4]);
+  whole();
+});
+
+test('a download that would fill the disk is refused before its first byte, once', async () => {
+  const server = await serving([]);
+  const { result } = await fetched(server.url, { reserveBytes: Number.MAX_SAFE_INTEGER });
+  expect(result).toContain('no space left on device (ENOSPC)');
+  expect([server.requests.length, readFileSync(path()).length]).toEqual([1, 0]);
 });
 
 test('where the file has no strong tag, it is fetched from its beginning', async () => {

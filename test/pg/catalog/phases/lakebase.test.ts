@@ -1,5 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Cluster, startCluster } from '../../../support/cluster.ts';
+import { movable, ownInstallation } from '../../../support/own-installation.ts';
 import { installedPostgres } from '../../../support/postgres-versions.ts';
 import { apply, inputFor, query } from '../support.ts';
 
@@ -41,6 +44,27 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect(await next()).toEqual(before);
   });
 });
+
+const metrics = `
+  create function databricks_auth_count() returns int language sql as 'select 1';
+  create view databricks_auth_metrics as select databricks_auth_count() as n;`;
+
+test.each(movable())(
+  'PostgreSQL $major gets databricks_auth, and pg_monitor may read it',
+  async (postgres) => {
+    const own = ownInstallation(postgres);
+    onTestFinished(() => own.remove());
+    writeFileSync(
+      join(own.share, 'databricks_auth.control'),
+      `default_version = '1.0'\nrelocatable = true\n`,
+    );
+    writeFileSync(join(own.share, 'databricks_auth--1.0.sql'), metrics);
+    it = await startCluster({ postgres: own.postgres });
+    await apply(it, inputFor(it.target, {}, { lakebase: true, privilegedRole: 'databricks_superuser' }));
+    const may = `select has_table_privilege('pg_monitor', 'public.databricks_auth_metrics', 'select') as may`;
+    expect(await query(it.target, may)).toEqual([{ may: true }]);
+  },
+);
 
 test('without lakebase mode there are no such roles', async () => {
   it = await startCluster();

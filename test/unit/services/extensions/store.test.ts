@@ -2,97 +2,33 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { pino } from 'pino';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { never } from '../../../../src/core/abort.ts';
 import { inline } from '../../../../src/core/errors.ts';
-import { Failpoints } from '../../../../src/core/failpoints.ts';
-import { Metrics } from '../../../../src/metrics/registry.ts';
-import { ExtensionStore } from '../../../../src/services/extensions/store.ts';
-import type { OwnPostgres } from '../../../../src/database/settings.ts';
-import { type TarballEntry, makeTarball } from '../../../support/fake-storage.ts';
-import { type Fault, type FileServer, startFileServer } from '../../../support/file-server.ts';
+import type { ExtensionStore } from '../../../../src/services/extensions/store.ts';
+import {
+  archive,
+  files,
+  found,
+  gateway,
+  inInstallation,
+  lib,
+  share,
+  useInstallation,
+} from '../../../support/extension-store.ts';
+import { makeTarball } from '../../../support/fake-storage.ts';
 
-const never = new AbortController().signal;
+useInstallation();
 
-let prefix: string;
-beforeEach(() => {
-  prefix = mkdtempSync(join(tmpdir(), 'extensions-'));
-  for (const dir of ['bin', 'share/postgresql/extension', 'lib/postgresql'])
-    mkdirSync(join(prefix, dir), { recursive: true });
-  writeFileSync(join(prefix, 'share/postgresql/extension/plpgsql.control'), '');
-  writeFileSync(join(prefix, 'lib/postgresql/plpgsql.so'), '');
-});
-afterEach(() => rmSync(prefix, { recursive: true, force: true }));
-
-const files: readonly TarballEntry[] = [
-  { name: 'share/extension/demo--1.0.sql', body: 'select 1' },
-  { name: 'share/extension/demo/data.csv', body: '1,2' },
-  { name: 'lib/demo.so', body: 'machine code', mode: 0o4777 },
-  { name: 'README', body: 'not for PostgreSQL' },
-];
 const installed = ['demo--1.0.sql', 'demo/data.csv'];
-
-const archive = async (entries: readonly TarballEntry[] = files): Promise<Buffer> =>
-  zstdCompressSync(await makeTarball(entries, { gzip: false }));
-
-interface Gateway {
-  readonly server: FileServer;
-  readonly store: ExtensionStore;
-  readonly metrics: Metrics;
-}
-
-function storeAt(
-  gateway: string,
-  metrics = new Metrics(),
-  stopAsked = never,
-  failpoints = new Failpoints(),
-): ExtensionStore {
-  const dir = join(prefix, 'bin');
-  const bin = {
-    path: join(dir, 'postgres'),
-    dir,
-    major: 17,
-    version: '17.0',
-    sibling: (name: string) => join(dir, name),
-  };
-  const postgres = { bin, env: {}, pgdata: '/nowhere' } as unknown as OwnPostgres;
-  return new ExtensionStore({
-    postgres,
-    gateway,
-    log: pino({ level: 'silent' }),
-    metrics,
-    failpoints,
-    stopAsked,
-  });
-}
-
-async function gateway(content: Buffer, faults: readonly Fault[] = []): Promise<Gateway> {
-  const server = await startFileServer(content, faults);
-  onTestFinished(() => server.stop());
-  const metrics = new Metrics();
-  return { server, metrics, store: storeAt(`${new URL(server.url).origin}/base/`, metrics) };
-}
-
-const share = (name = ''): string => join(prefix, 'share/postgresql/extension', name);
-const lib = (name = ''): string => join(prefix, 'lib/postgresql', name);
-
-/** Every file that is neither PL/pgSQL nor the note of what was installed. */
-function found(): string[] {
-  const all = readdirSync(prefix, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(prefix.length + 1));
-  return all.filter((name) => !name.includes('plpgsql') && !name.endsWith('.files.json')).toSorted();
-}
 
 test('an extension is downloaded from the address of the original, and only its files are installed', async () => {
   const content = await archive();
@@ -148,69 +84,6 @@ test('an archive of many frames, as some programs write them, is read to its end
   expect(found()).toHaveLength(3);
 });
 
-const changed = async (change: (content: Buffer) => Buffer): Promise<Buffer> => change(await archive());
-
-test.each<[string, () => Promise<Buffer>, string]>([
-  ['is cut off', () => changed((content) => content.subarray(0, -20)), 'damaged or cut off'],
-  ['is no archive', async () => Buffer.from('<html>not found</html>'), 'damaged or cut off'],
-  ['is empty', async () => Buffer.alloc(0), 'damaged or cut off'],
-  [
-    'goes on with something else',
-    () => changed((content) => Buffer.concat([content, Buffer.from('more')])),
-    'damaged or cut off',
-  ],
-  [
-    'is compressed, but no tar',
-    async () => zstdCompressSync(Buffer.alloc(3000, 'x')),
-    'the archive is damaged',
-  ],
-  ['leads out of it', () => archive([{ name: 'lib/../../../etc/passwd', body: 'x' }]), 'leads out'],
-  [
-    'has a link',
-    () => archive([{ name: 'lib/demo.so', type: 'symlink', linkname: '/etc/passwd' }]),
-    'neither a file nor a directory',
-  ],
-  [
-    'has a hard link',
-    () => archive([{ name: 'lib/demo.so', type: 'link', linkname: '/etc/passwd' }]),
-    'neither a file nor a directory',
-  ],
-  [
-    'has a device',
-    () => archive([{ name: 'share/extension/null', type: 'character-device' }]),
-    'neither a file nor a directory',
-  ],
-  [
-    'has a fifo',
-    () => archive([{ name: 'share/extension/fifo', type: 'fifo' }]),
-    'neither a file nor a directory',
-  ],
-  [
-    'has a file in place of a directory',
-    () => archive([...files, { name: 'lib/demo.so/x', body: 'x' }]),
-    'leads through a link or file',
-  ],
-  [
-    'would replace a library of PostgreSQL',
-    () => archive([...files, { name: 'lib/plpgsql.so', body: 'evil' }]),
-    'would replace',
-  ],
-])('an archive that %s is refused, and leaves nothing', async (_, make, said) => {
-  const { store } = await gateway(await make());
-  expect(await store.bring('demo', never).catch(inline)).toContain(said);
-  expect(found()).toEqual([]);
-  expect(readFileSync(lib('plpgsql.so'), 'utf8')).toBe('');
-});
-
-test.each(['../x', 'a/b', 'a:b', '..', '', 'a\0b', 'a\\b'])(
-  'a name such as %j, which would lead to another address, is refused',
-  async (name) => {
-    const { server, store } = await gateway(await archive());
-    expect(await store.bring(name, never).catch(inline)).toContain('cannot be the name of an extension');
-    expect(server.requests).toEqual([]);
-  },
-);
-
 test('a newer version of an extension replaces the files that were installed before, and no others', async () => {
   await (await gateway(await archive())).store.bring('demo', never);
   const newer = files.map((file) => ({ ...file, body: 'newer' }));
@@ -229,7 +102,7 @@ test('two extensions may have the same file', async () => {
 });
 
 test('what a process left that ended in the middle is removed by the next one', async () => {
-  const work = join(prefix, 'download_extensions');
+  const work = inInstallation('download_extensions');
   mkdirSync(join(work, 'part-999999-1-1/lib'), { recursive: true });
   writeFileSync(join(work, 'part-999999-1-1/archive'), 'half');
   writeFileSync(lib('half.so'), 'half');
@@ -249,26 +122,6 @@ test('an installation that fails in the middle takes back what it has begun', as
   expect(found()).toEqual([]);
 });
 
-test.each(['compute-extension-download', 'compute-extension-install'])(
-  '%s fails one extension, of which nothing stays, and the next one that asks gets it',
-  async (point) => {
-    const server = await startFileServer(await archive());
-    onTestFinished(() => server.stop());
-    const points = new Failpoints();
-    const base = `${new URL(server.url).origin}/base/`;
-    const store = storeAt(base, new Metrics(), never, points);
-    points.set(point, 'return(other)');
-    expect(await store.bring('demo', never)).toBeGreaterThan(0);
-    for (const name of found()) rmSync(join(prefix, name));
-    const again = storeAt(base, new Metrics(), never, points);
-    points.set(point, '1*return(demo)');
-    expect(await again.bring('demo', never).catch(inline)).toContain(`${point} failpoint`);
-    expect(found()).toEqual([]);
-    expect(await again.bring('demo', never)).toBeGreaterThan(0);
-    expect(found()).toHaveLength(3);
-  },
-);
-
 test('without pg_config and without the usual directories the message says what is missing', async () => {
   rmSync(share('plpgsql.control'));
   const { store } = await gateway(await archive());
@@ -278,10 +131,13 @@ test('without pg_config and without the usual directories the message says what 
 });
 
 test('pg_config says where the directories are', async () => {
-  const elsewhere = join(prefix, 'elsewhere');
+  const elsewhere = inInstallation('elsewhere');
   for (const dir of ['share/extension', 'lib']) mkdirSync(join(elsewhere, dir), { recursive: true });
-  writeFileSync(join(prefix, 'bin/pg_config'), `#!/bin/sh\necho ${elsewhere}/share\necho ${elsewhere}/lib\n`);
-  chmodSync(join(prefix, 'bin/pg_config'), 0o755);
+  writeFileSync(
+    inInstallation('bin/pg_config'),
+    `#!/bin/sh\necho ${elsewhere}/share\necho ${elsewhere}/lib\n`,
+  );
+  chmodSync(inInstallation('bin/pg_config'), 0o755);
   await (await gateway(await archive())).store.bring('demo', never);
   expect(existsSync(join(elsewhere, 'lib/demo.so'))).toBe(true);
 });
