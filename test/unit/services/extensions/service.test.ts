@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { Failpoints } from '../../../../src/core/failpoints.ts';
 import { never } from '../../../../src/core/abort.ts';
 import { remoteExtensions } from '../../../../src/services/extensions/service.ts';
 import { ServiceRunner } from '../../../../src/services/runner.ts';
@@ -50,6 +51,7 @@ test('a later spec does not wait for libraries that count at the next start only
   const deps = {
     extensions: { writeControlFiles: works, bring: () => new Promise(() => {}), canDownload: true },
     settings: {},
+    failpoints: new Failpoints(),
   } as unknown as ServiceDeps;
   const named = { ...remoteExtensions, wants: () => wanted };
   const runner = new ServiceRunner([named as Service<unknown>], deps);
