@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { never } from '../../../../src/core/abort.ts';
 import { remoteExtensions } from '../../../../src/services/extensions/service.ts';
 import { ServiceRunner } from '../../../../src/services/runner.ts';
-import type { Service, ServiceDeps } from '../../../../src/services/service.ts';
+import type { ServiceDeps } from '../../../../src/services/service.ts';
 import type { ResolvedSpec } from '../../../../src/spec/resolve.ts';
 
 const spec = { public_extensions: ['demo'], custom_extensions: [], library_index: { demo: 'demo' } };
@@ -52,7 +52,7 @@ test('a later spec does not wait for libraries that count at the next start only
     settings: {},
   } as unknown as ServiceDeps;
   const named = { ...remoteExtensions, wants: () => wanted };
-  const runner = new ServiceRunner([named as Service<unknown>], deps);
+  const runner = new ServiceRunner([named], deps);
   await runner.reconfigure({} as ResolvedSpec, never);
   expect(runner.health()).toMatchObject({ 'remote-extensions': { state: 'ok' } });
 });
