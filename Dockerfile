@@ -14,6 +14,11 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci
 COPY . .
+# Where there is one, the compiled code is that of a whole start.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends postgresql \
+    && rm -rf /var/lib/apt/lists/*
 RUN npm run build:executable -- "$(node -p process.arch)" \
     && mv build/linux-*/compute_ctl /usr/local/bin/compute_ctl
 

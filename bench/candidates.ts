@@ -53,6 +53,7 @@ async function bundleFor(node: string, dir: string): Promise<Command> {
     node: [node],
     recorder: join(root, 'scripts/record.cjs'),
     programs: ['compute_ctl', ...lateWithCode],
+    local: [process.execPath, join(root, 'dist/compute-local.js')],
     bundle,
     cache: (name) => `${bundle(name)}.cache`,
   });

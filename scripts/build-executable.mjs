@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
@@ -35,8 +35,8 @@ const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': [
 const withCode = [...Object.keys(bundles), ...lateWithCode];
 
 /** Read by nearly no start of a compute: compressed. */
-const rare = ['undici.late', 'otlp.late', 'manual.late', 'compute-local'];
-const fileOf = (name) => (rare.includes(name) ? `${name}.js.gz` : `${name}.js`);
+const rare = ['undici.late', 'otlp.late', 'manual.late', 'ws.late', 'openapi.late', 'compute-local'];
+const fileOf = (name) => (rare.includes(name) ? `${name}.js.br` : `${name}.js`);
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */
 const wrapped = {
@@ -81,10 +81,7 @@ async function bundleAll() {
   }
   metafiles.push((await build({ ...options, minify: true, entryPoints: lateEntries })).metafile);
   for (const name of rare)
-    writeFileSync(
-      join(work, `${name}.js.gz`),
-      gzipSync(readFileSync(join(work, `${name}.js`)), { level: 9 }),
-    );
+    writeFileSync(join(work, `${name}.js.br`), brotliCompressSync(readFileSync(join(work, `${name}.js`))));
   return metafiles;
 }
 
@@ -98,7 +95,8 @@ async function executable(arch) {
       `linux-${arch} is built without compiled code, since V8 compiles for its own architecture only: a start takes longer. With \
 qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it can be made here, too.`,
     );
-  if (starter !== null) await recordAll({ ...starter, programs: withCode, bundle, cache });
+  if (starter !== null)
+    await recordAll({ ...starter, programs: withCode, bundle, cache, local: localHere() });
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
@@ -109,6 +107,20 @@ qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it c
   writeFileSync(join(dir, 'THIRD-PARTY-LICENSES.txt'), licensesFile(packages, others));
   writeFileSync(join(dir, 'sbom.cdx.json'), billOfMaterials(packages, process.versions));
   console.log(path);
+}
+
+/** The command of a compute-local that runs here: an executable without compiled code, whatever the other is built for. */
+function localHere() {
+  const node = runtimeFor(process.arch, join(work, `runtime-${process.arch}`));
+  const path = join(work, 'compute_ctl');
+  write(
+    path,
+    inject(
+      readFileSync(node),
+      makeBlob(process.arch, () => '', false),
+    ),
+  );
+  return [path, 'compute-local'];
 }
 
 /** How Node of that architecture is started here; null: it cannot be. */

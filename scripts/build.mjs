@@ -37,6 +37,7 @@ const bundle = (name) => dist(names.includes(name) ? `${name}.bundle.js` : `${na
 const recording = {
   node: [process.execPath],
   programs: [...names, ...lateWithCode],
+  local: [process.execPath, dist('compute-local.js')],
   bundle,
   cache: (name) => `${bundle(name)}.cache`,
 };

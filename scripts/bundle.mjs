@@ -14,10 +14,12 @@ export const programs = {
 const late = {
   '@grpc/grpc-js': '@grpc/grpc-js',
   undici: 'undici',
+  ws: 'ws',
+  '../../../docs/reference/openapi.json': './docs/reference/openapi.json',
   './otlp.ts': './src/telemetry/otlp.ts',
   '../manual/manual.ts': './src/manual/manual.ts',
 };
-const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.ts$/, '')}.late`;
+const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.(?:ts|json)$/, '')}.late`;
 
 /** Entry points of esbuild, by the name of the file. */
 export const lateEntries = Object.fromEntries(

@@ -77,8 +77,9 @@ export function inject(node, blob) {
 
   const [own] = notes;
   const data = Buffer.concat([node.subarray(own.offset, own.offset + own.size), note(noteName, blob)]);
-  const at = roundUp(end, pageSize);
-  const address = roundUp(top, pageSize) + pageSize;
+  // Right behind: a segment begins at the same place of a page in the file and in memory.
+  const at = roundUp(end, 8);
+  const address = roundUp(top, pageSize) + pageSize + (at % pageSize);
 
   const sections = sectionTable(node, elf);
   const sectionsAt = roundUp(at + data.length + sections.names.length, 8);

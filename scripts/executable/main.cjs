@@ -32,7 +32,7 @@ function sourceOf(name) {
   const plain = asset(name);
   return plain === undefined
     ? require('node:zlib')
-        .gunzipSync(asset(`${name}.gz`))
+        .brotliDecompressSync(asset(`${name}.br`))
         .latin1Slice()
     : plain.latin1Slice();
 }

@@ -9,7 +9,6 @@ import { confValue } from '../postgres/conf-syntax.ts';
 import { overrideFile } from '../postgres/files.ts';
 import { machineRules } from '../postgres/machine-rules.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
-import { isRemoteLibrary } from '../services/extensions/find.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { currentConf, earlierConf } from './earlier-conf.ts';
 import { accept, acceptUnseen, refused } from './settings-refused.ts';
@@ -76,9 +75,7 @@ async function nextStart(context: StartContext, pg: PgClient, signal: AbortSigna
     const errors = await checkConf(check, signal);
     if (errors.length > 0) throw refused(errors.map(({ words }) => words));
     const walSegmentBytes = await segmentBytes(pg);
-    const { settings, spec } = context;
-    const willCome = (library: string): boolean => settings.hasGateway && isRemoteLibrary(spec.spec, library);
-    const about = { ...check, isEmpty: false, walSegmentBytes, willCome, more: machineRules, concerns };
+    const about = { ...check, isEmpty: false, walSegmentBytes, more: machineRules, concerns };
     const { problems } = await startProblems(about, signal);
     if (problems.length > 0) throw refused(problems.map(({ text }) => text));
   } catch (error) {

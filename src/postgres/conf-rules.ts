@@ -22,8 +22,6 @@ export interface StartFacts {
   readonly isEmpty: boolean;
   /** Bytes; null: not known. */
   readonly walSegmentBytes: number | null;
-  /** Whether a library that is not there will be, before Postgres starts. */
-  readonly willCome: (library: string) => boolean;
 }
 
 export interface Judgement {
@@ -201,7 +199,7 @@ function refusalOf(attempt: () => void): string | null {
   }
 }
 
-function judgeLibraries(values: ConfValues, { libdir, dataDir, willCome }: StartFacts): Judgement {
+function judgeLibraries(values: ConfValues, { libdir, dataDir }: StartFacts): Judgement {
   const names = itemsOf(values['shared_preload_libraries']);
   if (names.length === 0) return fine;
   if (libdir === null || values['dynamic_library_path'] !== '$libdir')
@@ -218,9 +216,7 @@ function judgeLibraries(values: ConfValues, { libdir, dataDir, willCome }: Start
       );
       const shown = 'shared_preload_libraries: ';
       if (found === undefined)
-        return willCome(name)
-          ? fine
-          : problem(`${shown}there is no library ${JSON.stringify(name)} (${path})`, hint);
+        return problem(`${shown}there is no library ${JSON.stringify(name)} (${path})`, hint);
       return process.platform !== 'linux' || isElf(found)
         ? fine
         : problem(`${shown}${found} is not a library`, hint);

@@ -13,7 +13,6 @@ export interface StartCheck extends ConfCheck {
   /** As in `StartFacts`. */
   readonly isEmpty: boolean;
   readonly walSegmentBytes: number | null;
-  readonly willCome: (library: string) => boolean;
   /** More than `startRules`. */
   readonly more?: readonly StartRule[];
   /** The settings that are in question; left out: all. */
@@ -24,14 +23,14 @@ export interface StartCheck extends ConfCheck {
  *  @param check its files have no errors of their own
  *  @throws as `readConfSetting` */
 export async function startProblems(check: StartCheck, signal: AbortSignal): Promise<Judgement> {
-  const { bin, dataDir, isEmpty, walSegmentBytes, willCome, more = [], concerns = () => true } = check;
+  const { bin, dataDir, isEmpty, walSegmentBytes, more = [], concerns = () => true } = check;
   const rules = [...startRules, ...more].filter(({ names }) => names.some(concerns));
   const names = new Set(rules.flatMap((rule) => rule.names).filter((name) => isKnownIn(bin.major, name)));
   const values: Record<string, string> = {};
   await workThrough([...names], atOnce, signal, async (name, _, limited) => {
     values[name] = await readConfSetting(check, name, limited);
   });
-  const facts = { dataDir, isEmpty, walSegmentBytes, willCome, libdir: libdirOf(bin.path) };
+  const facts = { dataDir, isEmpty, walSegmentBytes, libdir: libdirOf(bin.path) };
   return joined(await Promise.all(rules.map(async (rule) => rule.judge(values, facts))));
 }
 

@@ -50,7 +50,7 @@ export class ServiceRunner {
   /** Applies a new spec: reconfigures the running services, starts the new ones and stops those no longer wanted. */
   async reconfigure(spec: ResolvedSpec, signal: AbortSignal): Promise<void> {
     const living = this.#services.filter(({ once }) => once !== true);
-    await Promise.all(living.map((service) => this.#bring(service, spec, signal, true)));
+    await Promise.all(living.map((service) => this.#bring(service, spec, signal)));
   }
 
   /** Stops the services of one stage, the last one first. Never rejects.
@@ -78,13 +78,7 @@ export class ServiceRunner {
     return this.#running.get(service)?.health ?? this.#failed.get(service);
   }
 
-  /** @param late Postgres runs already */
-  async #bring(
-    service: AnyService,
-    spec: ResolvedSpec | null,
-    signal: AbortSignal,
-    late = false,
-  ): Promise<void> {
+  async #bring(service: AnyService, spec: ResolvedSpec | null, signal: AbortSignal): Promise<void> {
     const { settings } = this.#deps;
     const wanted =
       spec === null ? (service.wantsWithoutSpec?.(settings) ?? null) : service.wants(spec, settings);
@@ -96,7 +90,7 @@ export class ServiceRunner {
       return;
     }
     this.#cleaned.add(service);
-    if (running === undefined) await this.#start(service, wanted, signal, late);
+    if (running === undefined) await this.#start(service, wanted, signal);
     else await this.#tell(service, running, wanted, signal);
   }
 
@@ -110,23 +104,21 @@ export class ServiceRunner {
       );
   }
 
-  async #start(service: AnyService, wanted: unknown, signal: AbortSignal, late: boolean): Promise<void> {
-    const { name, required } = service;
-    const limit = late ? defaultStartMs : (service.startLimitMs ?? defaultStartMs);
+  async #start(service: AnyService, wanted: unknown, signal: AbortSignal): Promise<void> {
+    const { name, startLimitMs = defaultStartMs, required } = service;
     const { log } = this.#deps;
     signal.throwIfAborted();
     let starting: Promise<RunningService<unknown>> | undefined;
     try {
-      const running = await withDeadline(`the start of ${name}`, limit, signal, (limited) => {
-        starting = late ? service.startLate?.(wanted, this.#deps, limited) : undefined;
-        starting ??= service.start(wanted, this.#deps, limited);
+      const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) => {
+        starting = service.start(wanted, this.#deps, limited);
         return starting;
       });
       this.#running.set(service, running);
       this.#failed.delete(service);
     } catch (error) {
       // A start that comes to its end too late is stopped again.
-      void starting?.then((tardy) => this.#end(service, tardy, signal)).catch(() => {});
+      void starting?.then((late) => this.#end(service, late, signal)).catch(() => {});
       if (required === true || signal.aborted) throw error;
       this.#failed.set(service, healthNow('failed', explained(error)));
       log.error(`could not start ${name}: ${explained(error)}`);

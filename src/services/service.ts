@@ -79,8 +79,6 @@ export interface Service<Wanted> {
    *  nothing waits for it. */
   cleanUp?(deps: ServiceDeps): Promise<void>;
   start(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
-  /** The same by a later spec, which waits for it 10,000 ms at most: Postgres runs already. `start` when left out. */
-  startLate?(wanted: Wanted, deps: ServiceDeps, signal: AbortSignal): Promise<RunningService<Wanted>>;
 }
 
 export interface RunningService<Wanted> {

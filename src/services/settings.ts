@@ -35,8 +35,6 @@ export interface Settings extends OwnPostgres {
   readonly basebackupRetries: number;
   /** Null outside lakebase mode. */
   readonly lakebase: Lakebase | null;
-  /** Whether there is a gateway that extensions are downloaded from. */
-  readonly hasGateway: boolean;
   /** Only in lakebase mode; null: no limit. */
   readonly initTimeoutMs: number | null;
   readonly exitGraceMs: number;
@@ -79,7 +77,6 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   unpackLimits: { bytes: options.basebackupLimitBytes, entries: options.basebackupEntries },
   basebackupRetries: basebackupRetries(env),
   lakebase: options.lakebaseMode ? { port: found.target.port, endpointId: endpointId(options, env) } : null,
-  hasGateway: options.remoteExtBaseUrl !== null,
   initTimeoutMs: options.lakebaseMode ? (options.pgInitTimeoutSeconds ?? initTimeoutSeconds) * 1000 : null,
   exitGraceMs: options.exitGraceMs,
   logFormat: options.logFormat,

@@ -115,24 +115,6 @@ test('a stop while a library is downloaded leaves nothing of it', async () => {
   expect(it.log()).not.toContain('ERROR');
 });
 
-test('a new spec may name a library that comes before the next start, and does not wait for it', async () => {
-  const { it, gateway, start } = await withRemote('hstore', ['silent']);
-  start();
-  await it.until('running');
-  const spec = it.spec({ remote_extensions: null });
-  const named = { hstore: 'hstore' };
-  const data = { hstore: { control_data: {}, archive_path: '' } };
-  const lists = { public_extensions: Object.keys(named), custom_extensions: null };
-  spec['remote_extensions'] = { ...lists, library_index: named, extension_data: data };
-  const { settings } = spec['cluster'] as { settings: object[] };
-  settings.push({ ...preload, value: 'hstore' });
-  const answer = await it.http('POST', '/configure', it.config(spec));
-  expect([answer.status, answer.body]).toEqual([200, expect.anything()]);
-  expect(gateway.requests).toHaveLength(0);
-  settings.push({ ...preload, value: 'nobody_has_it' });
-  expect((await it.http('POST', '/configure', it.config(spec))).body).toContain('there is no library');
-});
-
 test('POST /extensions downloads what it installs', async () => {
   const { it, gateway, start } = await withRemote('hstore');
   start();

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConfCheck, type ConfError, checkConf } from '../../postgres/conf-check.ts';
 import { isSameSetting } from '../../postgres/conf-syntax.ts';
-import { type StartCheck, startProblems } from '../../postgres/conf-start.ts';
+import { startProblems } from '../../postgres/conf-start.ts';
 import { machineRules } from '../../postgres/machine-rules.ts';
 import { type RenderedConf, readStrictOvercommit, renderConf } from '../../postgres/conf.ts';
-import { isRemoteLibrary } from '../../services/extensions/find.ts';
 import { confLines } from '../../services/index.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
@@ -29,9 +28,8 @@ export async function checkSettings(
     const { text, notes } = await rendered(spec, settings);
     const { bin, env } = settings;
     const check = { bin, env, dataDir };
-    const willCome = (library: string): boolean => settings.hasGateway && isRemoteLibrary(spec.spec, library);
     const found = await allErrors(spec, text, check, signal);
-    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, willCome, live, signal)];
+    const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, live, signal)];
     return together([found, warnings(...notes.map((note) => ({ text: note }))), ...others]);
   } finally {
     await rm(dataDir, { recursive: true, force: true });
@@ -47,16 +45,10 @@ export const rendered = async (spec: ResolvedSpec, settings: Settings): Promise<
     strictOvercommit: await readStrictOvercommit(),
     subscriptionsDropped: false,
     serviceLines: confLines(spec, settings),
-    lakebase: settings.lakebase,
   });
 
-async function ofTheWhole(
-  check: ConfCheck,
-  willCome: StartCheck['willCome'],
-  live: boolean,
-  signal: AbortSignal,
-): Promise<Findings> {
-  const about = { ...check, isEmpty: true, walSegmentBytes: null, willCome, more: live ? machineRules : [] };
+async function ofTheWhole(check: ConfCheck, live: boolean, signal: AbortSignal): Promise<Findings> {
+  const about = { ...check, isEmpty: true, walSegmentBytes: null, more: live ? machineRules : [] };
   const found = await startProblems(about, signal);
   return together([errors(...found.problems), unchecked(...found.unchecked)]);
 }

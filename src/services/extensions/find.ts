@@ -1,5 +1,5 @@
 import { ComputeError } from '../../core/errors.ts';
-import type { ComputeSpec, RemoteExtensions } from '../../spec/schema.ts';
+import type { RemoteExtensions } from '../../spec/schema.ts';
 
 /** The extension that a requested file belongs to.
  *  @param name of an extension, or of a library: text after the first `.so` does not count
@@ -19,14 +19,6 @@ const isAllowed = (spec: RemoteExtensions, extension: string): boolean =>
 /** Whether it can be downloaded. */
 export const isRemote = (spec: RemoteExtensions, extension: string): boolean =>
   isAllowed(spec, extension) && Object.hasOwn(spec.extension_data, extension);
-
-/** Whether a library of `shared_preload_libraries` is downloaded before Postgres starts. */
-export function isRemoteLibrary({ remote_extensions: spec }: ComputeSpec, name: string): boolean {
-  if (spec === null) return false;
-  const library = libraryName(name.replace(/^.*\//, ''));
-  const extension = Object.hasOwn(spec.library_index, library) ? spec.library_index[library] : undefined;
-  return extension !== undefined && isRemote(spec, extension);
-}
 
 function ofLibrary({ library_index: index }: RemoteExtensions, library: string): string {
   const extension = Object.hasOwn(index, library) ? index[library] : undefined;

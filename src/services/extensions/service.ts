@@ -44,11 +44,6 @@ export const remoteExtensions: Service<Wanted> = {
     await service.apply(wanted, signal);
     return service;
   },
-  async startLate(wanted, deps, signal) {
-    const service = new RunningExtensions(deps);
-    await service.reconfigure(wanted, signal);
-    return service;
-  },
 };
 
 const librariesOf = (spec: ResolvedSpec['spec']): string[] =>

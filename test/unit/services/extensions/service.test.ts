@@ -2,9 +2,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { never } from '../../../../src/core/abort.ts';
 import { remoteExtensions } from '../../../../src/services/extensions/service.ts';
-import { ServiceRunner } from '../../../../src/services/runner.ts';
 import type { ServiceDeps } from '../../../../src/services/service.ts';
-import type { ResolvedSpec } from '../../../../src/spec/resolve.ts';
 
 const spec = { public_extensions: ['demo'], custom_extensions: [], library_index: { demo: 'demo' } };
 const wanted = {
@@ -44,15 +42,4 @@ test('a control file of a new spec that cannot be written is shown until one can
   control = works;
   await running.reconfigure(wanted, never);
   expect(running.health.state).toBe('ok');
-});
-
-test('a later spec does not wait for libraries that count at the next start only', async () => {
-  const deps = {
-    extensions: { writeControlFiles: works, bring: () => new Promise(() => {}), canDownload: true },
-    settings: {},
-  } as unknown as ServiceDeps;
-  const named = { ...remoteExtensions, wants: () => wanted };
-  const runner = new ServiceRunner([named], deps);
-  await runner.reconfigure({} as ResolvedSpec, never);
-  expect(runner.health()).toMatchObject({ 'remote-extensions': { state: 'ok' } });
 });
