@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { installPackages } from './packages.mjs';
 import { die, root, run } from './run.mjs';
 import { runtime } from './runtime.mjs';
+import { withoutServices } from './without-services.mjs';
 
 const forTests = process.argv.includes('--test');
 
@@ -89,18 +90,9 @@ function installPrograms() {
   console.log(`Installing ${missing.map(([name]) => name).join(', ')} with apt-get ...`);
   apt('update');
   withoutServices(() => apt('install', '--no-install-recommends', ...missing.map(([, name]) => name)));
-}
-
-/** Debian's packages start their servers, which nobody here asked for, unless this program says no. */
-function withoutServices(install) {
-  const policy = '/usr/sbin/policy-rc.d';
-  const ours = !existsSync(policy);
-  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
-  try {
-    install();
-  } finally {
-    if (ours) rmSync(policy, { force: true });
-  }
+  // Nor at the next boot.
+  if (missing.some(([name]) => name === 'pgbouncer'))
+    spawnSync('systemctl', ['disable', '--quiet', 'pgbouncer.service'], { stdio: 'ignore' });
 }
 
 /** promtool and Prometheus, for the alerts' tests: unpacked, since installing the package starts a server. Without them those tests

@@ -3,22 +3,13 @@ import { buildTag, buildVersion } from '../core/build.ts';
 import { ComputeError } from '../core/errors.ts';
 import { clearer } from '../config/clearer.ts';
 import { buildCommand, listCommands, refuseRepeats, withVersion } from '../config/command.ts';
-import { environmentEntries } from '../config/environment.ts';
 import { normalizeArgv } from '../config/gnu.ts';
-import {
-  type OptionName,
-  type Options,
-  type PlanOptions,
-  type RunOptions,
-  optionEntries,
-} from '../config/options.ts';
+import { type Options, type PlanOptions, type RunOptions } from '../config/options.ts';
 import { computeCtl } from '../config/options/compute-ctl.ts';
 import { isManualCommand, type manualCommands } from '../config/options/manual.ts';
 import { readOptions } from '../config/read-options.ts';
 
 interface Given {
-  /** Log lines about accepted options that have no effect yet. */
-  readonly notBuilt: readonly string[];
   /** Log lines about options that have no effect in this combination. */
   readonly notes: readonly string[];
 }
@@ -55,15 +46,15 @@ export function parseArgs(argv: readonly string[], env: NodeJS.ProcessEnv): Pars
     throw usage(clearer(error.message, command, argv, Object.keys(commands)).replace(/^error: /, ''));
   }
   if (subcommand !== null && isManualCommand(subcommand)) return { command: subcommand, of: command.args[0] };
-  const { values: options, given } = readOptions(command, main.options, env);
-  const found: Given = { notBuilt: notBuilt(given, env), notes: portNotes(options) };
+  const options = readOptions(command, main.options, env);
+  const found: Given = { notes: portNotes(options) };
   if (subcommand !== null) {
     requireSource(options);
     if (subcommand === 'check') {
-      const { json, live } = readOptions(command, commands.check.options, env).values;
+      const { json, live } = readOptions(command, commands.check.options, env);
       return { command: 'check', options: withPorts(options), json, live, ...found };
     }
-    const { json } = readOptions(command, commands.plan.options, env).values;
+    const { json } = readOptions(command, commands.plan.options, env);
     return { command: 'plan', options: requireConnstr(withPorts(options)), json, ...found };
   }
   const run = requireRun(withPorts(options));
@@ -159,18 +150,6 @@ function withPorts(options: Options): Options {
   if (port === 65_535)
     throw usage("option '--http-port' must be below 65535, since the internal port is one higher");
   return { ...options, externalHttpPort: port, internalHttpPort: port + 1 };
-}
-
-function notBuilt(given: ReadonlySet<OptionName>, env: NodeJS.ProcessEnv): string[] {
-  const options = optionEntries
-    .filter(([name]) => given.has(name))
-    .map(([, entry]) => [entry.flag, entry] as const);
-  const variables = environmentEntries.filter(([name]) => env[name] !== undefined);
-  return [...options, ...variables].flatMap(([name, { implementedBy }]) => {
-    if (implementedBy === undefined) return [];
-    const issue = implementedBy === 'later' ? '' : ` (issue ${implementedBy})`;
-    return [`${name} has no effect: not built yet${issue}`];
-  });
 }
 
 const usage = (message: string): ComputeError =>

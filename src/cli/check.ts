@@ -46,7 +46,7 @@ export async function check(
   // The notes are part of the output.
   const log = createLog({ format: options.logFormat, level: 'silent' });
   const loaded = await loadConfig(options, { signal, log, env, onControlPlaneAttempt: () => {} });
-  const notes = [...given.notes, ...given.notBuilt, ...loaded.notes].map((text) => ({ text }));
+  const notes = [...given.notes, ...loaded.notes].map((text) => ({ text }));
   const found = together([warnings(...notes), await findings(loaded, { ...given, byRoot }, env, signal)]);
   const verdict =
     found.errors.length > 0 ? 'invalid' : found.warnings.length > 0 ? 'warnings' : ('valid' as const);

@@ -1,16 +1,21 @@
 import { parseArgs } from './args.ts';
 import { logFormatOf } from '../config/log-format.ts';
+import type { RunOptions } from '../config/options.ts';
+import { ComputeError, inline } from '../core/errors.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { createLog, levelFromEnv } from '../core/log.ts';
 import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
 import { isRoot } from '../process/give-up-root.ts';
+import { LogFiles } from '../process/log-files.ts';
 import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
-import { ComputeError } from '../core/errors.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
 import { type StopSource, watchStops } from './stop-source.ts';
+
+/** Copies of the log; null without them. */
+let files: LogFiles | null = null;
 
 /** argv, environment, signals and the exit code of `compute_ctl`; every decision is made elsewhere. */
 async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -25,7 +30,9 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return 0;
   }
   const { options } = parsed;
-  const log = createLog({ format: options.logFormat, level: levelFromEnv(env['RUST_LOG']) });
+  if (parsed.command === 'run') files = logFilesOf(parsed.options, env);
+  const level = levelFromEnv(env['RUST_LOG']);
+  const log = createLog({ format: options.logFormat, level }, undefined, files?.add);
   if (parsed.command === 'check') {
     const byRoot = isRoot();
     await becomeOsUser(options, null);
@@ -44,12 +51,13 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   }
   logStrayOutput(log);
   const pid1 = saidAsFirstProcess('compute_ctl');
-  for (const line of [...parsed.notes, ...parsed.notBuilt, ...(pid1 === null ? [] : [pid1])]) log.warn(line);
+  for (const line of [...parsed.notes, ...(pid1 === null ? [] : [pid1])]) log.warn(line);
   // Others on this machine can read the command line: a spec and a connection string hold secrets.
   if (options.spec !== null || /:[^/@]+@|password=/.test(options.connstr ?? ''))
     process.title = 'compute_ctl';
   const stops = watchStops(log);
   await becomeOsUser(parsed.options, parsed.options.pgdata);
+  files?.begin(log);
   const unreadable = unreadablePrograms();
   if (unreadable !== null)
     log.warn(`${unreadable}, so parts that are loaded later, such as gRPC, will be missing: ${readableHint}`);
@@ -66,6 +74,14 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
   }
 }
 
+/** As in the original only in lakebase mode. An empty variable counts as not set. */
+function logFilesOf({ lakebaseMode, computeId }: RunOptions, env: NodeJS.ProcessEnv): LogFiles | null {
+  const directory = env['COMPUTE_CTL_LOG_DIRECTORY'] ?? '';
+  if (!lakebaseMode || directory === '') return null;
+  const ids = { pg_instance_id: env['INSTANCE_ID'] ?? '', pg_compute_id: computeId ?? '' };
+  return new LogFiles({ directory, ids });
+}
+
 /** Aborts when the program is stopped before there is a compute that could be. */
 function untilMain(stops: StopSource): AbortController {
   const early = new AbortController();
@@ -79,5 +95,12 @@ function untilMain(stops: StopSource): AbortController {
 // All work is done; an open handle must not keep the process running.
 const argv = process.argv.slice(2);
 void run(argv, process.env)
-  .catch((error: unknown) => reportFailure(error, logFormatOf(argv)))
+  .catch((error: unknown) => {
+    files?.add({ severity: 'FATAL', time: new Date().toISOString(), text: inline(error) });
+    return reportFailure(error, logFormatOf(argv));
+  })
+  .then(async (code) => {
+    await files?.end();
+    return code;
+  })
   .then((code) => process.exit(code));

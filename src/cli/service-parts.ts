@@ -68,7 +68,7 @@ export function serviceParts(
     reloadPostgres: () => void state.postgres?.reload(),
     untilCalm: (signal) => untilCalm(state, signal),
     postgresRuns: () => state.postgres?.running === true,
-    tlsReaders: new TlsReaders(log),
+    tlsReaders: new TlsReaders(log, settings.tls),
     onStorageReport: (report) => void (state.storage = report),
     stoppedBySignal: () => state.stop.mode === null,
   });

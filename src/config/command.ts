@@ -116,7 +116,6 @@ function describe(entry: OptionEntry): string {
   const facts = [
     fallback === null ? '' : `default: ${fallback}`,
     entry.env === undefined ? '' : `env: ${entry.env}`,
-    entry.implementedBy === undefined ? '' : 'not built yet',
   ].filter((fact) => fact !== '');
   return facts.length === 0 ? entry.doc : `${entry.doc} (${facts.join(', ')})`;
 }

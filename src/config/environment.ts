@@ -1,7 +1,5 @@
 export interface EnvironmentEntry {
   readonly doc: string;
-  /** Not read yet: the number of the issue, or `later`. */
-  readonly implementedBy?: number | 'later';
 }
 
 /** Variables that are not the default of an option. */
@@ -37,8 +35,7 @@ export const environment = {
     doc: 'The same over TLS; used instead of the other when both are set.',
   },
   COMPUTE_CTL_LOG_DIRECTORY: {
-    doc: 'Only in lakebase mode: directory for log files.',
-    implementedBy: 'later',
+    doc: 'Only in lakebase mode: directory for copies of the log in JSON, one file a day, `pgcctl.2026-01-05`; the newest two stay.',
   },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
     doc: 'URL that traces are sent to (OTLP over HTTP with JSON); `/v1/traces` is added. When neither this nor OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is set, tracing is off.',

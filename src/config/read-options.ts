@@ -4,30 +4,22 @@ import { attributeOf } from './command.ts';
 import type { OptionEntry, OptionTable, Values } from './options/entry.ts';
 import { readValue } from './values.ts';
 
-export interface ReadOptions<T extends OptionTable> {
-  readonly values: Values<T>;
-  /** Names of the options that were on the command line or in the environment. */
-  readonly given: ReadonlySet<keyof T>;
-}
-
 /** A table's options after the command line was parsed: as given, else from the environment, else the default.
  *  @throws ComputeError `usage` for a variable that cannot be read */
 export function readOptions<T extends OptionTable>(
   command: Command,
   table: T,
   env: NodeJS.ProcessEnv,
-): ReadOptions<T> {
-  const given = new Set<keyof T>();
+): Values<T> {
   const values: Record<string, unknown> = {};
   const parsed = command.opts<Record<string, unknown>>();
   for (const [name, entry] of Object.entries(table)) {
     const onCommandLine = parsed[attributeOf(entry)];
     const fromEnv = entry.env === undefined ? undefined : env[entry.env];
-    if (onCommandLine !== undefined || fromEnv !== undefined) given.add(name);
     values[name] =
       onCommandLine ?? (fromEnv === undefined ? entry.fallback : readVariable(command, entry, fromEnv));
   }
-  return { values: values as Values<T>, given };
+  return values as Values<T>;
 }
 
 function readVariable(command: Command, { env, kind }: OptionEntry, text: string): unknown {

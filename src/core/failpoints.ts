@@ -1,4 +1,5 @@
 import { ComputeError } from './errors.ts';
+import type { FailpointName } from './failpoint-list.ts';
 import { sleep } from './clock.ts';
 import { poll } from './poll.ts';
 
@@ -36,7 +37,7 @@ export class Failpoints {
   /** Call and await this where a test may want a failure.
    *  @returns the argument of `return`, '' when it has none; null: continue as if the point did not exist
    *  @throws Error for `panic`; AbortError */
-  async hit(name: string, signal: AbortSignal): Promise<string | null> {
+  async hit(name: FailpointName, signal: AbortSignal): Promise<string | null> {
     const action = this.#points.get(name)?.find(applies);
     if (action === undefined) return null;
     action.left--;
@@ -47,6 +48,15 @@ export class Failpoints {
     // The purpose of this action: a process that exits in the middle of its work.
     if (action.task === 'exit') process.exit(1);
     return action.task === 'return' ? (action.argument ?? '') : null;
+  }
+
+  /** The same where `return` is simply a failure.
+   *  @param which what is about to happen, where an argument selects one of several
+   *  @throws ComputeError `internal` */
+  async pass(name: FailpointName, signal: AbortSignal, which = ''): Promise<void> {
+    const selected = await this.hit(name, signal);
+    if (selected === null || (selected !== which && selected !== '' && which !== '')) return;
+    throw new ComputeError('internal', `${name} failpoint`);
   }
 }
 

@@ -41,10 +41,32 @@ interface LastLine {
 
 /** `2025-08-08T12:00:00.123Z  INFO message key=value`: the format that the original writes to stderr. */
 function asText({ lastLevel, lastTime, lastMsg = '', lastObj, lastLogger }: LastLine): string {
-  const level = (levelNames[lastLevel] ?? String(lastLevel)).padStart(5);
-  const fields = Object.entries({ ...lastLogger.bindings(), ...lastObj }).map(field);
-  return `${lastTime.slice(1, -1)} ${level} ${lastMsg.replaceAll('\n', '\\n')}${fields.join('')}`;
+  const level = nameOf(lastLevel).padStart(5);
+  return `${lastTime.slice(1, -1)} ${level} ${lastMsg.replaceAll('\n', '\\n')}${fieldsOf({ lastObj, lastLogger })}`;
 }
+
+const nameOf = (level: number): string => levelNames[level] ?? String(level);
+
+const fieldsOf = ({ lastObj, lastLogger }: Pick<LastLine, 'lastObj' | 'lastLogger'>): string =>
+  Object.entries({ ...lastLogger.bindings(), ...lastObj })
+    .map(field)
+    .join('');
+
+/** A line for somebody who has a form of his own. */
+export interface LoggedLine {
+  /** `WARN` */
+  readonly severity: string;
+  /** RFC 3339, UTC. */
+  readonly time: string;
+  /** The message, with its fields as `key=value`. */
+  readonly text: string;
+}
+
+const logged = (line: LastLine): LoggedLine => ({
+  severity: nameOf(line.lastLevel),
+  time: line.lastTime.slice(1, -1),
+  text: `${line.lastMsg ?? ''}${fieldsOf(line)}`,
+});
 
 function field([key, given]: [string, unknown]): string {
   const value = key === 'err' && given instanceof Error ? pino.stdSerializers.err(given) : given;
@@ -52,10 +74,11 @@ function field([key, given]: [string, unknown]): string {
   return shown === undefined ? '' : ` ${key}=${shown}`;
 }
 
-/** @param write gets each line without its end; by default they go to stderr */
-export function createLog(options: LogOptions, write = writeLine): Log {
+/** @param write gets each line without its end; by default they go to stderr
+ *  @param also gets each line, too */
+export function createLog(options: LogOptions, write = writeLine, also?: (line: LoggedLine) => void): Log {
   if (write === writeLine) formatDropped((count, next) => droppedLine(options, count, next));
-  return logTo(options, write);
+  return logTo(options, write, also);
 }
 
 interface LogOptions {
@@ -91,12 +114,19 @@ export function droppedLine(options: LogOptions, count: number, next: string | u
   return time === undefined ? said : said.replace(timestamp, time);
 }
 
-function logTo(options: LogOptions, write: (line: string) => void): Log {
-  const json = { write: (line: string): void => write(line.trimEnd()) };
+function logTo(options: LogOptions, write: (line: string) => void, also?: (line: LoggedLine) => void): Log {
+  const json = {
+    ...(also && { [pino.symbols.needsMetadataGsym]: true }),
+    write(line: string): void {
+      write(line.trimEnd());
+      also?.(logged(this as unknown as LastLine));
+    },
+  };
   const text = {
     [pino.symbols.needsMetadataGsym]: true,
     write(): void {
       write(asText(this as unknown as LastLine));
+      also?.(logged(this as unknown as LastLine));
     },
   };
   return pino(

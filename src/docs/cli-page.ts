@@ -63,7 +63,6 @@ function meaning(entry: OptionEntry, options: CommandEntry['options']): string {
     entry.doc,
     entry.env === undefined ? '' : `Environment: ${code(entry.env)}.`,
     conflicts === undefined ? '' : `Not together with ${conflicts}.`,
-    entry.implementedBy === undefined ? '' : 'Accepted, but not built yet.',
   ];
   return facts.filter((fact) => fact !== '').join(' ');
 }
@@ -78,8 +77,4 @@ function optionVariables(): string[][] {
   ]);
 }
 
-const variables = (): string[][] =>
-  environmentEntries.map(([name, { doc, implementedBy }]) => [
-    code(name),
-    implementedBy === undefined ? doc : `${doc} Not built yet.`,
-  ]);
+const variables = (): string[][] => environmentEntries.map(([name, { doc }]) => [code(name), doc]);

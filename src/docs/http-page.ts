@@ -1,3 +1,4 @@
+import { failpointList } from '../core/failpoint-list.ts';
 import { statusText } from '../core/status.ts';
 import { externalRoutes } from '../http/routes/external.ts';
 import { internalRoutes, testRoutes } from '../http/routes/internal.ts';
@@ -27,6 +28,14 @@ export const httpPage = (): string =>
       '`127.0.0.1` or `[::1]`, or the address that the request came to where the option makes it listen elsewhere. What a ' +
       'browser marks as sent by a page of another server (`Origin`, `Sec-Fetch-Site`) is refused.',
     ...[...internalRoutes, ...testRoutes].map(section),
+    '# Failpoints',
+    'For `POST /failpoints` and the variable `FAILPOINTS`. The actions are those of the original: `return(argument)`, `sleep(ms)`, `pause`, `panic`, ' +
+      '`exit`, `off`, with a percentage (`50%`) or a count (`2*`) before them and joined by `->`. Where the table names an argument, `return` with ' +
+      'it fails that one alone; without an argument it fails all, but no migration.',
+    table(
+      ['Name', 'What it fails'],
+      Object.entries(failpointList).map(([name, what]) => [code(name), what]),
+    ),
   );
 
 function section(route: Route): string {

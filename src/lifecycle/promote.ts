@@ -122,8 +122,7 @@ function reload(context: PromotionContext, signal: AbortSignal): Promise<void> {
 }
 
 async function pgPromote(context: PromotionContext, signal: AbortSignal): Promise<void> {
-  if ((await context.failpoints.hit('compute-promotion', signal)) !== null)
-    throw new ComputeError('internal', 'compute-promotion failpoint');
+  await context.failpoints.pass('compute-promotion', signal);
   await withReplica(context, signal, async (pg) => {
     const { rows } = await pg.query<{ promoted: boolean }>(
       `select case when pg_catalog.pg_is_in_recovery()

@@ -78,7 +78,7 @@ async function say(text: string): Promise<number> {
 
 /** Reads the options of a command and runs it. */
 async function act<N extends Name>(name: N, log: Log, command: Command): Promise<number> {
-  const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env).values;
+  const options: OptionsOf<N> = readOptions(command, commands[name].options, process.env);
   const dir = localDir(options.dir ?? defaultDir());
   const osUser = 'osUser' in options ? String(options.osUser) : mainOptions.osUser.fallback;
   const pid1 = name === 'up' ? saidAsFirstProcess('compute-local') : null;

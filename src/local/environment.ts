@@ -15,7 +15,7 @@ const alsoRead = [
 ];
 
 const readByOwnPrograms: readonly string[] = [
-  ...environmentEntries.filter(([, { implementedBy }]) => implementedBy === undefined).map(([name]) => name),
+  ...environmentEntries.map(([name]) => name),
   ...['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'],
   ...Object.values(options).flatMap(({ env }) => env ?? []),
   ...alsoRead,

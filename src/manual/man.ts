@@ -85,7 +85,7 @@ function optionsOf({ options, listed }: CommandEntry): string[] {
 }
 
 function optionOf(option: OptionEntry, options: CommandEntry['options']): string[] {
-  const { short, flag, kind, value = '', doc, env, conflicts, implementedBy } = option;
+  const { short, flag, kind, value = '', doc, env, conflicts } = option;
   const fallback = defaultOf(option);
   const facts = [
     doc,
@@ -94,7 +94,6 @@ function optionOf(option: OptionEntry, options: CommandEntry['options']): string
     conflicts === undefined
       ? ''
       : `Not together with ${conflicts.map((name) => `\`${options[name]?.flag}\``).join(', ')}.`,
-    implementedBy === undefined ? '' : 'Accepted, but not built yet.',
   ];
   const names = short === undefined ? [flag] : [short, flag];
   return entry(names, kind === 'flag' ? null : value, facts.filter((fact) => fact !== '').join(' '));
@@ -118,9 +117,7 @@ function environmentOf({ name, main, commands }: ProgramEntry): string[] {
     ...[...flags].flatMap(([env, flag]) =>
       entry([env], null, `Default of \`${flag}\`; an empty value counts as set.`),
     ),
-    ...rest.flatMap(([env, { doc, implementedBy }]) =>
-      entry([env], null, implementedBy === undefined ? doc : `${doc} Not built yet.`),
-    ),
+    ...rest.flatMap(([env, { doc }]) => entry([env], null, doc)),
   ];
 }
 

@@ -169,12 +169,7 @@ export const metricDefinitions = {
   compute_audit_log_lost_bytes_total: {
     type: 'counter',
     labels: [],
-    help: 'Bytes of audit files that were removed because of --audit-log-limit before rsyslogd is known to have read them.',
-  },
-  compute_tls_certificate_not_after_timestamp_seconds: {
-    type: 'gauge',
-    labels: ['what'],
-    help: "When the TLS certificate expires, in seconds since 1970: in_use, the one that Postgres has; in_file, the config's file, absent while that cannot be used.",
+    help: 'Bytes of audit files that rsyslogd is not known to have read before they were removed because of --audit-log-limit, or the audit ended.',
   },
   compute_tls_renewals_total: {
     type: 'counter',

@@ -79,7 +79,7 @@ export const postgresMetrics = {
   },
   compute_pg_certificate_expiry_seconds: {
     type: 'gauge',
-    labels: [],
-    help: 'When the TLS certificate of Postgres ends, in seconds since 1970; 0 without one.',
+    labels: ['file'],
+    help: 'Seconds until the TLS certificate of Postgres expires; negative after that, absent without TLS. The file is the one that ssl_cert_file names.',
   },
 } as const satisfies Record<string, MetricDefinition>;

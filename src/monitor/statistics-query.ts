@@ -18,6 +18,8 @@ export interface StatisticsRow {
   readonly senders: readonly { readonly application: string; readonly lag: number }[];
   readonly in_recovery: boolean;
   readonly replay_lag_s: number;
+  /** As in `ssl_cert_file`; null while `ssl` is off. */
+  readonly certificate_file: string | null;
 }
 
 /** One statement, one row, for every version from 14 on (`reserved_connections` came with 16).
@@ -62,5 +64,7 @@ select (select coalesce(pg_catalog.jsonb_object_agg(state, n), '{}') from (selec
        here.recovering as in_recovery,
        case when here.recovering and pg_catalog.pg_last_wal_receive_lsn() is distinct from here.lsn
          then coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()), 0)
-         else 0 end as replay_lag_s
+         else 0 end as replay_lag_s,
+       case when pg_catalog.current_setting('ssl')::pg_catalog.bool
+         then pg_catalog.current_setting('ssl_cert_file') end as certificate_file
   from here, totals`.reveal();

@@ -1,6 +1,4 @@
-import { X509Certificate } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
 import { repeat } from '../core/retry.ts';
 import type { CounterName, Labels } from '../metrics/definitions.ts';
 import type { Metrics } from '../metrics/registry.ts';
@@ -8,7 +6,7 @@ import type { Log } from '../core/log.ts';
 import { withPg } from '../pg/client.ts';
 import { ownSession } from '../pg/session-settings.ts';
 import type { PgTarget } from '../pg/target.ts';
-import { readSmall } from '../process/regular-file.ts';
+import { ServedCertificate } from './certificate.ts';
 import { type StatisticsRow, statisticsQuery } from './statistics-query.ts';
 
 export interface StatisticsOptions {
@@ -29,13 +27,17 @@ export async function readStatistics(options: StatisticsOptions, signal: AbortSi
   const { metrics, log } = options;
   const counted = new Counted(metrics);
   const target = ownSession(options.target);
+  const certificate = new ServedCertificate(options.pgdata, metrics);
   let count = 0;
+  const asked = async (): Promise<void> => {
+    const row = await server(target, signal);
+    show(row, counted, metrics);
+    certificate.file = row.certificate_file;
+  };
   const once = async (): Promise<number> => {
-    const readings = [
-      server(target, signal).then((row) => show(row, counted, metrics)),
-      disk(options.pgdata, metrics),
-      certificate(options.pgdata, metrics),
-    ];
+    const readings = [asked(), disk(options.pgdata, metrics)];
+    // Also while the server does not answer.
+    readings.push(Promise.allSettled(readings).then(() => certificate.show()));
     for (const reading of await Promise.allSettled(readings)) {
       if (reading.status === 'rejected' && !signal.aborted)
         log.debug({ err: reading.reason as unknown }, 'could not read what the metrics show');
@@ -103,20 +105,4 @@ async function disk(pgdata: string, metrics: Metrics): Promise<void> {
     { labels: { what: 'free' }, value: bavail * bsize },
     { labels: { what: 'total' }, value: blocks * bsize },
   ]);
-}
-
-/** Of the file that Postgres has: a renewed certificate counts once it has arrived there. A fifo in its place is not waited for. */
-async function certificate(pgdata: string, metrics: Metrics): Promise<void> {
-  const pem = readIfThere(join(pgdata, 'server.crt'));
-  const ends = pem === null ? 0 : Date.parse(new X509Certificate(pem).validTo) / 1000;
-  metrics.set('compute_pg_certificate_expiry_seconds', ends);
-}
-
-function readIfThere(path: string): string | null {
-  try {
-    return readSmall(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }

@@ -23,7 +23,7 @@ const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
  *  reached: the other program may start later. */
 export function keepApplied<Wanted>(
   first: Wanted,
-  { log, untilCalm }: Pick<ServiceDeps, 'log' | 'untilCalm'>,
+  { log, untilCalm, failpoints }: Pick<ServiceDeps, 'log' | 'untilCalm' | 'failpoints'>,
   how: Application<Wanted>,
 ): RunningService<Wanted> {
   const { name } = how;
@@ -41,6 +41,7 @@ export function keepApplied<Wanted>(
   /** @returns whether another look is necessary */
   const look = async (signal: AbortSignal): Promise<boolean> => {
     try {
+      await failpoints.pass('compute-helper-apply', signal, name);
       const missing = await how.apply(wanted, signal);
       if (!signal.aborted) report(missing === null ? 'ok' : 'degraded', missing);
       return missing !== null;

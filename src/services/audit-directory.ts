@@ -16,7 +16,7 @@ export const drainMs = 5000;
 /** After this time the last message of a file that is read is sent. */
 const sentMs = (messageEndSeconds + messageLateSeconds) * 1000;
 
-type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog'>;
+type Deps = Pick<ServiceDeps, 'metrics' | 'log' | 'settings' | 'rsyslog' | 'failpoints'>;
 
 /** How exact the start time of a process is. */
 const clockMs = 2000;
@@ -37,14 +37,19 @@ export class AuditDirectory {
   /** @param collector null: its address is wrong
    *  @returns what is wrong; null: nothing */
   async look(directory: string, collector: Endpoint | null, signal: AbortSignal): Promise<string | null> {
-    const { metrics } = this.#deps;
+    const { metrics, settings, failpoints } = this.#deps;
+    await failpoints.pass('compute-audit-files', signal);
     const { logBytes, unread, lostBytes, writtenMs } = await this.#clean(directory);
     metrics.set('compute_audit_log_dir_size', logBytes);
     metrics.set(
       'compute_audit_log_unread_bytes',
       unread.reduce((sum, { bytes }) => sum + bytes, 0),
     );
-    if (lostBytes > 0) this.#reportLoss(lostBytes);
+    if (lostBytes > 0)
+      this.#reportLoss(
+        lostBytes,
+        `the files had more than ${shownBytes(settings.audit.limitBytes)} (--audit-log-limit), and rsyslogd had not read them`,
+      );
     const standing = unread.filter((now) =>
       this.#before.some(({ key, position }) => key === now.key && position === now.position),
     );
@@ -58,29 +63,33 @@ export class AuditDirectory {
     return `rsyslogd reads no further in ${names}: look whether the collector answers`;
   }
 
-  /** @param directory waits until rsyslogd has read the last messages there, if there are any; null: does not wait */
-  async end(directory: string | null, signal: AbortSignal): Promise<void> {
+  /** Counts what rsyslogd has not read: nobody will send it.
+   *  @param patient waits until it has read the last messages, if there are any */
+  async end(directory: string, patient: boolean, signal: AbortSignal): Promise<void> {
     const { metrics } = this.#deps;
-    if (directory !== null) await this.#drain(directory, signal);
+    const untilMs = patient ? monotonicMs() + drainMs : -Infinity;
+    const unread = await this.#drain(directory, untilMs, signal);
+    if (unread > 0)
+      this.#reportLoss(unread, `rsyslogd had not read them at the end; they are in ${directory}`);
     metrics.set('compute_audit_log_dir_size', 0);
     metrics.set('compute_audit_log_unread_bytes', 0);
   }
 
-  async #drain(directory: string, signal: AbortSignal): Promise<void> {
-    const untilMs = monotonicMs() + drainMs;
-    while (monotonicMs() < untilMs && !signal.aborted) {
+  /** @returns the bytes that are left */
+  async #drain(directory: string, untilMs: number, signal: AbortSignal): Promise<number> {
+    for (;;) {
       const { unread, writtenMs } = await this.#clean(directory);
-      if (unread.length === 0 && writtenMs < Date.now() - sentMs) return;
+      const bytes = unread.reduce((sum, one) => sum + one.bytes, 0);
+      if (bytes === 0 && writtenMs < Date.now() - sentMs) return 0;
+      if (monotonicMs() >= untilMs || signal.aborted) return bytes;
       await sleep(100, signal).catch(() => {});
     }
   }
 
-  #reportLoss(bytes: number): void {
-    const { metrics, log, settings } = this.#deps;
+  #reportLoss(bytes: number, why: string): void {
+    const { metrics, log } = this.#deps;
     metrics.add('compute_audit_log_lost_bytes_total', bytes);
-    log.error(
-      `audit-log: ${shownBytes(bytes)} of audit messages are lost: the files had more than ${shownBytes(settings.audit.limitBytes)} (--audit-log-limit), and rsyslogd had not read them`,
-    );
+    log.error(`audit-log: ${shownBytes(bytes)} of audit messages are lost: ${why}`);
   }
 
   /** What was written since rsyslogd runs has been sent, or is waiting for a connection. */

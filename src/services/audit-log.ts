@@ -35,7 +35,7 @@ export const auditLog: Service<Wanted> = {
         file,
         text: (now) => auditText(textOf(now)),
         look: (now, signal) => files.look(directoryOf(now), collectorOf(now.settings), signal),
-        atEnd: (now, patient, signal) => files.end(patient ? directoryOf(now) : null, signal),
+        atEnd: (now, patient, signal) => files.end(directoryOf(now), patient, signal),
       },
       wanted,
       deps,

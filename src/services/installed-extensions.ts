@@ -34,8 +34,9 @@ export const installedExtensions: Service<number> = {
 };
 
 async function round(deps: ServiceDeps, loop: Loop, signal: AbortSignal): Promise<void> {
-  const { settings, log, crashing } = deps;
+  const { settings, log, failpoints, crashing } = deps;
   try {
+    await failpoints.pass('compute-installed-extensions', signal);
     const found = await collectExtensions({ target: settings.target, log, crashing }, signal);
     report(found, deps);
     const { skipped } = found;

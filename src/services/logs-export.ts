@@ -1,3 +1,4 @@
+import { sleep } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
 import { type Endpoint, parseEndpoint } from './rsyslog/endpoint.ts';
 import { KeepsFile } from './rsyslog/kept-file.ts';
@@ -14,6 +15,9 @@ const field = 'spec.logs_export_host';
 
 const file = 'postgres_logs.conf';
 
+/** How long the end of the compute waits for rsyslogd to read what Postgres has written last. */
+const readMs = 300;
+
 /** Sends Postgres's log to a collector by rsyslog. Without it, what Postgres sends to syslog would be lost. */
 export const logsExport: Service<Wanted> = {
   name: 'logs-export',
@@ -28,6 +32,8 @@ export const logsExport: Service<Wanted> = {
         name: 'logs-export',
         file,
         text: ({ given }) => exportText(parseEndpoint(given, field)),
+        // The last words of Postgres are in the socket of rsyslogd, which reads it at once, and sends them before it ends.
+        atEnd: async (_, patient, signal) => void (patient && (await sleep(readMs, signal).catch(() => {}))),
       },
       wanted,
       deps,

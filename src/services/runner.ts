@@ -111,7 +111,9 @@ export class ServiceRunner {
     let starting: Promise<RunningService<unknown>> | undefined;
     try {
       const running = await withDeadline(`the start of ${name}`, startLimitMs, signal, (limited) => {
-        starting = service.start(wanted, this.#deps, limited);
+        starting = this.#deps.failpoints
+          .pass('compute-service-start', limited, name)
+          .then(() => service.start(wanted, this.#deps, limited));
         return starting;
       });
       this.#running.set(service, running);

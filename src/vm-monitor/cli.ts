@@ -25,7 +25,7 @@ async function run(): Promise<void> {
   const command = withVersion(buildCommand(name, main), buildVersion);
   command.configureOutput({ writeErr: () => {} });
   parse(command);
-  const given = readOptions(command, main.options, process.env).values;
+  const given = readOptions(command, main.options, process.env);
   const log = createLog({ format: given.logFormat, level: levelFromEnv(process.env['RUST_LOG']) });
   logStrayOutput(log);
   const stop = new Promise<void>((resolve) => {

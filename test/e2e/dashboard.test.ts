@@ -67,7 +67,11 @@ describe.skipIf(prometheusTool('promtool') === null)('on the scrapes of a real c
       expr: `count(${expr}) > bool 0`,
       samples: [{ labels: '{}', value: 1 }],
     }));
-    askRules(dir, scrapes, questions, { holdS: 0 });
+    // This compute runs without TLS, and so has no certificate.
+    const certificate = 'compute_pg_certificate_expiry_seconds{file="server.crt"} 864000\n';
+    expect(scrapes.join('')).not.toContain('compute_pg_certificate_expiry_seconds');
+    const withTls = scrapes.map((scrape) => `${scrape ?? ''}${certificate}`);
+    askRules(dir, withTls, questions, { holdS: 0 });
     expect(() =>
       askRules(dir, scrapes, [{ ...questions[0], expr: 'count(nothing) > bool 0' } as (typeof questions)[0]]),
     ).toThrow('nothing');

@@ -15,7 +15,7 @@ interface Given {
   readonly spec: (settings?: object[]) => object;
   /** Starts the compute with it.
    *  @param offered false: without the extension */
-  readonly start: (settings?: object[], env?: NodeJS.ProcessEnv, offered?: boolean) => Program;
+  readonly start: (settings?: object[], how?: { offered?: boolean; env?: NodeJS.ProcessEnv }) => Program;
 }
 
 let given: Given | null = null;
@@ -51,7 +51,7 @@ async function withRemote(
     cluster.databases.push({ name: 'shop', owner: 'cloud_admin', options: null });
     return made;
   };
-  const start = (settings: object[] = [], env: NodeJS.ProcessEnv = {}, offered = true): Program => {
+  const start: Given['start'] = (settings = [], { offered = true, env = {} } = {}) => {
     const base = env['HTTP_PROXY'] === undefined ? new URL(gateway.url).origin : 'http://gateway.invalid';
     return it.start({ spec: spec(settings, offered), args: ['-r', base], env });
   };
@@ -103,7 +103,7 @@ test('an extension is known before it is downloaded, and comes when somebody ask
 
 test('an extension comes through the proxy of the environment, of which Postgres knows nothing', async () => {
   const { it, gateway, start } = await withRemote('hstore');
-  start([], { HTTP_PROXY: new URL(gateway.url).origin });
+  start([], { env: { HTTP_PROXY: new URL(gateway.url).origin } });
   await it.until('running');
   expect(await it.internal('POST', '/extension_server/hstore')).toMatchObject({ status: 200 });
   expect(gateway.requests[0]?.url).toMatch(/^http:\/\/gateway\.invalid\/.*\/hstore\.tar\.zst$/);
@@ -172,7 +172,7 @@ test('a download that is asked for and fails is in the status until it works', a
 
 test('a new spec does not wait for a library that only the next start loads', async () => {
   const { it, gateway, start } = await withRemote('pg_prewarm', [{ stopsAfter: 1 }]);
-  start([], {}, false);
+  start([], { offered: false });
   await it.until('running');
   const spec = given!.spec([{ ...preload, value: 'pg_prewarm' }]);
   expect((await it.http('POST', '/configure', it.config(spec))).json()).toMatchObject({ status: 'running' });

@@ -238,3 +238,16 @@ test('a replica with the library is promoted only after a prewarm, even one that
   expect((await ended(it, 'prewarm')).status).toBe('skipped');
   expect((await promote()).json()).toMatchObject({ status: 'completed' });
 });
+
+test('compute-prewarm and compute-offload fail what they are named after, and nothing else', async () => {
+  const { it, spec } = await withCache();
+  const env = { FAILPOINTS: 'compute-prewarm=1*return;compute-offload=1*return' };
+  it.start({ spec: spec(), args: ['--enable-failpoints'], env });
+  await it.until('running');
+  for (const what of ['prewarm', 'offload'] as const) {
+    await it.http('POST', `/lfc/${what}`);
+    expect(await ended(it, what)).toMatchObject({ status: 'failed', error: `compute-${what} failpoint` });
+    await it.http('POST', `/lfc/${what}`);
+    expect((await ended(it, what)).status).not.toBe('failed');
+  }
+});

@@ -40,7 +40,7 @@ function onPage({ text }: Section): Shown[] {
       flags: plain(flags).replaceAll('\\|', '|'),
       default: plain(fallback),
       doc: plain(meaning)
-        .replace(/ (?:Environment: |Not together with |Accepted, but not built yet).*$/, '')
+        .replace(/ (?:Environment: |Not together with ).*$/, '')
         .replaceAll('\\|', '|'),
       env: /Environment: `(\w+)`/.exec(meaning)?.[1] ?? '',
     }))
@@ -53,10 +53,10 @@ function inHelp(help: string): Shown[] {
   return [...joined.matchAll(/^ {2}(-.*?) {2,}(.*)$/gm)]
     .map(([, flags = '', text = '']) => {
       const [, doc = '', facts = ''] =
-        /^(.*?)(?: \(((?:default: |env: |not built yet).*)\))?$/.exec(text.replaceAll(/\s+/g, ' ')) ?? [];
+        /^(.*?)(?: \(((?:default: |env: ).*)\))?$/.exec(text.replaceAll(/\s+/g, ' ')) ?? [];
       return {
         flags: flags.replace(/<(.*)>/, '$1'),
-        default: /default: (.*?)(?=, env: |, not built yet|$)/.exec(facts)?.[1] ?? '',
+        default: /default: (.*?)(?=, env: |$)/.exec(facts)?.[1] ?? '',
         doc: doc.replaceAll('`', ''),
         env: /env: (\w+)/.exec(facts)?.[1] ?? '',
       };

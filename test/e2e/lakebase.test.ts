@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { type Rig, rig } from '../support/compute.ts';
@@ -86,4 +86,72 @@ test('a start that does not get to running in the time of lakebase mode fails, a
   const status = await it.until('failed');
   expect(status['error']).toContain('compute did not enter Running state in 2 seconds, exiting');
   expect(await program.exited()).toBe(1);
+});
+
+interface Copied {
+  readonly timestamp: string;
+  readonly error_severity: string;
+  readonly backend_type: string;
+  readonly pg_instance_id: string;
+  readonly pg_compute_id: string;
+  readonly message: string;
+}
+
+const copies = (directory: string): Copied[] =>
+  readdirSync(directory).flatMap((name) => {
+    expect(name).toMatch(/^pgcctl\.\d{4}-\d\d-\d\d$/);
+    const lines = readFileSync(join(directory, name), 'utf8').trimEnd().split('\n');
+    return lines.map((line) => JSON.parse(line) as Copied);
+  });
+
+test('the log has copies in a directory, from the first line to the last, also of a start that fails at once', async () => {
+  it = await rig();
+  const directory = join(it.home, 'logs');
+  mkdirSync(directory);
+  if (osUser !== null) execFileSync('chown', [`${osUser.uid}:${osUser.gid}`, directory]);
+  const env = { COMPUTE_CTL_LOG_DIRECTORY: directory, INSTANCE_ID: 'instance-7' };
+  const program = it.start({ spec: it.spec(), args: lakebase, env });
+  await it.until('running');
+  program.child.kill('SIGTERM');
+  expect(await program.exited()).toBe(0);
+  const own = it
+    .log()
+    .split('\n')
+    .filter((line) => /^\d{4}-\d\d-\d\dT\S+Z +[A-Z]+ /.test(line));
+  const copied = copies(directory);
+  // A line that two ways write at the same time may stand in another order.
+  const texts = own.map((line) => line.replace(/^\S+ +[A-Z]+ /, ''));
+  expect(copied.map(({ message }) => message.replaceAll('\n', '\\n'))).toEqual(texts);
+  expect(copied.at(-1)).toMatchObject({
+    error_severity: 'INFO',
+    backend_type: 'compute_ctl_self',
+    pg_instance_id: 'instance-7',
+    pg_compute_id: 'compute-1',
+  });
+  const before = copied.length;
+  const failing = it.run(['-c', join(it.home, 'nowhere.json'), '-i', 'compute-1', ...lakebase], env);
+  expect(await failing.exited()).not.toBe(0);
+  const later = copies(directory).slice(before);
+  expect(later.at(-1)).toMatchObject({
+    error_severity: 'FATAL',
+    message: expect.stringContaining('nowhere.json') as string,
+  });
+});
+
+test('without lakebase mode there are no copies, and a directory that cannot be used does not hold up a start', async () => {
+  it = await rig();
+  const directory = join(it.home, 'logs');
+  mkdirSync(directory);
+  if (osUser !== null) execFileSync('chown', [`${osUser.uid}:${osUser.gid}`, directory]);
+  const without = it.start({ spec: it.spec(), env: { COMPUTE_CTL_LOG_DIRECTORY: directory } });
+  await it.until('running');
+  await it.http('POST', '/terminate?mode=immediate');
+  expect(await without.exited()).toBe(0);
+  expect(readdirSync(directory)).toEqual([]);
+  const env = { COMPUTE_CTL_LOG_DIRECTORY: '/proc/none/logs' };
+  const program = it.start({ spec: it.spec(), args: lakebase, env });
+  await it.until('running');
+  expect(it.log().match(/ WARN log files in \/proc\/none\/logs: .*it is tried again/g)).toHaveLength(1);
+  await it.http('POST', '/terminate?mode=immediate');
+  expect(await program.exited()).toBe(0);
 });

@@ -78,7 +78,9 @@ test('a start without certificates goes on without TLS, and TLS is on as soon as
   await soon(async () =>
     expect(await health()).toMatchObject({
       state: 'failed',
-      error: expect.stringMatching(/tls\.key \(ENOENT\).*Postgres runs without TLS/) as string,
+      error: expect.stringMatching(
+        /tls\.key \(ENOENT\).*Postgres runs without TLS until both files are/,
+      ) as string,
     }),
   );
   await expect(served()).rejects.toThrow('does not support SSL');
@@ -108,7 +110,9 @@ test('a new configuration keeps TLS, or ends it and leaves nothing of it', async
   expect(await health()).toBeUndefined();
   for (const name of ['server.key', 'server.crt', 'compute_ctl_tls', 'compute_ctl_tls.conf'])
     expect([name, existsSync(join(it.pgdata, name))]).toEqual([name, false]);
-  expect((await it.http('GET', '/metrics')).body).not.toContain('compute_tls_certificate');
+  await soon(async () =>
+    expect((await it.http('GET', '/metrics')).body).not.toContain('compute_pg_certificate'),
+  );
   await configure(withTls);
   await soon(async () => expect((await health())?.state).toBe('failed'));
   await expect(served()).rejects.toThrow('does not support SSL');
@@ -124,8 +128,11 @@ test('a start with certificates is a start and nothing more', async () => {
   await it.until('running');
   expect(await served()).toBe('CN=second');
   await soon(async () => expect((await health())?.detail).toContain('CN=second'));
-  const metrics = await it.http('GET', '/metrics');
-  expect(metrics.body).toMatch(/compute_tls_certificate_not_after_timestamp_seconds\{what="in_use"\} \d+\n/);
+  const metrics = await soon(async () => {
+    const found = await it.http('GET', '/metrics');
+    expect(found.body).toMatch(/\ncompute_pg_certificate_expiry_seconds\{file="server\.crt"\} \d+\n/);
+    return found;
+  });
   expect(metrics.body).not.toContain('compute_tls_renewals_total');
   expect(moves()).toEqual(['init', 'running']);
   expect(it.log()).toMatch(/TLS is on: certificate of CN=second/);

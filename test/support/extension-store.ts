@@ -45,7 +45,12 @@ export interface Gateway {
   readonly metrics: Metrics;
 }
 
-export function storeAt(gateway: string, metrics = new Metrics(), ending = never): ExtensionStore {
+export function storeAt(
+  gateway: string,
+  metrics = new Metrics(),
+  ending = never,
+  failpoints = new Failpoints(),
+): ExtensionStore {
   const dir = join(prefix, 'bin');
   const bin = {
     path: join(dir, 'postgres'),
@@ -61,7 +66,7 @@ export function storeAt(gateway: string, metrics = new Metrics(), ending = never
     env: {},
     log: pino({ level: 'silent' }),
     metrics,
-    failpoints: new Failpoints(),
+    failpoints,
     ending,
   });
 }

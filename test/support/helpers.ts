@@ -3,6 +3,7 @@ import { chownSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { Failpoints } from '../../src/core/failpoints.ts';
 import { withPg } from '../../src/pg/client.ts';
 import { helperSettings } from '../../src/services/helper-settings.ts';
 import { TlsReaders } from '../../src/services/tls/readers.ts';
@@ -158,10 +159,11 @@ export function benchFor<Wanted>(
   const deps = {
     settings: { helpers: helperSettings(given, env) },
     log,
+    failpoints: new Failpoints(),
     stopAsked: stop.signal,
     untilCalm: async () => {},
     stoppedBySignal: () => bySignal,
-    tlsReaders: new TlsReaders(log),
+    tlsReaders: new TlsReaders(log, null),
   } as unknown as ServiceDeps;
   return { deps, lines, stop, start: (wanted) => service.start(wanted, deps, never) };
 }

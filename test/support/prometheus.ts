@@ -42,7 +42,7 @@ export function inputSeries(scrapes: readonly Scrape[], holdS: number, nowS: num
   });
 }
 
-const isMoment = (name: string): boolean => /_(?:expiry|start_time)_seconds$/.test(name);
+const isMoment = (name: string): boolean => /_start_time_seconds$/.test(name);
 
 function samples(scrape: Scrape, nowS: number): Map<string, string> {
   const found = new Map([[`up{${target}}`, scrape === null ? '0' : '1']]);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { expect, onTestFinished, vi } from 'vitest';
+import { Failpoints } from '../../src/core/failpoints.ts';
 import { Metrics } from '../../src/metrics/registry.ts';
 import { openSocket } from '../../src/pg/socket.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
@@ -57,13 +58,16 @@ export async function serve(
   on: Cluster,
   files: TlsFiles,
   given: Partial<typeof times> = {},
+  told: TlsReaders | null = null,
+  failpoints = new Failpoints(),
 ): Promise<Served> {
   const lines: Served['lines'] = [];
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line) as Served['lines'][0]) });
-  const [metrics, readers] = [new Metrics(), new TlsReaders(log)];
+  const [metrics, readers] = [new Metrics(), told ?? new TlsReaders(log, files)];
   const deps = {
     log,
     metrics,
+    failpoints,
     tlsReaders: readers,
     pgdata: () => ({ path: on.dataDir }),
     reloadPostgres: () => on.postmaster.kill('SIGHUP'),

@@ -47,6 +47,7 @@ export const rendered = async (spec: ResolvedSpec, settings: Settings): Promise<
     strictOvercommit: await readStrictOvercommit(),
     subscriptionsDropped: false,
     serviceLines: confLines(spec, settings),
+    lakebase: settings.lakebase,
   });
 
 async function ofTheWhole(

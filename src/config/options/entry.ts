@@ -18,8 +18,6 @@ export interface OptionEntry {
   /** Names of other options in the same table. */
   readonly conflicts?: readonly string[];
   readonly doc: string;
-  /** Accepted and checked, but not read yet: the number of the issue, or `later`. */
-  readonly implementedBy?: number | 'later';
 }
 
 export const groups = {

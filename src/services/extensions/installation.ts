@@ -71,14 +71,16 @@ export class Installation {
 
   /** Downloads, unpacks and installs. @returns the bytes of the archive */
   async fetch(gateway: string, extension: string, { onTrouble, signal }: Fetching): Promise<number> {
-    const { postgres, log } = this.#deps;
+    const { postgres, log, failpoints } = this.#deps;
     const startMs = monotonicMs();
     const url = archiveUrl(gateway, postgres.bin.major, extension);
     const part = this.#work.newPart();
     try {
       const archive = join(part, 'archive');
+      await failpoints.pass('compute-extension-download', signal, extension);
       const bytes = await this.#download(url, extension, archive, { onTrouble, signal });
       const names = await this.#unpack(archive, part, signal);
+      await failpoints.pass('compute-extension-install', signal, extension);
       const unpacked = { extension, dir: part, names };
       await this.#turns.add(() => install(unpacked, this.#places, this.#work), signal);
       log.info(`installed the extension ${extension}: ${bytes} bytes in ${elapsedMs(startMs)} ms`);

@@ -53,8 +53,9 @@ class RunningExtensions implements RunningService<Wanted> {
   readonly #deps: ServiceDeps;
   /** Why libraries are missing that Postgres should have loaded; a new spec does not change that. */
   #missing: string | null = null;
-  #own: Health = healthNow('ok');
-  #shown: Health = this.#own;
+  /** Why the control files are not as the spec asks. */
+  #unwritten: string | null = null;
+  #shown: Health = healthNow('ok');
 
   constructor(deps: ServiceDeps) {
     this.#deps = deps;
@@ -62,21 +63,19 @@ class RunningExtensions implements RunningService<Wanted> {
 
   /** A download that somebody asked for later counts, too. */
   get health(): Health {
+    const failed = [this.#missing, this.#unwritten].filter((one) => one !== null);
     const { trouble } = this.#deps.extensions;
-    const { state, error } = this.#own;
-    const isWorse = state === 'ok' && trouble !== null;
-    return (this.#shown = isWorse
-      ? nextHealth(this.#shown, 'degraded', trouble)
-      : nextHealth(this.#shown, state, error));
+    const state = failed.length > 0 ? 'failed' : trouble === null ? 'ok' : 'degraded';
+    return (this.#shown = nextHealth(this.#shown, state, failed.join('; ') || trouble));
   }
 
   /** A library that Postgres would load counts only at the next start. */
   async reconfigure({ spec }: Wanted, signal: AbortSignal): Promise<void> {
     try {
       await this.#deps.extensions.writeControlFiles(spec, signal);
-      this.#show(null);
+      this.#unwritten = null;
     } catch (error) {
-      this.#show(explained(error));
+      this.#unwritten = explained(error);
       throw error;
     }
   }
@@ -102,8 +101,7 @@ class RunningExtensions implements RunningService<Wanted> {
     const failed = brought.filter((one) => one.status === 'rejected').map(({ reason }) => reason as unknown);
     for (const error of failed)
       log.error(`a library that Postgres must load is missing: ${explained(error)}`);
-    this.#missing = failed.length === 0 ? null : failed.map(inline).join('; ');
-    this.#show(null);
+    if (failed.length > 0) this.#missing = failed.map(inline).join('; ');
     onExtensionsLoaded({
       num_ext_downloaded: sizes.length,
       largest_ext_size: Math.max(0, ...sizes),
@@ -113,9 +111,4 @@ class RunningExtensions implements RunningService<Wanted> {
   }
 
   async stop(): Promise<void> {}
-
-  #show(trouble: string | null): void {
-    const said = [this.#missing, trouble].filter((one) => one !== null);
-    this.#own = nextHealth(this.#own, said.length === 0 ? 'ok' : 'failed', said.join('; ') || null);
-  }
 }

@@ -95,8 +95,7 @@ export class EndpointFileCache implements LfcApi {
       if (!over.signal.aborted) this.#prewarm = { status: 'prewarming', ...pages };
     };
     try {
-      if ((await failpoints.hit('compute-prewarm', over.signal)) !== null)
-        throw new Error('compute-prewarm failpoint');
+      await failpoints.pass('compute-prewarm', over.signal);
       const { loadState } = await import('./states.ts');
       const loaded = await loadState(savedState(spec, fromEndpoint, env), target, onProgress, over.signal);
       return loaded === null ? { status: 'skipped' } : { status: 'completed', ...loaded };
@@ -112,8 +111,9 @@ export class EndpointFileCache implements LfcApi {
   }
 
   async #offloaded(spec: ResolvedSpec): Promise<OffloadState> {
-    const { target, env, log, metrics, ending } = this.#deps;
+    const { target, env, log, metrics, failpoints, ending } = this.#deps;
     try {
+      await failpoints.pass('compute-offload', ending);
       const { saveState } = await import('./states.ts');
       const saved = await saveState(savedState(spec, null, env), target, ending);
       return saved === null ? { status: 'skipped' } : { status: 'completed', ...saved };

@@ -20,7 +20,7 @@ export interface KeptFile<Wanted> {
   atEnd?(wanted: Wanted, patient: boolean, signal: AbortSignal): Promise<void>;
 }
 
-type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'stopAsked' | 'untilCalm'>;
+type Deps = Pick<ServiceDeps, 'rsyslog' | 'log' | 'untilCalm' | 'failpoints'>;
 
 /** A service that is a file of rsyslogd's. It starts at once; what fails is logged once, shown in its health, and tried again. */
 export class KeepsFile<Wanted> implements RunningService<Wanted> {
@@ -44,12 +44,23 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
     this.#pause?.abort();
   }
 
-  async stop(signal: AbortSignal): Promise<void> {
+  stop(signal: AbortSignal): Promise<void> {
+    return this.#leave(false, signal);
+  }
+
+  /** However the compute ends: on request, after a crash of Postgres, after a failed start. */
+  end(signal: AbortSignal): Promise<void> {
+    return this.#leave(true, signal);
+  }
+
+  async #leave(patient: boolean, signal: AbortSignal): Promise<void> {
     this.#over.abort();
     await this.#task;
-    const { rsyslog, stopAsked } = this.#deps;
-    await this.#kept.atEnd?.(this.#wanted, stopAsked.aborted, signal);
-    await rsyslog.remove(this.#kept.file);
+    try {
+      await this.#kept.atEnd?.(this.#wanted, patient, signal);
+    } finally {
+      await this.#deps.rsyslog.remove(this.#kept.file);
+    }
   }
 
   /** Never rejects. */
@@ -83,8 +94,9 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
   }
 
   async #apply(wanted: Wanted): Promise<void> {
-    const { rsyslog } = this.#deps;
-    const { file, text } = this.#kept;
+    const { rsyslog, failpoints } = this.#deps;
+    const { file, text, name } = this.#kept;
+    await failpoints.pass('compute-rsyslog-apply', this.#over.signal, name);
     let content: string;
     try {
       content = text(wanted);

@@ -82,7 +82,7 @@ export const exportText = (collector: Endpoint): string => `${head}if $programna
     ${target(collector).join('\n    ')}
     template="RSYSLOG_SyslogProtocol23Format"
     action.resumeRetryCount="3"
-    queue.type="linkedList" queue.size="1000"
+    queue.type="linkedList" queue.size="1000" queue.timeoutShutdown="2000"
   )
   stop
 }

@@ -23,7 +23,10 @@ export interface TlsTimes {
   readonly servedMs: number;
 }
 
-type Deps = Pick<ServiceDeps, 'log' | 'metrics' | 'pgdata' | 'reloadPostgres' | 'settings' | 'tlsReaders'>;
+type Deps = Pick<
+  ServiceDeps,
+  'failpoints' | 'log' | 'metrics' | 'pgdata' | 'reloadPostgres' | 'settings' | 'tlsReaders'
+>;
 
 /** Follows the TLS files of the config: brings each new pair to Postgres and tells the others who read it. */
 export class TlsWatcher {
@@ -47,14 +50,14 @@ export class TlsWatcher {
 
   /** Until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { pgdata, tlsReaders, metrics } = this.#deps;
+    const { pgdata, tlsReaders } = this.#deps;
     const path = pgdata()?.path;
     if (path === undefined)
       throw new ComputeError('internal', 'there is no data directory for the TLS files');
     this.#pgdata = path;
     this.#inUse = await placedPair(path);
     if (this.#inUse !== null) this.#present('TLS is on', this.#inUse);
-    const leave = tlsReaders.add('Postgres', (limited) => this.#reloadPostgres(limited));
+    const leave = tlsReaders.add('Postgres', (limited) => this.#reloadPostgres(limited), this.#inUse);
     const watch = new PathWatch([this.#files.keyPath, this.#files.certPath], (error) => this.#blind(error));
     try {
       while (!signal.aborted) {
@@ -64,7 +67,6 @@ export class TlsWatcher {
     } finally {
       watch.close();
       leave();
-      metrics.replace('compute_tls_certificate_not_after_timestamp_seconds', []);
     }
   }
 
@@ -72,12 +74,13 @@ export class TlsWatcher {
   async #look(signal: AbortSignal): Promise<number> {
     const { lookMs, withoutPairMs, unsettledMs, graceMs } = this.#times;
     try {
+      await this.#deps.failpoints.pass('compute-tls-pair', signal);
       const { inUse, inFiles } = await bringPair(this.#files, this.#pgdata);
       const switchedOn = switchLateTlsOn(this.#pgdata);
       this.#brokenSinceMs = null;
       const failures = await this.#tell(inUse, switchedOn, signal);
       const held = inFiles === inUse ? null : judgeHeld(inFiles, inUse, Date.now());
-      this.#show(inFiles, worse(failed(failures, 'degraded'), held));
+      this.#show(worse(failed(failures, 'degraded'), held));
       return lookMs;
     } catch (error) {
       signal.throwIfAborted();
@@ -87,26 +90,23 @@ export class TlsWatcher {
       if (isBeingWritten && this.#inUse !== null) return unsettledMs;
       const stays =
         this.#inUse === null
-          ? 'Postgres runs without TLS'
+          ? 'Postgres runs without TLS until both files are in order, which is noticed by itself'
           : `the earlier one stays in use (${describe(this.#inUse)})`;
-      this.#show(
-        null,
-        failed([`${explained(error)}: ${stays}`], this.#inUse === null ? 'failed' : 'degraded'),
-      );
+      this.#show(failed([`${explained(error)}: ${stays}`], this.#inUse === null ? 'failed' : 'degraded'));
       return this.#inUse === null ? withoutPairMs : lookMs;
     }
   }
 
-  /** Tells everybody of a new pair; of the same one, only those that failed. */
+  /** Tells everybody of a new pair; of the same one, those that failed, or have read the files before it was there. */
   async #tell(pair: TlsPair, switchedOn: boolean, signal: AbortSignal): Promise<string[]> {
     const { tlsReaders, metrics } = this.#deps;
     const isNew = switchedOn || !isSamePair(pair, this.#inUse);
-    if (!isNew && !tlsReaders.areBehind) return [];
+    if (!isNew && !tlsReaders.areBehind(pair)) return [];
     this.#inUse = pair;
-    const failures = await tlsReaders.tell(isNew, signal);
+    const failures = await tlsReaders.tell(pair, isNew, signal);
     if (failures.length === 0) {
       metrics.inc('compute_tls_renewals_total', { outcome: 'applied' });
-      this.#present('Postgres has a new TLS key and certificate', pair);
+      this.#present('a new TLS key and certificate are in use', pair);
     }
     return failures;
   }
@@ -126,13 +126,9 @@ export class TlsWatcher {
   }
 
   /** Health, metrics, and the log: a line at each change of what is wrong. */
-  #show(inFiles: TlsPair | null, trouble: Judgement | null): void {
+  #show(trouble: Judgement | null): void {
     const { log, metrics } = this.#deps;
     const inUse = this.#inUse;
-    const samples = Object.entries({ in_use: inUse, in_file: inFiles }).flatMap(([what, pair]) =>
-      pair === null ? [] : [{ labels: { what }, value: Math.floor(pair.validToMs / 1000) }],
-    );
-    metrics.replace('compute_tls_certificate_not_after_timestamp_seconds', samples);
     const judged = worse(trouble, inUse === null ? null : judgeValidity(inUse, Date.now()));
     const detail = inUse === null ? 'Postgres runs without TLS' : describe(inUse);
     this.#loop.report(judged?.state ?? 'ok', judged?.error ?? null, detail);

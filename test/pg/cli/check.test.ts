@@ -208,6 +208,7 @@ test('a format version of the future, logs that go nowhere, and unknown fields a
   await warned(/logs_export_host is not an address: "nowhere"/, specOf({}, { logs_export_host: 'nowhere' }));
   await warned(/Full needs a collector/, specOf({}, { audit_log_level: 'Full' }));
   await warned(/unknown field spec\.new_thing is ignored/, specOf({}, { new_thing: 1 }));
+  await warned(/--http-port is ignored/, specOf(), { args: ['--http-port', '8000'] });
 });
 
 test('files that are not there, and a data directory of somebody else, are named', async () => {

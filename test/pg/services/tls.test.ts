@@ -1,15 +1,19 @@
 import { chmodSync, mkdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { pino } from 'pino';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { Failpoints } from '../../../src/core/failpoints.ts';
+import { bringPair, switchLateTlsOn } from '../../../src/postgres/tls-placed.ts';
+import { TlsReaders } from '../../../src/services/tls/readers.ts';
 import { scratchDir } from '../../support/cluster.ts';
 import { defaultPostgres } from '../../support/postgres-versions.ts';
 import { makePemPair, writePair } from '../../support/tls-pairs.ts';
 import {
-  signal,
   late,
   cluster,
   shared,
   serve,
   served,
+  soon,
   untilServed,
   untilHealth,
   stopShared,
@@ -114,16 +118,39 @@ test('an expired, a not yet valid and a soon expiring pair are used where there 
   await untilHealth(running, 'failed', /CN=early is not valid before 20/);
   writePair(dir, makePemPair('soon', 'P-256', [-80, 10]));
   await untilHealth(running, 'degraded', /CN=soon expires at 20.* and has not been renewed/);
-  const [inUse, inFile] = ['in_use', 'in_file'].map(
-    (what) => `compute_tls_certificate_not_after_timestamp_seconds{what="${what}"} `,
-  );
-  const scraped = await running.metrics.render();
-  for (const sample of [inUse, inFile]) {
-    const value = Number(scraped.split(sample!)[1]?.split('\n')[0]);
-    expect(Math.abs(value - Date.now() / 1000 - 10 * 86_400)).toBeLessThan(300);
-  }
-  await running.service.stop(signal);
-  expect(await running.metrics.render()).not.toContain('not_after');
+});
+
+test('who has read the files while the start still waited is told of a pair that came meanwhile, and nobody else is', async () => {
+  const on = await shared();
+  const files = writePair(dir, makePemPair('before'));
+  await bringPair(files, on.dataDir);
+  switchLateTlsOn(on.dataDir);
+  const log = pino({ level: 'silent' });
+  const readers = new TlsReaders(log, files);
+  const told: string[] = [];
+  readers.add('early', async () => void told.push('early'));
+  writePair(dir, makePemPair('meanwhile'));
+  readers.add('late', async () => void told.push('late'));
+  // As the last step of the start.
+  await bringPair(files, on.dataDir);
+  on.postmaster.kill('SIGHUP');
+  await untilServed(on, 'meanwhile');
+  const running = await serve(on, files, { lookMs: 200 }, readers);
+  await untilHealth(running, 'ok', null);
+  await soon(() => expect(told).toEqual(['early']));
+});
+
+test('a pair that is renewed between the last step of the start and the status running is taken', async () => {
+  const on = await shared();
+  const files = writePair(dir, makePemPair('placed'));
+  await bringPair(files, on.dataDir);
+  switchLateTlsOn(on.dataDir);
+  on.postmaster.kill('SIGHUP');
+  await untilServed(on, 'placed');
+  writePair(dir, makePemPair('renewed'));
+  const running = await serve(on, files);
+  await untilServed(on, 'renewed');
+  await untilHealth(running, 'ok', null);
 });
 
 test('a pair that Postgres does not take is shown as such', async () => {
@@ -134,4 +161,15 @@ test('a pair that Postgres does not take is shown as such', async () => {
     'degraded',
     /Postgres does not take the TLS key and certificate: .*does not support SSL/,
   );
+});
+
+test('compute-tls-pair fails the look at the files, which is shown, and the next one is as usual', async () => {
+  const on = await shared();
+  const points = new Failpoints();
+  points.set('compute-tls-pair', '1*return');
+  const files = writePair(dir, makePemPair('own'));
+  const running = await serve(on, files, { withoutPairMs: 50 }, null, points);
+  await untilServed(on, 'own');
+  await untilHealth(running, 'ok', null);
+  expect(running.lines.some(({ msg }) => msg.includes('compute-tls-pair failpoint'))).toBe(true);
 });

@@ -188,12 +188,6 @@ describe('accepted', () => {
     expect(lakebase.options).toMatchObject({ externalHttpPort: 8000, internalHttpPort: 8001 });
     expect(lakebase.notes).toEqual([]);
   });
-
-  test('what is not built yet is told when it is given, not for defaults', () => {
-    expect(run([]).notBuilt).toEqual([]);
-    const { notBuilt } = run(['--cgroup', 'neon-postgres', '--dev'], { COMPUTE_CTL_LOG_DIRECTORY: '' });
-    expect(notBuilt).toEqual(['COMPUTE_CTL_LOG_DIRECTORY has no effect: not built yet']);
-  });
 });
 
 test('help lists every option, and check its own', () => {

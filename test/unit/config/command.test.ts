@@ -15,8 +15,8 @@ interface Parsed {
 async function local(argv: string[], env: NodeJS.ProcessEnv = {}): Promise<Parsed> {
   const found: Parsed[] = [];
   const program = buildProgram(computeLocal, '1.2.3', (name, command) => {
-    const { values } = readOptions(command, computeLocal.commands[name].options, env);
-    found.push({ name, options: values, args: command.args });
+    const options = readOptions(command, computeLocal.commands[name].options, env);
+    found.push({ name, options, args: command.args });
     return Promise.resolve();
   });
   for (const one of [program, ...program.commands])
@@ -98,14 +98,11 @@ test('vm-monitor has the defaults of the monitor inside compute_ctl', () => {
   command.parse(['-c', 'group'], { from: 'user' });
   const env = { COMPUTE_CTL_CGROUP_ROOT: '/groups' };
   expect(readOptions(command, vmMonitor.main.options, env)).toEqual({
-    values: {
-      cgroup: 'group',
-      pgconnstr: null,
-      addr: '0.0.0.0:10301',
-      cgroupRoot: '/groups',
-      osUser: 'postgres',
-      logFormat: 'text',
-    },
-    given: new Set(['cgroup', 'cgroupRoot']),
+    cgroup: 'group',
+    pgconnstr: null,
+    addr: '0.0.0.0:10301',
+    cgroupRoot: '/groups',
+    osUser: 'postgres',
+    logFormat: 'text',
   });
 });

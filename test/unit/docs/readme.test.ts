@@ -2,8 +2,6 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Tokens, lexer } from 'marked';
 import { expect, test } from 'vitest';
-import { type EnvironmentEntry, environment } from '../../../src/config/environment.ts';
-import { commandLines } from '../../../src/config/options/programs.ts';
 import { pathOf } from '../../../src/docs/openapi.ts';
 import { externalRoutes } from '../../../src/http/routes/external.ts';
 import { internalRoutes } from '../../../src/http/routes/internal.ts';
@@ -36,22 +34,6 @@ test('the HTTP table of the README is one table, with every route and who may us
   );
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(who));
   expect(section('The HTTP API at a glance')).not.toMatch(/^\|.*\|\n\n\|/m);
-});
-
-test('whatever is not built is said in the README: options and variables', () => {
-  const said = section('What is not built');
-  const unbuilt = [
-    ...commandLines.flatMap(([, { options }]) =>
-      Object.values(options).flatMap(({ flag, implementedBy }) =>
-        implementedBy === undefined ? [] : [flag],
-      ),
-    ),
-    ...Object.entries<EnvironmentEntry>(environment).flatMap(([name, { implementedBy }]) =>
-      implementedBy === undefined ? [] : [name],
-    ),
-  ];
-  expect(unbuilt.length).toBeGreaterThan(0);
-  expect(unbuilt.filter((name) => !said.includes(`\`${name}\``))).toEqual([]);
 });
 
 test('the list of services has every one', () => {

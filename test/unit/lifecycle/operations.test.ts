@@ -36,17 +36,17 @@ function subject(steps: Partial<OperationSteps> = {}) {
       });
     },
   });
+  const failpoints = new Failpoints();
   const services = new ServiceRunner(
     [
       service('before', 'before-postgres'),
       service('beside', 'beside-postgres'),
       service('after', 'after-ready'),
     ],
-    { settings, log } as ServiceDeps,
+    { settings, log, failpoints } as ServiceDeps,
   );
   const state = new ComputeState(spec());
   state.lifecycle.tryMove('init');
-  const failpoints = new Failpoints();
   const operations = new Operations(
     { settings, state, log, services, failpoints, lfc: idleFileCache() },
     {

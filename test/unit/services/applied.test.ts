@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { never } from '../../../src/core/abort.ts';
+import { Failpoints } from '../../../src/core/failpoints.ts';
 import { keepApplied } from '../../../src/services/applied.ts';
 import type { RunningService } from '../../../src/services/service.ts';
 import { eventually } from '../../support/program.ts';
@@ -18,7 +19,7 @@ function kept(apply: (wanted: number) => Promise<string | null>): Given {
   const nothing = (): Promise<void> => Promise.resolve();
   const service = keepApplied<number>(
     1,
-    { log, untilCalm: async () => {} },
+    { log, untilCalm: () => Promise.resolve(), failpoints: new Failpoints() },
     {
       name: 'helper',
       apply(wanted) {

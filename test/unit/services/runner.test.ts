@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { Failpoints } from '../../../src/core/failpoints.ts';
 import { inBackground } from '../../../src/services/forms.ts';
 import { ServiceRunner } from '../../../src/services/runner.ts';
 import {
@@ -20,7 +21,7 @@ function rig() {
   const said: string[] = [];
   const lines: string[] = [];
   const log = pino({ level: 'debug', base: null }, { write: (line: string) => void lines.push(line) });
-  const deps = { log, settings: {} } as unknown as ServiceDeps;
+  const deps = { log, settings: {}, failpoints: new Failpoints() } as unknown as ServiceDeps;
   const service = (name: string, more: Partial<Service<number>> = {}): Service<number> => ({
     name,
     when: 'after-ready',

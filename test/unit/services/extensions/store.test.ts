@@ -10,9 +10,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { never } from '../../../../src/core/abort.ts';
 import { inline } from '../../../../src/core/errors.ts';
+import { Failpoints } from '../../../../src/core/failpoints.ts';
+import { Metrics } from '../../../../src/metrics/registry.ts';
 import type { ExtensionStore } from '../../../../src/services/extensions/store.ts';
 import {
   archive,
@@ -22,9 +24,11 @@ import {
   inInstallation,
   lib,
   share,
+  storeAt,
   useInstallation,
 } from '../../../support/extension-store.ts';
 import { makeTarball } from '../../../support/fake-storage.ts';
+import { startFileServer } from '../../../support/file-server.ts';
 
 useInstallation();
 
@@ -121,6 +125,26 @@ test('an installation that fails in the middle takes back what it has begun', as
   expect(await store.bring('demo', never).catch(inline)).toContain('would replace');
   expect(found()).toEqual([]);
 });
+
+test.each(['compute-extension-download', 'compute-extension-install'])(
+  '%s fails one extension, of which nothing stays, and the next one that asks gets it',
+  async (point) => {
+    const server = await startFileServer(await archive());
+    onTestFinished(() => server.stop());
+    const points = new Failpoints();
+    const base = `${new URL(server.url).origin}/base/`;
+    const store = storeAt(base, new Metrics(), never, points);
+    points.set(point, 'return(other)');
+    expect(await store.bring('demo', never)).toBeGreaterThan(0);
+    for (const name of found()) rmSync(inInstallation(name));
+    const again = storeAt(base, new Metrics(), never, points);
+    points.set(point, '1*return(demo)');
+    expect(await again.bring('demo', never).catch(inline)).toContain(`${point} failpoint`);
+    expect(found()).toEqual([]);
+    expect(await again.bring('demo', never)).toBeGreaterThan(0);
+    expect(found()).toHaveLength(3);
+  },
+);
 
 test('without pg_config and without the usual directories the message says what is missing', async () => {
   rmSync(share('plpgsql.control'));
