@@ -35,7 +35,7 @@ const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': [
 const withCode = [...Object.keys(bundles), ...lateWithCode];
 
 /** Read by nearly no start of a compute: compressed. */
-const rare = ['undici.late', 'otlp.late', 'manual.late', 'ws.late', 'openapi.late', 'compute-local'];
+const rare = ['undici.late', 'otlp.late', 'manual.late', 'ws.late', 'openapi-document.late', 'compute-local'];
 const fileOf = (name) => (rare.includes(name) ? `${name}.js.br` : `${name}.js`);
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */

@@ -15,7 +15,7 @@ const late = {
   '@grpc/grpc-js': '@grpc/grpc-js',
   undici: 'undici',
   ws: 'ws',
-  '../../../docs/reference/openapi.json': './docs/reference/openapi.json',
+  './openapi-document.ts': './src/http/routes/openapi-document.ts',
   './otlp.ts': './src/telemetry/otlp.ts',
   '../manual/manual.ts': './src/manual/manual.ts',
 };

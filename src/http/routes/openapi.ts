@@ -10,9 +10,7 @@ export const openapi = route({
   errors: [],
   limitMs: 10_000,
   handler: async () => {
-    const { default: document } = await import('../../../docs/reference/openapi.json', {
-      with: { type: 'json' },
-    });
+    const { document } = await import('./openapi-document.ts');
     return document;
   },
 });

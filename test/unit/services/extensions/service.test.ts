@@ -12,9 +12,10 @@ const wanted = {
 
 /** @param control what writing the control files does, @param bring what a download does */
 const started = (control: () => Promise<void>, bring: () => Promise<number>) => {
-  const extensions = { canDownload: true, writeControlFiles: control, bring };
+  const extensions = { canDownload: true, trouble: null, writeControlFiles: control, bring };
   const log = pino({ level: 'silent' });
-  const deps = { extensions, log, onExtensionsLoaded: () => {} } as unknown as ServiceDeps;
+  const more = { onExtensionsLoaded: () => {}, postgresRuns: () => false };
+  const deps = { extensions, log, ...more } as unknown as ServiceDeps;
   return remoteExtensions.start(wanted, deps, never);
 };
 
