@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   createWriteStream,
@@ -15,13 +15,14 @@ import {
 } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import copyStreams from 'pg-copy-streams';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
+import { type LocalJson, computeOf, controlPlaneOf, lineOf, withStorage } from '../scripts/local-storage.mjs';
 import { type Candidate, candidates } from './candidates.ts';
+import { bareRoundTrips } from './round-trips.ts';
 import { type Config, type Variants, serviceVariants } from './services.ts';
 
 /** `npm run bench:start -- --runs 30 --node /usr/bin/node`: starts against the embedded storage, of the executable and of the bundle on
@@ -46,17 +47,6 @@ const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
 chmodSync(dir, 0o755);
 const dist = new URL('..', import.meta.url).pathname;
 
-interface LocalJson {
-  readonly computeId: string;
-  readonly tenantId: string;
-  readonly timelineId: string;
-  readonly storageToken: string;
-  readonly controlPlaneToken: string;
-  readonly ports: Record<
-    'postgres' | 'externalHttp' | 'internalHttp' | 'pageserver' | 'controlPlane',
-    number
-  >;
-}
 interface Line {
   readonly msg: string;
   readonly time: string;
@@ -64,34 +54,7 @@ interface Line {
   readonly steps?: Record<string, number>;
 }
 
-const local = (...args: string[]): ChildProcess =>
-  spawn(process.execPath, [join(dist, 'compute-local.js'), ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-
-/** Resolves with the first line of a stream that `wanted` accepts. */
-function line(stream: NodeJS.ReadableStream, wanted: (text: string) => boolean): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const lines = createInterface({ input: stream });
-    const said: string[] = [];
-    lines.on('line', (text) => {
-      said.push(text);
-      if (wanted(text)) resolve(text);
-    });
-    lines.once('close', () =>
-      reject(new Error(`ended before it said what was waited for:\n${said.join('\n')}`)),
-    );
-  });
-}
-
 const json = (text: string): Line | null => (text.startsWith('{') ? (JSON.parse(text) as Line) : null);
-const ready = (text: string): boolean => text.includes('"ready"');
-
-async function prepare(): Promise<LocalJson> {
-  const up = local('up', '--dir', dir, '--json');
-  await line(up.stdout as NodeJS.ReadableStream, ready);
-  up.kill('SIGTERM');
-  await once(up, 'exit');
-  return JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as LocalJson;
-}
 
 type Sample = Record<string, number>;
 
@@ -108,19 +71,13 @@ async function computeRun(
   { args: more, env: moreEnv = {}, postgres = join(bindir, 'postgres') }: Given,
 ): Promise<Sample> {
   const spawnedAt = performance.timeOrigin + performance.now();
-  const { ports } = state;
-  const args = [
-    ...[...more, '-i', state.computeId, '-D', join(dir, 'pgdata')],
-    ...['-C', `postgresql://cloud_admin@${encodeURIComponent(join(dir, 'run'))}:${ports.postgres}/postgres`],
-    ...['-b', postgres, '--log-format', 'json'],
-    ...['--external-http-port', String(ports.externalHttp)],
-    ...['--internal-http-port', String(ports.internalHttp)],
-  ];
-  const env = { PATH: process.env['PATH'], NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken, ...moreEnv };
-  const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const compute = computeOf(state, dir, postgres);
+  const args = [...before, ...more, ...compute.args, '--log-format', 'json'];
+  const env = { ...compute.env, ...moreEnv };
+  const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const pid = child.pid as number;
   let listening = 0;
-  const finished = await line(child.stderr, (text) => {
+  const finished = await lineOf(child.stderr, (text) => {
     const event = json(text);
     if (event?.msg.includes('HTTP server listening') === true)
       listening ||= Date.parse(event.time) - spawnedAt;
@@ -131,6 +88,8 @@ async function computeRun(
   const running = Date.parse(event?.time ?? '') - spawnedAt;
   const total = event?.total_ms ?? Number.NaN;
   await new Promise((resolve) => setTimeout(resolve, idleMs));
+  const metrics = await (await fetch(`http://127.0.0.1:${state.ports.externalHttp}/metrics`)).text();
+  const checked = /phase="sync_sk_check"} (\S+)/.exec(metrics)?.[1];
   const memory = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const mb = (field: string): number =>
     Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(memory)?.[1]) / 1024;
@@ -143,6 +102,7 @@ async function computeRun(
     'CPU until running': cpu,
     total_startup_ms: total,
     ...event?.steps,
+    'sync_sk_check, ms': Number(checked) * 1000,
     'resident, MB': mb('Rss'),
     'private, MB': mb('Private_Dirty'),
   };
@@ -223,13 +183,12 @@ function report(columns: ReadonlyMap<string, Sample[]>, shown: readonly number[]
   }
 }
 
-const controlPlaneOf = ({ ports }: LocalJson): string => `http://127.0.0.1:${ports.controlPlane}`;
-
 async function compareCandidates(all: readonly Candidate[], state: LocalJson): Promise<void> {
   const columns = new Map<string, Sample[]>(all.map(({ name }) => [name, []]));
   const beside: Sample[] = [];
   for (let run = 0; run < runs; run++) {
-    const floor = { ...(await nothingRun()), ...(await floorRun(state)) };
+    const trips = { 'bare round trips': await bareRoundTrips(state) };
+    const floor: Sample = { ...(await nothingRun()), ...trips, ...(await floorRun(state)) };
     beside.push(floor);
     for (const one of all) {
       const sample = await computeRun(one, state, { args: ['-p', controlPlaneOf(state)] });
@@ -278,14 +237,11 @@ function inTurn({ all }: Variants, run: number): Variants['all'] {
 }
 
 try {
-  const state = await prepare();
-  const all = (await candidates(dir, values.node)).filter(({ name }) => name.startsWith(values.only));
-  const storage = local('storage', '--dir', dir, '--pg-bin-dir', bindir);
-  await line(storage.stdout as NodeJS.ReadableStream, ready);
-  if (values.services) await compareServices(all[0]!, state);
-  else await compareCandidates(all, state);
-  storage.stdin?.end();
-  await once(storage, 'exit');
+  await withStorage([process.execPath, join(dist, 'compute-local.js')], dir, async (state) => {
+    const all = (await candidates(dir, values.node)).filter(({ name }) => name.startsWith(values.only));
+    if (values.services) await compareServices(all[0]!, state);
+    else await compareCandidates(all, state);
+  });
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

@@ -60,13 +60,16 @@ export async function withStorage(local, dir, work, limitMs = 600_000) {
   }
 }
 
-/** The arguments and the environment of a compute_ctl on it, in `<dir>/pgdata`. */
+/** The control plane of the storage, for `-p`. */
+export const controlPlaneOf = ({ ports }) => `http://127.0.0.1:${ports.controlPlane}`;
+
+/** The arguments and the environment of a compute_ctl on it, in `<dir>/pgdata`; without where its spec is from. */
 export function computeOf(state, dir, postgres) {
   const { ports } = state;
   const socket = encodeURIComponent(join(dir, 'run'));
   return {
     args: [
-      ...['-p', `http://127.0.0.1:${ports.controlPlane}`, '-i', state.computeId, '-D', join(dir, 'pgdata')],
+      ...['-i', state.computeId, '-D', join(dir, 'pgdata')],
       ...['-C', `postgresql://cloud_admin@${socket}:${ports.postgres}/postgres`, '-b', postgres],
       ...['--external-http-port', String(ports.externalHttp)],
       ...['--internal-http-port', String(ports.internalHttp)],

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
-import { computeOf, withStorage } from './local-storage.mjs';
+import { computeOf, controlPlaneOf, withStorage } from './local-storage.mjs';
 import { root } from './run.mjs';
 
 /** Of each program. */
@@ -67,7 +67,8 @@ const recordStart = (recording, dir) =>
     dir,
     (state, postgres) => {
       const { args, env } = computeOf(state, dir, postgres);
-      return recordCompute(recording, args, env, (line) => line.includes('compute start finished'));
+      const given = [...args, '-p', controlPlaneOf(state)];
+      return recordCompute(recording, given, env, (line) => line.includes('compute start finished'));
     },
     limitMs * (recording.patience ?? 1),
   );
