@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Crashes } from '../../../src/catalog/crash.ts';
 import { never } from '../../../src/core/abort.ts';
 import { failpointList } from '../../../src/core/failpoint-list.ts';
 import { Failpoints } from '../../../src/core/failpoints.ts';
@@ -44,6 +45,8 @@ beforeEach(() => {
     rsyslog: new Rsyslog({ settings, env: {}, log }),
     tlsReaders: new TlsReaders(log, null),
     stopAsked: never,
+    untilCalm: () => Promise.resolve(),
+    crashing: new Crashes(),
     stoppedBySignal: () => false,
     settings: {
       target: { host: '127.0.0.1', port: 1, user: 'x', password: null, database: 'x', options: '' },
