@@ -127,7 +127,6 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
       installed: installed().filter((name) => !before.has(name)),
       pair: ['server.key', 'server.crt'].filter((name) => existsSync(join(it.pgdata, name))),
       metrics: {
-        tls: metrics.includes('compute_tls_certificate_not_after_timestamp_seconds{'),
         audit: !/^compute_audit_log_dir_size 0$/m.test(metrics),
       },
       children: childrenOf(pid),
@@ -170,7 +169,7 @@ describe.skipIf(equipped === null)('a compute with every service', () => {
       // It stays: somebody may have created the extension meanwhile.
       installed: ['hstore.control'],
       pair: usesTls ? ['server.key', 'server.crt'] : [],
-      metrics: { tls: usesTls, audit: has('audit-log') },
+      metrics: { audit: has('audit-log') },
       children: ['postgres', 'sh', 'sleep'],
     };
   }
