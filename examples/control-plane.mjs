@@ -12,6 +12,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ComputeClient, mintToken } from 'compute-ctl/client';
 
+const log = (line) => process.stdout.write(`${line}\n`);
 const dir = resolve(process.argv[2]);
 const [suspendAfter, port, external, internal] = process.argv.slice(3);
 const { ports } = JSON.parse(readFileSync(`${dir}/local.json`, 'utf8'));
@@ -46,8 +47,8 @@ async function start() {
     program.kill('SIGTERM');
     throw error;
   }
-  console.log('running');
-  void suspendWhenIdle().catch((error) => console.log(`not watched any more: ${error.message}`));
+  log('running');
+  void suspendWhenIdle().catch((error) => log(`not watched any more: ${error.message}`));
 }
 
 const failed = (end) => end.then((code) => Promise.reject(new Error(`compute_ctl exited with ${code}`)));
@@ -61,20 +62,22 @@ async function suspendWhenIdle() {
     if (Date.now() - Math.max(since, Date.parse(used) || 0) < suspendAfter * 1000) continue;
     running = null;
     const { lsn } = await compute.terminate('immediate');
-    return console.log(`asleep; everything up to ${lsn} is in the storage`);
+    log(`asleep; everything up to ${lsn} is in the storage`);
+    return;
   }
 }
 
-createServer(async ({ method }, answer) => {
-  const say = (code, text) => answer.writeHead(code).end(`${text}\n`);
-  if (method === 'POST')
-    await wake().then(
-      () => say(200, 'running'),
-      (error) => say(502, error.message),
-    );
-  else if (running === null) say(200, 'asleep');
-  else say(200, (await compute.status().catch(() => ({ status: 'starting' }))).status);
-}).listen(port, '127.0.0.1', () => console.log(`listening at http://127.0.0.1:${port}`));
+async function answerTo(method, answer) {
+  const text = method === 'POST' ? await wake().then(() => 'running') : await stateOf();
+  answer.end(`${text}\n`);
+}
+
+const stateOf = async () =>
+  running === null ? 'asleep' : (await compute.status().catch(() => ({ status: 'starting' }))).status;
+
+createServer(({ method }, answer) => {
+  answerTo(method, answer).catch((error) => answer.writeHead(502).end(`${error.message}\n`));
+}).listen(port, '127.0.0.1', () => log(`listening at http://127.0.0.1:${port}`));
 process.once(
   'SIGTERM',
   () =>
