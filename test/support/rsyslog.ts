@@ -39,8 +39,9 @@ export interface SupervisedRsyslog {
   stop(): Promise<void>;
 }
 
-/** A rsyslogd of our own, with its files in a directory of its own, and a supervisor that starts it again as init does. */
-export function startRsyslog(program: string): SupervisedRsyslog {
+/** A rsyslogd of our own, with its files in a directory of its own, and a supervisor that starts it again as init does.
+ *  @param more lines of its configuration */
+export function startRsyslog(program: string, more = ''): SupervisedRsyslog {
   const home = scratchDir('rsyslog');
   const at = (name: string): string => join(home, name);
   for (const name of ['rsyslog.d', 'work']) {
@@ -49,6 +50,7 @@ export function startRsyslog(program: string): SupervisedRsyslog {
   }
   const conf = `module(load="imuxsock" SysSock.Name="${at('socket')}")
 module(load="impstats" interval="1" log.syslog="off" log.file="${at('statistics')}")
+${more}
 *.* /dev/null
 $IncludeConfig ${at('rsyslog.d')}/*.conf
 `;

@@ -41,7 +41,7 @@ export function auditText(audit: AuditText): string {
     'type="omfwd"',
     ...target(collector),
     'template="PgAuditLog"',
-    'action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="30"',
+    untilItIsBack,
     ...(tls ? tlsParameters(collector) : []),
   ];
   return `${head}module(load="imfile")
@@ -75,18 +75,26 @@ input(
 `;
 }
 
-/** Sends on what Postgres writes to syslog. */
+/** Messages of the log that wait for the collector, at most; each takes about 1 KB. */
+const exportedWaiting = 20_000;
+
+/** Sends on what Postgres writes to syslog. What the queue has no room for is dropped at once: a queue that waits for room holds up
+ *  rsyslogd, which then reads no socket any more, and Postgres would stand still at its next line. The name is that of the queue in
+ *  rsyslogd's statistics, where what was dropped is counted. */
 export const exportText = (collector: Endpoint): string => `${head}if $programname == "postgres" then {
   action(
-    type="omfwd"
+    name="compute_logs_export" type="omfwd"
     ${target(collector).join('\n    ')}
     template="RSYSLOG_SyslogProtocol23Format"
-    action.resumeRetryCount="3"
-    queue.type="linkedList" queue.size="1000" queue.timeoutShutdown="2000"
+    ${untilItIsBack}
+    queue.type="linkedList" queue.size="${exportedWaiting}" queue.timeoutEnqueue="0" queue.timeoutShutdown="2000"
   )
   stop
 }
 `;
+
+/** Seconds between the tries, which do not end. */
+const untilItIsBack = 'action.resumeRetryCount="-1" action.resumeInterval="5" action.resumeIntervalMax="30"';
 
 const target = ({ host, port }: Endpoint): string[] => [`target="${host}" port="${port}" protocol="tcp"`];
 
