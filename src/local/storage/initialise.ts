@@ -109,10 +109,19 @@ async function initdb(tools: Tools, dataDir: string, signal: AbortSignal): Promi
   try {
     await run('C.UTF-8');
   } catch (error) {
-    if (!(error instanceof ComputeError) || !error.message.includes('locale')) throw error;
+    if (!(error instanceof ComputeError) || !error.message.includes('locale')) throw withNextStep(error);
     rmSync(dataDir, { recursive: true, force: true });
-    await run('C');
+    await run('C').catch((again: unknown) => {
+      throw withNextStep(again);
+    });
   }
+}
+
+/** What initdb lacks, the machine lacks: memory, its segments (`ipcs -m`), files, room. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof ComputeError) || error.hint !== undefined) return error;
+  const hint = 'correct on this machine what initdb names, and start again';
+  return new ComputeError(error.code, error.message, { cause: error.cause, hint });
 }
 
 /** Runs a server that only this process can reach, for the duration of `work`. */
