@@ -39,7 +39,11 @@ async function start() {
     return code;
   });
   try {
-    while (!(await compute.probe('livez').catch(() => false))) await Promise.race([sleep(20), failed(ended)]);
+    const late = AbortSignal.timeout(30_000);
+    while (!(await compute.probe('livez').catch(() => false))) {
+      late.throwIfAborted();
+      await Promise.race([sleep(20), failed(ended)]);
+    }
     // Asking the storage gives a new token: whatever compute had an earlier one cannot commit any more.
     const config = execFileSync(process.execPath, ['examples/stock-postgres.mjs', dir, 'keys.json']);
     await compute.configure(JSON.parse(config));

@@ -51,7 +51,8 @@ async function recordCompute(recording, args, env, isThere) {
       .map((each) => /external HTTP server listening at .*:(\d+)/.exec(each)?.[1])
       .find(Boolean);
     for (const path of ['livez', 'readyz', 'metrics', 'status']) {
-      await (await fetch(`http://127.0.0.1:${port}/${path}`)).text();
+      const signal = AbortSignal.timeout(limitMs);
+      await (await fetch(`http://127.0.0.1:${port}/${path}`, { signal })).text();
     }
     await setTimeout(watchedMs);
     child.kill('SIGTERM');

@@ -8,7 +8,7 @@ import { logStrayOutput } from '../core/stray-output.ts';
 import { becomeOsUser } from './become-os-user.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
 import { isRoot } from '../process/give-up-root.ts';
-import { LogFiles } from '../process/log-files.ts';
+import type { LogFiles } from '../process/log-files.ts';
 import { readableHint, unreadablePrograms } from '../process/own-program.ts';
 import { writeLine } from '../core/stderr.ts';
 import { locatePostgres } from '../postgres/postgres-bin.ts';
@@ -30,7 +30,7 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
     return 0;
   }
   const { options } = parsed;
-  if (parsed.command === 'run') files = logFilesOf(parsed.options, env);
+  if (parsed.command === 'run') files = await logFilesOf(parsed.options, env);
   const level = levelFromEnv(env['RUST_LOG']);
   const log = createLog({ format: options.logFormat, level }, undefined, files?.add);
   if (parsed.command === 'check') {
@@ -75,11 +75,15 @@ async function run(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<num
 }
 
 /** As in the original only in lakebase mode. An empty variable counts as not set. */
-function logFilesOf({ lakebaseMode, computeId }: RunOptions, env: NodeJS.ProcessEnv): LogFiles | null {
+async function logFilesOf(
+  { lakebaseMode, computeId }: RunOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<LogFiles | null> {
   const directory = env['COMPUTE_CTL_LOG_DIRECTORY'] ?? '';
   if (!lakebaseMode || directory === '') return null;
   const ids = { pg_instance_id: env['INSTANCE_ID'] ?? '', pg_compute_id: computeId ?? '' };
-  return new LogFiles({ directory, ids });
+  const { LogFiles: Made } = await import('../process/log-files.ts');
+  return new Made({ directory, ids });
 }
 
 /** Aborts when the program is stopped before there is a compute that could be. */

@@ -11,7 +11,7 @@ import { machineRules } from '../postgres/machine-rules.ts';
 import { serverSetting } from '../postgres/server-setting.ts';
 import { type StartContext, pathOf } from './context.ts';
 import { currentConf, earlierConf } from './earlier-conf.ts';
-import { comesFromGateway } from '../services/extensions/find.ts';
+import { isToCome } from '../services/extensions/find.ts';
 import { accept, acceptUnseen, refused } from './settings-refused.ts';
 
 const cannotConnectNow = '57P03';
@@ -76,8 +76,7 @@ async function nextStart(context: StartContext, pg: PgClient, signal: AbortSigna
     const errors = await checkConf(check, signal);
     if (errors.length > 0) throw refused(errors.map(({ words }) => words));
     const walSegmentBytes = await segmentBytes(pg);
-    const toCome = (library: string): boolean =>
-      context.settings.hasGateway && comesFromGateway(context.spec.spec, library);
+    const toCome = isToCome(context.spec.spec, context.settings);
     const about = { ...check, isEmpty: false, walSegmentBytes, more: machineRules, concerns, toCome };
     const { problems } = await startProblems(about, signal);
     if (problems.length > 0) throw refused(problems.map(({ text }) => text));

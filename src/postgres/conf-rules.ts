@@ -22,8 +22,8 @@ export interface StartFacts {
   readonly isEmpty: boolean;
   /** Bytes; null: not known. */
   readonly walSegmentBytes: number | null;
-  /** Whether a library is put there before the server starts; left out: none is. */
-  readonly toCome?: (library: string) => boolean;
+  /** Whether a library is put there before the server starts. */
+  readonly toCome: (library: string) => boolean;
 }
 
 export interface Judgement {
@@ -202,7 +202,7 @@ function refusalOf(attempt: () => void): string | null {
 }
 
 function judgeLibraries(values: ConfValues, { libdir, dataDir, toCome }: StartFacts): Judgement {
-  const names = itemsOf(values['shared_preload_libraries']).filter((name) => toCome?.(name) !== true);
+  const names = itemsOf(values['shared_preload_libraries']).filter((name) => !toCome(name));
   if (names.length === 0) return fine;
   if (libdir === null || values['dynamic_library_path'] !== '$libdir')
     return unknown('whether the libraries of shared_preload_libraries are installed');

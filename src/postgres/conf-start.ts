@@ -16,7 +16,7 @@ const known = 'plpgsql.so';
 /** Each value is asked of a process of its own. */
 const atOnce = 4;
 
-export interface StartCheck extends ConfCheck, Pick<StartFacts, 'toCome'> {
+export interface StartCheck extends ConfCheck, Partial<Pick<StartFacts, 'toCome'>> {
   /** As in `StartFacts`. */
   readonly isEmpty: boolean;
   readonly walSegmentBytes: number | null;
@@ -30,14 +30,21 @@ export interface StartCheck extends ConfCheck, Pick<StartFacts, 'toCome'> {
  *  @param check its files have no errors of their own
  *  @throws as `readConfSetting` */
 export async function startProblems(check: StartCheck, signal: AbortSignal): Promise<Judgement> {
-  const { bin, dataDir, isEmpty, walSegmentBytes, more = [], concerns = () => true } = check;
+  const {
+    bin,
+    dataDir,
+    isEmpty,
+    walSegmentBytes,
+    more = [],
+    concerns = () => true,
+    toCome = () => false,
+  } = check;
   const rules = [...startRules, ...more].filter(({ names }) => names.some(concerns));
   const names = new Set(rules.flatMap((rule) => rule.names).filter((name) => isKnownIn(bin.major, name)));
   const values: Record<string, string> = {};
   await workThrough([...names], atOnce, signal, async (name, _, limited) => {
     values[name] = await readConfSetting(check, name, limited);
   });
-  const toCome = check.toCome ?? ((): boolean => false);
   const facts = { dataDir, isEmpty, walSegmentBytes, toCome, libdir: libdirOf(bin.path) };
   return joined(await Promise.all(rules.map(async (rule) => rule.judge(values, facts))));
 }

@@ -7,7 +7,7 @@ import { startProblems } from '../../postgres/conf-start.ts';
 import { machineRules } from '../../postgres/machine-rules.ts';
 import { type RenderedConf, readStrictOvercommit, renderConf } from '../../postgres/conf.ts';
 import { confLines } from '../../services/index.ts';
-import { comesFromGateway } from '../../services/extensions/find.ts';
+import { isToCome } from '../../services/extensions/find.ts';
 import type { Settings } from '../../services/settings.ts';
 import type { ResolvedSpec } from '../../spec/resolve.ts';
 import { type Finding, type Findings, errors, together, unchecked, warnings } from './finding.ts';
@@ -29,7 +29,7 @@ export async function checkSettings(
     const { text, notes } = await rendered(spec, settings);
     const { bin, env } = settings;
     const check = { bin, env, dataDir };
-    const toCome = (library: string): boolean => settings.hasGateway && comesFromGateway(spec.spec, library);
+    const toCome = isToCome(spec.spec, settings);
     const found = await allErrors(spec, text, check, signal);
     const others = found.errors.length > 0 ? [] : [await ofTheWhole(check, live, toCome, signal)];
     return together([found, warnings(...notes.map((note) => ({ text: note }))), ...others]);

@@ -20,13 +20,14 @@ const isAllowed = (spec: RemoteExtensions, extension: string): boolean =>
 export const isRemote = (spec: RemoteExtensions, extension: string): boolean =>
   isAllowed(spec, extension) && Object.hasOwn(spec.extension_data, extension);
 
-/** Whether a library of `shared_preload_libraries` is downloaded before Postgres starts.
- *  @param item as the setting has it */
-export function comesFromGateway({ remote_extensions: spec }: ComputeSpec, item: string): boolean {
-  const library = preloadedName(item);
-  if (spec === null || !Object.hasOwn(spec.library_index, library)) return false;
-  return isRemote(spec, spec.library_index[library]!);
-}
+/** Whether a library of `shared_preload_libraries`, as the setting has it, is downloaded before Postgres starts. */
+export const isToCome =
+  ({ remote_extensions: spec }: ComputeSpec, { hasGateway }: { readonly hasGateway: boolean }) =>
+  (item: string): boolean => {
+    const library = preloadedName(item);
+    if (!hasGateway || spec === null || !Object.hasOwn(spec.library_index, library)) return false;
+    return isRemote(spec, spec.library_index[library]!);
+  };
 
 /** The library's name, as the index has it. */
 export const preloadedName = (item: string): string =>
