@@ -143,8 +143,16 @@ class Fetching {
       if (this.#at + piece.length > maxBytes) throw this.#tooLarge();
       this.#sinceLook += piece.length;
       if (this.#sinceLook > lookBytes) await this.#assertRoom(piece.length);
-      await this.#file.write(piece, 0, piece.length, this.#at);
-      this.#at += piece.length;
+      await this.#write(piece);
+    }
+  }
+
+  /** A nearly full disk takes a part, and says so only at the next write. */
+  async #write(piece: Buffer): Promise<void> {
+    for (let from = 0; from < piece.length;) {
+      const { bytesWritten } = await this.#file.write(piece, from, piece.length - from, this.#at);
+      from += bytesWritten;
+      this.#at += bytesWritten;
     }
   }
 
