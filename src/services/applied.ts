@@ -16,7 +16,8 @@ export interface Application<Wanted> {
   end(signal: AbortSignal): Promise<void>;
 }
 
-const applying = 'what the spec requires is being applied';
+/** The detail of a health that says `ok` before anything was done. */
+export const applying = 'what the spec requires is being applied';
 const pauses = { firstMs: 1000, factor: 1.5, maxMs: 30_000 };
 
 /** A service that brings something outside of compute_ctl to a wanted state, in the background, and tries again until that is

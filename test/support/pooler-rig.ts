@@ -16,8 +16,9 @@ export const wanted = (settings: Record<string, string>, tls: Wanted['tls'] = nu
   tls,
 });
 
+/** Waits for a state that has been reached: before, the health has a detail. */
 export const becomes = async (service: Service, state: string, error: unknown = null): Promise<void> => {
-  await expect.poll(() => service.health).toMatchObject({ state, error });
+  await expect.poll(() => service.health).toEqual({ state, error, since: expect.any(String) as string });
 };
 
 export interface PoolerRig {

@@ -1,6 +1,7 @@
 import { type Linked, linked } from '../../core/abort.ts';
 import { sleep } from '../../core/clock.ts';
 import { explained } from '../../core/errors.ts';
+import { applying } from '../applied.ts';
 import { type Health, type RunningService, type ServiceDeps, healthNow, nextHealth } from '../service.ts';
 
 /** How often the file and rsyslogd are looked at. */
@@ -30,7 +31,7 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
   readonly #task: Promise<void>;
   #wanted: Wanted;
   #pause: Linked | null = null;
-  health: Health = healthNow('ok');
+  health: Health = healthNow('ok', null, applying);
 
   constructor(kept: KeptFile<Wanted>, wanted: Wanted, deps: Deps) {
     this.#kept = kept;
@@ -41,6 +42,7 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
 
   async reconfigure(wanted: Wanted): Promise<void> {
     this.#wanted = wanted;
+    this.health = nextHealth(this.health, this.health.state, this.health.error, applying);
     this.#pause?.abort();
   }
 
@@ -80,7 +82,7 @@ export class KeepsFile<Wanted> implements RunningService<Wanted> {
       this.#apply(wanted),
       this.#kept.look?.(wanted, this.#over.signal) ?? null,
     ]);
-    if (this.#over.signal.aborted) return;
+    if (this.#over.signal.aborted || this.#wanted !== wanted) return;
     const failed = [applied, looked].filter((one) => one.status === 'rejected');
     const error = failed.map(({ reason }) => explained(reason)).join('; ');
     if (error !== '') {
