@@ -44,13 +44,11 @@ export class Crashes {
     }
   }
 
-  /** Whether a session to the database may have made the server crash; then it is not connected to any more.
+  /** A session to the database made the server crash: it is not connected to any more.
    *  @param error with which that session ended */
-  suspect(oid: number, name: string, error: unknown): boolean {
-    if (!(error instanceof ComputeError) || !suspects(new Map([[name, error]])).has(name)) return false;
+  found(oid: number, name: string, error: ComputeError): void {
     this.#count++;
     this.#byOid.set(oid, new DatabaseCrash(name, error));
-    return true;
   }
 
   /** Whether the database is not connected to any more. */
@@ -73,6 +71,10 @@ export function suspects(failed: ReadonlyMap<string, ComputeError>): Map<string,
   const chosen = certain.length > 0 ? certain : states.filter(({ error }) => wasCutOff(error));
   return new Map(chosen.map(({ name, error }) => [name, error]));
 }
+
+/** Whether a session to the database may have made the server crash, by the error with which it ended: to be proved. */
+export const mayBeCrash = (name: string, error: unknown): error is ComputeError =>
+  error instanceof ComputeError && suspects(new Map([[name, error]])).has(name);
 
 export function isKnown(error: unknown): boolean {
   for (let one = error; one instanceof Error; one = one.cause) if (one instanceof DatabaseCrash) return true;

@@ -1,8 +1,9 @@
-import { abortedBy } from '../core/abort.ts';
+import { afterRecovery, crashedSince, endOf, endsNow, mayBeCrash } from '../catalog/crash.ts';
 import { monotonicMs } from '../core/clock.ts';
-import { explained } from '../core/errors.ts';
+import { type ComputeError, explained } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { integer, sql } from '../core/sql.ts';
+import type { PgClient } from '../pg/client.ts';
 import type { PgTarget } from '../pg/target.ts';
 import { withOwnPg } from './own-sql.ts';
 
@@ -34,15 +35,24 @@ const statementMs = 5000;
 /** Milliseconds for all of them. */
 const totalMs = 120_000;
 
-/** `total` counts also those beyond the limit. */
+/** `total` counts also those beyond the limit; `at` is the server's clock. */
 const databases = (most: number): string =>
   sql`
-select d.oid, d.datname, (pg_catalog.count(*) over ())::pg_catalog.int4 as total from pg_catalog.pg_database d
+select d.oid, d.datname, (pg_catalog.count(*) over ())::pg_catalog.int4 as total,
+  pg_catalog.clock_timestamp()::pg_catalog.text as at
+from pg_catalog.pg_database d
 where d.datallowconn and d.datconnlimit <> -2 order by d.oid limit ${integer(most)}`.reveal();
 
 const extensions = sql`
 select e.extname, pg_catalog.left(e.extversion, 100) as version, e.extowner = 10 as super
 from pg_catalog.pg_extension e order by e.oid limit ${integer(maxExtensions)}`.reveal();
+
+interface Listed {
+  readonly oid: number;
+  readonly datname: string;
+  readonly total: number;
+  readonly at: string;
+}
 
 interface Row {
   readonly extname: string;
@@ -59,8 +69,8 @@ export interface Collecting {
 /** Databases that make the server crash when somebody connects to them. */
 export interface CrashingDatabases {
   avoids(oid: number): boolean;
-  /** Whether it may be one of them, by the error with which its session ended. */
-  suspect(oid: number, name: string, error: unknown): boolean;
+  /** The server crashed during a session to it. @param error with which that session ended */
+  found(oid: number, name: string, error: ComputeError): void;
 }
 
 /** Which extensions are installed in the databases of this Postgres. One connection at a time; a database that cannot be read is
@@ -77,11 +87,17 @@ export async function collectExtensions(
   const listed = await withOwnPg(
     session,
     signal,
-    async (pg) => (await pg.query<{ oid: number; datname: string; total: number }>(databases(most))).rows,
+    async (pg) => (await pg.query<Listed>(databases(most))).rows,
   );
+  // The server still accepts connections for a moment after a crash; they end with it.
+  const hasCrashed = (at: string): Promise<boolean> => {
+    const look = async (pg: PgClient): Promise<boolean> =>
+      (await crashedSince(pg, { at })) || (await endsNow(endOf(pg), signal));
+    return afterRecovery(() => withOwnPg(session, signal, look), log, signal);
+  };
   const counts = new Map<string, InstalledExtension>();
   let read = 0;
-  for (const { oid, datname: database } of listed) {
+  for (const { oid, datname: database, at } of listed) {
     if (monotonicMs() > endMs) break;
     if (crashing.avoids(oid)) continue;
     try {
@@ -89,9 +105,12 @@ export async function collectExtensions(
       for (const row of found.rows) count(counts, row);
       read++;
     } catch (error) {
-      if (abortedBy(error, signal)) throw error;
+      signal.throwIfAborted();
       log.info(`the extensions of database ${JSON.stringify(database)} are not counted: ${explained(error)}`);
-      if (crashing.suspect(oid, database, error)) break;
+      // A session may also have been ended by an administrator, or by the network.
+      if (!mayBeCrash(database, error) || !(await hasCrashed(at))) continue;
+      crashing.found(oid, database, error);
+      break;
     }
   }
   return {

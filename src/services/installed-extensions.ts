@@ -33,17 +33,21 @@ export const installedExtensions: Service<number> = {
   },
 };
 
+/** Quiet while Postgres is being stopped: its databases cannot be read then. */
 async function round(deps: ServiceDeps, loop: Loop, signal: AbortSignal): Promise<void> {
-  const { settings, log, failpoints, crashing } = deps;
+  const { settings, log, failpoints, crashing, stopAsked } = deps;
   try {
     await failpoints.pass('compute-installed-extensions', signal);
-    const found = await collectExtensions({ target: settings.target, log, crashing }, signal);
+    const found = await withLinked([signal, stopAsked], (either) =>
+      collectExtensions({ target: settings.target, log, crashing }, either),
+    );
     report(found, deps);
     const { skipped } = found;
     if (skipped === 0) loop.report('ok');
     else loop.report('degraded', `${skipped} databases are not counted`);
   } catch (error) {
     signal.throwIfAborted();
+    if (stopAsked.aborted) return;
     loop.report('failed', explained(error));
     log.warn(`could not count the installed extensions: ${explained(error)}`);
   }

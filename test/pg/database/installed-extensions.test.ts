@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Crashes } from '../../../src/catalog/crash.ts';
@@ -49,6 +51,37 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   test('with more databases than are looked into, every other one counts as skipped', async () => {
     const found = await collectExtensions({ target: it.target, log, crashing: new Crashes() }, never, 1);
     expect(found).toMatchObject({ databases: 1, skipped: 3 });
+  });
+
+  test('a session that is cut off is no crash: its database is read again in the next round', async () => {
+    const { host, port } = it.target;
+    let cuts = 0;
+    const proxy = createServer((client) => {
+      const server = connect(port, host);
+      for (const socket of [client, server]) socket.on('error', () => {});
+      client.once('data', (startup) => {
+        if (startup.includes('template1')) {
+          cuts++;
+          client.resetAndDestroy();
+          server.destroy();
+          return;
+        }
+        server.write(startup);
+        client.pipe(server).pipe(client);
+      });
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const crashing = new Crashes();
+    const target = { ...it.target, port: (proxy.address() as AddressInfo).port };
+    for (const round of [1, 2]) {
+      const found = await collectExtensions({ target, log, crashing }, never);
+      expect(found).toMatchObject({ databases: 3, skipped: 1 });
+      expect(cuts).toBe(round);
+    }
+    proxy.close();
+    expect(await collectExtensions({ target: it.target, log, crashing }, never)).toMatchObject({
+      skipped: 0,
+    });
   });
 
   test('a database that lets nobody in, is broken or hides its catalog is skipped, and all others are counted', async () => {
