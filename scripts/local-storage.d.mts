@@ -12,6 +12,7 @@ export interface LocalJson {
   >;
 }
 export function lineOf(stream: NodeJS.ReadableStream, wanted: (text: string) => boolean): Promise<string>;
+export function holdUsualPorts(): Promise<() => void>;
 export function withStorage<T>(
   local: readonly string[],
   dir: string,

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -20,6 +21,24 @@ export function lineOf(stream, wanted) {
       reject(new Error(`ended before it said what was waited for:\n${said.join('\n')}`)),
     );
   });
+}
+
+const usualPorts = [25_432, 25_433, 25_434, 25_435, 3080, 3081];
+
+/** compute-local prefers these ports, and takes other ones where they are in use. Where two begin at the same moment, both find
+ *  them free; while they are held, each gets ports of its own.
+ *  @returns {Promise<() => void>} releases them */
+export async function holdUsualPorts() {
+  const held = usualPorts.map(async (port) => {
+    const server = createServer();
+    await new Promise((resolve) => {
+      // In use by somebody else: as good.
+      server.once('error', resolve).listen(port, '127.0.0.1', () => resolve(null));
+    });
+    return server;
+  });
+  const servers = await Promise.all(held);
+  return () => servers.forEach((server) => server.close());
 }
 
 const isReady = (text) => text.includes('"ready"');
@@ -44,8 +63,9 @@ const starter =
  *  @returns {Promise<T>} @throws when there is no PostgreSQL, with the words of compute-local */
 export async function withStorage(local, dir, work, limitMs = 600_000) {
   const start = starter(local, limitMs);
+  const release = await holdUsualPorts();
   const up = start('up', '--dir', dir, '--json');
-  await lineOf(up.stdout, isReady);
+  await lineOf(up.stdout, isReady).finally(release);
   up.kill('SIGTERM');
   await once(up, 'exit');
   const state = JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8'));

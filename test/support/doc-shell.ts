@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-
-import { type Server, createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { holdUsualPorts } from '../../scripts/local-storage.mjs';
 import { freePort } from './cluster.ts';
 import { killAllOf, processesIn } from './compute.ts';
 import { type ShellBlock, missingLine } from './doc-blocks.ts';
@@ -27,7 +26,7 @@ export async function runPage(blocks: readonly ShellBlock[], versions: Versions 
   const dir = checkout();
   const here = await thisMachine(blocks, versions);
   const background: Running[] = [];
-  const usual = await keepUsualPorts();
+  const release = await holdUsualPorts();
   try {
     for (const block of blocks) {
       if (block.how.kind === 'not-run') continue;
@@ -44,22 +43,8 @@ export async function runPage(blocks: readonly ShellBlock[], versions: Versions 
     killAllOf(dir);
     await eventually('nothing runs there', () => (processesIn(dir).length === 0 ? true : undefined));
     rmSync(dir, { recursive: true, force: true });
-    for (const server of usual) server.close();
+    release();
   }
-}
-
-/** compute-local prefers these ports, and takes other ones where they are in use. Where two begin at the same moment, both find
- *  them free; so they are in use, and each gets ports of its own. */
-async function keepUsualPorts(): Promise<Server[]> {
-  const servers = [25_432, 25_433, 25_434, 25_435, 3080, 3081].map(async (port) => {
-    const server = createServer();
-    await new Promise((resolve) => {
-      // In use by somebody else: as good.
-      server.once('error', resolve).listen(port, '127.0.0.1', () => resolve(null));
-    });
-    return server;
-  });
-  return Promise.all(servers);
 }
 
 /** A directory that looks like the repository: what blocks write stays in it. */
