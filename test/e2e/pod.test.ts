@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { freePort } from '../support/cluster.ts';
 import { processesIn, signalAll } from '../support/compute.ts';
@@ -34,8 +35,14 @@ const until = (which: Probe, port: number, status: number) =>
     (await probe(which, port)) === status ? true : undefined,
   );
 
+/** The programs are here, and not in an image: a volume may lie over them. */
+const checkout = fileURLToPath(new URL('../..', import.meta.url));
+const isHidden = ({ volumeMounts }: Container): boolean =>
+  volumeMounts.some(({ mountPath }) => checkout.startsWith(`${mountPath}/`));
+
 /** Becomes the container: an own mount namespace, the root read-only, a volume at each mount, the user, no capabilities. */
-function asContainer({ volumeMounts }: Container, user: number, passwd: string): string {
+function asContainer(given: Container, user: number, passwd: string): string {
+  const { volumeMounts } = given;
   const volumes = volumeMounts.map(
     ({ mountPath }) => `mount -t tmpfs -o mode=2770,uid=0,gid=${user} none ${mountPath}`,
   );
@@ -44,12 +51,16 @@ function asContainer({ volumeMounts }: Container, user: number, passwd: string):
     ({ mountPath }) =>
       `[ -d ${mountPath} ] || { mount -t tmpfs none ${dirname(mountPath)}; mkdir ${mountPath}; }`,
   );
+  const shown = [`mkdir -p ${checkout}`, `mount --bind /proc/self/fd/9 ${checkout}`, `cd ${checkout}`];
   const lines = [
     'set -e',
+    `exec 9< ${checkout}`,
     ...places,
     `mount --bind ${passwd} /etc/passwd`,
     'mount -o remount,bind,ro /',
     ...volumes,
+    ...(isHidden(given) ? shown : []),
+    'exec 9<&-',
     `exec setpriv --reuid ${user} --regid ${user} --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all "$@"`,
   ];
   return `[ -n "$INSIDE" ] || INSIDE=1 exec unshare -m bash -c '${lines.join('\n')}' - "$@"`;

@@ -25,11 +25,18 @@ export interface OwnInstallation {
 export const movable = (): Installed[] =>
   installedPostgres().filter(({ bindir }) => !bindir.startsWith('/usr/'));
 
-/** Made of hard links: the files themselves must not be changed. */
+/** Made of hard links where the kernel lets this user have them (fs.protected_hardlinks), so the files themselves must not be
+ *  changed; copied elsewhere. */
 export function ownInstallation(postgres: Installed): OwnInstallation {
   const home = scratchDir('installation');
   const prefix = join(home, 'pg');
-  execFileSync('cp', ['-rl', dirname(postgres.bindir), prefix]);
+  const source = dirname(postgres.bindir);
+  try {
+    execFileSync('cp', ['-rl', source, prefix], { stdio: 'ignore' });
+  } catch {
+    rmSync(prefix, { recursive: true, force: true });
+    execFileSync('cp', ['-r', '--reflink=auto', source, prefix]);
+  }
   const share = join(prefix, 'share/postgresql/extension');
   const lib = join(prefix, 'lib/postgresql');
   mkdirSync(join(prefix, 'download_extensions'));
