@@ -79,7 +79,12 @@ const help: CallOption = flag(['--help', '-h'], 'Print the help and exit.');
 const version: CallOption = flag(['--version'], 'Print the version and exit.');
 
 /** Everything that can be completed, from the tables of options. */
-export const calls: readonly Call[] = programs.flatMap(({ name: program, doc, main, commands }) => {
+export const calls: readonly Call[] = programs.flatMap(({ name: program, doc, main, commands: table }) => {
+  const commands = Object.fromEntries(
+    Object.entries(table).flatMap(([name, entry]) =>
+      [name, ...(entry.aliases ?? [])].map((word) => [word, entry] as const),
+    ),
+  );
   const visible = Object.entries(commands).filter(([, { hidden }]) => hidden !== true);
   const words = visible.map(([name, entry]) => ({ name, doc: entry.doc }));
   // Where the parser answers to `help`: in a program that consists of commands.

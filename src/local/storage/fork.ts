@@ -54,7 +54,7 @@ export function forkPoint(dir: TimelineDir, at: At, nowMs = Date.now()): ForkPoi
   if ('timeMs' in at) {
     if (at.timeMs > nowMs) throw outside(dir, `${what} is in the future`);
     const found = endBefore(walOf(dir, base), base.stopLsn, at.timeMs);
-    return { base, lsn: (found > base.stopLsn ? found : base.stopLsn) as Lsn };
+    return { base, lsn: found > base.stopLsn ? found : base.stopLsn };
   }
   const wanted = withoutPageHeader(at.lsn, base.walSegmentBytes);
   if (wanted > endOf(dir, base)) throw outside(dir, `${what} is not stored`);

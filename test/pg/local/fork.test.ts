@@ -16,7 +16,7 @@ test('a fork at an LSN, at a moment and at the end has exactly the records befor
     const compute = await local.startCompute();
     const where = async (): Promise<{ lsn: Lsn; ms: number }> => {
       const [row] = await compute.query(inserted);
-      return { lsn: parseLsn(String(row?.['lsn'])) as Lsn, ms: (row?.['at'] as Date).getTime() };
+      return { lsn: parseLsn(String(row?.['lsn'])) as Lsn, ms: new Date(String(row?.['at'])).getTime() };
     };
     await compute.query('create table t (n int, pad text)');
     await compute.query(fill);
