@@ -51,13 +51,17 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     (await import('./commands/status.ts')).status(homeNamed(dir, name), json),
   stop: async (dir, options, [name = null]) =>
     (await import('./commands/stop.ts')).stop(dir, name, report(options), log, never),
-  create: async (dir, options, [name = '']) => (await branches()).create(dir, name, options, log),
-  branch: async (dir, options, [name = '']) => (await branches()).branch(dir, name, options, log),
-  list: async (dir, options) => (await branches()).list(dir, options),
-  start: async (dir, options, [name = mainName]) => (await branches()).start(dir, name, options),
-  delete: async (dir, options, [name = '']) => (await branches()).remove(dir, name, options, log),
+  create: async (dir, options, [name = '']) =>
+    (await import('./branches/create.ts')).create(dir, name, options, log),
+  branch: async (dir, options, [name = '']) =>
+    (await import('./branches/create.ts')).branch(dir, name, options, log),
+  list: async (dir, { json }) => (await import('./commands/list.ts')).list(dir, json),
+  start: async (dir, options, [name = mainName]) =>
+    (await import('./branches/create.ts')).start(dir, name, options),
+  delete: async (dir, options, [name = '']) =>
+    (await import('./branches/change.ts')).remove(dir, name, options, log),
   rename: async (dir, options, [name = '', fresh = '']) =>
-    (await branches()).rename(dir, name, fresh, options, log),
+    (await import('./branches/change.ts')).rename(dir, name, fresh, options, log),
   logs: async (dir, options, [name = null]) =>
     (await import('./commands/logs.ts')).logs(dirNamed(dir, name), options),
   promote: async (dir, options) =>
@@ -65,7 +69,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   reset: async (dir, options, [name]) =>
     name === undefined
       ? (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log)
-      : (await branches()).resetBranch(dir, name, options, log),
+      : (await import('./branches/change.ts')).resetBranch(dir, name, options, log),
   url: async (dir, { name }, [given = name]) => say(connectionUrl(stateNamed(dir, given))),
   token: async (dir, { name }, [given = name]) =>
     say((await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600)),
@@ -75,8 +79,6 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     return storageDaemon(dir, { ...options, compactAtBytes: options.compactAt }, log);
   },
 });
-
-const branches = () => import('./branches/commands.ts');
 
 const isNode = ({ replica, atLsn }: OptionsOf<'up'>): boolean => replica || atLsn !== null;
 

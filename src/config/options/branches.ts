@@ -45,18 +45,18 @@ export function branchCommands<
     ...{ dir, ...forPostgres, json, ...runs },
     ...history,
   };
-  const noStart = {
-    flag: '--no-start',
+  const stopped = {
+    flag: '--stopped',
     kind: 'flag',
     fallback: false,
     group: 'options',
-    doc: 'Do not start it.',
+    doc: 'Only create it.',
   } as const satisfies OptionEntry;
   return {
     create: {
       doc: 'Create a compute with an empty database of its own and start it, in the background; one that exists is started. The last line is its URL.',
       args: '<name>',
-      options: { ...starts, ttl, noStart },
+      options: { ...starts, ttl, stopped },
     },
     branch: {
       doc: 'Create a branch and start it, in the background: it has the data of another one, and its own changes. The last line is its URL.',
@@ -81,7 +81,7 @@ export function branchCommands<
           doc: 'An LSN, a time in ISO 8601 (without a zone: local time), or such as "2 hours ago".',
         },
         ttl,
-        noStart,
+        stopped,
       },
     },
     list: {

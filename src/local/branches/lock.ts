@@ -6,12 +6,13 @@ import type { Log } from '../../core/log.ts';
 import { poll } from '../../core/poll.ts';
 import { type PgdataLock, lockPgdata } from '../../postgres/lock.ts';
 import { withDirectory } from '../../process/dir-fd.ts';
-import { ownDir } from '../../process/files.ts';
+import { fsyncPath, ownDir } from '../../process/files.ts';
 import { removeMade } from '../../process/made.ts';
 import { madeUnfinishedBranch, resetNote } from '../made.ts';
 import type { LocalDir } from '../state.ts';
 import { madeOtherTimelines } from '../storage/made.ts';
 import { lockDir } from '../lock.ts';
+import { holdsAnything } from '../remove.ts';
 import { removeBranch, removeRest } from './remove.ts';
 import {
   type BranchEntry,
@@ -38,7 +39,10 @@ export async function withTree<T>(
   work: () => Promise<T>,
   limitMs = treeMs,
 ): Promise<T> {
-  ownDir(dir.branches, 0o755);
+  if (!existsSync(dir.branches)) {
+    ownDir(dir.branches, 0o755);
+    fsyncPath(dir.root);
+  }
   const taken = await poll(() => tryLock(dir), { everyMs: 20, limitMs }, signal);
   if (taken === null)
     throw new ComputeError('busy', `another command is changing the branches in ${dir.root}`, {
@@ -65,7 +69,7 @@ async function tryLock({ branches }: LocalDir): Promise<PgdataLock | null> {
 async function complete(dir: LocalDir, log: Log): Promise<void> {
   if (readdirSync(dir.branches).some((name) => name.startsWith('.new-')))
     await withDirectory(dir.branches, (fd) => removeMade(fd, [madeUnfinishedBranch], never));
-  for (const name of restsIn(dir)) await removeRest(dir, name);
+  for (const name of restsIn(dir)) if (!holdsAnything(branchDir(dir, name))) await removeRest(dir, name);
   for (const name of namesIn(dir))
     if (existsSync(join(branchDir(dir, name).root, resetNote))) await removeBranch(dir, name, log);
   for (const branch of listBranches(dir)) {

@@ -3,9 +3,10 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { psql } from '../commands/psql.ts';
 import { toolsFor } from '../commands/storage.ts';
-import type { LocalDir } from '../state.ts';
-import { view } from './commands.ts';
+import { type LocalDir, commandFor } from '../state.ts';
+import { view } from './view.ts';
 import { homeNamed, stateNamed } from './resolve.ts';
+import { isRunning } from './tree.ts';
 
 interface PsqlOptions {
   readonly name: string | null;
@@ -33,6 +34,10 @@ export async function psqlNamed(
   const home = homeNamed(dir, of);
   if (when.length === 0) {
     const state = stateNamed(dir, of);
+    if (state.branch !== undefined && !isRunning(home))
+      throw new ComputeError('conflict', `"${name}" is not running`, {
+        hint: `start it with: ${commandFor(dir, `start ${name}`)}`,
+      });
     return psql(state, await toolsFor(home, state, options, never), given);
   }
   const { state, remove } = await view(dir, of ?? 'main', when.join('@'), options.pgBinDir, log);

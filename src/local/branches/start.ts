@@ -22,6 +22,12 @@ export interface RunOptions {
   readonly keepAtMost: number | null;
 }
 
+/** A start without options. */
+export const asBefore: RunOptions = {
+  ...{ pgBinDir: null, port: null, httpPort: null, newPorts: false, listenAll: false },
+  ...{ compactAt: 256 * 1024 * 1024, warnFree: null, stopFree: null, keep: null, keepAtMost: null },
+};
+
 /** `up` gives its children 600 seconds. */
 const readyMs = 700_000;
 const lookMs = 25;

@@ -106,10 +106,10 @@ export function fork(from: TimelineDir, { base, lsn }: ForkPoint, fresh: Timelin
   const [source, wal] = [walDir(from, base.timeline), walDir(fresh, base.timeline)];
   ownDir(wal, 0o700);
   const { walSegmentBytes: bytes, timeline } = base;
-  const last = Math.floor(Number(lsn) / bytes);
+  const last = Math.floor((Number(lsn) - 1) / bytes);
   for (let number = Math.floor(Number(base.startLsn) / bytes); number < last; number++)
     shareSegment(from, source, wal, { number, bytes, timeline });
-  copyUpTo(source, wal, { number: last, bytes, timeline }, Number(lsn) % bytes);
+  copyUpTo(source, wal, { number: last, bytes, timeline }, Number(lsn) - last * bytes);
   for (const name of readdirSync(source).filter((one) => one.endsWith('.history')))
     share(join(source, name), join(wal, name));
   for (const path of [target, fresh.bases, wal]) fsyncPath(path);
@@ -140,10 +140,10 @@ function shareSegment(
 
 /** The segment that the fork lies in, with zeros after it, as pg_receivewal fills one that it receives. */
 function copyUpTo(source: string, target: string, { number, bytes, timeline }: Wanted, used: number): void {
-  if (used === 0) return;
   const name = segmentName(number, bytes, timeline);
   const path = join(source, name);
   const partial = !existsSync(path);
+  if (used === bytes && !partial) return share(path, join(target, name));
   const content = readWhole({ number, name, partial, path: partial ? `${path}.partial` : path }, bytes);
   content.fill(0, used);
   writeAtomically(join(target, `${name}.partial`), content, { mode: 0o600, durable: true });

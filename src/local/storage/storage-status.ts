@@ -113,6 +113,13 @@ export const baseStatus = (base: Base): StorageStatus['base'] => ({
   taken_at: takenAt(base),
 });
 
+function historyStatus(timeline: Timeline): StorageStatus['history'] {
+  const history = timeline.history();
+  if (history === null) return null;
+  const { keep, storedBytes } = history;
+  return { keep_seconds: keep.seconds, max_bytes: keep.maxBytes, stored_bytes: storedBytes };
+}
+
 export const restorableFrom = (oldest: Base, to_lsn: string): StorageStatus['restorable'] => ({
   from_lsn: formatLsn(oldest.stopLsn),
   from_time: takenAt(oldest),
@@ -144,7 +151,7 @@ export function storageStatus({ timeline, troubles, watch, maxWalBytes }: Status
     wal_bytes: timeline.walBytes(),
     wal_segment_bytes: base.walSegmentBytes,
     compaction_at_bytes: maxWalBytes,
-    history: timeline.history(),
+    history: historyStatus(timeline),
     attached: receiver.attached !== null,
     generation,
     troubles: troubles.list(),

@@ -4,26 +4,23 @@ import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { Queue } from '../../core/queue.ts';
 import { fsyncPath } from '../../process/files.ts';
-import { type HistoryLimits, agedBases, oldestKept } from './history.ts';
+import { KeptBases, type KeptOptions } from './kept-bases.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
 import { Fence } from './fence.ts';
-import {
-  type Base,
-  type Bases,
-  type TimelineDir,
-  currentBase,
-  removeFormerWal,
-  removeOtherBases,
-  removeUnfinished,
-  storedBases,
-  walDir,
-} from './layout.ts';
+import { type Base, type TimelineDir, currentBase, removeUnfinished, walDir } from './layout.ts';
 import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
 import { refusalOf } from './refusal.ts';
-import { nowAt, readWhole, removeBefore, sizeOf } from './segment-files.ts';
-import { type Segment, firstMissing, listSegments, segmentName, segmentsFrom } from './segments.ts';
+import { nowAt, readWhole, sizeOf } from './segment-files.ts';
+import {
+  type Segment,
+  firstMissing,
+  firstSegmentOf,
+  listSegments,
+  segmentName,
+  segmentsFrom,
+} from './segments.ts';
 import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
 
@@ -37,7 +34,7 @@ export interface TimelineOptions {
   /** Bytes of WAL before the base backup that are kept for standbys that have not read it yet. */
   readonly keptForStandbys?: () => number;
   /** What is kept beside the current base backup and its WAL. */
-  readonly history?: () => Pick<HistoryLimits, 'keep' | 'diskIsLow'>;
+  readonly history?: KeptOptions['history'];
 }
 
 const noHistory = { keep: null, diskIsLow: false };
@@ -52,12 +49,9 @@ export class Timeline {
   readonly leases: Leases;
   readonly #fence: Fence;
   #base: Base;
-  /** Those that are kept, the oldest first; the current one is the last. */
-  #bases: Bases;
+  readonly #kept: KeptBases;
   #walEnd: WalEnd;
   #knownEnd: Lsn;
-  readonly #keptForStandbys: () => number;
-  readonly #history: NonNullable<TimelineOptions['history']>;
   #server: Socket;
   #readers = 0;
   readonly #handovers = new Queue(1);
@@ -76,12 +70,9 @@ export class Timeline {
     if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
     this.dir = dir;
     this.#base = base;
-    this.#bases = [base];
-    this.#history = history;
     this.#walEnd = walEndOf(dir, base);
     this.#knownEnd = base.stopLsn;
     this.#server = server;
-    this.#keptForStandbys = keptForStandbys;
     this.#fence = new Fence(dir);
     this.leases = new Leases(dir);
     this.receiver = new Receiver({
@@ -101,8 +92,7 @@ export class Timeline {
         }),
     });
     removeUnfinished(dir);
-    this.removeObsolete();
-    removeFormerWal(dir, this.#bases);
+    this.#kept = new KeptBases({ dir, leases: this.leases, history, keptForStandbys }, base);
   }
 
   get base(): Base {
@@ -111,7 +101,7 @@ export class Timeline {
 
   /** The oldest base backup that is kept: what is from its end on can be restored. */
   get oldest(): Base {
-    return this.#bases[0];
+    return this.#kept.oldest;
   }
 
   get generation(): number {
@@ -187,43 +177,19 @@ export class Timeline {
 
   /** Removes old base backups and the WAL before them, unless they are being read or are to be kept. */
   removeObsolete(): void {
-    if (this.#readers > 0) return;
-    this.#bases = this.#kept();
-    removeOtherBases(this.dir, this.#bases);
-    const { walSegmentBytes, timeline: current } = this.#base;
-    const firsts = new Map<number, number>();
-    for (const base of this.#bases.toReversed()) firsts.set(base.timeline, firstSegment(base));
-    for (const [timeline, first] of firsts) {
-      const spared = timeline === current ? this.#keptForStandbys() / walSegmentBytes : 0;
-      removeBefore(walDir(this.dir, timeline), first - spared, walSegmentBytes, timeline);
-    }
+    if (this.#readers === 0) this.#kept.removeOthers(this.#base);
   }
 
-  #kept(): Bases {
-    const { keep, diskIsLow } = this.#history();
-    if (keep === null) return [this.#base];
-    const stored = storedBases(this.dir);
-    // What static nodes read at stays.
-    if (stored === null) return [this.#base];
-    if (this.leases.any()) return stored;
-    const oldest = oldestKept(agedBases(stored), { keep, diskIsLow, nowMs: Date.now() });
-    return stored.slice(oldest) as unknown as Bases;
-  }
-
-  /** The part of `status` about what is kept; null when nothing is. */
-  history(): { keep_seconds: number; max_bytes: number | null; stored_bytes: number } | null {
-    const { keep } = this.#history();
-    if (keep === null) return null;
-    const older = agedBases(this.#bases).slice(0, -1);
-    const stored_bytes = older.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { keep_seconds: keep.seconds, max_bytes: keep.maxBytes, stored_bytes };
+  /** What is kept beside the current base backup; null when nothing is. */
+  history(): ReturnType<KeptBases['status']> {
+    return this.#kept.status();
   }
 
   /** Which WAL a start requires that is not there; null when it is complete.
    *  @throws the system's error when its directory cannot be read */
   missingWal(): string | null {
     const { walSegmentBytes, timeline } = this.#base;
-    const first = firstSegment(this.#base);
+    const first = firstSegmentOf(this.#base);
     if (segmentsFrom(this.#walDir, walSegmentBytes, first, timeline)?.length) return null;
     const missing = segmentName(firstMissing(this.#segments(), first), walSegmentBytes, timeline);
     return `the WAL in ${this.#walDir} has a gap: ${missing} is missing or incomplete`;
@@ -251,12 +217,17 @@ export class Timeline {
 
   /** The newest that was complete before an LSN. */
   #baseFor(lsn: Lsn): Base {
-    return (lsn === 0n ? null : this.#bases.findLast(({ stopLsn }) => stopLsn <= lsn)) ?? this.#base;
+    return (lsn === 0n ? null : this.#kept.before(lsn)) ?? this.#base;
   }
 
   #read(generation: number | null, base: Base): { snapshot: Snapshot; release: () => void } {
     const { walSegmentBytes, timeline } = base;
-    const segments = segmentsFrom(walDir(this.dir, timeline), walSegmentBytes, firstSegment(base), timeline);
+    const segments = segmentsFrom(
+      walDir(this.dir, timeline),
+      walSegmentBytes,
+      firstSegmentOf(base),
+      timeline,
+    );
     const last = segments?.at(-1);
     if (segments === null || last === undefined)
       throw new ComputeError('local_storage', this.missingWal() ?? `there is no WAL in ${this.#walDir}`);
@@ -292,6 +263,3 @@ export class Timeline {
 
 const walEndOf = (dir: TimelineDir, base: Base): WalEnd =>
   new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, base.startLsn, base.timeline);
-
-const firstSegment = ({ startLsn, walSegmentBytes }: Base): number =>
-  Math.floor(Number(startLsn) / walSegmentBytes);

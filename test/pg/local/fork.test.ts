@@ -8,7 +8,8 @@ import { WalEnd } from '../../../src/local/storage/wal-end.ts';
 import { eventually } from '../../support/program.ts';
 import { localFixture, never, withStorage } from './fixture.ts';
 
-const inserted = 'select pg_current_wal_insert_lsn()::text as lsn, clock_timestamp() as at';
+const inserted = `select pg_current_wal_insert_lsn()::text as lsn,
+  (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`;
 const fill = `insert into t select n, repeat('x', 200) from generate_series(1, 30000) n`;
 
 test('a fork at an LSN, at a moment and at the end has exactly the records before it, and shares what is finished', async () => {
@@ -16,7 +17,7 @@ test('a fork at an LSN, at a moment and at the end has exactly the records befor
     const compute = await local.startCompute();
     const where = async (): Promise<{ lsn: Lsn; ms: number }> => {
       const [row] = await compute.query(inserted);
-      return { lsn: parseLsn(String(row?.['lsn'])) as Lsn, ms: new Date(String(row?.['at'])).getTime() };
+      return { lsn: parseLsn(String(row?.['lsn'])) as Lsn, ms: Number(row?.['ms']) };
     };
     await compute.query('create table t (n int, pad text)');
     await compute.query(fill);
@@ -87,7 +88,7 @@ test('with --keep, older base backups and their WAL stay until they are too old 
     await expect.poll(() => storage.timeline.base.number).toBe(2);
     expect(bases()).toEqual(['1', '2']);
     expect(storage.timeline.oldest.number).toBe(1);
-    expect(storage.timeline.history()?.stored_bytes).toBeGreaterThan(4_000_000);
+    expect(storage.timeline.history()?.storedBytes).toBeGreaterThan(4_000_000);
     expect(forkPoint(dir, { lsn: early }).base.number).toBe(1);
     const { snapshot, release } = await storage.timeline.snapshot(false, early, never);
     expect(snapshot.base.number).toBe(1);
