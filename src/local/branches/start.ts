@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
@@ -45,6 +45,10 @@ export async function startInBackground(
   const started = readPhase(dir.upPid) === null ? await spawnUp(dir, options) : null;
   const seen = { bytes: started?.from ?? 0 };
   const look = (): true | null => {
+    if (!existsSync(dir.root))
+      throw new ComputeError('not_found', `${dir.root} was deleted while the compute was starting`, {
+        hint: 'its time may have been over: give a longer one with --ttl',
+      });
     if (started !== null) showProgress(started, seen, report);
     const phase = readPhase(dir.upPid)?.phase ?? null;
     if (phase === 'ready') return true;
@@ -107,7 +111,9 @@ function argumentsOf(options: RunOptions): string[] {
   ];
 }
 
-const textSince = (path: string, bytes: number): string => readFileSync(path).subarray(bytes).toString();
+/** Nothing of a log that is gone. */
+const textSince = (path: string, bytes: number): string =>
+  existsSync(path) ? readFileSync(path).subarray(bytes).toString() : '';
 
 /** What `up` says is its progress is this command's. */
 function showProgress({ log }: Started, seen: { bytes: number }, report: Report): void {
