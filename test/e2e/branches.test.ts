@@ -24,8 +24,10 @@ async function ok(...args: string[]): Promise<string> {
 /** Runs a command that must be refused with a code of the error. */
 async function refused(code: string, ...args: string[]): Promise<string> {
   const { code: exit, stderr } = await it.command(...args);
-  expect(exit, stderr).toBe(code === 'usage' ? 2 : 1);
-  if (code !== 'usage') expect(stderr).toContain(`Code: ${code}`);
+  // The code of a usage error is its exit code.
+  const isUsage = code === 'usage';
+  const found = { exit, named: isUsage || stderr.includes(`Code: ${code}`), stderr };
+  expect(found).toEqual({ exit: isUsage ? 2 : 1, named: true, stderr });
   return stderr;
 }
 
