@@ -62,6 +62,9 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     (await import('./branches/change.ts')).remove(dir, name, options, log),
   rename: async (dir, options, [name = '', fresh = '']) =>
     (await import('./branches/change.ts')).rename(dir, name, fresh, options, log),
+  diff: async (dir, options, [name = '', other = null]) =>
+    (await import('./branches/diff.ts')).diff(dir, name, other, options),
+  watch: async (dir, { json }) => (await import('./commands/watch.ts')).watch(dir, json),
   logs: async (dir, options, [name = null]) =>
     (await import('./commands/logs.ts')).logs(dirNamed(dir, name), options),
   promote: async (dir, options) =>

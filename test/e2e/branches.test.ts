@@ -60,6 +60,12 @@ test('a branch has the data of its parent at any point, and its own from then on
     [{ n: 0 }],
   ]);
   expect(it.pidOf('postgres')).toBe(postmaster);
+  await query(dev, 'alter table t add column m text');
+  const differs = await it.command('diff', 'dev');
+  expect([differs.code, differs.stderr]).toEqual([3, '']);
+  expect(differs.stdout).toMatch(/^--- main\n\+\+\+ dev\n@@ .* @@\n/);
+  expect(differs.stdout).toMatch(/^\+ {4}m text$/m);
+  expect(await ok('diff', 'early', 'main')).toBe('');
 
   // A branch of a branch, which shares the same files.
   await ok('branch', 'child', '--from', 'dev', '--stopped');

@@ -105,6 +105,27 @@ export function branchCommands<
       args: '<name> <new-name>',
       options: { dir, json },
     },
+    diff: {
+      doc: 'Show what is different in the schema of a branch: against its parent, or another compute. Exits with 0 when nothing is, with 3 when something is.',
+      args: '<name> [other]',
+      options: {
+        dir,
+        json,
+        database: {
+          flag: '--database',
+          kind: 'name',
+          value: 'NAME',
+          fallback: null,
+          fallbackDoc: 'that of the URL',
+          group: 'options',
+          doc: 'Which database of both.',
+        },
+      },
+    },
+    watch: {
+      doc: 'Show the list again and again until Ctrl-C: on a terminal in place, elsewhere when something has changed.',
+      options: { dir, json },
+    },
     logs: {
       doc: 'Print the end of the log of a compute. Without a name: main.',
       args: '[name]',

@@ -133,7 +133,12 @@ export async function forkInto(place: Place, at: At, storage: string): Promise<F
       return { tenantId, timelineId, systemId: point.base.systemId, origin: originOf(place, point) };
     } catch (error) {
       await withDirectory(join(storage, tenantId), (fd) => removeMade(fd, [madeUnfinishedTimeline], never));
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === attempts) throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      if (attempt === attempts)
+        throw new ComputeError('local_storage', `the storage of "${place.name}" lacks files for that point`, {
+          cause: error,
+          hint: 'choose a later point: the WAL has a gap there',
+        });
     }
   }
 }

@@ -18,6 +18,8 @@ test('the command lines are those of three programs', () => {
     'compute-local start',
     'compute-local delete',
     'compute-local rename',
+    'compute-local diff',
+    'compute-local watch',
     'compute-local logs',
     'compute-local promote',
     'compute-local reset',
