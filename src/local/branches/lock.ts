@@ -8,6 +8,7 @@ import { type PgdataLock, lockPgdata } from '../../postgres/lock.ts';
 import { withDirectory } from '../../process/dir-fd.ts';
 import { fsyncPath, ownDir } from '../../process/files.ts';
 import { removeMade } from '../../process/made.ts';
+import { endLeftovers } from '../leftovers.ts';
 import { madeUnfinishedBranch, resetNote } from '../made.ts';
 import type { LocalDir } from '../state.ts';
 import { madeOtherTimelines } from '../storage/made.ts';
@@ -73,7 +74,7 @@ async function complete(dir: LocalDir, log: Log): Promise<void> {
   for (const name of namesIn(dir))
     if (existsSync(join(branchDir(dir, name).root, resetNote))) await removeBranch(dir, name, log);
   for (const branch of listBranches(dir)) {
-    await removeFormer(branch);
+    await removeFormer(branch, log);
     if (
       isOver(branch.state, Date.now()) &&
       childrenOf(listBranches(dir), branch.state.timelineId).length === 0
@@ -83,13 +84,15 @@ async function complete(dir: LocalDir, log: Log): Promise<void> {
 }
 
 /** Timelines of a reset that was killed: before the new one was in use, or afterwards. A running compute keeps them. */
-async function removeFormer({ dir, state: { tenantId, timelineId } }: BranchEntry): Promise<void> {
+async function removeFormer({ dir, state }: BranchEntry, log: Log): Promise<void> {
+  const { tenantId, timelineId } = state;
   const path = join(dir.storage, tenantId);
   const others = (): boolean => existsSync(path) && readdirSync(path).some((name) => name !== timelineId);
   if (!others() || isRunning(dir)) return;
   const lock = await lockDir(dir).catch(() => null);
   if (lock === null) return;
   try {
+    await endLeftovers(dir, state, log, never);
     await withDirectory(path, (fd) => removeMade(fd, madeOtherTimelines(timelineId), never));
   } finally {
     await lock.release();

@@ -9,7 +9,7 @@ import { missing, readBranch } from './tree.ts';
 export function stateNamed(dir: LocalDir, name: string | null): LocalState {
   if (name === null || name === mainName || nodeNames(dir).includes(name)) return computeState(dir, name);
   const found = readBranch(dir, name);
-  if (found === null) throw missing(dir, name);
+  if (found === null) throw missing(dir, name, '; without a name it is the primary');
   return found.state;
 }
 
@@ -18,7 +18,7 @@ export function dirNamed(dir: LocalDir, name: string | null): LocalDir {
   if (name === null || name === mainName) return dir;
   if (nodeNames(dir).includes(name)) return nodeDir(dir, name);
   const found = readBranch(dir, name);
-  if (found === null) throw missing(dir, name);
+  if (found === null) throw missing(dir, name, '; without a name it is the primary');
   return found.dir;
 }
 

@@ -73,13 +73,14 @@ export function findPlace(dir: LocalDir, name: string): Place {
   throw missing(dir, name);
 }
 
-export function missing(dir: LocalDir, name: string): ComputeError {
+/** @param otherwise what the command does without a name, for the hint */
+export function missing(dir: LocalDir, name: string, otherwise = ''): ComputeError {
   const names = [...(readState(dir) === null ? [] : [mainName]), ...nodeNames(dir), ...namesIn(dir)];
   return new ComputeError('not_found', `there is no compute with the name "${name}" in ${dir.root}`, {
     hint:
       names.length === 0
         ? 'create one with: compute-local create NAME'
-        : `the names are: ${names.join(', ')}`,
+        : `the names are: ${names.join(', ')}${otherwise}`,
   });
 }
 

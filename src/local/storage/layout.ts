@@ -37,6 +37,13 @@ export const timelineDir = (storageDir: string, tenantId: string, timelineId: st
   };
 };
 
+/** Name of a timeline that is being created. */
+export const unfinishedName = (timelineId: string): string => `${timelineId}.new`;
+
+/** The data directory of the cluster that a timeline is being created from. */
+export const scratchPgdata = (storageDir: string, { tenantId, timelineId }: HeldTimeline): string =>
+  join(storageDir, tenantId, unfinishedName(timelineId), 'scratch', 'data');
+
 /** Directory of a PG timeline's WAL. */
 export const walDir = (dir: TimelineDir, timeline: number): string =>
   timeline === firstTimeline ? dir.wal : `${dir.wal}-${timeline}`;
