@@ -50,6 +50,18 @@ export default defineConfig({
         // Not part of `npm test`.
         plugins: [migrationsForTests],
         test: {
+          name: 'kills',
+          include: ['test/kills/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          expect: patient,
+        },
+      },
+      {
+        // Not part of `npm test`.
+        plugins: [migrationsForTests],
+        test: {
           name: 'image',
           include: ['test/image/**/*.test.ts'],
           testTimeout: 300_000,

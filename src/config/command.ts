@@ -15,8 +15,8 @@ export function buildCommand(words: string, entry: CommandEntry): Command {
   command.configureOutput({ outputError: (text, write) => write(shown(clearer(text.trimEnd(), command))) });
   // The program that is called gets what is not ours.
   if (entry.passesOptions === true) command.allowUnknownOption();
-  if (entry.args !== undefined) {
-    const argument = new Argument(entry.args);
+  for (const one of entry.args?.split(' ') ?? []) {
+    const argument = new Argument(one);
     command.addArgument(entry.argChoices === undefined ? argument : argument.choices(entry.argChoices));
   }
   for (const [name, option] of Object.entries(entry.options)) {
@@ -42,7 +42,7 @@ export function buildProgram<P extends ProgramEntry>(
   program.helpCommand('help [command]', 'Print the help of a command and exit.');
   for (const [word, entry] of Object.entries(commands)) {
     const command = buildCommand(word, entry).showHelpAfterError(`Hint: see '${name} ${word} --help'`);
-    command.action(() => act(word, command));
+    command.aliases([...(entry.aliases ?? [])]).action(() => act(word, command));
     program.addCommand(command, { hidden: entry.hidden === true });
   }
   return program;

@@ -1,3 +1,5 @@
+import { parseDuration } from '../core/duration.ts';
+
 const megabyte = 1024 * 1024;
 const units: Readonly<Record<string, number>> = { kb: 1024, mb: megabyte, gb: 1024 * megabyte };
 
@@ -51,6 +53,12 @@ export const kinds = {
     const value = Number(match?.[1]) * unit;
     if (match !== null && value >= 4 * megabyte && Number.isSafeInteger(value)) return value;
     throw new Error('Expected a size of 4MB or more, such as 256MB.');
+  },
+  /** Seconds: `30m`, `2h`, `7d`. */
+  duration: (text: string) => {
+    const ms = parseDuration(text);
+    if (ms !== null) return ms / 1000;
+    throw new Error('Expected a time such as 30m, 2h or 7d.');
   },
   nodeName: (text: string) => {
     if (nodeNamePattern.test(text)) return text;

@@ -1,4 +1,5 @@
 import { errorCodes } from '../core/errors.ts';
+import { listed } from '../local/branches/list.ts';
 import { partStates, problemKinds, states, statusSchema } from '../local/status/schema.ts';
 import { fields } from './http-page.ts';
 import { type JsonSchema, jsonSchema } from './json-schema.ts';
@@ -36,6 +37,9 @@ export function statusPage(): string {
     fields(flat(objectOf('disk'))),
     '### Of each in `problems`',
     fields(flat(objectOf('problems'))),
+    '## compute-local list',
+    '`compute-local list --json` prints one object with `computes`, the main compute and all branches. The same promise. Of each:',
+    fields(flat(jsonSchema(listed))),
     '## States of a compute and of the storage',
     table(
       ['State', 'Meaning'],

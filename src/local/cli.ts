@@ -15,7 +15,8 @@ import { closeInherited } from '../config/given-files.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
-import { computeState } from './names.ts';
+import { dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
+import { mainName } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
 const { commands } = computeLocal;
@@ -46,24 +47,37 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     const { up } = await import('./commands/up.ts');
     return up(dir, given, report(options), log);
   },
-  status: async (dir, { json }) => (await import('./commands/status.ts')).status(dir, json),
-  watch: async (dir, { json }) => (await import('./commands/watch.ts')).watch(dir, json),
-  stop: async (dir, options) => (await import('./commands/stop.ts')).stop(dir, report(options), log, never),
+  status: async (dir, { json }, [name = null]) =>
+    (await import('./commands/status.ts')).status(homeNamed(dir, name), json),
+  stop: async (dir, options, [name = null]) =>
+    (await import('./commands/stop.ts')).stop(dir, name, report(options), log, never),
+  create: async (dir, options, [name = '']) =>
+    (await import('./branches/create.ts')).create(dir, name, options, log),
+  branch: async (dir, options, [name = '']) =>
+    (await import('./branches/create.ts')).branch(dir, name, options, log),
+  list: async (dir, { json }) => (await import('./commands/list.ts')).list(dir, json),
+  start: async (dir, options, [name = mainName]) =>
+    (await import('./branches/create.ts')).start(dir, name, options),
+  delete: async (dir, options, [name = '']) =>
+    (await import('./branches/change.ts')).remove(dir, name, options, log),
+  rename: async (dir, options, [name = '', fresh = '']) =>
+    (await import('./branches/change.ts')).rename(dir, name, fresh, options, log),
+  diff: async (dir, options, [name = '', other = null]) =>
+    (await import('./branches/diff.ts')).diff(dir, name, other, options),
+  watch: async (dir, { json }, [name = null]) =>
+    (await import('./commands/watch.ts')).watch(homeNamed(dir, name), json),
+  logs: async (dir, options, [name = null]) =>
+    (await import('./commands/logs.ts')).logs(dirNamed(dir, name), options),
   promote: async (dir, options) =>
     (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),
-  reset: async (dir, options) =>
-    (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log),
-  url: async (dir, { name }) => say(connectionUrl(computeState(dir, name))),
-  token: async (dir, { name }) =>
-    say((await import('./compute-api.ts')).computeToken(computeState(dir, name), 3600)),
-  psql: async (dir, options, args) => {
-    const [{ psql }, { toolsFor }] = await Promise.all([
-      import('./commands/psql.ts'),
-      import('./commands/storage.ts'),
-    ]);
-    const state = computeState(dir, options.name);
-    return psql(state, await toolsFor(dir, state, options, never), args);
-  },
+  reset: async (dir, options, [name]) =>
+    name === undefined
+      ? (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log)
+      : (await import('./branches/change.ts')).resetBranch(dir, name, options, log),
+  url: async (dir, { name }, [given = name]) => say(connectionUrl(stateNamed(dir, given))),
+  token: async (dir, { name }, [given = name]) =>
+    say((await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600)),
+  psql: async (dir, options, args) => (await import('./branches/psql.ts')).psqlNamed(dir, options, args, log),
   storage: async (dir, options) => {
     const { storageDaemon } = await import('./commands/storage.ts');
     return storageDaemon(dir, { ...options, compactAtBytes: options.compactAt }, log);
@@ -87,7 +101,8 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   // A node needs a directory that is there.
-  const creates = name === 'up' && !isNode(options as OptionsOf<'up'>);
+  const creates =
+    ['create', 'start'].includes(name) || (name === 'up' && !isNode(options as OptionsOf<'up'>));
   await becomeOsUser(dir, osUser, creates);
   await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);

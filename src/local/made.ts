@@ -52,7 +52,7 @@ const madeCompute = (systemId: string | null): readonly Made[] => [
       { name: /^\.s\.PGSQL\.\d+\.lock$/, is: 'file' },
     ],
   },
-  { name: /^log$/, is: [{ name: /^(compute_ctl|storage)\.log(\.1)?$/, is: 'file' }] },
+  { name: /^log$/, is: [{ name: /^(compute_ctl|storage|up)\.log(\.1)?$/, is: 'file' }] },
   ...['up.pid', 'compute_ctl.pid', 'storage.pid'].map(madeFile),
 ];
 
@@ -63,8 +63,8 @@ const madeNode = (systemId: string | null): readonly Made[] => [
   madeFile('node.json'),
 ];
 
-/** Everything that is made in the directory of `--dir`, except the lock and what shows that it is ours: `proofs`. */
-export const madeDir = (systemId: string | null): readonly Made[] => [
+/** What is made in a directory with a storage of its own, except the lock and what shows that it is ours. */
+const madeOwn = (systemId: string | null): readonly Made[] => [
   { name: /^nodes$/, is: [{ name: nodeNamePattern, is: madeNode(systemId) }] },
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
@@ -76,3 +76,22 @@ export const proofs: readonly Made[] = ['local.json', resetNote, dirMarker.file]
 
 /** The lock in the directory of `--dir`. */
 export const madeUpLock: Made = { name: /^up\.lock$/, is: madeLock };
+
+/** Of the system id nothing is known: data directories there have their marker. */
+const madeBranch: readonly Made[] = [...madeOwn(null), madeUpLock, ...proofs];
+
+/** A branch that is being created: it gets its name when it is complete. */
+export const madeUnfinishedBranch: Made = { name: /^\.new-[0-9a-f]{8}$/, is: madeBranch };
+
+/** Everything that is made in the directory of `--dir`, except the lock and what shows that it is ours: `proofs`. */
+export const madeDir = (systemId: string | null): readonly Made[] => [
+  {
+    name: /^branches$/,
+    is: [
+      { name: nodeNamePattern, is: madeBranch },
+      madeUnfinishedBranch,
+      { name: /^tree\.lock$/, is: madeLock },
+    ],
+  },
+  ...madeOwn(systemId),
+];

@@ -1,19 +1,41 @@
-import { type Dirent, closeSync, constants, fstatSync, lstatSync, openSync, realpathSync } from 'node:fs';
+import {
+  type Dirent,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
 import { markerFile } from '../postgres/marker.ts';
 import { entryOf } from '../process/dir-fd.ts';
 import { readSmall } from '../process/regular-file.ts';
-import { dirMarker } from './made.ts';
+import { dirMarker, resetNote } from './made.ts';
 import { isState } from './state.ts';
 import { heldTimelines } from './storage/layout.ts';
 
 /** @throws ComputeError `dir_refused` when the directory lies in one of compute-local, or in the data of a PostgreSQL */
 export function refuseOverlap(root: string): void {
-  for (let at = dirname(realPath(root)); ; at = dirname(at)) {
+  const real = realPath(root);
+  for (let at = isBranch(real) ? dirname(dirname(dirname(real))) : dirname(real); ; at = dirname(at)) {
     const what = whatIsIn(at);
     if (what !== null) throw overlap(root, `lies in ${at}, which is ${what}`);
     if (at === dirname(at)) return;
+  }
+}
+
+/** One that compute-local itself has put below its directory. */
+function isBranch(root: string): boolean {
+  if (basename(dirname(root)) !== 'branches' || whatIsIn(dirname(dirname(root))) !== ofComputeLocal)
+    return false;
+  try {
+    const state: unknown = JSON.parse(readSmall(join(root, 'local.json')));
+    return isState(state) && state.branch !== undefined;
+  } catch {
+    return existsSync(join(root, resetNote));
   }
 }
 

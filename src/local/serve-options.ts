@@ -22,6 +22,7 @@ export interface ServeParts {
 export const serveOptions = ({ dir, state, ...parts }: ServeParts): ServeOptions => ({
   ...parts,
   dir: dir.storage,
+  keep: state.keep ?? null,
   tenantId: state.tenantId,
   timelineId: state.timelineId,
   ports: state.ports,

@@ -6,7 +6,9 @@ import { ComputeError } from '../core/errors.ts';
 import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
+import type { ProcessIdentity } from '../process/identity.ts';
 import { readSmall } from '../process/regular-file.ts';
+import type { Keep } from './storage/history.ts';
 import type { HeldTimeline } from './storage/layout.ts';
 import { isId } from './storage/made.ts';
 
@@ -35,6 +37,31 @@ export interface LocalState {
   readonly listenAll?: boolean;
   /** PostgreSQL's identifier of the database. Once it is there, a missing timeline is a loss and not a beginning. */
   readonly systemId?: string;
+  /** How much of the history the storage keeps; left out: none. */
+  readonly keep?: Keep | null;
+  /** For a directory below `branches`. */
+  readonly branch?: Branch;
+}
+
+/** What a compute below `branches` is. */
+export interface Branch {
+  /** Null: it was created empty. */
+  readonly parent: Origin | null;
+  /** ISO 8601 in UTC, as all times here. */
+  readonly createdAt: string;
+  /** When it is deleted; null: never by itself. */
+  readonly expiresAt: string | null;
+  /** The process that it is for: it is deleted when that has ended. */
+  readonly owner?: ProcessIdentity;
+}
+
+export interface Origin {
+  /** Its parent: names may change. */
+  readonly timelineId: string;
+  /** Where in the parent's history it begins. */
+  readonly lsn: string;
+  /** When that was taken. */
+  readonly takenAt: string;
 }
 
 export interface Ports {
@@ -65,6 +92,8 @@ export interface LocalDir {
   readonly log: string;
   /** The other computes on the same storage: see nodes.ts. */
   readonly nodes: string;
+  /** Computes with a storage of their own: see branches/. */
+  readonly branches: string;
   /** File with the name of the node that is the primary; missing while that is the main compute. */
   readonly primary: string;
   readonly upPid: string;
@@ -100,6 +129,7 @@ export function localDir(path: string): LocalDir {
     log: join(root, 'log'),
     upPid: join(root, 'up.pid'),
     nodes: join(root, 'nodes'),
+    branches: join(root, 'branches'),
     primary: join(root, 'primary.json'),
     storagePid: join(root, 'storage.pid'),
     computePid: join(root, 'compute_ctl.pid'),
@@ -169,6 +199,7 @@ export function createState(
   ports: Ports,
   listenAll = false,
   held: HeldTimeline | null = null,
+  more: Pick<LocalState, 'keep' | 'branch' | 'systemId'> = {},
 ): LocalState {
   const hex = (): string => randomBytes(16).toString('hex');
   const secret = (): string => randomBytes(24).toString('base64url');
@@ -186,6 +217,7 @@ export function createState(
     controlPlaneToken: secret(),
     ports,
     listenAll,
+    ...more,
     signingKey: privateKey.export({ format: 'jwk' }) as LocalState['signingKey'],
   };
   writeState(dir, state);

@@ -81,6 +81,10 @@ const version: CallOption = flag(['--version'], 'Print the version and exit.');
 /** Everything that can be completed, from the tables of options. */
 export const calls: readonly Call[] = programs.flatMap(({ name: program, doc, main, commands }) => {
   const visible = Object.entries(commands).filter(([, { hidden }]) => hidden !== true);
+  // Other names are not offered, but what can follow them is.
+  const others = Object.values(commands).flatMap((entry) =>
+    (entry.aliases ?? []).map((alias) => [alias, entry] as const),
+  );
   const words = visible.map(([name, entry]) => ({ name, doc: entry.doc }));
   // Where the parser answers to `help`: in a program that consists of commands.
   const helpWord = main === null ? [{ name: 'help', doc: 'Print the help of a command and exit.' }] : [];
@@ -95,7 +99,7 @@ export const calls: readonly Call[] = programs.flatMap(({ name: program, doc, ma
       options: [...(main === null ? [] : optionsOf(main)), help, version],
       commands: [...words, ...helpWord],
     } satisfies Call,
-    ...Object.entries(commands).map(([command, entry]) => call(command, entry)),
+    ...[...Object.entries(commands), ...others].map(([command, entry]) => call(command, entry)),
     ...helpWord.map(({ name, doc }) => ({
       ...call(name, { doc, options: {} }),
       ...{ options: [], argument: ofHelp },

@@ -94,7 +94,7 @@ function casesOf(call: (typeof commandLines)[number]): Case[] {
 }
 
 const fixedCases: readonly Case[] = [
-  { line: 'compute-local st', offers: ['status', 'stop'] },
+  { line: 'compute-local st', offers: ['start', 'status', 'stop'] },
   { line: 'compute-local help pro', offers: ['promote'] },
   { line: 'compute_ctl completion ', offers: ['bash', 'fish', 'zsh'] },
   { line: 'compute-local man ', offers: programs.map(({ name }) => name) },
@@ -103,6 +103,8 @@ const fixedCases: readonly Case[] = [
   { line: 'compute_ctl -c x --spec', offers: [] },
   { line: 'compute_ctl --pgdata x --spec', offers: ['--spec', '--spec-path'] },
   { line: 'compute-local up --replica --rep', offers: [] },
+  // The other name of a command.
+  { line: 'compute-local ls --j', offers: ['--json'] },
   // A command that the help does not list, and options that it does not list.
   { line: 'compute-local sto', offers: ['stop'] },
   { line: 'compute-local storage --compact', offers: ['--compact-at'] },

@@ -82,7 +82,7 @@ describe.each(sections)('$words --help', (section) => {
 test('every command that the help of a program lists has a section, and the other way round', async () => {
   for (const program of ['compute_ctl', 'compute-local', 'vm-monitor']) {
     const list = (await helpOf(program)).split('\nCommands:\n')[1] ?? '';
-    const listed = [...list.matchAll(/^ {2}(\w+) .*$/gm)].map(([, name]) => `${program} ${name}`);
+    const listed = [...list.matchAll(/^ {2}(\w+)(?:\|\w+)? .*$/gm)].map(([, name]) => `${program} ${name}`);
     const described = sections
       .map(({ words }) => words)
       .filter((words) => words.startsWith(`${program} `) && words !== 'compute-local storage');

@@ -145,7 +145,7 @@ describe('compute-local status, and the commands that find a compute by it', () 
     // Every column begins where its title does.
     for (const title of ['ROLE', 'STATE', 'PORT', 'LSN', 'DISK'])
       expect(lines[3]?.[(lines[2] ?? '').indexOf(title) - 1]).toBe(' ');
-    expect(text).toMatch(/Restorable +\w+\/\w+ to \w+\/\w+/);
+    expect(text).toMatch(/Restorable +\w+\/\w+ \([-\d]+ [:\d]+ UTC\) to \w+\/\w+/);
     expect(text).toMatch(/Base backup +number 1 of PostgreSQL/);
     expect(text).toMatch(/Disk +[\d.]+ MB: base backups .*\n +[\d.]+ \w+ of [\d.]+ \w+ free; /);
   });

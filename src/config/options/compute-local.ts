@@ -1,3 +1,4 @@
+import { branchCommands, history } from './branches.ts';
 import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
@@ -89,10 +90,7 @@ const port = {
   group: 'options',
 } as const;
 
-const up = {
-  dir,
-  ...forPostgres,
-  json,
+const runs = {
   port: { ...port, flag: '--port', doc: 'TCP port of Postgres.' },
   httpPort: { ...port, flag: '--http-port', doc: 'Port of the HTTP API.' },
   newPorts: {
@@ -109,6 +107,13 @@ const up = {
     group: 'options',
     doc: 'Let Postgres and the HTTP API listen on all addresses of this machine; without it, on the loopback only.',
   },
+  compactAt,
+  ...freeLimits,
+} as const satisfies Record<string, OptionEntry>;
+
+const up = {
+  ...{ dir, ...forPostgres, json, ...runs },
+  ...history,
   replica: {
     flag: '--replica',
     kind: 'flag',
@@ -132,8 +137,6 @@ const up = {
     fallbackDoc: 'replica or static',
     doc: 'Name of the replica or static node; not main, which is the compute that `up` starts by itself.',
   },
-  compactAt,
-  ...freeLimits,
 } as const satisfies Record<string, OptionEntry>;
 
 export const computeLocal = {
@@ -143,22 +146,31 @@ export const computeLocal = {
   commands: {
     up: { doc: 'Start everything and keep it running until Ctrl-C.', options: up },
     status: {
-      doc: 'Show what runs, where, and what is wrong. Exits with 0 when all is well, 3 when it is not running, or not yet, 4 when something is wrong: docs/reference/status.md.',
+      doc: 'Show what runs, where, and what is wrong. Exits with 0 when all is well, 3 when it is not running, or not yet, 4 when something is wrong: docs/reference/status.md. Without a name: main with its nodes.',
+      args: '[name]',
       options: { dir, json },
     },
     watch: {
-      doc: 'Show the status again each second, until Ctrl-C. With --json, one object per line.',
+      doc: 'Show the status again each second, until Ctrl-C: in place on a terminal; with --json, one object per line.',
+      args: '[name]',
       options: { dir, json },
     },
-    stop: { doc: 'Stop everything.', options: { dir, json } },
+    stop: {
+      doc: 'Stop one compute; without a name, everything in the directory: main, its nodes and all branches.',
+      args: '[name]',
+      options: { dir, json },
+    },
+    ...branchCommands({ dir, json, forPostgres, runs }),
     promote: {
       doc: 'Make a replica the primary; the former primary becomes a replica.',
       options: { dir, json, name: { ...nodeName, fallback: 'replica', doc: 'Name of the replica.' } },
     },
     reset: {
-      doc: 'Delete the database and all its data, but nothing that compute-local did not create.',
+      doc: 'Delete the database with all its data and all branches, but nothing that compute-local did not create. With the name of a branch: give it the present data of its parent; its URL stays.',
+      args: '[name]',
       options: {
         dir,
+        ...forPostgres,
         json,
         yes: {
           flag: '--yes',
@@ -169,13 +181,18 @@ export const computeLocal = {
         },
       },
     },
-    url: { doc: 'Print the connection URL, with its password.', options: { dir, name: ofCompute } },
+    url: {
+      doc: 'Print the connection URL, with its password.',
+      args: '[name]',
+      options: { dir, name: ofCompute },
+    },
     token: {
       doc: 'Print a bearer token for the HTTP API, valid for one hour.',
+      args: '[name]',
       options: { dir, name: ofCompute },
     },
     psql: {
-      doc: 'Open psql. Its own options and arguments are passed to it; after --, all of them.',
+      doc: 'Open psql. First the name of a compute may be given, also as NAME@LSN or NAME@TIME: then its data at that point, read-only. Options and arguments of psql are passed to it; after --, all of them.',
       options: { dir, ...forPostgres, name: ofCompute },
       args: '[args...]',
       passesOptions: true,

@@ -54,8 +54,10 @@ export interface CommandEntry {
   readonly options: OptionTable;
   /** Options that the help lists; the others are accepted too. Left out: all of them. */
   readonly listed?: readonly string[];
-  /** Arguments that may follow the options. */
+  /** Arguments that may follow the options, each with a blank before it. */
   readonly args?: string;
+  /** Other names for it. */
+  readonly aliases?: readonly string[];
   /** The words that the argument can be. */
   readonly argChoices?: readonly string[];
   /** Options that it does not know are arguments, too. */

@@ -7,8 +7,14 @@ import type { LocalState } from '../state.ts';
 
 const exitBySignal = 128;
 
-/** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it. */
-export async function psql(state: LocalState, tools: Tools, args: readonly string[]): Promise<number> {
+/** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it.
+ *  @param settings of its sessions, as in PGOPTIONS */
+export async function psql(
+  state: LocalState,
+  tools: Tools,
+  args: readonly string[],
+  settings = '',
+): Promise<number> {
   const { user, password, database, ports } = state;
   const own = tools.postgres.sibling('psql');
   // psql handles Ctrl-C: it cancels the statement.
@@ -16,7 +22,11 @@ export async function psql(state: LocalState, tools: Tools, args: readonly strin
   const child = await startProcess({
     command: existsSync(own) ? own : 'psql',
     args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
-    env: { ...environmentForPsql(process.env), PGPASSWORD: password },
+    env: {
+      ...environmentForPsql(process.env),
+      PGPASSWORD: password,
+      ...(settings === '' ? {} : { PGOPTIONS: settings }),
+    },
     ...(canEnter(process.cwd()) ? {} : { cwd: '/' }),
     stdin: 'inherit',
     stdout: 'inherit',

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { endBranches } from '../branches/end.ts';
 import { requireWritable } from '../claim.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { endNodes } from '../nodes.ts';
@@ -31,6 +32,7 @@ export async function reset(dir: LocalDir, sure: boolean, report: Report, log: L
     }
     const own = inspectDir(dir, 'reset');
     if (own.kind === 'own') {
+      await endBranches(dir, report, log, never);
       await endNodes(dir, report, never);
       await endLeftovers(dir, own.state ?? own.lost ?? own.resetting, log, never);
       const kept = await removeAll(dir, own);

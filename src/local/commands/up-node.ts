@@ -5,6 +5,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { until } from '../../core/poll.ts';
+import { refuseBranchName } from '../branches/tree.ts';
 import { computeChild } from '../children.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import { endLeftoverCompute } from '../leftovers.ts';
@@ -56,6 +57,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
   return untilStopped(report, 'Stopped.', async ({ stop, escalate }) => {
     const main = stateOf(dir);
     refuseMainName(name);
+    refuseBranchName(dir, name);
     refuseNodeLinks(own);
     const mode = await modeOf(context, name, stop.signal);
     const tools = await toolsFor(dir, main, options, stop.signal);

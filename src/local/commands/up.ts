@@ -2,6 +2,9 @@ import { rmSync } from 'node:fs';
 import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
+import { endBranches } from '../branches/end.ts';
+import { keepOf } from '../branches/keep.ts';
+import { keepLifetimes, removeIfOver } from '../branches/lifetime.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
@@ -30,6 +33,9 @@ export interface UpOptions extends StorageOptions {
   readonly listenAll: boolean;
   /** Choose another port for each one that is in use. */
   readonly newPorts: boolean;
+  /** Seconds that the history is kept, and what it may take; null: as before. */
+  readonly keep: number | null;
+  readonly keepAtMost: number | null;
 }
 
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
@@ -55,6 +61,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const tools = await toolsFor(dir, held, options, stop.signal);
   createRoot(dir);
   const lock = await lockDir(dir);
+  let state: LocalState | null = null;
   try {
     const { state: known, lost } = await takeOver(dir, running);
     prepareDirs(dir);
@@ -69,7 +76,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
         { ended: ended.join(', ') },
         `Stopped ${ended.join(' and ')} of an earlier run.`,
       );
-    const state = await stateFor(dir, known, options, lost);
+    state = await stateFor(dir, known, options, lost);
     const { postgres } = tools;
     report.event(
       'starting',
@@ -78,10 +85,13 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     );
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
-    await runChildren(context, stop);
+    const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
+    await runChildren(context, stop).finally(() => stop.abort());
+    await lifetimes;
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
     await lock.release();
+    if (state !== null) await removeIfOver(dir, state, log);
   }
 }
 
@@ -96,6 +106,7 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
     );
   if (own.resetting === null) return own;
   await endLeftovers(dir, own.resetting, log, stop.signal);
+  await endBranches(dir, report, log, stop.signal);
   const kept = await removeAll(dir, own);
   report.event(
     'reset',
@@ -171,10 +182,11 @@ async function stateFor(
     const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
     await refuseTaken(ports);
-    return createState(dir, ports, listenAll, lost);
+    return createState(dir, ports, listenAll, lost, { keep: keepOf(null, options) });
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
-  const state = { ...known, listenAll, ports: { ...kept, ...asked } };
+  const keep = keepOf(known.keep ?? null, options);
+  const state = { ...known, listenAll, keep, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);

@@ -14,12 +14,14 @@ export interface Size {
 interface Counted {
   bytes: number;
   complete: boolean;
+  /** Files with several names, as branches have: each counts once. */
+  readonly shared: Set<string>;
 }
 
 /** The size of a directory with everything in it; links are not followed. Missing: 0. Never rejects, and also ends in time where
  *  the file system does not answer. */
 export async function sizeOf(path: string, limitMs = probeMs): Promise<Size> {
-  const counted: Counted = { bytes: 0, complete: true };
+  const counted: Counted = { bytes: 0, complete: true, shared: new Set() };
   const all = count(path, monotonicMs() + limitMs, counted).then(() => true);
   const inTime = (await within(all, limitMs, never)) !== null;
   return { bytes: counted.bytes, complete: counted.complete && inTime };
@@ -32,6 +34,11 @@ async function count(path: string, endMs: number, counted: Counted): Promise<voi
   }
   try {
     const stat = await lstat(path);
+    if (stat.nlink > 1 && stat.isFile()) {
+      const file = `${stat.dev}:${stat.ino}`;
+      if (counted.shared.has(file)) return;
+      counted.shared.add(file);
+    }
     counted.bytes += stat.blocks * 512;
     if (!stat.isDirectory()) return;
     for await (const { name } of await opendir(path)) {

@@ -5,8 +5,8 @@ import { inline } from '../../core/errors.ts';
 import { sleep } from '../../core/clock.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { askStorage } from '../storage-api.ts';
-import { type TimelineDir, currentBase, timelineDir, walDir } from '../storage/layout.ts';
-import { type StorageStatus, baseStatus } from '../storage/storage-status.ts';
+import { type TimelineDir, storedBases, timelineDir, walDir } from '../storage/layout.ts';
+import { type StorageStatus, baseStatus, restorableFrom } from '../storage/storage-status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
 import { type Size, sizeOf, sum } from './disk.ts';
 import { type Answer, askAt } from './probe.ts';
@@ -76,14 +76,15 @@ function walDirs({ wal }: TimelineDir): string[] {
 
 /** The same as the storage would say, as far as the disk has it. */
 function storedStatus(files: TimelineDir): Partial<StorageStatus> {
-  const base = currentBase(files);
-  if (base === null) return {};
+  const bases = storedBases(files);
+  const base = bases?.at(-1);
+  if (bases === null || base === undefined) return {};
   const { startLsn, stopLsn, walSegmentBytes, timeline } = base;
   const found = new WalEnd(walDir(files, timeline), walSegmentBytes, startLsn, timeline).find();
   const end = found ?? stopLsn;
   return {
     end_lsn: formatLsn(end),
-    restorable: { from_lsn: formatLsn(stopLsn), to_lsn: formatLsn(end) },
+    restorable: restorableFrom(bases[0], formatLsn(end)),
     base: baseStatus(base),
     wal_bytes: Number(end - startLsn),
     wal_segment_bytes: walSegmentBytes,

@@ -112,7 +112,8 @@ function lagText({ lag }: ComputeReport): string {
 }
 
 function storageText(storage: StorageReport, paint: Paint, nowMs: number): string {
-  const { state, pid, exits, ports, restorable, base, wal_bytes, compaction_at_bytes, attached } = storage;
+  const { state, pid, exits, ports, restorable, base, wal_bytes, compaction_at_bytes, attached, history } =
+    storage;
   const row = (name: string, text: string): string => `  ${name.padEnd(13)}${text}`;
   const running = pid === null ? '' : `, pid ${pid}`;
   const receives = attached === undefined ? '' : attached ? ', receives WAL' : ', receives no WAL';
@@ -125,8 +126,9 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
       'Restorable',
       restorable === undefined
         ? '-'
-        : `${restorable.from_lsn} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
+        : `${restorable.from_lsn}${since(restorable.from_time)} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
     ),
+    ...(history === undefined || history === null ? [] : [row('History', historyText(history))]),
     row('Base backup', base === undefined ? '-' : baseText(base, nowMs)),
     row('WAL since', wal_bytes === undefined ? '-' : `${shownBytes(wal_bytes)}${next}`),
     row(
@@ -135,6 +137,16 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
     ),
   ].join('\n');
 }
+
+const since = (time: string | null | undefined): string =>
+  time === null || time === undefined ? '' : ` (${utc(time)})`;
+
+const historyText = ({
+  keep_seconds,
+  max_bytes,
+  stored_bytes,
+}: NonNullable<StorageReport['history']>): string =>
+  `kept for ${shownMs(keep_seconds * 1000)}${max_bytes === null ? '' : `, at most ${shownBytes(max_bytes)}`}: ${shownBytes(stored_bytes)} before the base backup`;
 
 function baseText(
   { number, postgres_major, taken_at }: NonNullable<StorageReport['base']>,

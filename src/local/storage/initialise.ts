@@ -12,7 +12,7 @@ import type { Socket, Tools } from './tools.ts';
 import { takeBaseWithWal } from './base-with-wal.ts';
 import { finishBase } from './compaction.ts';
 import { awaitCompute } from './compute-link.ts';
-import { type TimelineDir, timelineDir } from './layout.ts';
+import { type TimelineDir, scratchPgdata, timelineDir, unfinishedName } from './layout.ts';
 import { madeUnfinished } from './made.ts';
 import { firstTimeline } from './segments.ts';
 import { withDirectory } from '../../process/dir-fd.ts';
@@ -43,16 +43,17 @@ const firstNumber = 1;
 export async function initialise(options: InitialiseOptions, signal: AbortSignal): Promise<void> {
   const { storageDir, tenantId, timelineId, tools } = options;
   const dir = timelineDir(storageDir, tenantId, timelineId);
-  const fresh = timelineDir(storageDir, tenantId, `${timelineId}.new`);
-  await removeUnfinishedTimeline(dirname(fresh.root), `${timelineId}.new`, signal);
+  const fresh = timelineDir(storageDir, tenantId, unfinishedName(timelineId));
+  await removeUnfinishedTimeline(dirname(fresh.root), unfinishedName(timelineId), signal);
   ownDir(fresh.bases, 0o755);
   ownDir(fresh.wal, 0o700);
   const scratch = join(fresh.root, 'scratch');
   ownDir(scratch, 0o700);
   options.onProgress('initdb');
   await requireName();
-  await initdb(tools, join(scratch, 'data'), signal);
-  await withServer(options, join(scratch, 'data'), signal, (server, whileItRuns) =>
+  const data = scratchPgdata(storageDir, { tenantId, timelineId });
+  await initdb(tools, data, signal);
+  await withServer(options, data, signal, (server, whileItRuns) =>
     firstBase(options, fresh, server, whileItRuns),
   );
   rmSync(scratch, { recursive: true, force: true });

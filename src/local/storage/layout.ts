@@ -1,4 +1,4 @@
-import { closeSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
@@ -36,6 +36,13 @@ export const timelineDir = (storageDir: string, tenantId: string, timelineId: st
     fence: join(root, 'fence.json'),
   };
 };
+
+/** Name of a timeline that is being created. */
+export const unfinishedName = (timelineId: string): string => `${timelineId}.new`;
+
+/** The data directory of the cluster that a timeline is being created from. */
+export const scratchPgdata = (storageDir: string, { tenantId, timelineId }: HeldTimeline): string =>
+  join(storageDir, tenantId, unfinishedName(timelineId), 'scratch', 'data');
 
 /** Directory of a PG timeline's WAL. */
 export const walDir = (dir: TimelineDir, timeline: number): string =>
@@ -76,7 +83,12 @@ export function currentBase(dir: TimelineDir): Base | null {
   } catch {
     return null;
   }
-  const base = join(dir.bases, name);
+  return readBase(dir, Number(name));
+}
+
+/** @throws ComputeError `local_storage` when its description is damaged */
+function readBase(dir: TimelineDir, number: number): Base {
+  const base = join(dir.bases, String(number));
   try {
     const facts = JSON.parse(readSmall(factsFile(base))) as Record<string, unknown>;
     const [startLsn, stopLsn] = [parseLsn(String(facts['startLsn'])), parseLsn(String(facts['stopLsn']))];
@@ -87,7 +99,7 @@ export function currentBase(dir: TimelineDir): Base | null {
       timeline: typeof facts['timeline'] === 'number' ? facts['timeline'] : firstTimeline,
       startLsn,
       stopLsn,
-      number: Number(name),
+      number,
       dir: base,
       file: baseFile(base),
     };
@@ -99,13 +111,44 @@ export function currentBase(dir: TimelineDir): Base | null {
   }
 }
 
+const finishedNumbers = ({ bases }: TimelineDir): number[] =>
+  readdirSync(bases)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .toSorted((a, b) => a - b);
+
+/** Base backups, the oldest first. */
+export type Bases = readonly [Base, ...Base[]];
+
+/** Those that can be restored from: the current one is the last. Null: there is none. One that is damaged or was removed
+ *  meanwhile is left out; a higher number than the current one's is of a crash.
+ *  @throws ComputeError `local_storage` when the description of the current one is damaged */
+export function storedBases(dir: TimelineDir): Bases | null {
+  const current = currentBase(dir);
+  if (current === null) return null;
+  const older = finishedNumbers(dir).filter((number) => number < current.number);
+  const readable = older.flatMap((number) => {
+    try {
+      return [readBase(dir, number)];
+    } catch {
+      return [];
+    }
+  });
+  return [...readable, current] as unknown as Bases;
+}
+
+/** When a base backup was complete, in milliseconds since 1970. @throws the system's error */
+export const takenMs = ({ dir }: Base): number => statSync(factsFile(dir)).mtimeMs;
+
 /** Removes incomplete base backups after a crash. Only to be called before a compaction can run. */
 export const removeUnfinished = ({ bases }: TimelineDir): void =>
   removeBases(bases, unfinishedBase, () => true);
 
-/** Removes every finished base backup except the current one. */
-export const removeOtherBases = ({ bases }: TimelineDir, keep: Base): void =>
-  removeBases(bases, finishedBase, (name) => name !== String(keep.number));
+/** Removes every finished base backup except these. */
+export function removeOtherBases({ bases }: TimelineDir, keep: readonly Base[]): void {
+  const names = new Set(keep.map(({ number }) => String(number)));
+  removeBases(bases, finishedBase, (name) => !names.has(name));
+}
 
 function removeBases(bases: string, made: Made, which: (name: string) => boolean): void {
   for (const entry of readdirSync(bases, { withFileTypes: true })) {
@@ -115,19 +158,15 @@ function removeBases(bases: string, made: Made, which: (name: string) => boolean
 }
 
 /** Higher than that of every base backup, also one that a crash has left. */
-export const nextNumber = ({ bases }: TimelineDir): number =>
-  1 +
-  Math.max(
-    0,
-    ...readdirSync(bases)
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number),
-  );
+export const nextNumber = (dir: TimelineDir): number => 1 + (finishedNumbers(dir).at(-1) ?? 0);
 
-/** Removes the WAL of PG timelines that ended in a promotion before the current base backup. Called at the storage's next
- *  start, so that replicas had time to read it. */
-export function removeFormerWal(dir: TimelineDir, { timeline }: Base): void {
-  for (let former = timeline - 1; former >= firstTimeline; former--) removeWal(walDir(dir, former));
+/** Removes the WAL of PG timelines that ended in a promotion before the current base backup, and of which no base backup is kept.
+ *  Called at the storage's next start, so that replicas had time to read it. */
+export function removeFormerWal(dir: TimelineDir, kept: Bases): void {
+  const needed = new Set(kept.map(({ timeline }) => timeline));
+  const { timeline } = kept.at(-1) as Base;
+  for (let former = timeline - 1; former >= firstTimeline; former--)
+    if (!needed.has(former)) removeWal(walDir(dir, former));
 }
 
 export const removeWal = (wal: string): void => removeFilesSync(wal, madeWal);

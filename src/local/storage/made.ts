@@ -28,13 +28,19 @@ export const madeTimeline: readonly Made[] = [
 /** A timeline that is being created has a whole cluster in it. */
 export const madeUnfinished: readonly Made[] = [...madeTimeline, { name: /^scratch$/, is: 'tree' }];
 
+/** In the directory of a tenant. */
+export const madeUnfinishedTimeline: Made = { name: /^[0-9a-f]{32}\.new$/, is: madeUnfinished };
+
+/** In the directory of a tenant that has one timeline: all others, finished or not. */
+export const madeOtherTimelines = (current: string): readonly Made[] => [
+  { name: new RegExp(`^(?!${current}$)[0-9a-f]{32}$`), is: madeTimeline },
+  madeUnfinishedTimeline,
+];
+
 /** What is made in the directory of the storage. */
 export const madeStorage: readonly Made[] = [
   {
     name: /^[0-9a-f]{32}$/,
-    is: [
-      { name: /^[0-9a-f]{32}$/, is: madeTimeline },
-      { name: /^[0-9a-f]{32}\.new$/, is: madeUnfinished },
-    ],
+    is: [{ name: /^[0-9a-f]{32}$/, is: madeTimeline }, madeUnfinishedTimeline],
   },
 ];

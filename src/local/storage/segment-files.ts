@@ -1,7 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import { readRegular } from '../../process/regular-file.ts';
-import type { Segment } from './segments.ts';
+import { fsyncPath } from '../../process/files.ts';
+import { type Segment, listSegments } from './segments.ts';
 
 /** A segment that was completed since it was listed has its final name. */
 export const nowAt = ({ path, partial }: Segment): string =>
@@ -16,3 +17,11 @@ export function readWhole(segment: Segment, bytes: number): Buffer {
 
 /** Bytes; 0 for a file that is gone. */
 export const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** Removes the segments before a number. */
+export function removeBefore(walDir: string, first: number, segmentBytes: number, timeline: number): void {
+  if (!existsSync(walDir)) return;
+  const old = listSegments(walDir, segmentBytes, timeline).filter(({ number }) => number < first);
+  for (const segment of old) rmSync(segment.path, { force: true });
+  if (old.length > 0) fsyncPath(walDir);
+}

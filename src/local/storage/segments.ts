@@ -34,6 +34,12 @@ export function segmentNumber(name: string, segmentBytes: number, timeline = fir
     : Number.parseInt(match[2] as string, 16) * perLogFile(segmentBytes) + low;
 }
 
+/** The number of the segment that a base backup begins in. */
+export const firstSegmentOf = (base: {
+  readonly startLsn: bigint;
+  readonly walSegmentBytes: number;
+}): number => Math.floor(Number(base.startLsn) / base.walSegmentBytes);
+
 /** The received segments in order. If a segment exists both complete and as a partial file, the complete one counts. */
 export function listSegments(walDir: string, segmentBytes: number, timeline = firstTimeline): Segment[] {
   const found = new Map<number, Segment>();

@@ -6,6 +6,7 @@ import type { RunningServer } from '../../http/server.ts';
 import { Access } from './access.ts';
 import { keepCompact } from './compaction.ts';
 import { controlPlane } from './control-plane.ts';
+import { type Keep, keepHistory } from './history.ts';
 import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
 import { endOrphans } from './receiver.ts';
@@ -58,6 +59,8 @@ export interface ServeOptions {
   readonly diskLimits: GivenLimits;
   /** Called with what went wrong, and when it is over. */
   readonly tell?: (news: TroubleNews) => void;
+  /** What is kept beside the current base backup; null or left out: nothing. */
+  readonly keep?: Keep | null;
 }
 
 export interface RunningStorage {
@@ -81,7 +84,9 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const server = computes.writer();
   const keptForStandbys = (): number => (computes.replicas().length === 0 ? 0 : standbyBytes);
   const troubles = new Troubles({ log, ...(options.tell && { tell: options.tell }) });
-  const timeline = new Timeline({ dir: files, server, tools, log, troubles, keptForStandbys });
+  let diskIsLow = false;
+  const history = () => ({ keep: options.keep ?? null, diskIsLow });
+  const timeline = new Timeline({ dir: files, server, tools, log, troubles, keptForStandbys, history });
   const watch = new Watch({ path: options.dir, timeline, troubles, limits: options.diskLimits });
   const { maxWalBytes } = options;
   const access = new Access(options.storageToken);
@@ -126,6 +131,14 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const onTaken = (taken: Candidate): void => computes.promoted(taken);
   duties = Promise.all([
     watch.run(stopping.signal),
+    keepHistory(
+      () => {
+        diskIsLow = watch.level !== 'ok';
+        timeline.removeObsolete();
+      },
+      options.keep ?? null,
+      stopping.signal,
+    ),
     keepWritable({ timeline, watch, log, refresh: (over) => computes.refresh(over) }, stopping.signal),
     keepCompact(
       {

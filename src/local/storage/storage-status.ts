@@ -1,7 +1,6 @@
-import { statSync } from 'node:fs';
 import * as v from 'valibot';
 import { formatLsn, parseLsn } from '../../core/lsn.ts';
-import { type Base, factsFile } from './layout.ts';
+import { type Base, takenMs } from './layout.ts';
 import type { Timeline } from './timeline.ts';
 import { type Part, type TroubleKind, parts, troubleKinds } from './trouble-kinds.ts';
 import type { Troubles } from './troubles.ts';
@@ -54,10 +53,16 @@ export const storageStatusSchema = v.object({
   end_lsn: v.pipe(lsn, v.description('Where the stored WAL ends: every acknowledged commit is before it.')),
   restorable: v.pipe(
     v.object({
-      from_lsn: v.pipe(lsn, v.description('The end of the base backup.')),
+      from_lsn: v.pipe(lsn, v.description('The end of the oldest base backup that is kept.')),
+      from_time: v.optional(
+        v.pipe(
+          v.nullable(v.string()),
+          v.description('When that was complete; UTC, ends in Z. Null when its files cannot be read.'),
+        ),
+      ),
       to_lsn: v.pipe(lsn, v.description('The end of the stored WAL.')),
     }),
-    v.description('The range that a view can show: `up --at-lsn`.'),
+    v.description('The range that a view can show, `up --at-lsn`, and that a branch can begin at.'),
   ),
   base: v.pipe(
     v.object({
@@ -78,6 +83,20 @@ export const storageStatusSchema = v.object({
     count,
     v.description('A new base backup is taken when `wal_bytes` exceeds this.'),
   ),
+  history: v.optional(
+    v.pipe(
+      v.nullable(
+        v.object({
+          keep_seconds: v.pipe(count, v.description('How long base backups and WAL are kept: `--keep`.')),
+          max_bytes: bytesOrNull(
+            'The most that they may take: `--keep-at-most`; null: until the disk is low',
+          ),
+          stored_bytes: bytes('What they take: older base backups and their WAL'),
+        }),
+      ),
+      v.description('What is kept beside the current base backup and its WAL; null: nothing is.'),
+    ),
+  ),
   attached: v.pipe(v.boolean(), v.description('Whether WAL is being received from the primary.')),
   generation: v.pipe(count, v.description('The number of the compute that may write.')),
   troubles: v.pipe(v.array(trouble), v.description('What is wrong with the storage; also in `problems`.')),
@@ -94,9 +113,22 @@ export const baseStatus = (base: Base): StorageStatus['base'] => ({
   taken_at: takenAt(base),
 });
 
-function takenAt({ dir }: Base): string | null {
+function historyStatus(timeline: Timeline): StorageStatus['history'] {
+  const history = timeline.history();
+  if (history === null) return null;
+  const { keep, storedBytes } = history;
+  return { keep_seconds: keep.seconds, max_bytes: keep.maxBytes, stored_bytes: storedBytes };
+}
+
+export const restorableFrom = (oldest: Base, to_lsn: string): StorageStatus['restorable'] => ({
+  from_lsn: formatLsn(oldest.stopLsn),
+  from_time: takenAt(oldest),
+  to_lsn,
+});
+
+function takenAt(base: Base): string | null {
   try {
-    return statSync(factsFile(dir)).mtime.toISOString();
+    return new Date(takenMs(base)).toISOString();
   } catch {
     return null;
   }
@@ -114,11 +146,12 @@ export function storageStatus({ timeline, troubles, watch, maxWalBytes }: Status
   const end = formatLsn(timeline.knownEnd());
   return {
     end_lsn: end,
-    restorable: { from_lsn: formatLsn(base.stopLsn), to_lsn: end },
+    restorable: restorableFrom(timeline.oldest, end),
     base: baseStatus(base),
     wal_bytes: timeline.walBytes(),
     wal_segment_bytes: base.walSegmentBytes,
     compaction_at_bytes: maxWalBytes,
+    history: historyStatus(timeline),
     attached: receiver.attached !== null,
     generation,
     troubles: troubles.list(),

@@ -1,27 +1,26 @@
-import { rmSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { Queue } from '../../core/queue.ts';
 import { fsyncPath } from '../../process/files.ts';
+import { KeptBases, type KeptOptions } from './kept-bases.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
 import { Fence } from './fence.ts';
-import {
-  type Base,
-  type TimelineDir,
-  currentBase,
-  removeFormerWal,
-  removeOtherBases,
-  removeUnfinished,
-  walDir,
-} from './layout.ts';
+import { type Base, type TimelineDir, currentBase, removeUnfinished, walDir } from './layout.ts';
 import { Leases } from './leases.ts';
 import { Receiver } from './receiver.ts';
 import { refusalOf } from './refusal.ts';
 import { nowAt, readWhole, sizeOf } from './segment-files.ts';
-import { type Segment, firstMissing, listSegments, segmentName, segmentsFrom } from './segments.ts';
+import {
+  type Segment,
+  firstMissing,
+  firstSegmentOf,
+  listSegments,
+  segmentName,
+  segmentsFrom,
+} from './segments.ts';
 import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
 
@@ -34,7 +33,11 @@ export interface TimelineOptions {
   readonly troubles: Troubles;
   /** Bytes of WAL before the base backup that are kept for standbys that have not read it yet. */
   readonly keptForStandbys?: () => number;
+  /** What is kept beside the current base backup and its WAL. */
+  readonly history?: KeptOptions['history'];
 }
+
+const noHistory = { keep: null, diskIsLow: false };
 
 /** How long a base backup waits for an LSN that has not been received yet. */
 const arrivalMs = 30_000;
@@ -46,15 +49,23 @@ export class Timeline {
   readonly leases: Leases;
   readonly #fence: Fence;
   #base: Base;
+  readonly #kept: KeptBases;
   #walEnd: WalEnd;
   #knownEnd: Lsn;
-  readonly #keptForStandbys: () => number;
   #server: Socket;
   #readers = 0;
   readonly #handovers = new Queue(1);
 
   /** @throws ComputeError `local_storage` when there is no base backup */
-  constructor({ dir, server, tools, log, troubles, keptForStandbys = () => 0 }: TimelineOptions) {
+  constructor({
+    dir,
+    server,
+    tools,
+    log,
+    troubles,
+    keptForStandbys = () => 0,
+    history = () => noHistory,
+  }: TimelineOptions) {
     const base = currentBase(dir);
     if (base === null) throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`);
     this.dir = dir;
@@ -62,7 +73,6 @@ export class Timeline {
     this.#walEnd = walEndOf(dir, base);
     this.#knownEnd = base.stopLsn;
     this.#server = server;
-    this.#keptForStandbys = keptForStandbys;
     this.#fence = new Fence(dir);
     this.leases = new Leases(dir);
     this.receiver = new Receiver({
@@ -82,12 +92,16 @@ export class Timeline {
         }),
     });
     removeUnfinished(dir);
-    removeFormerWal(dir, base);
-    this.#removeObsolete();
+    this.#kept = new KeptBases({ dir, leases: this.leases, history, keptForStandbys }, base);
   }
 
   get base(): Base {
     return this.#base;
+  }
+
+  /** The oldest base backup that is kept: what is from its end on can be restored. */
+  get oldest(): Base {
+    return this.#kept.oldest;
   }
 
   get generation(): number {
@@ -138,8 +152,8 @@ export class Timeline {
     signal: AbortSignal,
   ): Promise<{ snapshot: Snapshot; release: () => void }> {
     await this.#arrived(lsn, signal);
-    if (!primary) return this.#read(null);
-    return this.handOver(async () => this.#read(this.#fence.next()), signal);
+    if (!primary) return this.#read(null, this.#baseFor(lsn));
+    return this.handOver(async () => this.#read(this.#fence.next(), this.#base), signal);
   }
 
   /** Runs work that changes the writer: one at a time, while no WAL is received or acknowledged. */
@@ -158,24 +172,24 @@ export class Timeline {
   useNewBase(): void {
     this.#base = currentBase(this.dir) ?? this.#base;
     this.#walEnd = walEndOf(this.dir, this.#base);
-    this.#removeObsolete();
+    this.removeObsolete();
   }
 
-  /** Removes old base backups and the WAL before the current one, unless they are being read. */
-  #removeObsolete(): void {
-    if (this.#readers > 0) return;
-    removeOtherBases(this.dir, this.#base);
-    const first = this.#firstSegment() - this.#keptForStandbys() / this.#base.walSegmentBytes;
-    const old = this.#segments().filter((segment) => segment.number < first);
-    for (const segment of old) rmSync(segment.path);
-    if (old.length > 0) fsyncPath(this.#walDir);
+  /** Removes old base backups and the WAL before them, unless they are being read or are to be kept. */
+  removeObsolete(): void {
+    if (this.#readers === 0) this.#kept.removeOthers(this.#base);
+  }
+
+  /** What is kept beside the current base backup; null when nothing is. */
+  history(): ReturnType<KeptBases['status']> {
+    return this.#kept.status();
   }
 
   /** Which WAL a start requires that is not there; null when it is complete.
    *  @throws the system's error when its directory cannot be read */
   missingWal(): string | null {
     const { walSegmentBytes, timeline } = this.#base;
-    const first = this.#firstSegment();
+    const first = firstSegmentOf(this.#base);
     if (segmentsFrom(this.#walDir, walSegmentBytes, first, timeline)?.length) return null;
     const missing = segmentName(firstMissing(this.#segments(), first), walSegmentBytes, timeline);
     return `the WAL in ${this.#walDir} has a gap: ${missing} is missing or incomplete`;
@@ -197,18 +211,23 @@ export class Timeline {
     return walDir(this.dir, this.#base.timeline);
   }
 
-  #firstSegment(): number {
-    return Math.floor(Number(this.#base.startLsn) / this.#base.walSegmentBytes);
-  }
-
   #segments(): Segment[] {
     return listSegments(this.#walDir, this.#base.walSegmentBytes, this.#base.timeline);
   }
 
-  #read(generation: number | null): { snapshot: Snapshot; release: () => void } {
-    const { walSegmentBytes, timeline } = this.#base;
-    const first = this.#firstSegment();
-    const segments = segmentsFrom(this.#walDir, walSegmentBytes, first, timeline);
+  /** The newest that was complete before an LSN. */
+  #baseFor(lsn: Lsn): Base {
+    return (lsn === 0n ? null : this.#kept.before(lsn)) ?? this.#base;
+  }
+
+  #read(generation: number | null, base: Base): { snapshot: Snapshot; release: () => void } {
+    const { walSegmentBytes, timeline } = base;
+    const segments = segmentsFrom(
+      walDir(this.dir, timeline),
+      walSegmentBytes,
+      firstSegmentOf(base),
+      timeline,
+    );
     const last = segments?.at(-1);
     if (segments === null || last === undefined)
       throw new ComputeError('local_storage', this.missingWal() ?? `there is no WAL in ${this.#walDir}`);
@@ -219,17 +238,17 @@ export class Timeline {
       if (released) return;
       released = true;
       this.#readers--;
-      this.#removeObsolete();
+      this.removeObsolete();
     };
-    return { snapshot: { base: this.#base, segments, partial, generation }, release };
+    return { snapshot: { base, segments, partial, generation }, release };
   }
 
   async #arrived(lsn: Lsn, signal: AbortSignal): Promise<void> {
     if (lsn === 0n) return;
-    if (lsn < this.#base.stopLsn) {
+    if (lsn < this.oldest.stopLsn) {
       throw new ComputeError(
         'not_found',
-        `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.#base.stopLsn)}`,
+        `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.oldest.stopLsn)}`,
       );
     }
     const arrived = (): true | null => (this.end() < lsn ? null : true);

@@ -1,18 +1,7 @@
 import { type Lsn } from '../../core/lsn.ts';
-import { crc32c } from './crc32c.ts';
 import { firstTimeline, listSegments } from './segments.ts';
-import { WalPages, pageBytes } from './wal-pages.ts';
-
-const headerBytes = 24;
-const crcAt = 20;
-const maxRecordBytes = 1020 * 1024 * 1024;
-const align = (value: number): number => Math.ceil(value / 8) * 8;
-
-/** The end of a valid WAL record, and where that record began. */
-interface Position {
-  readonly end: number;
-  readonly previous: number | null;
-}
+import { WalPages } from './wal-pages.ts';
+import { type Position, firstRecord, follow } from './wal-records.ts';
 
 /** Finds the end of the last valid record in received WAL, where Postgres's recovery would end. It is remembered: the next
  *  call reads only newer WAL.
@@ -69,76 +58,3 @@ export class WalEnd {
     return newest;
   }
 }
-
-function follow(pages: WalPages, from: Position): Position {
-  for (let position = from; ;) {
-    const next = readRecord(pages, position);
-    if (next === null) return position;
-    position = next;
-  }
-}
-
-/** Where the first record of a segment begins, after the rest of one from the previous segment; null without one. */
-function firstRecord(pages: WalPages, segmentStart: number): number | null {
-  for (let at = segmentStart; at < segmentStart + pages.segmentBytes; at += pageBytes) {
-    const page = pages.page(at);
-    if (page === null) return null;
-    const begin = page.headerBytes + align(page.remaining);
-    if (begin < pageBytes) return at + begin;
-    if (begin === pageBytes) return at + pageBytes;
-  }
-  return null;
-}
-
-/** The end of the record that begins at `from.end`, null when no valid record does (yet). */
-function readRecord(pages: WalPages, from: Position): Position | null {
-  let at = from.end - (from.end % pageBytes);
-  let page = pages.page(at);
-  if (page === null) return null;
-  if (from.end % pageBytes !== 0 && from.end % pageBytes < page.headerBytes) return null;
-  let offset = Math.max(from.end - at, page.headerBytes);
-  if (from.end === at && page.remaining > 0) return null;
-  const start = at + offset;
-  const total = page.bytes.readUInt32LE(offset);
-  if (total < headerBytes || total > maxRecordBytes) return null;
-  // Not kept: a record may have a gigabyte.
-  const header = Buffer.alloc(headerBytes);
-  let crc = 0;
-  for (let got = 0; ;) {
-    const part = page.bytes.subarray(offset, Math.min(pageBytes, offset + total - got));
-    const ofHeader = part.copy(header, Math.min(got, headerBytes));
-    crc = crc32c(part.subarray(ofHeader), crc);
-    const begins = got === 0;
-    got += part.length;
-    offset += part.length;
-    // Check the header before using its length, which may be garbage.
-    if (begins && !plausible(part, from)) return null;
-    if (got === total) break;
-    at += pageBytes;
-    page = pages.page(at);
-    if (page === null) return null;
-    // A new writer found the record incomplete and continued here.
-    if (page.overwrites) return readRecord(pages, { end: at, previous: from.previous });
-    if (page.remaining !== total - got) return null;
-    offset = page.headerBytes;
-  }
-  if (!plausible(header, from) || !intact(header, crc)) return null;
-  const end = at + align(offset);
-  return { end: isSwitch(header) ? nextSegment(end, pages.segmentBytes) : end, previous: start };
-}
-
-/** The back link must point to the previous record. A header that crosses the page end is checked once it is complete. */
-function plausible(record: Buffer, from: Position): boolean {
-  if (record.length < 16 || from.previous === null) return true;
-  return Number(record.readBigUInt64LE(8)) === from.previous;
-}
-
-/** The checksum covers the data first, then the header up to the checksum itself. */
-const intact = (header: Buffer, crcOfData: number): boolean =>
-  crc32c(header.subarray(0, crcAt), crcOfData) === header.readUInt32LE(crcAt);
-
-/** XLOG_SWITCH of resource manager 0: the rest of its segment is empty. */
-const isSwitch = (header: Buffer): boolean => header[17] === 0 && ((header[16] as number) & 0xf0) === 0x40;
-
-const nextSegment = (end: number, segmentBytes: number): number =>
-  Math.ceil(end / segmentBytes) * segmentBytes;

@@ -45,6 +45,8 @@ describe('compute-local', () => {
         compactAt: 268_435_456,
         warnFree: null,
         stopFree: null,
+        keep: null,
+        keepAtMost: null,
       },
     });
     expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });
@@ -73,10 +75,30 @@ describe('compute-local', () => {
     });
   });
 
+  test('the name of a compute comes before what is for psql', async () => {
+    for (const argv of [
+      ['psql', 'dev@2 hours ago', '-c', 'select 1'],
+      ['psql', 'dev@2 hours ago', '--', '-c', 'select 1'],
+    ])
+      expect((await local(argv)).args).toEqual(['dev@2 hours ago', '-c', 'select 1']);
+  });
+
+  test('a command has its other name, too, and takes several arguments', async () => {
+    expect((await local(['ls', '--json'])).name).toBe('list');
+    expect(await local(['rename', 'a', 'b'])).toMatchObject({ name: 'rename', args: ['a', 'b'] });
+    expect((await local(['branch', 'dev', '--ttl', '2h', '--keep', '7d'])).options).toMatchObject({
+      from: 'main',
+      at: null,
+      ttl: 7200,
+      keep: 604_800,
+    });
+    await expect(local(['create', 'a', '--ttl', '2 parsecs'])).rejects.toThrow('Expected a time such as');
+  });
+
   test.each([
     [['up', '--at-lsn', '0/1', '--replica'], 'cannot be used with'],
     [['up', '--yes'], 'unknown option'],
-    [['status', 'x'], 'too many arguments'],
+    [['status', 'x', 'y'], 'too many arguments'],
     [['storage'], "required option '--dir <DIR>' not specified"],
     [['nothing'], 'unknown command'],
     [['--version'], '1.2.3'],

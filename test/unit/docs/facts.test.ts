@@ -44,7 +44,7 @@ const faults: Readonly<
     ['```sh\ntrue # or with --start-timout\n```', '--start-timout', '--start-timeout'],
   ],
   command: [
-    ['`compute-local start`', 'compute-local start'],
+    ['`compute-local strat`', 'compute-local strat', 'start'],
     ['`compute_ctl chek -c x`', 'compute_ctl chek', 'check'],
     ['`node dist/compute-loca.js up`', 'dist/compute-loca.js', 'compute-local'],
     ['```sh\ncd x && compute-local halt\n```', 'compute-local halt'],

@@ -45,7 +45,7 @@ test('old and unfinished base backups are removed without what somebody else put
     ...foreign,
   );
   removeUnfinished(dir);
-  removeOtherBases(dir, { number: 3 } as Base);
+  removeOtherBases(dir, [{ number: 3 } as Base]);
   expect(readdirSync(dir.bases).toSorted()).toEqual(['1', '3', '3.new', 'copy', 'notes.new', 'notes.txt']);
   expect([...foreign, ...base(3)].filter((path) => !existsSync(join(dir.root, path)))).toEqual([]);
   expect(existsSync(join(dir.root, 'bases/1/base.json'))).toBe(false);
@@ -65,7 +65,7 @@ test('former WAL is removed without what somebody else put beside it', () => {
     `wal-2/${history}`,
     `wal-3/${segment}`,
   );
-  removeFormerWal(dir, { timeline: 3 } as Base);
+  removeFormerWal(dir, [{ timeline: 3 } as Base]);
   expect(readdirSync(dir.wal)).toEqual(['notes']);
   expect(readdirSync(dir.root).toSorted()).toEqual(['bases', 'wal', 'wal-3']);
 });

@@ -1,0 +1,150 @@
+import { never } from '../../core/abort.ts';
+import { ComputeError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { renameDurable } from '../../process/files.ts';
+import { lockDir } from '../lock.ts';
+import { mainName } from '../names.ts';
+import { inspectDir } from '../own.ts';
+import { type LocalDir, commandFor, readState, writeState } from '../state.ts';
+import { stopDir } from '../stop-dir.ts';
+import { forkInto } from './build.ts';
+import { silent } from './end.ts';
+import { withTree } from './lock.ts';
+import { type Output, printPlace, progressOf, resultOf } from './output.ts';
+import { removeBranch } from './remove.ts';
+import { type RunOptions, asBefore, startInBackground } from './start.ts';
+import {
+  type BranchEntry,
+  branchDir,
+  childrenOf,
+  isRunning,
+  listBranches,
+  missing,
+  placeOf,
+  readBranch,
+  requireFreeName,
+  requireName,
+} from './tree.ts';
+
+/** `delete NAME`. One that is missing is a success. */
+export async function remove(dir: LocalDir, name: string, options: Output, log: Log): Promise<number> {
+  if (name === mainName)
+    throw new ComputeError('usage', 'main cannot be deleted', {
+      hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
+    });
+  requireName(name);
+  const nothing = inspectDir(dir, 'stop').kind === 'new';
+  const kept = nothing
+    ? null
+    : await withTree(dir, log, never, async () => {
+        const found = readBranch(dir, name);
+        if (found === null) return null;
+        refuseParent(dir, found, 'deleted');
+        return removeBranch(dir, name, log);
+      });
+  const left =
+    kept === null || kept.length === 0 ? '' : ` Kept what compute-local did not create: ${kept.join(', ')}.`;
+  const said = kept === null ? `There is no compute with the name "${name}".` : `Deleted "${name}".${left}`;
+  resultOf(options).event('deleted', { name, deleted: kept !== null, kept: kept?.length ?? 0 }, said);
+  return 0;
+}
+
+/** @throws ComputeError `conflict` naming the branches that have its data */
+function refuseParent(dir: LocalDir, { name, state }: BranchEntry, what: string): void {
+  const children = childrenOf(listBranches(dir), state.timelineId).map((one) => one.name);
+  if (children.length === 0) return;
+  throw new ComputeError(
+    'conflict',
+    `"${name}" cannot be ${what}: ${children.join(', ')} began with its data`,
+    {
+      hint: `delete ${children.length === 1 ? 'that one' : 'those'} first: ${children.map((child) => commandFor(dir, `delete ${child}`)).join('; ')}`,
+    },
+  );
+}
+
+/** `rename NAME NEW`: data and URL stay. */
+export async function rename(
+  dir: LocalDir,
+  name: string,
+  fresh: string,
+  options: Output,
+  log: Log,
+): Promise<number> {
+  requireName(name);
+  requireName(fresh);
+  await withTree(dir, log, never, async () => {
+    const found = readBranch(dir, name);
+    if (found === null) throw missing(dir, name);
+    requireFreeName(dir, fresh);
+    if (isRunning(found.dir))
+      throw new ComputeError('conflict', `"${name}" cannot be renamed while it runs`, {
+        hint: `stop it first: ${commandFor(dir, `stop ${name}`)}`,
+      });
+    await stopDir(found.dir, silent, log, never);
+    const lock = await lockDir(found.dir);
+    try {
+      renameDurable(found.dir.root, branchDir(dir, fresh).root);
+    } finally {
+      await lock.release();
+    }
+  });
+  resultOf(options).event('renamed', { name: fresh, former: name }, `"${name}" is "${fresh}" now.`);
+  return 0;
+}
+
+/** `reset NAME`: the present data of its parent, under the same URL. */
+export async function resetBranch(
+  dir: LocalDir,
+  name: string,
+  options: Output & Pick<RunOptions, 'pgBinDir'>,
+  log: Log,
+): Promise<number> {
+  requireName(name);
+  const progress = progressOf(options);
+  const ran = await withTree(dir, log, never, async () => {
+    const found = readBranch(dir, name);
+    if (found === null) throw missing(dir, name);
+    const { parent } = found.state.branch;
+    const from = parent === null ? null : placeOf(dir, listBranches(dir), parent.timelineId);
+    if (from === null)
+      throw new ComputeError('conflict', `"${name}" has no parent: it was created empty`, {
+        hint: `delete it and create it again: ${commandFor(dir, `delete ${name}`)}`,
+      });
+    refuseParent(dir, found, 'reset');
+    // Beside the former one, so that the compute stands still only for a restart.
+    const forked = await forkInto(from, 'end', found.dir.storage);
+    const running = isRunning(found.dir);
+    if (running) progress.progress(`Stopping "${name}" ...`, '');
+    await stopDir(found.dir, silent, log, never);
+    const lock = await lockDir(found.dir);
+    try {
+      const now = readState(found.dir) ?? found.state;
+      const { tenantId, timelineId, systemId, origin } = forked;
+      writeState(found.dir, {
+        ...now,
+        tenantId,
+        timelineId,
+        systemId,
+        branch: { ...found.state.branch, parent: origin },
+      });
+    } finally {
+      await lock.release();
+    }
+    progress.event(
+      'reset',
+      { name, from: from.name, lsn: forked.origin.lsn },
+      `"${name}" has the data of ${from.name} at ${forked.origin.lsn}.`,
+    );
+    return running ? { listenAll: found.state.listenAll === true } : null;
+  });
+  // Removes the former data.
+  await withTree(dir, log, never, async () => {});
+  if (ran)
+    await startInBackground(
+      branchDir(dir, name),
+      { ...asBefore, pgBinDir: options.pgBinDir },
+      progress,
+      never,
+    );
+  return printPlace(dir, name, options);
+}

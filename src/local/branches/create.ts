@@ -1,0 +1,107 @@
+import { never } from '../../core/abort.ts';
+import type { Log } from '../../core/log.ts';
+import { claimDir, createRoot } from '../claim.ts';
+import { lockDir } from '../lock.ts';
+import { mainName } from '../names.ts';
+import { inspectDir } from '../own.ts';
+import type { LocalDir } from '../state.ts';
+import { parseAt } from './at.ts';
+import { type NewBranch, buildBranch } from './build.ts';
+import { keepOf } from './keep.ts';
+import { withTree } from './lock.ts';
+import { type Output, printPlace, progressOf } from './output.ts';
+import { type RunOptions, startInBackground } from './start.ts';
+import { branchDir, findPlace, missing, readBranch, requireFreeName, requireName } from './tree.ts';
+
+interface Start extends RunOptions, Output {}
+
+interface Create extends Start {
+  /** Seconds. */
+  readonly ttl: number | null;
+  /** It is not started. */
+  readonly stopped: boolean;
+}
+
+interface Branch extends Create {
+  readonly from: string;
+  readonly at: string | null;
+}
+
+/** `create NAME`: an empty database of its own; reused when it is there. */
+export async function create(dir: LocalDir, name: string, options: Create, log: Log): Promise<number> {
+  if (name === mainName) return start(dir, name, options);
+  requireName(name);
+  await claimRoot(dir);
+  const created = await withTree(dir, log, never, async () => {
+    if (readBranch(dir, name) !== null) return false;
+    requireFreeName(dir, name);
+    await buildBranch(dir, { ...newBranch(name, options), from: null });
+    return true;
+  });
+  progressOf(options).event(
+    'created',
+    { name, created },
+    created ? `Created "${name}".` : `"${name}" is there already.`,
+  );
+  return finish(dir, name, options, { created });
+}
+
+/** `branch NAME --from OTHER --at WHEN`. */
+export async function branch(dir: LocalDir, name: string, options: Branch, log: Log): Promise<number> {
+  const at = parseAt(options.at ?? 'now', Date.now());
+  const from = findPlace(dir, options.from);
+  const state = await withTree(dir, log, never, async () => {
+    requireFreeName(dir, name);
+    return buildBranch(dir, { ...newBranch(name, options), from: { place: from, at } });
+  });
+  const lsn = state.branch?.parent?.lsn ?? '';
+  progressOf(options).event(
+    'branched',
+    { name, from: from.name, lsn },
+    `Branched "${name}" from ${from.name} at ${lsn}.`,
+  );
+  return finish(dir, name, options, { created: true });
+}
+
+const newBranch = (name: string, options: Create): Omit<NewBranch, 'from'> => ({
+  name,
+  keep: keepOf(null, options),
+  expiresAt: options.ttl === null ? null : new Date(Date.now() + options.ttl * 1000).toISOString(),
+  listenAll: options.listenAll,
+  ports: {
+    ...(options.port === null ? {} : { postgres: options.port }),
+    ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
+  },
+});
+
+async function finish(
+  dir: LocalDir,
+  name: string,
+  options: Create,
+  fields: { readonly created: boolean },
+): Promise<number> {
+  const own = branchDir(dir, name);
+  if (!options.stopped) await startInBackground(own, options, progressOf(options), never);
+  return printPlace(dir, name, options, fields);
+}
+
+/** `start [NAME]`, in the background. */
+export async function start(dir: LocalDir, name: string, options: Start): Promise<number> {
+  if (name === mainName) await claimRoot(dir);
+  const own = name === mainName ? dir : (readBranch(dir, name)?.dir ?? null);
+  if (own === null) throw missing(dir, name);
+  await startInBackground(own, options, progressOf(options), never);
+  return printPlace(dir, name, options);
+}
+
+/** Makes the directory of `--dir` ours where it is new. */
+async function claimRoot(dir: LocalDir): Promise<void> {
+  if (inspectDir(dir).kind === 'own') return;
+  createRoot(dir);
+  const lock = await lockDir(dir);
+  try {
+    claimDir(dir);
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,27 @@
+import { computeState, mainName } from '../names.ts';
+import { nodeDir, nodeNames } from '../nodes.ts';
+import type { LocalDir, LocalState } from '../state.ts';
+import { missing, readBranch } from './tree.ts';
+
+/** The state of one compute: user, password and ports to reach it.
+ *  @param name null: the primary of the main compute, also after a promotion
+ *  @throws ComputeError `conflict` when there has been no `up`; `not_found` with the names that exist */
+export function stateNamed(dir: LocalDir, name: string | null): LocalState {
+  if (name === null || name === mainName || nodeNames(dir).includes(name)) return computeState(dir, name);
+  const found = readBranch(dir, name);
+  if (found === null) throw missing(dir, name, '; without a name it is the primary');
+  return found.state;
+}
+
+/** The directory of one compute. @throws ComputeError `not_found` with the names that exist */
+export function dirNamed(dir: LocalDir, name: string | null): LocalDir {
+  if (name === null || name === mainName) return dir;
+  if (nodeNames(dir).includes(name)) return nodeDir(dir, name);
+  const found = readBranch(dir, name);
+  if (found === null) throw missing(dir, name, '; without a name it is the primary');
+  return found.dir;
+}
+
+/** The same, with the nodes of the main compute being part of it. */
+export const homeNamed = (dir: LocalDir, name: string | null): LocalDir =>
+  name !== null && nodeNames(dir).includes(name) ? dir : dirNamed(dir, name);

@@ -1,0 +1,164 @@
+import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
+import { ComputeError, isErrorCode } from '../../core/errors.ts';
+import { poll } from '../../core/poll.ts';
+import { ownProgram } from '../../process/own-program.ts';
+import { type RunningProcess, startProcess } from '../../process/process.ts';
+import { environmentForOwnPrograms } from '../environment.ts';
+import { readPhase } from '../phase.ts';
+import { openLog, prepareDirs } from '../prepare.ts';
+import type { Report } from '../report.ts';
+import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
+
+export interface RunOptions {
+  readonly pgBinDir: string | null;
+  readonly port: number | null;
+  readonly httpPort: number | null;
+  readonly newPorts: boolean;
+  readonly listenAll: boolean;
+  readonly compactAt: number;
+  readonly warnFree: number | null;
+  readonly stopFree: number | null;
+  readonly keep: number | null;
+  readonly keepAtMost: number | null;
+}
+
+/** A start without options. */
+export const asBefore: RunOptions = {
+  ...{ pgBinDir: null, port: null, httpPort: null, newPorts: false, listenAll: false },
+  ...{ compactAt: 256 * 1024 * 1024, warnFree: null, stopFree: null, keep: null, keepAtMost: null },
+};
+
+/** `up` gives its children 600 seconds. */
+const readyMs = 700_000;
+const lookMs = 25;
+
+/** Starts `up` of a directory in the background, unless it runs, and waits until it is ready.
+ *  @returns the state, with the ports that it really has
+ *  @throws ComputeError with the reason of `up`; `deadline` */
+export async function startInBackground(
+  dir: LocalDir,
+  options: RunOptions,
+  report: Report,
+  signal: AbortSignal,
+): Promise<LocalState> {
+  await poll(() => (readPhase(dir.upPid)?.phase === 'stopping' ? null : true), waiting, signal);
+  const started = readPhase(dir.upPid) === null ? await spawnUp(dir, options) : null;
+  const seen = { bytes: started?.from ?? 0 };
+  const look = (): true | null => {
+    if (!existsSync(dir.root))
+      throw new ComputeError('not_found', `${dir.root} was deleted while the compute was starting`, {
+        hint: 'its time may have been over: give a longer one with --ttl',
+      });
+    if (started !== null) showProgress(started, seen, report);
+    const phase = readPhase(dir.upPid)?.phase ?? null;
+    if (phase === 'ready') return true;
+    if (started !== null && started.child.exit !== null) throw failureOf(dir, started);
+    if (started === null && phase === null) throw ended(dir);
+    return null;
+  };
+  if ((await poll(look, waiting, signal)) !== null) return stateOf(dir);
+  throw new ComputeError('deadline', `the compute in ${dir.root} was not ready within ${readyMs / 1000} s`, {
+    hint: `it may still become ready: see ${dir.log}, or stop it with: ${commandFor(dir, 'stop')}`,
+  });
+}
+
+const waiting = { everyMs: lookMs, limitMs: readyMs };
+
+interface Started {
+  readonly child: RunningProcess;
+  readonly log: string;
+  /** Where its part of the log begins, in bytes. */
+  readonly from: number;
+}
+
+async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Started> {
+  prepareDirs(dir);
+  const log = openLog(dir, 'up');
+  try {
+    const program = ownProgram('compute-local');
+    const from = fstatSync(log.fd).size;
+    const child = await startProcess({
+      ...program,
+      args: [...program.args, 'up', `--dir=${dir.root}`, '--json', ...argumentsOf(options)],
+      env: environmentForOwnPrograms(process.env),
+      cwd: '/',
+      stdin: 'ignore',
+      stdout: log.fd,
+      stderr: log.fd,
+      // It outlives this command, and its terminal.
+      detached: true,
+    });
+    return { child, log: log.path, from };
+  } finally {
+    closeSync(log.fd);
+  }
+}
+
+function argumentsOf(options: RunOptions): string[] {
+  const given = (flag: string, value: string | number | null): string[] =>
+    value === null ? [] : [`--${flag}=${value}`];
+  return [
+    ...given('pg-bin-dir', options.pgBinDir),
+    ...given('port', options.port),
+    ...given('http-port', options.httpPort),
+    ...given('compact-at', options.compactAt),
+    ...given('warn-free', options.warnFree),
+    ...given('stop-free', options.stopFree),
+    ...given('keep', options.keep === null ? null : `${options.keep}s`),
+    ...given('keep-at-most', options.keepAtMost),
+    ...(options.newPorts ? ['--new-ports'] : []),
+    ...(options.listenAll ? ['--listen-all'] : []),
+  ];
+}
+
+/** Nothing of a log that is gone. */
+const textSince = (path: string, bytes: number): string =>
+  existsSync(path) ? readFileSync(path).subarray(bytes).toString() : '';
+
+/** What `up` says is its progress is this command's. */
+function showProgress({ log }: Started, seen: { bytes: number }, report: Report): void {
+  const text = textSince(log, seen.bytes);
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+  seen.bytes += Buffer.byteLength(whole);
+  for (const line of whole.split('\n').filter((one) => one.startsWith('{'))) {
+    const event = parsed(line);
+    if (event?.event === 'progress') report.progress(String(event.what), String(event.done));
+  }
+}
+
+interface Event {
+  readonly event?: unknown;
+  readonly what?: unknown;
+  readonly done?: unknown;
+}
+
+function parsed(line: string): Event | null {
+  try {
+    return JSON.parse(line) as Event;
+  } catch {
+    return null;
+  }
+}
+
+/** The end of `up`, as it was reported: `Error:`, `Hint:` and `Code:`. */
+function failureOf(dir: LocalDir, { log, from }: Started): ComputeError {
+  const lines = textSince(log, from).split('\n');
+  const last = lines.slice(
+    Math.max(
+      0,
+      lines.findLastIndex((line) => line.startsWith('Error: ')),
+    ),
+  );
+  const said = (word: string): string[] =>
+    last.flatMap((line) => (line.startsWith(`${word}: `) ? [line.slice(word.length + 2)] : []));
+  const [message] = said('Error');
+  if (message === undefined) return ended(dir);
+  const [code = 'usage'] = said('Code').filter(isErrorCode);
+  const hint = said('Hint').join('; ');
+  return new ComputeError(code, message, hint === '' ? {} : { hint });
+}
+
+const ended = (dir: LocalDir): ComputeError =>
+  new ComputeError('conflict', `the compute in ${dir.root} has ended while it was starting`, {
+    hint: `see its logs: ${dir.log}`,
+  });

@@ -1,0 +1,142 @@
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Listed } from '../../src/local/branches/list.ts';
+import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
+import { eventually } from '../support/program.ts';
+
+let it: LocalRig;
+beforeEach(() => {
+  it = localRig();
+});
+afterEach(async () => {
+  await it.command('stop');
+  await it.clean();
+}, 200_000);
+
+/** Runs a command that must succeed. */
+async function ok(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await it.command(...args);
+  expect(code, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
+  return stdout;
+}
+
+/** Runs a command that must be refused with a code of the error. */
+async function refused(code: string, ...args: string[]): Promise<string> {
+  const { code: exit, stderr } = await it.command(...args);
+  // The code of a usage error is its exit code.
+  const isUsage = code === 'usage';
+  const found = { exit, named: isUsage || stderr.includes(`Code: ${code}`), stderr };
+  expect(found).toEqual({ exit: isUsage ? 2 : 1, named: true, stderr });
+  return stderr;
+}
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
+const list = async (): Promise<Listed[]> =>
+  (JSON.parse(await ok('ls', '--json')) as { computes: Listed[] }).computes;
+const count = 'select count(*)::int as n from t';
+const point = `select pg_current_wal_insert_lsn()::text as lsn, clock_timestamp()::text as at`;
+
+test('a branch has the data of its parent at any point, and its own from then on; the parent goes on', async () => {
+  const { program, to: main } = await it.upAndReady();
+  await query(main, 'create table t (n int); insert into t values (1)');
+  const [before] = await query(main, point);
+  await query(main, 'insert into t values (2)');
+  const postmaster = it.pidOf('postgres');
+
+  // At an LSN, at a moment, and now.
+  const early = targetOf(lastLine(await ok('branch', 'early', '--at', String(before?.['lsn']))));
+  const dev = targetOf(lastLine(await ok('branch', 'dev', '--ttl', '2h')));
+  expect([await query(early, count), await query(dev, count)]).toEqual([[{ n: 1 }], [{ n: 2 }]]);
+  const seen = await ok('psql', `main@${String(before?.['at'])}`, '-tAc', 'select count(*) from t');
+  expect(seen.trim()).toBe('1');
+
+  // Each has its own changes, and the parent did not stand still.
+  await query(dev, 'insert into t select generate_series(1, 10)');
+  await query(main, 'delete from t');
+  expect([await query(early, count), await query(dev, count), await query(main, count)]).toEqual([
+    [{ n: 1 }],
+    [{ n: 12 }],
+    [{ n: 0 }],
+  ]);
+  expect(it.pidOf('postgres')).toBe(postmaster);
+  await query(dev, 'alter table t add column m text');
+  const differs = await it.command('diff', 'dev');
+  expect([differs.code, differs.stderr]).toEqual([3, '']);
+  expect(differs.stdout).toMatch(/^--- main\n\+\+\+ dev\n@@ .* @@\n/);
+  expect(differs.stdout).toMatch(/^\+ {4}m text$/m);
+  expect(await ok('diff', 'early', 'main')).toBe('');
+
+  // A branch of a branch, which shares the same files.
+  await ok('branch', 'child', '--from', 'dev', '--stopped');
+  const shown = await list();
+  expect(shown.map(({ name, parent, state }) => [name, parent, state])).toEqual([
+    ['main', null, 'running'],
+    ['dev', 'main', 'running'],
+    ['child', 'dev', 'stopped'],
+    ['early', 'main', 'running'],
+  ]);
+  const child = shown.find(({ name }) => name === 'child');
+  expect(child?.storage_bytes).toBeLessThan(2 * 1024 * 1024);
+  expect(child?.shared_bytes).toBeGreaterThan(1024 * 1024);
+  expect(shown.find(({ name }) => name === 'dev')?.expires_at).toMatch(/Z$/);
+  expect(await ok('list')).toMatch(/^NAME .*\nmain /);
+
+  // What is in use stays; what is missing is deleted already.
+  expect(await refused('conflict', 'delete', 'dev')).toContain('child began with its data');
+  expect(await refused('conflict', 'reset', 'dev')).toContain('child began with its data');
+  expect(await refused('conflict', 'rename', 'dev', 'other')).toContain('while it runs');
+  expect(await refused('conflict', 'branch', 'dev')).toContain('already');
+  expect(await refused('usage', 'delete', 'main')).toContain('reset');
+  expect(await refused('not_found', 'branch', 'x', '--from', 'none')).toContain('main, child, dev, early');
+  expect(await refused('not_found', 'branch', 'x', '--at', '200 weeks ago')).toContain('can be restored');
+  await refused('usage', 'branch', 'x', '--at', 'some day');
+  expect(await ok('delete', 'none')).toContain('There is no compute');
+  await ok('rename', 'child', 'grandchild');
+  await ok('rm', 'grandchild');
+
+  // The parent's present under the same URL.
+  const again = targetOf(lastLine(await ok('reset', 'dev')));
+  expect(again).toEqual(dev);
+  expect(await query(dev, count)).toEqual([{ n: 0 }]);
+  expect((await ok('url', 'dev')).trim()).toContain(`:${dev.port}/`);
+  expect(JSON.parse(await ok('status', 'dev', '--json'))).toMatchObject({ state: 'running' });
+  expect(await ok('logs', 'dev', '-n', '2')).toMatch(/^.+\n.+\n$/);
+
+  await ok('stop', 'early');
+  expect(await refused('conflict', 'psql', 'early', '-c', 'select')).toContain('compute-local start early');
+  expect(targetOf(lastLine(await ok('start', 'early')))).toEqual(early);
+  expect(await query(early, count)).toEqual([{ n: 1 }]);
+  await ok('stop');
+  expect((await list()).map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
+  expect(await program.exited()).toBe(0);
+});
+
+test('a compute of its own begins empty and is reused; a branch whose time is over goes; reset removes all', async () => {
+  const own = targetOf(lastLine(await ok('create', 'own')));
+  await query(own, 'create table t (n int); insert into t values (7)');
+  expect(targetOf(lastLine(await ok('create', 'own')))).toEqual(own);
+  expect(await query(own, count)).toEqual([{ n: 1 }]);
+  const [only] = await list();
+  expect(only).toMatchObject({ name: 'own', parent: null, state: 'running' });
+
+  const short = targetOf(lastLine(await ok('branch', 'short', '--from', 'own', '--ttl', '5s')));
+  expect(short.port).not.toBe(own.port);
+  await eventually('it is gone', () => (existsSync(join(it.dir, 'branches/short')) ? undefined : true));
+  // One that does not run goes with the next command; what somebody else put there stays.
+  await ok('branch', 'shorter', '--from', 'own', '--ttl', '1s', '--stopped');
+  await eventually('it is over', async () => {
+    await ok('delete', 'none');
+    return existsSync(join(it.dir, 'branches/shorter')) ? undefined : true;
+  });
+  await ok('branch', 'noted', '--from', 'own', '--stopped');
+  writeFileSync(join(it.dir, 'branches/noted/mine.txt'), 'x');
+  expect(await ok('delete', 'noted')).toContain('mine.txt');
+  expect(readdirSync(join(it.dir, 'branches/noted'))).toEqual(['mine.txt']);
+  expect(await refused('dir_refused', 'branch', 'noted', '--from', 'own', '--stopped')).toContain('noted');
+
+  const wal = join(it.dir, 'branches/own/storage');
+  expect(lstatSync(wal).isDirectory()).toBe(true);
+  await ok('reset', '--yes');
+  expect(readdirSync(join(it.dir, 'branches'))).toEqual(['noted']);
+});

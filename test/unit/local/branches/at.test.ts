@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { parseAt } from '../../../../src/local/branches/at.ts';
+
+const now = Date.parse('2026-03-04T12:00:00Z');
+const at = (text: string): unknown => parseAt(text, now);
+
+test('now, an LSN, a time with a zone, and a time that has passed', () => {
+  expect(at('now')).toBe('end');
+  expect(at(' 1/16b3748 ')).toEqual({ lsn: 0x1_016b_3748n });
+  for (const text of [
+    '2026-03-04T10:00:00Z',
+    '2026-03-04 10:00Z',
+    '2026-03-04 12:00:00.000+02:00',
+    '2026-03-04T12:00:00+0200',
+    '2026-03-04 12:00 +02',
+    '2 hours ago',
+    '120m ago',
+    '7200 seconds  ago',
+  ])
+    expect(at(text)).toEqual({ timeMs: now - 7_200_000 });
+  expect(at('1 week ago')).toEqual({ timeMs: now - 7 * 86_400_000 });
+});
+
+test('without a zone, it is the time of this machine', () => {
+  expect(at('2026-03-04 10:00')).toEqual({ timeMs: new Date(2026, 2, 4, 10).getTime() });
+  expect(at('2026-03-04')).toEqual({ timeMs: new Date(2026, 2, 4).getTime() });
+});
+
+test.each([
+  '',
+  '0/0',
+  'yesterday',
+  '2 hours',
+  '2 parsecs ago',
+  '2026-13-01T00:00Z',
+  '10:00',
+  '04.03.2026',
+  '1e9 s ago',
+])('%j is not a point in the history', (text) => {
+  expect(() => at(text)).toThrow(expect.objectContaining({ code: 'usage' }));
+});
