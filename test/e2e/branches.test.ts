@@ -113,7 +113,10 @@ test('a branch has the data of its parent at any point, and its own from then on
 });
 
 test('a compute of its own begins empty and is reused; a branch whose time is over goes; reset removes all', async () => {
-  const own = targetOf(lastLine(await ok('create', 'own')));
+  // Twice at once: one creates it, both wait until it is ready.
+  const both = await Promise.all([ok('create', 'own'), ok('create', 'own')]);
+  const own = targetOf(lastLine(both[0]));
+  expect(targetOf(lastLine(both[1]))).toEqual(own);
   await query(own, 'create table t (n int); insert into t values (7)');
   expect(targetOf(lastLine(await ok('create', 'own')))).toEqual(own);
   expect(await query(own, count)).toEqual([{ n: 1 }]);

@@ -23,12 +23,14 @@ export function parseAt(text: string, nowMs: number): At {
   });
 }
 
+/** With microseconds, as PostgreSQL has them. */
 function parseTime(text: string): number | null {
   if (!iso.test(text)) return null;
   const [date = '', time = '00:00'] = text.split(/[T ](.*)/i);
   const zoned = time
     .replace(/\s/g, '')
     .replace(/([+-]\d\d)(\d\d)?$/, (_, hours, minutes = '00') => `${hours}:${minutes}`);
+  const [, micros = ''] = /\.\d{3}(\d{1,3})/.exec(time) ?? [];
   const ms = Date.parse(`${date}T${zoned.toUpperCase()}`);
-  return Number.isNaN(ms) ? null : ms;
+  return Number.isNaN(ms) ? null : ms + Number(micros.padEnd(3, '0')) / 1000;
 }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
+import { monotonicMs } from '../../core/clock.ts';
 import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
@@ -31,6 +32,8 @@ export const asBefore: RunOptions = {
 /** `up` gives its children 600 seconds. */
 const readyMs = 700_000;
 const lookMs = 25;
+/** From the lock of an `up` to its pid file, and from the end of one that was waited for. */
+const otherMs = 3000;
 
 /** Starts `up` of a directory in the background, unless it runs, and waits until it is ready.
  *  @returns the state, with the ports that it really has
@@ -43,6 +46,7 @@ export async function startInBackground(
 ): Promise<LocalState> {
   await poll(() => (readPhase(dir.upPid)?.phase === 'stopping' ? null : true), waiting, signal);
   const started = readPhase(dir.upPid) === null ? await spawnUp(dir, options) : null;
+  let aloneSinceMs = monotonicMs();
   const seen = { bytes: started?.from ?? 0 };
   const look = (): true | null => {
     if (!existsSync(dir.root))
@@ -52,8 +56,12 @@ export async function startInBackground(
     if (started !== null) showProgress(started, seen, report);
     const phase = readPhase(dir.upPid)?.phase ?? null;
     if (phase === 'ready') return true;
-    if (started !== null && started.child.exit !== null) throw failureOf(dir, started);
-    if (started === null && phase === null) throw ended(dir);
+    if (phase !== null) aloneSinceMs = monotonicMs();
+    const failure =
+      started === null ? ended(dir) : started.child.exit === null ? null : failureOf(dir, started);
+    // Another command was faster: its `up` is waited for.
+    const isOther = failure?.code === 'conflict' && monotonicMs() - aloneSinceMs < otherMs;
+    if (failure !== null && !isOther) throw failure;
     return null;
   };
   if ((await poll(look, waiting, signal)) !== null) return stateOf(dir);

@@ -81,7 +81,7 @@ async function answerLease(
     throw new WireError('XX000', 'not found');
   const lsn = parseLsn(position);
   if (lsn === null) throw new WireError('XX000', `invalid LSN in lease command: ${position}`);
-  const until = lsn < timeline.oldest.stopLsn ? null : timeline.leases.grant(lsn);
+  const until = lsn < timeline.kept.oldest.stopLsn ? null : timeline.leases.grant(lsn);
   await session.rows(['valid_until'], [[until === null ? null : String(until)]], 'SELECT 1');
 }
 

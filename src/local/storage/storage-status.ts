@@ -114,7 +114,7 @@ export const baseStatus = (base: Base): StorageStatus['base'] => ({
 });
 
 function historyStatus(timeline: Timeline): StorageStatus['history'] {
-  const history = timeline.history();
+  const history = timeline.kept.status();
   if (history === null) return null;
   const { keep, storedBytes } = history;
   return { keep_seconds: keep.seconds, max_bytes: keep.maxBytes, stored_bytes: storedBytes };
@@ -146,7 +146,7 @@ export function storageStatus({ timeline, troubles, watch, maxWalBytes }: Status
   const end = formatLsn(timeline.knownEnd());
   return {
     end_lsn: end,
-    restorable: restorableFrom(timeline.oldest, end),
+    restorable: restorableFrom(timeline.kept.oldest, end),
     base: baseStatus(base),
     wal_bytes: timeline.walBytes(),
     wal_segment_bytes: base.walSegmentBytes,

@@ -47,9 +47,9 @@ export class Timeline {
   readonly dir: TimelineDir;
   readonly receiver: Receiver;
   readonly leases: Leases;
+  readonly kept: KeptBases;
   readonly #fence: Fence;
   #base: Base;
-  readonly #kept: KeptBases;
   #walEnd: WalEnd;
   #knownEnd: Lsn;
   #server: Socket;
@@ -92,16 +92,11 @@ export class Timeline {
         }),
     });
     removeUnfinished(dir);
-    this.#kept = new KeptBases({ dir, leases: this.leases, history, keptForStandbys }, base);
+    this.kept = new KeptBases({ dir, leases: this.leases, history, keptForStandbys }, base);
   }
 
   get base(): Base {
     return this.#base;
-  }
-
-  /** The oldest base backup that is kept: what is from its end on can be restored. */
-  get oldest(): Base {
-    return this.#kept.oldest;
   }
 
   get generation(): number {
@@ -152,7 +147,7 @@ export class Timeline {
     signal: AbortSignal,
   ): Promise<{ snapshot: Snapshot; release: () => void }> {
     await this.#arrived(lsn, signal);
-    if (!primary) return this.#read(null, this.#baseFor(lsn));
+    if (!primary) return this.#read(null, lsn === 0n ? this.#base : (this.kept.before(lsn) ?? this.#base));
     return this.handOver(async () => this.#read(this.#fence.next(), this.#base), signal);
   }
 
@@ -177,12 +172,7 @@ export class Timeline {
 
   /** Removes old base backups and the WAL before them, unless they are being read or are to be kept. */
   removeObsolete(): void {
-    if (this.#readers === 0) this.#kept.removeOthers(this.#base);
-  }
-
-  /** What is kept beside the current base backup; null when nothing is. */
-  history(): ReturnType<KeptBases['status']> {
-    return this.#kept.status();
+    if (this.#readers === 0) this.kept.removeOthers(this.#base);
   }
 
   /** Which WAL a start requires that is not there; null when it is complete.
@@ -215,11 +205,6 @@ export class Timeline {
     return listSegments(this.#walDir, this.#base.walSegmentBytes, this.#base.timeline);
   }
 
-  /** The newest that was complete before an LSN. */
-  #baseFor(lsn: Lsn): Base {
-    return (lsn === 0n ? null : this.#kept.before(lsn)) ?? this.#base;
-  }
-
   #read(generation: number | null, base: Base): { snapshot: Snapshot; release: () => void } {
     const { walSegmentBytes, timeline } = base;
     const segments = segmentsFrom(
@@ -245,10 +230,10 @@ export class Timeline {
 
   async #arrived(lsn: Lsn, signal: AbortSignal): Promise<void> {
     if (lsn === 0n) return;
-    if (lsn < this.oldest.stopLsn) {
+    if (lsn < this.kept.oldest.stopLsn) {
       throw new ComputeError(
         'not_found',
-        `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.oldest.stopLsn)}`,
+        `invalid basebackup lsn: ${formatLsn(lsn)} is older than the base backup, which ends at ${formatLsn(this.kept.oldest.stopLsn)}`,
       );
     }
     const arrived = (): true | null => (this.end() < lsn ? null : true);

@@ -58,7 +58,7 @@ export const commandLine: readonly Mistake[] = [
     '--name',
     'reports',
   ),
-  wrong('A word too many is given', 'compute-local', 'stop', 'now'),
+  wrong('A word too many is given', 'compute-local', 'promote', 'now'),
   wrong('An option of vm-monitor is misspelt', 'vm-monitor', '--adr', '0.0.0.0:10301'),
   wrong('An address is not one', 'vm-monitor', '--addr', 'localhost'),
 ];

@@ -87,8 +87,8 @@ test('with --keep, older base backups and their WAL stay until they are too old 
     await compute.query(fill);
     await expect.poll(() => storage.timeline.base.number).toBe(2);
     expect(bases()).toEqual(['1', '2']);
-    expect(storage.timeline.oldest.number).toBe(1);
-    expect(storage.timeline.history()?.storedBytes).toBeGreaterThan(4_000_000);
+    expect(storage.timeline.kept.oldest.number).toBe(1);
+    expect(storage.timeline.kept.status()?.storedBytes).toBeGreaterThan(4_000_000);
     expect(forkPoint(dir, { lsn: early }).base.number).toBe(1);
     const { snapshot, release } = await storage.timeline.snapshot(false, early, never);
     expect(snapshot.base.number).toBe(1);
@@ -101,7 +101,7 @@ test('with --keep, older base backups and their WAL stay until they are too old 
   const again = await local.serve();
   try {
     await eventually('the old base backup is removed', () => (bases().length === 1 ? true : undefined));
-    expect(again.timeline.oldest.number).toBe(2);
+    expect(again.timeline.kept.oldest.number).toBe(2);
     expect(readdirSync(dir.wal).length).toBeLessThan(5);
   } finally {
     await again.close();

@@ -18,6 +18,8 @@ test('now, an LSN, a time with a zone, and a time that has passed', () => {
     '7200 seconds  ago',
   ])
     expect(at(text)).toEqual({ timeMs: now - 7_200_000 });
+  expect(at('2026-03-04 10:00:00.25+00')).toEqual({ timeMs: now - 7_200_000 + 250 });
+  expect(at('2026-03-04 10:00:00.123456+00')).toEqual({ timeMs: now - 7_200_000 + 123.456 });
   expect(at('1 week ago')).toEqual({ timeMs: now - 7 * 86_400_000 });
 });
 
