@@ -16,8 +16,10 @@ export function buildCommand(words: string, entry: CommandEntry): Command {
   // The program that is called gets what is not ours.
   if (entry.passesOptions === true) command.allowUnknownOption();
   if (entry.args !== undefined) {
-    const argument = new Argument(entry.args);
-    command.addArgument(entry.argChoices === undefined ? argument : argument.choices(entry.argChoices));
+    for (const one of entry.args.split(' ')) {
+      const argument = new Argument(one);
+      command.addArgument(entry.argChoices === undefined ? argument : argument.choices(entry.argChoices));
+    }
   }
   for (const [name, option] of Object.entries(entry.options)) {
     const made = toOption(option, command);

@@ -9,6 +9,7 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
+import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import type { Kept } from './supervisor.ts';
@@ -167,7 +168,10 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
         );
       return startNode(context, 'compute_ctl', args(), dir.computePid, { env, piped: false });
     },
-    ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
+    async ready(_child, signal) {
+      await untilRunning(state, startLimitSeconds * 1000, signal);
+      await afterStart(dir, state, report, signal);
+    },
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {
       if (restart)

@@ -13,9 +13,10 @@ import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
+import { asRole } from './desired/login.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
-import { computeState } from './names.ts';
+import { computeState, socketOf } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
 const { commands } = computeLocal;
@@ -52,7 +53,11 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),
   reset: async (dir, options) =>
     (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log),
-  url: async (dir, { name }) => say(connectionUrl(computeState(dir, name))),
+  init: async (dir, options) => (await import('./desired/commands.ts')).init(dir, options),
+  plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
+  apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
+  config: async (...given) => (await import('./desired/commands.ts')).config(...given),
+  url: async (dir, { name, role }) => say(connectionUrl(asRole(dir, computeState(dir, name), role))),
   token: async (dir, { name }) =>
     say((await import('./compute-api.ts')).computeToken(computeState(dir, name), 3600)),
   psql: async (dir, options, args) => {
@@ -60,8 +65,9 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
       import('./commands/psql.ts'),
       import('./commands/storage.ts'),
     ]);
-    const state = computeState(dir, options.name);
-    return psql(state, await toolsFor(dir, state, options, never), args);
+    const state = asRole(dir, computeState(dir, options.name), options.role);
+    const tools = await toolsFor(dir, state, options, never);
+    return psql(state, tools, args, options.admin ? socketOf(dir, options.name) : null);
   },
   storage: async (dir, options) => {
     const { storageDaemon } = await import('./commands/storage.ts');
@@ -86,7 +92,7 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   // psql may be given a file that the shell has opened: `-f <(...)`.
   if (name !== 'psql') closeInherited();
   // A node needs a directory that is there.
-  const creates = name === 'up' && !isNode(options as OptionsOf<'up'>);
+  const creates = name === 'init' || (name === 'up' && !isNode(options as OptionsOf<'up'>));
   await becomeOsUser(dir, osUser, creates);
   await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);

@@ -2,6 +2,7 @@ import { nodeNamePattern } from '../config/values.ts';
 import { isMarked, markerFile } from '../postgres/marker.ts';
 import { createMarker } from '../process/marker.ts';
 import { type Made, madeFile } from '../process/made.ts';
+import { acceptedName, schemaName } from './desired/names.ts';
 import { systemIdIn } from './pgdata.ts';
 import { madeStorage } from './storage/made.ts';
 
@@ -69,6 +70,8 @@ export const madeDir = (systemId: string | null): readonly Made[] => [
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
   madeFile('primary.json'),
+  // A compute.json stays: it is its user's.
+  ...[acceptedName, schemaName].map(madeFile),
 ];
 
 /** Removed last. */

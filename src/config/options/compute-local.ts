@@ -1,4 +1,5 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
+import { admin, role, specCommands } from './compute-local-spec.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
 
@@ -165,14 +166,15 @@ export const computeLocal = {
         },
       },
     },
-    url: { doc: 'Print the connection URL, with its password.', options: { dir, name: ofCompute } },
+    ...specCommands({ dir, json, ...forPostgres }),
+    url: { doc: 'Print the connection URL, with its password.', options: { dir, name: ofCompute, role } },
     token: {
       doc: 'Print a bearer token for the HTTP API, valid for one hour.',
       options: { dir, name: ofCompute },
     },
     psql: {
       doc: 'Open psql. Its own options and arguments are passed to it; after --, all of them.',
-      options: { dir, ...forPostgres, name: ofCompute },
+      options: { dir, ...forPostgres, name: ofCompute, role, admin },
       args: '[args...]',
       passesOptions: true,
     },

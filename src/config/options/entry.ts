@@ -54,7 +54,7 @@ export interface CommandEntry {
   readonly options: OptionTable;
   /** Options that the help lists; the others are accepted too. Left out: all of them. */
   readonly listed?: readonly string[];
-  /** Arguments that may follow the options. */
+  /** Arguments that may follow the options, with blanks between them: `[key] [value]`. */
   readonly args?: string;
   /** The words that the argument can be. */
   readonly argChoices?: readonly string[];

@@ -7,16 +7,28 @@ import type { LocalState } from '../state.ts';
 
 const exitBySignal = 128;
 
-/** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it. */
-export async function psql(state: LocalState, tools: Tools, args: readonly string[]): Promise<number> {
+/** Runs psql in this terminal, logged in. The password is passed in the environment, where `ps` does not show it.
+ *  @param socket the directory of the Unix socket, to log in as the superuser: no password is needed there, and only the OS user
+ *  of the directory can enter it; null: over TCP, as the role of the state */
+export async function psql(
+  state: LocalState,
+  tools: Tools,
+  args: readonly string[],
+  socket: string | null = null,
+): Promise<number> {
   const { user, password, database, ports } = state;
+  const where = { port: ports.postgres, database };
+  const url =
+    socket === null
+      ? formatUrl({ ...where, user, host: '127.0.0.1' })
+      : formatUrl({ ...where, user: 'cloud_admin', host: socket });
   const own = tools.postgres.sibling('psql');
   // psql handles Ctrl-C: it cancels the statement.
   process.on('SIGINT', () => {});
   const child = await startProcess({
     command: existsSync(own) ? own : 'psql',
-    args: [formatUrl({ user, host: '127.0.0.1', port: ports.postgres, database }), ...args],
-    env: { ...environmentForPsql(process.env), PGPASSWORD: password },
+    args: [url, ...args],
+    env: { ...environmentForPsql(process.env), ...(socket === null ? { PGPASSWORD: password } : {}) },
     ...(canEnter(process.cwd()) ? {} : { cwd: '/' }),
     stdin: 'inherit',
     stdout: 'inherit',

@@ -1,0 +1,92 @@
+import { never } from '../../core/abort.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { type LocalDir, commandFor, readState } from '../state.ts';
+import { withoutDropped, writeAccepted } from './accepted.ts';
+import type { Answer } from './answer.ts';
+import { type ApplyContext, applyRunning } from './apply-running.ts';
+import type { Left } from './change.ts';
+import { confirmed } from './confirm.ts';
+import { toolsFor } from '../commands/storage.ts';
+import { checkStopped } from './check-stopped.ts';
+import { type Outcome, leftText, outcomeText, waits } from './outcome.ts';
+import { type Looked, look } from './plan.ts';
+import { readDesired } from './read.ts';
+
+export interface ApplyOptions {
+  readonly file: string | null;
+  readonly pgBinDir: string | null;
+  readonly restart: boolean;
+  readonly prune: boolean;
+  readonly yes: boolean;
+}
+
+/** Makes the compute what compute.json says, and keeps that for every later start. While nothing runs, the next start does it.
+ *  @returns the exit code: 0, or 1 when something failed
+ *  @throws FileProblems; ComputeError `usage`, `conflict`, `dir_refused`, `sql` */
+export async function apply(dir: LocalDir, options: ApplyOptions, answer: Answer): Promise<number> {
+  const file = readDesired(dir, options.file);
+  const looked = await look(dir, file);
+  const drop = options.prune ? looked.left : [];
+  if (looked.running === null && drop.length > 0)
+    throw new ComputeError('conflict', '--prune requires a running compute', {
+      hint: `start it with: ${commandFor(dir, 'up')}`,
+    });
+  if (drop.length > 0 && !options.yes && !(await confirmed(drop))) {
+    answer.progress('Nothing was changed.');
+    return 1;
+  }
+  const { running } = looked;
+  if (running === null) return applyStopped(dir, looked, options, answer);
+  return applied(dir, looked, running, { dir, drop, restart: options.restart, answer, signal: never });
+}
+
+/** @throws ComputeError `spec_invalid` with what would keep the next start from working */
+async function applyStopped(
+  dir: LocalDir,
+  looked: Looked,
+  options: ApplyOptions,
+  answer: Answer,
+): Promise<number> {
+  const { wanted, changes, left } = looked;
+  const { postgres } = await toolsFor(dir, readState(dir), options, never);
+  await checkStopped(wanted, postgres.path, never);
+  writeAccepted(dir, wanted);
+  const text = [
+    `Accepted. It is not running: the next \`${commandFor(dir, 'up')}\` applies it.`,
+    ...leftText(left, commandFor(dir, 'apply --prune')),
+  ];
+  const outcomes = changes.map((one): Outcome => ({ ...one, ...waits }));
+  answer.result({ running: false, accepted: true, outcomes, left, dropped: [] }, text.join('\n'));
+  return 0;
+}
+
+async function applied(
+  dir: LocalDir,
+  looked: Looked,
+  running: NonNullable<Looked['running']>,
+  context: ApplyContext,
+): Promise<number> {
+  const { outcomes, left, dropped, refusal } = await applyRunning(context, looked, running);
+  if (refusal === null) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
+  const text = [
+    ...appliedText(dir, outcomes, dropped),
+    ...leftText(left, commandFor(dir, 'apply --prune')),
+    ...(refusal === null ? [] : ['  The compute refused it, so what was accepted before stays.']),
+  ];
+  context.answer.result(
+    { running: true, accepted: refusal === null, outcomes, left, dropped },
+    text.join('\n'),
+  );
+  return refusal === null && outcomes.every(({ result }) => result !== 'failed') ? 0 : 1;
+}
+
+function appliedText(dir: LocalDir, outcomes: readonly Outcome[], dropped: readonly Left[]): string[] {
+  const waiting = outcomes.some(({ result }) => result === 'waits');
+  return [
+    ...(outcomes.length + dropped.length === 0
+      ? ['Nothing to do: everything is as compute.json asks.']
+      : outcomes.map(outcomeText)),
+    ...dropped.map(({ kind, name }) => `  - ${kind} ${JSON.stringify(name)}: dropped`),
+    ...(waiting ? [`  To restart Postgres now: ${commandFor(dir, 'apply --restart')}`] : []),
+  ];
+}

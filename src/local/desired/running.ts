@@ -1,0 +1,29 @@
+import { primaryInForce } from '../names.ts';
+import { asState, nodeDir } from '../nodes.ts';
+import { type LocalDir, type LocalState, readState } from '../state.ts';
+import { isReady } from '../storage/compute-link.ts';
+import type { Socket } from '../storage/tools.ts';
+
+/** The compute that writes. */
+export interface Writer {
+  readonly dir: LocalDir;
+  /** With its own ports and id. */
+  readonly state: LocalState;
+  readonly socket: Socket;
+}
+
+/** The primary, also after a promotion; null when there has been no `up`. */
+export function writerIn(dir: LocalDir): Writer | null {
+  const main = readState(dir);
+  if (main === null) return null;
+  const node = primaryInForce(dir);
+  const own = node === null ? dir : nodeDir(dir, node.name);
+  const state = node === null ? main : asState(main, node);
+  return { dir: own, state, socket: { dir: own.run, port: state.ports.postgres } };
+}
+
+/** The same while its Postgres accepts connections; null otherwise. */
+export function runningWriter(dir: LocalDir): Writer | null {
+  const writer = writerIn(dir);
+  return writer !== null && isReady(writer.socket) ? writer : null;
+}
