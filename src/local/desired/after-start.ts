@@ -6,7 +6,7 @@ import { changeText, keyOf } from './change.ts';
 import { diff } from './diff.ts';
 import { installExtensions } from './install.ts';
 import { observe } from './observe.ts';
-import { reasonOf } from './configure.ts';
+import { refusalOf } from './configure.ts';
 
 /** Installs the wanted extensions that a start has not brought: they are in the data, and not in a spec. What fails is reported,
  *  and the compute runs without it. */
@@ -38,7 +38,7 @@ export async function afterStart(
     }
   } catch (error) {
     signal.throwIfAborted();
-    const { reason, hint } = reasonOf(error);
+    const { reason, hint } = refusalOf(error);
     failed('extensions of compute.json', reason, hint);
   }
 }

@@ -2,11 +2,11 @@ import type { LocalDir } from '../state.ts';
 import { type Accepted, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
 import { type Change, type Left, keyOf } from './change.ts';
-import { configure, reasonOf, refreshOthers, restart } from './configure.ts';
+import { configure, refusalOf, refreshOthers, restart } from './configure.ts';
 import { type Diff, diff } from './diff.ts';
 import { installExtensions } from './install.ts';
 import { type Observed, observe } from './observe.ts';
-import { type Failure, type Outcome, outcomesOf, outcomesOfRefusal } from './outcome.ts';
+import { type Outcome, type Refusal, outcomesOf, outcomesOfRefusal } from './outcome.ts';
 import { preloadOf } from './packages.ts';
 import type { Looked } from './plan.ts';
 import type { Writer } from './running.ts';
@@ -16,7 +16,7 @@ export interface Applied {
   readonly left: readonly Left[];
   readonly dropped: readonly Left[];
   /** Why the compute refused the spec; then what was in force before stays. */
-  readonly refusal: Failure | null;
+  readonly refusal: Refusal | null;
 }
 
 export interface ApplyContext {
@@ -40,7 +40,7 @@ export async function applyRunning(
     try {
       await configure(dir, writer, { wanted, before, drop }, signal);
     } catch (error) {
-      const refusal = reasonOf(error);
+      const refusal = refusalOf(error);
       const { changes: after, left } = await lookAgain(writer, wanted, signal);
       return { outcomes: outcomesOfRefusal(changes, after, refusal), left, dropped: [], refusal };
     }

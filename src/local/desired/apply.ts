@@ -8,9 +8,10 @@ import type { Left } from './change.ts';
 import { confirmed } from './confirm.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { checkStopped } from './check-stopped.ts';
-import { type Outcome, leftText, outcomeText, waits } from './outcome.ts';
+import { type PlacedOutcome, leftText, outcomeText, waits } from './outcome.ts';
 import { type Looked, look } from './plan.ts';
-import { readDesired } from './read.ts';
+import { placeOfChange } from './place-of-change.ts';
+import { type ReadFile, readDesired } from './read.ts';
 
 export interface ApplyOptions {
   readonly file: string | null;
@@ -36,37 +37,46 @@ export async function apply(dir: LocalDir, options: ApplyOptions, answer: Answer
     return 1;
   }
   const { running } = looked;
-  if (running === null) return applyStopped(dir, looked, options, answer);
-  return applied(dir, looked, running, { dir, drop, restart: options.restart, answer, signal: never });
+  if (running === null) return applyStopped(dir, file, looked, options, answer);
+  return applied(file, looked, running, { dir, drop, restart: options.restart, answer, signal: never });
 }
 
 /** @throws ComputeError `spec_invalid` with what would keep the next start from working */
 async function applyStopped(
   dir: LocalDir,
+  file: ReadFile,
   looked: Looked,
   options: ApplyOptions,
   answer: Answer,
 ): Promise<number> {
   const { wanted, changes, left } = looked;
   const { postgres } = await toolsFor(dir, readState(dir), options, never);
-  await checkStopped(wanted, postgres.path, never);
+  await checkStopped(file, wanted, postgres.path, never);
   writeAccepted(dir, wanted);
   const text = [
     `Accepted. It is not running: the next \`${commandFor(dir, 'up')}\` applies it.`,
     ...leftText(left, commandFor(dir, 'apply --prune')),
   ];
-  const outcomes = changes.map((one): Outcome => ({ ...one, ...waits }));
-  answer.result({ running: false, accepted: true, outcomes, left, dropped: [] }, text.join('\n'));
+  const outcomes = changes.map((one): PlacedOutcome => ({ ...one, ...waits, place: null }));
+  answer.result(
+    { running: false, accepted: true, outcomes, left, dropped: [], error: null },
+    text.join('\n'),
+  );
   return 0;
 }
 
 async function applied(
-  dir: LocalDir,
+  file: ReadFile,
   looked: Looked,
   running: NonNullable<Looked['running']>,
   context: ApplyContext,
 ): Promise<number> {
-  const { outcomes, left, dropped, refusal } = await applyRunning(context, looked, running);
+  const { dir } = context;
+  const { left, dropped, refusal, ...found } = await applyRunning(context, looked, running);
+  const outcomes = found.outcomes.map((one) => ({
+    ...one,
+    place: one.result === 'failed' ? placeOfChange(file, one) : null,
+  }));
   if (refusal === null) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
   const text = [
     ...appliedText(dir, outcomes, dropped),
@@ -74,13 +84,13 @@ async function applied(
     ...(refusal === null ? [] : ['  The compute refused it, so what was accepted before stays.']),
   ];
   context.answer.result(
-    { running: true, accepted: refusal === null, outcomes, left, dropped },
+    { running: true, accepted: refusal === null, outcomes, left, dropped, error: refusal },
     text.join('\n'),
   );
   return refusal === null && outcomes.every(({ result }) => result !== 'failed') ? 0 : 1;
 }
 
-function appliedText(dir: LocalDir, outcomes: readonly Outcome[], dropped: readonly Left[]): string[] {
+function appliedText(dir: LocalDir, outcomes: readonly PlacedOutcome[], dropped: readonly Left[]): string[] {
   const waiting = outcomes.some(({ result }) => result === 'waits');
   return [
     ...(outcomes.length + dropped.length === 0

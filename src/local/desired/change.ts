@@ -27,7 +27,9 @@ const signs = { create: '+', change: '~', reset: '-', drop: '-', restart: '!' } 
 
 export function changeText(change: Change): string {
   const { action, what, from, to, restart } = change;
-  const values = [from, to].filter((value) => value !== null).join(' -> ');
+  const values = [from, to]
+    .flatMap((value) => (value === null ? [] : [value === '' ? '""' : value]))
+    .join(' -> ');
   const more = [what, values === '' ? null : values].filter((part) => part !== null).join(' ');
   const late = restart ? ' (takes effect at the next start of Postgres)' : '';
   return `${signs[action]} ${objectText(change)}${more === '' ? '' : `: ${more}`}${late}`;

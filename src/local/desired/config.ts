@@ -72,14 +72,16 @@ function valueAt(source: Source, key: string, at: JsonPath): unknown {
   });
 }
 
-/** A value that is JSON is taken as that, and everything else as text. What was text, or is that in PostgreSQL, stays text. */
+/** A value that is JSON is taken as that, and everything else as text. In the place of a text, a number stays text. */
 function readAs(source: Source, at: JsonPath, text: string): unknown {
-  if (typeof nodeValue(source, at) === 'string') return text;
+  let parsed: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    parsed = JSON.parse(text) as unknown;
   } catch {
     return text;
   }
+  const asText = parsed === null || (typeof nodeValue(source, at) === 'string' && typeof parsed !== 'object');
+  return typeof parsed !== 'string' && asText ? text : parsed;
 }
 
 /** The text with one value changed, all else untouched. @throws FileProblems */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ComputeClient } from '../../client/external.ts';
 import { ComputeHttpError } from '../../client/http.ts';
 import type { ComputeStatus, ConfigureRequest } from '../../client/types.ts';
-import { ComputeError, explained } from '../../core/errors.ts';
+import { ComputeError, codeOf, errorCodes, explained } from '../../core/errors.ts';
 import { poll } from '../../core/poll.ts';
 import { askRefresh, computeStatus, computeToken, untilRunning } from '../compute-api.ts';
 import { isRunning, listNodes, primaryNode } from '../nodes.ts';
@@ -11,6 +11,7 @@ import { type LocalDir, stateOf } from '../state.ts';
 import { storageStatusOf } from '../storage-api.ts';
 import type { Accepted } from './accepted.ts';
 import type { Left } from './change.ts';
+import type { Refusal } from './outcome.ts';
 import type { Writer } from './running.ts';
 
 const clientOf = ({ state }: Writer): ComputeClient =>
@@ -44,10 +45,10 @@ export async function configure(
     return await client.configure(withDrops(body(wanted), drop), call);
   } catch (error) {
     signal.throwIfAborted();
-    // A catalog pass that failed leaves the compute in that status, until a spec comes that can be applied.
-    if ((await computeStatus(writer.state, signal))?.status === 'failed')
-      await client.configure(body(before), call).catch(() => {});
-    throw refused(error);
+    const status = await computeStatus(writer.state, signal);
+    // A pass that failed leaves the compute in that status, until a spec comes that can be applied.
+    if (status?.status === 'failed') await client.configure(body(before), call).catch(() => {});
+    throw refused(error, status);
   }
 }
 
@@ -60,23 +61,32 @@ function withDrops(body: ConfigureRequest, drop: readonly Left[]): ConfigureRequ
   return { ...body, spec: { ...body.spec, delta_operations, operation_uuid: randomUUID() } };
 }
 
-function refused(error: unknown): ComputeError {
-  if (!(error instanceof ComputeHttpError))
-    return new ComputeError('conflict', 'the compute does not answer', {
-      cause: error,
-      hint: 'look at: compute-local status',
+/** What the compute says about its failure; its answer to the request only repeats that. */
+function refused(error: unknown, status: ComputeStatus | null): ComputeError {
+  const { failure, error: text } = status ?? {};
+  if (failure !== undefined && failure !== null) {
+    // The last paragraph repeats hint and code.
+    const reason = (text ?? '')
+      .split('\n\n')
+      .slice(0, -1)
+      .join('\n\n')
+      .replaceAll(/\s*\n\n?Caused by:\s*/g, ': ');
+    const isSetting = failure.code === 'settings_refused';
+    return new ComputeError(failure.code, isSetting ? reason.replace(placeOfSetting, '') : reason, {
+      hint: isSetting || isGeneral(failure.hint) ? advice : failure.hint,
     });
-  return new ComputeError('catalog', reasonIn(error.body).trim());
+  }
+  if (error instanceof ComputeHttpError) return new ComputeError('conflict', error.message);
+  return new ComputeError('conflict', 'the compute does not answer', {
+    cause: error,
+    hint: 'look at: compute-local status',
+  });
 }
 
-function reasonIn(body: string): string {
-  try {
-    const { error } = JSON.parse(body) as { error?: unknown };
-    return typeof error === 'string' ? error : body;
-  } catch {
-    return body;
-  }
-}
+/** A line of a file that nobody writes by hand. */
+const placeOfSetting = /^PostgreSQL cannot use .*? stays in force: (?:\S*postgresql\.conf, line \d+: )?/;
+const advice = 'correct it in compute.json, then apply again';
+const isGeneral = (hint: string | null): hint is null => hint === null || hint === errorCodes.catalog.act;
 
 /** Asks the other computes on the storage to fetch their specs again. One that does not answer gets its own at its next start. */
 export async function refreshOthers(dir: LocalDir, signal: AbortSignal): Promise<void> {
@@ -109,7 +119,8 @@ async function untilNew(writer: Writer, before: string | null, signal: AbortSign
   await untilRunning(writer.state, restartMs, signal);
 }
 
-export const reasonOf = (error: unknown): { reason: string; hint: string | null } =>
-  error instanceof ComputeError
-    ? { reason: error.message, hint: error.hint ?? null }
-    : { reason: explained(error), hint: null };
+export const refusalOf = (error: unknown): Refusal => ({
+  code: codeOf(error),
+  reason: error instanceof ComputeError ? error.message : explained(error),
+  hint: error instanceof ComputeError ? (error.hint ?? null) : null,
+});

@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../../core/errors.ts';
+import type { Place } from './problem.ts';
 import { type Change, type Left, changeText, keyOf, objectText } from './change.ts';
 
 /** What has become of one object. `waits`: for the next start of Postgres. */
@@ -7,9 +9,17 @@ export interface Outcome extends Change {
   readonly hint: string | null;
 }
 
+/** With its place in the file, where it failed and is there. */
+export type PlacedOutcome = Outcome & { readonly place: Place | null };
+
 export interface Failure {
   readonly reason: string;
   readonly hint: string | null;
+}
+
+/** Why a compute did not take a spec. */
+export interface Refusal extends Failure {
+  readonly code: ErrorCode;
 }
 
 type Result = Pick<Outcome, 'result' | 'reason' | 'hint'>;
@@ -40,19 +50,19 @@ export function outcomesOf(
 }
 
 /** The same after the compute refused the spec: roles and databases may be there all the same, settings are as before. Pure.
- *  @param refusal what the compute said: it belongs to the objects that it names, or to all */
+ *  @param reason what the compute said: it belongs to the objects that it names, or to all */
 export function outcomesOfRefusal(
   changes: readonly Change[],
   after: readonly Change[],
-  refusal: Failure,
+  { reason, hint }: Failure,
 ): Outcome[] {
   const open = new Set(after.map(keyOf));
   const isOpen = (one: Change): boolean =>
     one.kind === 'setting' || one.kind === 'extension' || open.has(keyOf(one));
-  const named = changes.filter((one) => isOpen(one) && isNamed(one, refusal.reason));
+  const named = changes.filter((one) => isOpen(one) && isNamed(one, reason));
   return changes.map((change): Outcome => {
     if (!isOpen(change)) return { ...change, ...applied };
-    if (named.length === 0 || named.includes(change)) return { ...change, result: 'failed', ...refusal };
+    if (named.length === 0 || named.includes(change)) return { ...change, result: 'failed', reason, hint };
     return { ...change, result: 'failed', reason: 'not done, since another one failed', hint: null };
   });
 }
@@ -67,9 +77,10 @@ function isNamed({ kind, name }: Change, text: string): boolean {
 
 const words = { applied: 'applied', waits: 'waits for a restart of Postgres', failed: 'FAILED' } as const;
 
-export const outcomeText = (one: Outcome): string =>
+export const outcomeText = (one: PlacedOutcome): string =>
   [
     `  ${changeText({ ...one, restart: false })}: ${words[one.result]}`,
+    ...(one.place === null ? [] : [`      at ${one.place.path}, line ${one.place.line}`]),
     ...(one.reason === null ? [] : [`      ${one.reason.replaceAll('\n', '\n      ')}`]),
     ...(one.hint === null ? [] : [`      Hint: ${one.hint}`]),
   ].join('\n');

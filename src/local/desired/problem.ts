@@ -7,11 +7,14 @@ export interface Problem {
   readonly message: string;
 }
 
-/** The same with its place in the file, both from 1. */
-export interface PlacedProblem {
+/** A place in the file; line and column from 1. */
+export interface Place {
   readonly path: string;
   readonly line: number;
   readonly column: number;
+}
+
+export interface PlacedProblem extends Place {
   readonly message: string;
 }
 

@@ -7,7 +7,7 @@ import {
   printParseErrorCode,
 } from 'jsonc-parser';
 import type { JsonPath } from '../../spec/path.ts';
-import { FileProblems, type PlacedProblem, type Problem, shownPath } from './problem.ts';
+import { FileProblems, type Place, type PlacedProblem, type Problem, shownPath } from './problem.ts';
 
 /** A compute.json as text, with what it says and where. */
 export interface Source {
@@ -51,7 +51,12 @@ function placeOf(text: string, offset: number): { line: number; column: number }
 }
 
 /** Where the value at a path stands; of a path that is not there, the closest part that is. */
-export function placed({ root, text }: Source, { path, message }: Problem): PlacedProblem {
+export function placed(source: Source, { path, message }: Problem): PlacedProblem {
+  return { ...placeAt(source, path), message };
+}
+
+/** The same without a message. */
+export function placeAt({ root, text }: Source, path: JsonPath): Place {
   let at = [...path];
   let node = findNodeAtLocation(root, at);
   while (node === undefined && at.length > 0) {
@@ -60,7 +65,7 @@ export function placed({ root, text }: Source, { path, message }: Problem): Plac
   }
   // The name, for a member that is wrong as such.
   const shown = node?.parent?.type === 'property' ? node.parent : (node ?? root);
-  return { path: shownPath(path), ...placeOf(text, shown.offset), message };
+  return { path: shownPath(path), ...placeOf(text, shown.offset) };
 }
 
 /** Members that are given twice, of which a parser keeps only one. */
