@@ -1,9 +1,9 @@
-import { linked } from '../../core/abort.ts';
-import { raceAbort, withDeadline } from '../../core/clock.ts';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
-import { endChild, termThenKill } from '../../process/end.ts';
 import { ownProgram } from '../../process/own-program.ts';
-import { startProcess } from '../../process/process.ts';
+import { type RunResult, runProcess } from '../../process/run-process.ts';
 import type { Accepted } from './accepted.ts';
 import { appName } from './names.ts';
 import type { Problem } from './problem.ts';
@@ -11,9 +11,11 @@ import { type ReadFile, problemsIn } from './read.ts';
 import { wantedParts } from './to-spec.ts';
 
 const limitMs = 60_000;
+/** Its answer repeats the whole spec. */
+const maxBytes = 16 * 1024 * 1024;
 
 /** Lets `compute_ctl check` judge what is wanted while nothing runs: whether this PostgreSQL knows the settings and would start
- *  with them. The spec goes through a pipe, since it has verifiers of passwords.
+ *  with them.
  *  @param postgres path of the program
  *  @throws FileProblems `spec_invalid` */
 export async function checkStopped(
@@ -37,35 +39,23 @@ async function check(
   config: string,
   postgres: string,
   signal: AbortSignal,
-): Promise<{ stdout: string; stderr: string }> {
-  const program = ownProgram('compute_ctl');
-  const given = ['--config=/dev/stdin', '--compute-id=compute-local', `--pgbin=${postgres}`];
-  const child = await startProcess({
-    ...program,
-    args: [...program.args, 'check', '--json', ...given],
-    cwd: '/',
-    stdin: 'pipe',
-  });
-  const over = linked(signal);
+): Promise<Pick<RunResult, 'stdout' | 'stderr'>> {
+  const dir = await mkdtemp(join(tmpdir(), 'compute-local.check-'));
   try {
-    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
-      const chunks: Buffer[] = [];
-      stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
-      return chunks;
-    });
-    child.stdin?.end(config);
-    await withDeadline('compute_ctl check', limitMs, over.signal, (limited) =>
-      raceAbort(child.closed, limited),
+    const file = join(dir, 'config.json');
+    await writeFile(file, config, { mode: 0o600 });
+    const program = ownProgram('compute_ctl');
+    const given = [`--config=${file}`, '--compute-id=compute-local', `--pgbin=${postgres}`];
+    return await runProcess(
+      { ...program, args: [...program.args, 'check', '--json', ...given], cwd: '/', limitMs, maxBytes },
+      signal,
     );
-    const text = (chunks: Buffer[] = []): string => Buffer.concat(chunks).toString('utf8');
-    return { stdout: text(stdout), stderr: text(stderr) };
   } finally {
-    over.release();
-    if (child.exit === null) await endChild(child, termThenKill(1000), signal);
+    await rm(dir, { recursive: true, force: true });
   }
 }
 
-/** A config with nothing but what compute.json decides. */
+/** A config with nothing but what compute.json decides, and without passwords: it is written to a file. */
 function configOf(wanted: Accepted): unknown {
   const app = { user: appName, database: appName, passwordVerifier: '' };
   const id = '0'.repeat(32);
@@ -73,7 +63,7 @@ function configOf(wanted: Accepted): unknown {
     spec: {
       format_version: 1,
       suspend_timeout_seconds: 0,
-      cluster: { cluster_id: 'compute-local', ...wantedParts(app, wanted) },
+      cluster: { ...wantedParts(app, { ...wanted, logins: {} }), cluster_id: 'compute-local' },
       tenant_id: id,
       timeline_id: id,
       safekeeper_connstrings: ['127.0.0.1:1'],
