@@ -64,6 +64,10 @@ const unreadable = (path: string, why: string, cause?: unknown): ComputeError =>
 export const writeAccepted = (dir: LocalDir, accepted: Accepted): void =>
   writeDurable(pathOf(dir), `${JSON.stringify(accepted, null, 2)}\n`);
 
+/** The password of a role that is, or was, wanted. */
+export const loginOf = (accepted: Accepted | null, name: string): Login | null =>
+  accepted !== null && Object.hasOwn(accepted.logins, name) ? (accepted.logins[name] ?? null) : null;
+
 /** Roles that are no longer wanted, and were not dropped. */
 export const formerRoles = ({ roles, logins }: Accepted): string[] =>
   Object.keys(logins).filter((name) => name !== appName && !roles.some((role) => role.name === name));
@@ -74,7 +78,7 @@ export function accept(desired: Desired, file: string, before: Accepted | null):
   const had = [...(before?.databases.map(({ name }) => name) ?? []), ...(before?.formerDatabases ?? [])];
   const logins = desired.roles
     .filter(({ name }) => name !== appName)
-    .map(({ name }) => [name, before?.logins[name] ?? newLogin()] as const);
+    .map(({ name }) => [name, loginOf(before, name) ?? newLogin()] as const);
   return {
     version: 1,
     file,

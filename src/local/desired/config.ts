@@ -1,10 +1,11 @@
 import { realpathSync, statSync } from 'node:fs';
-import { type Edit, applyEdits, findNodeAtLocation, getNodeValue, modify } from 'jsonc-parser';
+import { findNodeAtLocation, getNodeValue } from 'jsonc-parser';
 import { ComputeError } from '../../core/errors.ts';
 import { writeAtomically } from '../../process/files.ts';
 import type { JsonPath } from '../../spec/path.ts';
 import { type LocalDir, commandFor } from '../state.ts';
 import type { Answer } from './answer.ts';
+import { edited } from './edit.ts';
 import { parseKey } from './key.ts';
 import { checkedSource, fileOf, textOf } from './read.ts';
 import { type Source, parseSource } from './source.ts';
@@ -82,26 +83,6 @@ function readAs(source: Source, at: JsonPath, text: string): unknown {
   }
   const asText = parsed === null || (typeof nodeValue(source, at) === 'string' && typeof parsed !== 'object');
   return typeof parsed !== 'string' && asText ? text : parsed;
-}
-
-/** The text with one value changed, all else untouched. @throws FileProblems */
-export function edited(source: Source, at: JsonPath, value: unknown): Source {
-  const formattingOptions = {
-    insertSpaces: true,
-    tabSize: 2,
-    eol: source.text.includes('\r\n') ? '\r\n' : '\n',
-  };
-  let edits: Edit[];
-  try {
-    edits = modify(source.text, [...at], value, { formattingOptions });
-  } catch (cause) {
-    throw new ComputeError('usage', `${source.file} has nothing at that key that could be changed`, {
-      cause,
-    });
-  }
-  const next = parseSource(source.file, applyEdits(source.text, edits));
-  checkedSource(next);
-  return next;
 }
 
 /** With the mode that it has; a link stays a link. */

@@ -1,5 +1,5 @@
 import { parseValidUntil } from '../../catalog/role-attributes.ts';
-import { type Accepted, formerRoles } from './accepted.ts';
+import { type Accepted, formerRoles, loginOf } from './accepted.ts';
 import type { Change, Left } from './change.ts';
 import type { Observed, ObservedRole, ObservedSetting } from './observe.ts';
 import type { DesiredRole } from './schema.ts';
@@ -49,7 +49,7 @@ function roleChanges(wanted: Accepted, before: Accepted | null, observed: Observ
     }
     const now = observed.roles.get(name);
     if (now === undefined) return [{ ...blank, kind: 'role', name, action: 'create' }];
-    const verifier = wanted.logins[name]?.verifier;
+    const verifier = loginOf(wanted, name)?.verifier;
     // Set by somebody else, or the role was there before.
     const password = verifier === undefined || verifier === now.verifier ? [] : ['password'];
     const what = [...password, ...otherAttributes(role, now)];

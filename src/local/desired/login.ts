@@ -1,7 +1,7 @@
 import { did } from '../../config/clearer.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { type LocalDir, type LocalState, commandFor } from '../state.ts';
-import { readAccepted } from './accepted.ts';
+import { loginOf, readAccepted } from './accepted.ts';
 import { appName } from './names.ts';
 
 /** The state with another role in place of `app`, and the first database that it owns.
@@ -10,9 +10,8 @@ import { appName } from './names.ts';
 export function asRole(dir: LocalDir, state: LocalState, name: string | null): LocalState {
   if (name === null || name === state.user) return state;
   const accepted = readAccepted(dir);
-  const login =
-    accepted === null || !Object.hasOwn(accepted.logins, name) ? undefined : accepted.logins[name];
-  if (accepted === null || login === undefined) {
+  const login = loginOf(accepted, name);
+  if (accepted === null || login === null) {
     const names = [appName, ...Object.keys(accepted?.logins ?? {})];
     throw new ComputeError(
       'not_found',

@@ -50,13 +50,20 @@ function missing(dir: LocalDir, path: string): ComputeError {
 
 /** @throws FileProblems `spec_invalid` */
 export function checkedSource(source: Source): ReadFile {
-  const given = duplicates(source.root);
+  const given = [...duplicates(source.root), ...lists(source.value)];
   const result = v.safeParse(desiredSchema, source.value);
-  if (!result.success) throw problemsIn(source, [...given, ...shapeProblems(result.issues)]);
-  const problems = [...given, ...ruleProblems(result.output)];
+  if (!result.success || given.length > 0)
+    throw problemsIn(source, [...given, ...shapeProblems(result.issues ?? [])]);
+  const problems = ruleProblems(result.output);
   if (problems.length > 0) throw problemsIn(source, problems);
   return { source, desired: result.output };
 }
+
+/** A list in the place of an object, which the schema takes as one without members. */
+const lists = (value: unknown): Problem[] =>
+  (['', 'settings'] as const)
+    .filter((name) => Array.isArray(name === '' ? value : (value as Partial<Desired> | null)?.[name]))
+    .map((name) => ({ path: name === '' ? [] : [name], message: 'expected an object, found a list' }));
 
 /** In the order of the file. */
 export function problemsIn(source: Source, problems: readonly Problem[]): FileProblems {

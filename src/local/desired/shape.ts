@@ -32,7 +32,7 @@ function problemsOf(issue: v.BaseIssue<unknown>, before: JsonPath): Problem[] {
 function words({ type, expected, input }: v.BaseIssue<unknown>, path: JsonPath): string {
   if (type === 'strict_object' && expected === 'never') return unknownMember(path);
   if (input === undefined) return 'is missing';
-  return `expected ${meant(schemaAt(path), expected)}, found ${shown(input)}`;
+  return `expected ${meant(path, expected)}, found ${shown(input)}`;
 }
 
 const passwordHint =
@@ -63,7 +63,9 @@ function inner(node: Node): Node {
   return at;
 }
 
-function meant(schema: Node | undefined, expected: string | null): string {
+function meant(path: JsonPath, expected: string | null): string {
+  if (path.length === 2 && path[0] === 'extensions') return 'a name, or an object with one';
+  const schema = schemaAt(path);
   if (schema?.type === 'array') return 'a list';
   if (schema?.type === 'strict_object' || schema?.type === 'record') return 'an object';
   if (schema?.type === 'union') return 'text, a number, true or false';

@@ -1,6 +1,6 @@
 import { addLibraries } from '../../postgres/preload-libraries.ts';
 import type { LocalState } from '../state.ts';
-import type { Accepted } from './accepted.ts';
+import { type Accepted, loginOf } from './accepted.ts';
 import { appName } from './names.ts';
 import { preloadOf } from './packages.ts';
 import type { DesiredDatabase, DesiredRole } from './schema.ts';
@@ -31,7 +31,7 @@ export function wantedParts(
     roles: lastOfEach(roles).map((role) => ({
       name: role.name,
       encrypted_password:
-        role.name === state.user ? state.passwordVerifier : (wanted?.logins[role.name]?.verifier ?? ''),
+        role.name === state.user ? state.passwordVerifier : (loginOf(wanted, role.name)?.verifier ?? ''),
       options: orNull(roleOptions(role)),
     })),
     databases: lastOfEach(databases).map((one) => ({
