@@ -109,7 +109,7 @@ test('the first start brings what was accepted, and says which extension it coul
 
 test('a change by SQL and one in the file are planned, applied, and then nothing is left to do', async () => {
   writeFileSync(file(), first);
-  await queryLocal(await as('web'), `alter role web connection limit 3`);
+  await rig.command('psql', '--admin', '-c', 'alter role web connection limit 3');
   const planned = await json('plan');
   expect(planned.code).toBe(3);
   expect(planned.body.changes?.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
@@ -187,7 +187,7 @@ test('what is no longer named stays until it is dropped on request, and all else
   writeFileSync(file(), '{ "roles": [{ "name": "new" }], "settings": { "work_mem": "16MB" } }');
   const kept = await json('apply');
   expect(kept.body.left?.map(({ name }) => name)).toEqual(['shop', 'web']);
-  await queryLocal(await as('web'), 'create table t ()');
+  await queryLocal({ ...(await as('web')), database: 'shop' }, 'create table t ()');
   const asked = await json('apply', '--prune');
   expect([asked.code, asked.body.error?.code]).toEqual([2, 'usage']);
   const pruned = await json('apply', '--prune', '--yes');
