@@ -169,7 +169,7 @@ test('a setting that needs a restart waits for one, and apply --restart restarts
   expect(await queryLocal(await as('web'), 'show max_connections')).toEqual([{ max_connections: '40' }]);
 });
 
-test('the superuser is reached through the socket of the directory, and not over TCP', async () => {
+test('the superuser is reached through the socket of the directory, and neither over TCP nor by a role from inside the server', async () => {
   const own = await rig.command(
     'psql',
     '--admin',
@@ -179,6 +179,14 @@ test('the superuser is reached through the socket of the directory, and not over
   expect(own.stdout).toBe('cloud_admin|t\n');
   expect(statSync(join(rig.dir, 'run')).mode & 0o777).toBe(0o700);
   await expect(queryLocal({ ...app, user: 'cloud_admin' }, 'select 1')).rejects.toThrow();
+  await rig.command('psql', '--admin', '-c', 'create extension dblink');
+  const web = { ...(await as('web')), database: 'app' };
+  for (const password of ['', 'password=x']) {
+    const through = `host=${rig.dir}/run port=${app.port} user=cloud_admin dbname=postgres ${password}`;
+    await expect(
+      queryLocal(web, `select * from dblink('${through}', 'select 1') as t(n int)`),
+    ).rejects.toThrow('password is required');
+  }
   const role = await rig.command('psql', '--role', 'web', '-Atc', 'select current_user, current_database()');
   expect(role.stdout).toBe('web|shop\n');
 });
