@@ -22,6 +22,7 @@ const watchedMs = 1500;
  *  @property {readonly string[]} local the command that starts compute-local
  *  @property {(program: string) => string} bundle its path
  *  @property {(program: string) => string} cache the path of what is recorded
+ *  @property {boolean} [commands] also the short commands of compute-local: the executable has no room for what they compile
  *  @property {number} [patience] how many times as long as usual it may take */
 
 /** @param {Recording} recording */
@@ -42,7 +43,7 @@ function record({ node: [command, ...before], recorder, bundle, cache, patience 
 
 /** Runs short commands of compute-local beside a compute that runs, one after the other: each adds what it needs. */
 async function recordCommands(recording, dir) {
-  if (!recording.programs.includes('compute-local')) return;
+  if (recording.commands !== true) return;
   writeFileSync(join(dir, 'compute.json'), composed, { mode: 0o644 });
   for (const command of ['plan', 'status', 'url']) {
     const env = { ...process.env, RECORD_ADDS: '1' };
