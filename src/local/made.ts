@@ -70,6 +70,7 @@ export const madeDir = (systemId: string | null): readonly Made[] => [
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
   madeFile('primary.json'),
+  { name: /^apply\.lock$/, is: madeLock },
   // A compute.json stays: it is its user's.
   ...[acceptedName, schemaName].map(madeFile),
 ];

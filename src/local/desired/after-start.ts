@@ -1,15 +1,18 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { writerIn } from './running.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import type { Report } from '../report.ts';
 import { readAccepted } from './accepted.ts';
 import { changeText, keyOf } from './change.ts';
 import { diff } from './diff.ts';
+import { fileName } from './names.ts';
 import { installExtensions } from './install.ts';
 import { observe } from './observe.ts';
 import { refusalOf } from './configure.ts';
 
 /** Installs the wanted extensions that a start has not brought: they are in the data, and not in a spec. What fails is reported,
- *  and the compute runs without it. */
+ *  and the compute runs without it. Says so, too, when the compute.json in the directory was not applied. */
 export async function afterStart(
   dir: LocalDir,
   state: LocalState,
@@ -24,6 +27,10 @@ export async function afterStart(
     );
   try {
     const wanted = readAccepted(dir);
+    if (existsSync(join(dir.root, fileName))) {
+      const { tellNotApplied } = await import('./not-applied.ts');
+      tellNotApplied(dir, wanted, report);
+    }
     const writer = wanted === null || wanted.extensions.length === 0 ? null : writerIn(dir);
     // A replica has what its primary has.
     if (wanted === null || writer?.state.computeId !== state.computeId) return;

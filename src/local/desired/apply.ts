@@ -1,10 +1,13 @@
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
+import { lockApply } from '../lock.ts';
+import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState } from '../state.ts';
 import { withoutDropped, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
 import { type ApplyContext, applyRunning } from './apply-running.ts';
 import type { Left } from './change.ts';
+import { untilStarted } from './configure.ts';
 import { confirmed } from './confirm.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { checkStopped } from './check-stopped.ts';
@@ -26,6 +29,20 @@ export interface ApplyOptions {
  *  @throws FileProblems; ComputeError `usage`, `conflict`, `dir_refused`, `sql` */
 export async function apply(dir: LocalDir, options: ApplyOptions, answer: Answer): Promise<number> {
   const file = readDesired(dir, options.file);
+  if (inspectDir(dir, 'stop').kind === 'new')
+    throw new ComputeError('conflict', `there is no compute in ${dir.root}`, {
+      hint: `create one with: ${commandFor(dir, 'init')}, or: ${commandFor(dir, 'up')}`,
+    });
+  const lock = await lockApply(dir);
+  try {
+    return await locked(dir, file, options, answer);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answer: Answer): Promise<number> {
+  await untilStarted(dir, answer, never);
   const looked = await look(dir, file);
   const drop = options.prune ? looked.left : [];
   if (looked.running === null && drop.length > 0)

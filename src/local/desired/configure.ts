@@ -7,12 +7,14 @@ import { poll } from '../../core/poll.ts';
 import { askRefresh, computeStatus, computeToken, untilRunning } from '../compute-api.ts';
 import { isRunning, listNodes, primaryNode } from '../nodes.ts';
 import { specFor } from '../roles.ts';
-import { type LocalDir, stateOf } from '../state.ts';
+import { readPidFile } from '../../process/pid-file.ts';
+import { type LocalDir, commandFor, stateOf } from '../state.ts';
 import { storageStatusOf } from '../storage-api.ts';
 import type { Accepted } from './accepted.ts';
+import type { Answer } from './answer.ts';
 import type { Left } from './change.ts';
 import type { Refusal } from './outcome.ts';
-import type { Writer } from './running.ts';
+import { type Writer, writerIn } from './running.ts';
 
 const clientOf = ({ state }: Writer): ComputeClient =>
   new ComputeClient({
@@ -59,6 +61,25 @@ function withDrops(body: ConfigureRequest, drop: readonly Left[]): ConfigureRequ
     name,
   }));
   return { ...body, spec: { ...body.spec, delta_operations, operation_uuid: randomUUID() } };
+}
+
+const startMs = 120_000;
+
+/** Waits for a compute that is being started, or configured by somebody else: it would refuse a spec.
+ *  @throws ComputeError `deadline` */
+export async function untilStarted(dir: LocalDir, answer: Answer, signal: AbortSignal): Promise<void> {
+  const writer = writerIn(dir);
+  if (writer === null || readPidFile(writer.dir.upPid) === null) return;
+  const settled = async (limited: AbortSignal): Promise<true | null> => {
+    const { status = 'init' } = (await computeStatus(writer.state, limited)) ?? {};
+    return ['running', 'failed'].includes(status) || readPidFile(writer.dir.upPid) === null ? true : null;
+  };
+  if ((await settled(signal)) !== null) return;
+  answer.progress('Waiting for the compute to start ...');
+  if ((await poll(settled, { everyMs: 100, limitMs: startMs }, signal)) !== null) return;
+  throw new ComputeError('deadline', `the compute did not start within ${startMs / 1000} s`, {
+    hint: `look at: ${commandFor(dir, 'status')}`,
+  });
 }
 
 /** What the compute says about its failure; its answer to the request only repeats that. */
