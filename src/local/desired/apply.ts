@@ -11,10 +11,10 @@ import { untilStarted } from './configure.ts';
 import { confirmed } from './confirm.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { checkStopped } from './check-stopped.ts';
-import { type PlacedOutcome, leftText, outcomeText, waits } from './outcome.ts';
+import { type PlacedOutcome, type Refusal, leftText, outcomeText, waits } from './outcome.ts';
 import { type Looked, look } from './plan.ts';
 import { placeOfChange } from './place-of-change.ts';
-import { type ReadFile, readDesired } from './read.ts';
+import { type ReadFile, commandWith, readDesired } from './read.ts';
 
 export interface ApplyOptions {
   readonly file: string | null;
@@ -22,6 +22,14 @@ export interface ApplyOptions {
   readonly restart: boolean;
   readonly prune: boolean;
   readonly yes: boolean;
+}
+
+/** Whom it concerns, and how it is told. */
+interface Told {
+  readonly dir: LocalDir;
+  /** A command line for hints, with this directory and this file. */
+  readonly how: (words: string) => string;
+  readonly answer: Answer;
 }
 
 /** Makes the compute what compute.json says, and keeps that for every later start. While nothing runs, the next start does it.
@@ -51,20 +59,22 @@ async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answ
     });
   if (drop.length > 0 && !options.yes && !(await confirmed(drop))) {
     answer.progress('Nothing was changed.');
+    answer.result({ accepted: false, outcomes: [], left: drop, dropped: [], error: null }, '');
     return 1;
   }
   const { running } = looked;
-  if (running === null) return applyStopped(dir, file, looked, options, answer);
-  return applied(file, looked, running, { dir, drop, restart: options.restart, answer, signal: never });
+  const how = (words: string): string => commandWith(dir, words, options.file);
+  if (running === null) return applyStopped(file, looked, options, { dir, how, answer });
+  const { restart } = options;
+  return applied(file, looked, running, { dir, how, drop, restart, answer, signal: never });
 }
 
 /** @throws ComputeError `spec_invalid` with what would keep the next start from working */
 async function applyStopped(
-  dir: LocalDir,
   file: ReadFile,
   looked: Looked,
   options: ApplyOptions,
-  answer: Answer,
+  { dir, how, answer }: Told,
 ): Promise<number> {
   const { wanted, changes, left } = looked;
   const { postgres } = await toolsFor(dir, readState(dir), options, never);
@@ -72,7 +82,7 @@ async function applyStopped(
   writeAccepted(dir, wanted);
   const text = [
     `Accepted. It is not running: the next \`${commandFor(dir, 'up')}\` applies it.`,
-    ...leftText(left, commandFor(dir, 'apply --prune')),
+    ...leftText(left, how('apply --prune')),
   ];
   const outcomes = changes.map((one): PlacedOutcome => ({ ...one, ...waits, place: null }));
   answer.result(
@@ -86,9 +96,9 @@ async function applied(
   file: ReadFile,
   looked: Looked,
   running: NonNullable<Looked['running']>,
-  context: ApplyContext,
+  context: ApplyContext & Told,
 ): Promise<number> {
-  const { dir } = context;
+  const { dir, how } = context;
   const { left, dropped, refusal, ...found } = await applyRunning(context, looked, running);
   const outcomes = found.outcomes.map((one) => ({
     ...one,
@@ -96,9 +106,9 @@ async function applied(
   }));
   if (refusal === null) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
   const text = [
-    ...appliedText(dir, outcomes, dropped),
-    ...leftText(left, commandFor(dir, 'apply --prune')),
-    ...(refusal === null ? [] : ['  The compute refused it, so what was accepted before stays.']),
+    ...appliedText(outcomes, dropped, how('apply --restart')),
+    ...leftText(left, how('apply --prune')),
+    ...(refusal === null ? [] : refusalText(outcomes, refusal)),
   ];
   context.answer.result(
     { running: true, accepted: refusal === null, outcomes, left, dropped, error: refusal },
@@ -107,13 +117,25 @@ async function applied(
   return refusal === null && outcomes.every(({ result }) => result !== 'failed') ? 0 : 1;
 }
 
-function appliedText(dir: LocalDir, outcomes: readonly PlacedOutcome[], dropped: readonly Left[]): string[] {
+/** With the reason, unless an object has it: what could not be dropped is none of those. */
+const refusalText = (outcomes: readonly PlacedOutcome[], { reason, hint }: Refusal): string[] => [
+  ...(outcomes.some((one) => one.reason === reason)
+    ? []
+    : [`  ${reason}`, ...(hint === null ? [] : [`  Hint: ${hint}`])]),
+  '  The compute refused it, so what was accepted before stays.',
+];
+
+function appliedText(
+  outcomes: readonly PlacedOutcome[],
+  dropped: readonly Left[],
+  restart: string,
+): string[] {
   const waiting = outcomes.some(({ result }) => result === 'waits');
   return [
     ...(outcomes.length + dropped.length === 0
       ? ['Nothing to do: everything is as compute.json asks.']
       : outcomes.map(outcomeText)),
     ...dropped.map(({ kind, name }) => `  - ${kind} ${JSON.stringify(name)}: dropped`),
-    ...(waiting ? [`  To restart Postgres now: ${commandFor(dir, 'apply --restart')}`] : []),
+    ...(waiting ? [`  To restart Postgres now: ${restart}`] : []),
   ];
 }

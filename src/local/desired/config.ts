@@ -3,11 +3,11 @@ import { findNodeAtLocation, getNodeValue } from 'jsonc-parser';
 import { ComputeError } from '../../core/errors.ts';
 import { writeAtomically } from '../../process/files.ts';
 import type { JsonPath } from '../../spec/path.ts';
-import { type LocalDir, commandFor } from '../state.ts';
+import type { LocalDir } from '../state.ts';
 import type { Answer } from './answer.ts';
 import { edited } from './edit.ts';
 import { parseKey } from './key.ts';
-import { checkedSource, fileOf, textOf } from './read.ts';
+import { checkedSource, commandWith, fileOf, textOf } from './read.ts';
 import { type Source, parseSource } from './source.ts';
 
 export interface ConfigOptions {
@@ -49,7 +49,7 @@ export async function config(
   if (unset && from === undefined) valueAt(source, key, at);
   const to = unset ? undefined : readAs(source, at, value ?? '');
   write(source, edited(source, at, to));
-  answer.progress(`Changed ${path}. Show what follows from it: ${commandFor(dir, 'plan')}`);
+  answer.progress(`Changed ${path}. Show what follows from it: ${commandWith(dir, 'plan', file)}`);
   answer.result({ file: path, key, value: to ?? null, before: from ?? null }, '');
   return 0;
 }

@@ -5,11 +5,11 @@ import { writeDurable } from '../../process/files.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { lockDir } from '../lock.ts';
 import { inspectDir } from '../own.ts';
-import { type LocalDir, commandFor } from '../state.ts';
+import type { LocalDir } from '../state.ts';
 import type { Answer } from './answer.ts';
 import { schemaText } from './json-schema.ts';
 import { schemaName } from './names.ts';
-import { fileOf } from './read.ts';
+import { commandWith, fileOf } from './read.ts';
 import { template } from './template.ts';
 
 /** Writes a compute.json, and beside it the description that its `$schema` names. A file that is there stays; the description
@@ -18,7 +18,7 @@ import { template } from './template.ts';
  *  @throws ComputeError `dir_refused`, `system` */
 export async function init(dir: LocalDir, given: string | null, answer: Answer): Promise<number> {
   const file = fileOf(dir, given);
-  if (given === null) await ownRoot(dir);
+  await ownRoot(dir);
   const schema = join(dirname(file), schemaName);
   const created = !existsSync(file);
   try {
@@ -28,11 +28,10 @@ export async function init(dir: LocalDir, given: string | null, answer: Answer):
   } catch (cause) {
     throw new ComputeError('system', `could not write ${file}`, { cause });
   }
-  const option = given === null ? '' : ` --file ${file}`;
   const next = [
     created ? `Wrote ${file}.` : `${file} is there already, and stays as it is.`,
-    `Edit it, then: ${commandFor(dir, `plan${option}`)}`,
-    `          and: ${commandFor(dir, `apply${option}`)}`,
+    `Edit it, then: ${commandWith(dir, 'plan', given)}`,
+    `          and: ${commandWith(dir, 'apply', given)}`,
   ];
   for (const line of next) answer.progress(line);
   answer.result({ file, schema, created }, file);

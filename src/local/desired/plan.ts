@@ -1,6 +1,6 @@
 import { never } from '../../core/abort.ts';
 import { inspectDir } from '../own.ts';
-import { type LocalDir, commandFor } from '../state.ts';
+import type { LocalDir } from '../state.ts';
 import { type Accepted, accept, readAccepted } from './accepted.ts';
 import { serverProblems } from './against-server.ts';
 import type { Answer } from './answer.ts';
@@ -8,7 +8,7 @@ import { changeText } from './change.ts';
 import { type Diff, diff } from './diff.ts';
 import { type Observed, observe } from './observe.ts';
 import { leftText } from './outcome.ts';
-import { type ReadFile, problemsIn, readDesired } from './read.ts';
+import { type ReadFile, commandWith, problemsIn, readDesired } from './read.ts';
 import { type Writer, runningWriter } from './running.ts';
 
 /** What is wanted, what is there, and the difference. */
@@ -28,7 +28,7 @@ const changesExit = 3;
 export async function plan(dir: LocalDir, given: string | null, answer: Answer): Promise<number> {
   const looked = await look(dir, readDesired(dir, given));
   const { changes, left, running } = looked;
-  answer.result({ running: running !== null, changes, left }, planText(dir, looked));
+  answer.result({ running: running !== null, changes, left }, planText(dir, given, looked));
   return changes.length === 0 ? 0 : changesExit;
 }
 
@@ -45,15 +45,15 @@ export async function look(dir: LocalDir, { source, desired }: ReadFile): Promis
   return { wanted, before, running: { writer, observed }, ...diff(wanted, before, observed) };
 }
 
-function planText(dir: LocalDir, { changes, left, running }: Looked): string {
+function planText(dir: LocalDir, given: string | null, { changes, left, running }: Looked): string {
   const lines =
     changes.length === 0
       ? ['Nothing to do: everything is as compute.json asks.']
       : [
-          `${changes.length === 1 ? '1 change' : `${changes.length} changes`}, which \`${commandFor(dir, 'apply')}\` makes:`,
+          `${changes.length === 1 ? '1 change' : `${changes.length} changes`}, which \`${commandWith(dir, 'apply', given)}\` makes:`,
           ...changes.map((one) => `  ${changeText(one)}`),
         ];
   const note =
     running === null ? ['It is not running: this is the difference from what was applied last.'] : [];
-  return [...lines, ...leftText(left, commandFor(dir, 'apply --prune')), ...note].join('\n');
+  return [...lines, ...leftText(left, commandWith(dir, 'apply --prune', given)), ...note].join('\n');
 }

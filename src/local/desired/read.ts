@@ -22,6 +22,10 @@ export interface ReadFile {
 export const fileOf = ({ root }: LocalDir, given: string | null): string =>
   given === null ? join(root, fileName) : resolve(given);
 
+/** A command line for hints, with the file where it is not that of the directory. */
+export const commandWith = (dir: LocalDir, words: string, given: string | null): string =>
+  commandFor(dir, given === null ? words : `${words} --file ${given}`);
+
 /** Reads and checks a compute.json.
  *  @throws ComputeError `not_found`; FileProblems `config_unreadable`, `spec_invalid` with everything that is wrong */
 export function readDesired(dir: LocalDir, given: string | null): ReadFile {

@@ -13,7 +13,7 @@ const list = <S extends v.GenericSchema>(item: S, doc: string) =>
 const role = v.strictObject({
   name: text('Name of the role. Its password is generated: `compute-local url --role NAME` prints it.'),
   createdb: flag('CREATEDB: may create databases.'),
-  createrole: flag('CREATEROLE: may create roles.'),
+  createrole: flag('CREATEROLE: may create roles. Before PostgreSQL 16 that leads to the operating system.'),
   bypassrls: flag('BYPASSRLS: row security does not apply to it.'),
   replication: flag('REPLICATION: may stream the WAL.'),
   inherit: flag('INHERIT: has the rights of the roles that it is a member of.'),
