@@ -119,7 +119,7 @@ export function localSpec(
   { token = state.storageToken, writesStopped = false, wanted = null }: LocalSpecOptions = {},
 ): unknown {
   const { ports } = state;
-  const parts = wantedParts(state, wanted);
+  const parts = wantedParts(state, wanted, role !== 'primary');
   const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
   const { x } = state.signingKey;
   return {

@@ -6,6 +6,7 @@ import { writeDurable } from '../../process/files.ts';
 import { readSmall } from '../../process/regular-file.ts';
 import { type LocalDir, scramVerifier } from '../state.ts';
 import { acceptedName, appName } from './names.ts';
+import { largestSoFar } from './standby.ts';
 import { type Desired, type DesiredDatabase, type DesiredRole, settingText } from './schema.ts';
 
 /** A role's password, which compute-local has generated. */
@@ -34,6 +35,8 @@ export interface Accepted {
   readonly databases: readonly DesiredDatabase[];
   readonly extensions: readonly WantedExtension[];
   readonly settings: Readonly<Record<string, string>>;
+  /** See standby.ts. */
+  readonly largest: Readonly<Record<string, number>>;
   /** Of every role that has been wanted, also of those that no longer are and were not dropped. */
   readonly logins: Readonly<Record<string, Login>>;
   /** Databases that are no longer wanted, and were not dropped. */
@@ -79,6 +82,9 @@ export function accept(desired: Desired, file: string, before: Accepted | null):
   const logins = desired.roles
     .filter(({ name }) => name !== appName)
     .map(({ name }) => [name, loginOf(before, name) ?? newLogin()] as const);
+  const settings = Object.fromEntries(
+    Object.entries(desired.settings).map(([name, value]) => [name.toLowerCase(), settingText(value)]),
+  );
   return {
     version: 1,
     file,
@@ -90,9 +96,8 @@ export function accept(desired: Desired, file: string, before: Accepted | null):
         ? { name: one, version: null, databases: null }
         : { name: one.name, version: one.version ?? null, databases: one.databases ?? null },
     ),
-    settings: Object.fromEntries(
-      Object.entries(desired.settings).map(([name, value]) => [name.toLowerCase(), settingText(value)]),
-    ),
+    settings,
+    largest: largestSoFar(settings, before),
     logins: { ...before?.logins, ...Object.fromEntries(logins) },
     formerDatabases: [...new Set(had)].filter((name) => name !== appName && !databases.has(name)),
   };

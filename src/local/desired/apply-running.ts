@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import type { LocalDir } from '../state.ts';
 import { type Accepted, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
@@ -9,7 +10,7 @@ import { type Observed, observe } from './observe.ts';
 import { type Outcome, type Refusal, outcomesOf, outcomesOfRefusal } from './outcome.ts';
 import { preloadOf } from './packages.ts';
 import type { Looked } from './plan.ts';
-import type { Writer } from './running.ts';
+import { type Writer, othersIn } from './running.ts';
 
 export interface Applied {
   readonly outcomes: readonly Outcome[];
@@ -52,6 +53,11 @@ export async function applyRunning(
   if (restarts) {
     answer.progress('Restarting Postgres ...');
     await restart(writer, signal);
+    // A replica whose limits are below those of its primary replays nothing until it has the new ones.
+    for (const other of othersIn(dir)) {
+      answer.progress(`Restarting ${basename(other.dir.root)} ...`);
+      await restart(other, signal);
+    }
   }
   const waiting = changes.filter((one) => !restarts && waitsForLibrary(one, late));
   const now = changes.filter((one) => one.kind === 'extension' && !waiting.includes(one));

@@ -5,7 +5,6 @@ import type { ComputeStatus, ConfigureRequest } from '../../client/types.ts';
 import { ComputeError, codeOf, errorCodes, explained } from '../../core/errors.ts';
 import { poll } from '../../core/poll.ts';
 import { askRefresh, computeStatus, computeToken, untilRunning } from '../compute-api.ts';
-import { isRunning, listNodes, primaryNode } from '../nodes.ts';
 import { specFor } from '../roles.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, commandFor, stateOf } from '../state.ts';
@@ -14,7 +13,7 @@ import type { Accepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
 import type { Left } from './change.ts';
 import type { Refusal } from './outcome.ts';
-import { type Writer, writerIn } from './running.ts';
+import { type Writer, othersIn, writerIn } from './running.ts';
 
 const clientOf = ({ state }: Writer): ComputeClient =>
   new ComputeClient({
@@ -111,10 +110,7 @@ const isGeneral = (hint: string | null): hint is null => hint === null || hint =
 
 /** Asks the other computes on the storage to fetch their specs again. One that does not answer gets its own at its next start. */
 export async function refreshOthers(dir: LocalDir, signal: AbortSignal): Promise<void> {
-  const primary = primaryNode(dir);
-  const nodes = listNodes(dir).filter((node) => node.name !== primary && isRunning(dir, node));
-  const ports = nodes.map(({ ports: own }) => own.internalHttp);
-  if (primary !== null) ports.push(stateOf(dir).ports.internalHttp);
+  const ports = othersIn(dir).map(({ state }) => state.ports.internalHttp);
   await Promise.all(ports.map((port) => askRefresh(port, signal).catch(() => {})));
 }
 

@@ -1,10 +1,10 @@
 import { primaryInForce } from '../names.ts';
-import { asState, nodeDir } from '../nodes.ts';
-import { type LocalDir, type LocalState, readState } from '../state.ts';
+import { asState, isRunning, listNodes, nodeDir, primaryNode } from '../nodes.ts';
+import { type LocalDir, type LocalState, readState, stateOf } from '../state.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Socket } from '../storage/tools.ts';
 
-/** The compute that writes. */
+/** A compute: the one that writes, where nothing else is said. */
 export interface Writer {
   readonly dir: LocalDir;
   /** With its own ports and id. */
@@ -26,4 +26,15 @@ export function writerIn(dir: LocalDir): Writer | null {
 export function runningWriter(dir: LocalDir): Writer | null {
   const writer = writerIn(dir);
   return writer !== null && isReady(writer.socket) ? writer : null;
+}
+
+/** The other computes on the storage that run. */
+export function othersIn(dir: LocalDir): Writer[] {
+  const main = stateOf(dir);
+  const primary = primaryNode(dir);
+  const nodes = listNodes(dir).filter((node) => node.name !== primary && isRunning(dir, node));
+  return [
+    ...(primary === null ? [] : [{ dir, state: main }]),
+    ...nodes.map((node) => ({ dir: nodeDir(dir, node.name), state: asState(main, node) })),
+  ].map((one) => ({ ...one, socket: { dir: one.dir.run, port: one.state.ports.postgres } }));
 }

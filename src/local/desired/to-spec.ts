@@ -3,6 +3,7 @@ import type { LocalState } from '../state.ts';
 import { type Accepted, loginOf } from './accepted.ts';
 import { appName } from './names.ts';
 import { preloadOf } from './packages.ts';
+import { forStandby } from './standby.ts';
 import type { DesiredDatabase, DesiredRole } from './schema.ts';
 
 /** An option of a role or database, and a setting, as a spec has them. */
@@ -19,10 +20,12 @@ export interface WantedParts {
   readonly settings: readonly Option[];
 }
 
-/** @param state has the role and the database that are always there */
+/** @param state has the role and the database that are always there
+ *  @param standby for a replica or a static node */
 export function wantedParts(
   state: Pick<LocalState, 'user' | 'database' | 'passwordVerifier'>,
   wanted: Accepted | null,
+  standby = false,
 ): WantedParts {
   const app: DesiredRole = { name: state.user };
   const roles = [app, ...(wanted?.roles ?? [])];
@@ -39,7 +42,7 @@ export function wantedParts(
       owner: one.owner,
       options: orNull(databaseOptions(one)),
     })),
-    settings: Object.entries(wanted === null ? {} : wantedSettings(wanted)).map(([name, value]) => ({
+    settings: Object.entries(wanted === null ? {} : settingsOf(wanted, standby)).map(([name, value]) => ({
       name,
       value,
       vartype: 'string',
@@ -84,6 +87,9 @@ export function wantedSettings({ settings, extensions }: Accepted): Readonly<Rec
   if (libraries.length === 0) return settings;
   return { ...settings, [preload]: addLibraries(settings[preload] ?? '', libraries) };
 }
+
+const settingsOf = (wanted: Accepted, standby: boolean): Readonly<Record<string, string>> =>
+  standby ? forStandby(wantedSettings(wanted), wanted) : wantedSettings(wanted);
 
 /** The databases of each extension, in the order in which they are installed. */
 export function wantedExtensions(

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { catalogInput } from '../../../../src/catalog/input.ts';
 import { validateCatalog } from '../../../../src/catalog/validate.ts';
 import { acceptedName } from '../../../../src/local/desired/names.ts';
-import { readAccepted, writeAccepted } from '../../../../src/local/desired/accepted.ts';
+import { type Accepted, readAccepted, writeAccepted } from '../../../../src/local/desired/accepted.ts';
 import { serverProblems } from '../../../../src/local/desired/against-server.ts';
 import { asRole } from '../../../../src/local/desired/login.ts';
 import { debianPackage } from '../../../../src/local/desired/packages.ts';
@@ -59,6 +59,18 @@ test('what was accepted is in the spec of every later start, and compute_ctl tak
   const target = parseConnstr('postgresql://cloud_admin@localhost/postgres');
   const input = catalogInput(resolved, { target, privilegedRole: 'neon_superuser', stage: 'start' });
   expect(validateCatalog(input)).toEqual([]);
+});
+
+test('a standby never has less of what it may not have less of than its primary ever had', () => {
+  const values = (one: Accepted, standby: boolean): Record<string, string | null> =>
+    Object.fromEntries(wantedParts(state, one, standby).settings.map(({ name, value }) => [name, value]));
+  const low = accepted({ settings: { max_connections: 40, work_mem: '8MB' } });
+  expect(values(low, false)).toEqual({ max_connections: '40', work_mem: '8MB' });
+  expect(values(low, true)).toEqual({ max_connections: '100', work_mem: '8MB' });
+  const high = accepted({ settings: { max_connections: 500 } }, low);
+  const later = accepted({ settings: { work_mem: '4MB' } }, high);
+  expect(values(later, false)).toEqual({ work_mem: '4MB' });
+  expect(values(later, true)).toEqual({ max_connections: '500', work_mem: '4MB' });
 });
 
 test('options are those of CREATE ROLE and CREATE DATABASE; a locale takes template0', () => {
