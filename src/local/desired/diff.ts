@@ -2,6 +2,7 @@ import { parseValidUntil } from '../../catalog/role-attributes.ts';
 import { type Accepted, formerRoles, loginOf } from './accepted.ts';
 import type { Change, Left } from './change.ts';
 import type { Observed, ObservedRole, ObservedSetting } from './observe.ts';
+import { whyOwned } from './owned.ts';
 import type { DesiredRole } from './schema.ts';
 import { wantedExtensions, wantedSettings } from './to-spec.ts';
 
@@ -87,7 +88,7 @@ function settingChanges(wanted: Accepted, before: Accepted | null, observed: Obs
   const last = before === null ? {} : wantedSettings(before);
   // One that was removed may still wait for the next start.
   const pending = [...(observed?.settings ?? [])].flatMap(([name, now]) =>
-    now.pendingRestart ? [name] : [],
+    now.pendingRestart && whyOwned(name) === null ? [name] : [],
   );
   const names = [...new Set([...Object.keys(next), ...Object.keys(last), ...pending])];
   return names.flatMap((name): Change[] => {

@@ -82,7 +82,9 @@ test('a setting that is no longer given goes back to its default, and one that w
     '- setting max_connections: 50 -> default (takes effect at the next start of Postgres)',
   ]);
   const pending = { setting: '50', unit: null, atStart: true, pendingRestart: true };
-  const now = observed({ settings: new Map([['max_connections', pending]]) });
+  // Since a promotion; it is not the user's.
+  const own = ['hot_standby', pending] as const;
+  const now = observed({ settings: new Map([['max_connections', pending], own]) });
   expect(texts(wanted, wanted, now)).toEqual([
     '! setting max_connections (takes effect at the next start of Postgres)',
   ]);
