@@ -9,6 +9,7 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
+import { readAccepted } from './desired/accepted.ts';
 import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
@@ -159,6 +160,8 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   return {
     name: 'compute_ctl',
     start: () => {
+      // The storage would only answer that there is no spec.
+      readAccepted(dir);
       const aside = setAside(dir);
       if (aside.length > 0)
         report.event(

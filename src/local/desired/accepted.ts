@@ -53,6 +53,8 @@ export function readAccepted(dir: LocalDir): Accepted | null {
     const found = JSON.parse(readSmall(path)) as Accepted;
     if (found.version === 1) return found;
   } catch (cause) {
+    // Its words quote the text, which has passwords.
+    if (cause instanceof SyntaxError) throw unreadable(path, 'is damaged: it is not valid JSON');
     throw unreadable(path, 'cannot be read', cause);
   }
   throw unreadable(path, 'was written by another version of compute-local');

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -10,6 +10,7 @@ import { serverProblems } from '../../../../src/local/desired/against-server.ts'
 import { asRole } from '../../../../src/local/desired/login.ts';
 import { debianPackage } from '../../../../src/local/desired/packages.ts';
 import { wantedParts } from '../../../../src/local/desired/to-spec.ts';
+import { explained } from '../../../../src/core/errors.ts';
 import { specFor } from '../../../../src/local/roles.ts';
 import { type LocalDir, type LocalState, createState, localDir } from '../../../../src/local/state.ts';
 import { parseConnstr } from '../../../../src/pg/connstr.ts';
@@ -102,7 +103,16 @@ test('app may be given options, and stays what it is otherwise', () => {
 
 test('a damaged copy of what was accepted is an error that names the file', () => {
   writeAccepted(dir, { ...wanted, version: 2 as 1 });
-  expect(() => readAccepted(dir)).toThrow(`${join(dir.root, acceptedName)}, which holds`);
+  const path = join(dir.root, acceptedName);
+  expect(() => readAccepted(dir)).toThrow(`${path}, which holds`);
+  writeFileSync(path, '{ "logins": { "web": "geheim" ');
+  try {
+    readAccepted(dir);
+    expect.unreachable();
+  } catch (error) {
+    expect(explained(error)).toContain('is damaged: it is not valid JSON');
+    expect(explained(error)).not.toContain('geheim');
+  }
 });
 
 test('a role logs in with its own password, to the first database that it owns', () => {
