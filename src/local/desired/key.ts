@@ -13,12 +13,20 @@ export function parseKey(key: string): JsonPath {
   while (rest !== '') {
     const [all, name, index, quoted] = part.exec(rest) ?? [];
     if (all === undefined || (path.length === 0 && all.startsWith('.'))) throw unreadable(key);
-    path.push(index === undefined ? (name ?? (JSON.parse(`"${quoted ?? ''}"`) as string)) : Number(index));
+    path.push(index === undefined ? (name ?? unquoted(quoted ?? '', key)) : Number(index));
     rest = rest.slice(all.length);
     if (rest !== '' && !/^[.[]/.test(rest)) throw unreadable(key);
   }
   if (path.length === 0) throw unreadable(key);
   return path;
+}
+
+function unquoted(text: string, key: string): string {
+  try {
+    return JSON.parse(`"${text}"`) as string;
+  } catch {
+    throw unreadable(key);
+  }
 }
 
 const unreadable = (key: string): ComputeError =>

@@ -14,9 +14,12 @@ test.each([
   expect(parseKey(key)).toEqual(path);
 });
 
-test.each(['', '.a', 'a..b', 'a[', 'a[-1]', 'a b', 'roles[0]name'])('no key: %j', (key) => {
-  expect(() => parseKey(key)).toThrow('cannot read the key');
-});
+test.each(['', '.a', 'a..b', 'a[', 'a[-1]', 'a b', 'roles[0]name', String.raw`a["\q"]`])(
+  'no key: %j',
+  (key) => {
+    expect(() => parseKey(key)).toThrow('cannot read the key');
+  },
+);
 
 test('a change leaves the comments and all other lines as they are', () => {
   const source = read(template).source;
