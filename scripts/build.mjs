@@ -39,6 +39,7 @@ const recording = {
   programs: [...names, ...lateWithCode],
   local: [process.execPath, dist('compute-local.js')],
   bundle,
+  commands: true,
   cache: (name) => `${bundle(name)}.cache`,
 };
 await recordAll(recording).catch((error) => {

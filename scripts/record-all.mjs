@@ -22,6 +22,7 @@ const watchedMs = 1500;
  *  @property {readonly string[]} local the command that starts compute-local
  *  @property {(program: string) => string} bundle its path
  *  @property {(program: string) => string} cache the path of what is recorded
+ *  @property {boolean} [commands] also the short commands of compute-local: the executable has no room for what they compile
  *  @property {number} [patience] how many times as long as usual it may take */
 
 /** @param {Recording} recording */
@@ -40,8 +41,30 @@ function record({ node: [command, ...before], recorder, bundle, cache, patience 
   );
 }
 
-/** Runs compute_ctl until it says so, asks it some things, lets it look after Postgres for a moment, and stops it. */
-async function recordCompute(recording, args, env, isThere) {
+/** Runs short commands of compute-local beside a compute that runs, one after the other: each adds what it needs. */
+async function recordCommands(recording, dir) {
+  if (recording.commands !== true) return;
+  writeFileSync(join(dir, 'compute.json'), composed, { mode: 0o644 });
+  for (const command of ['plan', 'status', 'url']) {
+    const env = { ...process.env, RECORD_ADDS: '1' };
+    const child = record(recording, 'compute-local', [command, '--dir', dir], env);
+    child.stderr.resume();
+    await once(child, 'exit');
+  }
+}
+
+/** Something of every part. */
+const composed = `{
+  "roles": [{ "name": "web", "connection_limit": 5 }], // as a user writes it
+  "databases": [{ "name": "shop", "owner": "web" }],
+  "extensions": ["hstore"],
+  "settings": { "work_mem": "64MB" },
+}
+`;
+
+/** Runs compute_ctl until it says so, asks it some things, lets it look after Postgres for a moment, and stops it.
+ *  @param beside what is done before it is stopped */
+async function recordCompute(recording, args, env, isThere, beside = async () => {}) {
   const child = record(recording, 'compute_ctl', args, env);
   const said = [];
   for await (const line of createInterface({ input: child.stderr })) {
@@ -55,6 +78,7 @@ async function recordCompute(recording, args, env, isThere) {
       await (await fetch(`http://127.0.0.1:${port}/${path}`, { signal })).text();
     }
     await setTimeout(watchedMs);
+    await beside();
     child.kill('SIGTERM');
   }
   if (child.exitCode === null) await once(child, 'exit');
@@ -69,7 +93,8 @@ const recordStart = (recording, dir) =>
     (state, postgres) => {
       const { args, env } = computeOf(state, dir, postgres);
       const given = [...args, '-p', controlPlaneOf(state)];
-      return recordCompute(recording, given, env, (line) => line.includes('compute start finished'));
+      const isThere = (line) => line.includes('compute start finished');
+      return recordCompute(recording, given, env, isThere, () => recordCommands(recording, dir));
     },
     limitMs * (recording.patience ?? 1),
   );

@@ -27,14 +27,12 @@ function asset(name) {
   }
 }
 
-/** The sources are ASCII, which is read faster as what it is. Those that are needed rarely are compressed. */
-function sourceOf(name) {
+/** What is needed rarely is compressed. Undefined when there is none of this name. */
+function unpacked(name) {
   const plain = asset(name);
-  return plain === undefined
-    ? require('node:zlib')
-        .brotliDecompressSync(asset(`${name}.br`))
-        .latin1Slice()
-    : plain.latin1Slice();
+  if (plain !== undefined) return plain;
+  const packed = asset(`${name}.br`);
+  return packed === undefined ? undefined : require('node:zlib').brotliDecompressSync(packed);
 }
 
 const loaded = new Map();
@@ -44,7 +42,9 @@ function load(name) {
   if (module !== undefined) return module.exports;
   module = { exports: {} };
   loaded.set(name, module);
-  const script = new Script(sourceOf(name), { filename: name, cachedData: asset(`${name}.cache`) });
+  // The sources are ASCII, which is read faster as what it is.
+  const source = unpacked(name).latin1Slice();
+  const script = new Script(source, { filename: name, cachedData: unpacked(`${name}.cache`) });
   script.runInThisContext()(module.exports, requireFor, module, name, '');
   return module.exports;
 }

@@ -35,6 +35,10 @@ function unknownOption(given: string, { options }: Command): string {
 const unknownCommand = (given: string, names: readonly string[]): string =>
   `error: unknown command '${given}'${question(nearest(given, names))}; the commands are ${names.join(', ')}`;
 
+/** ` (did you mean "x"?)`, or nothing when none of the names is close. For words that hold no secret. */
+export const did = (given: string, names: readonly string[]): string =>
+  question(nearest(given, names).map((name) => JSON.stringify(name)));
+
 const question = (meant: readonly string[]): string =>
   meant.length === 0 ? '' : ` (did you mean ${listOf(meant)}?)`;
 

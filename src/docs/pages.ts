@@ -1,3 +1,4 @@
+import { computeSchema } from './compute-schema.ts';
 import { cliPage } from './cli-page.ts';
 import { renderMetricsReference } from '../metrics/reference.ts';
 import { httpPage } from './http-page.ts';
@@ -22,4 +23,5 @@ export const pages: readonly Page[] = [
   { file: 'docs/reference/metrics.md', render: renderMetricsReference },
   { file: 'docs/reference/http.md', render: httpPage },
   { file: 'docs/reference/openapi.json', render: openApiPage },
+  { file: 'docs/reference/compute.schema.json', render: computeSchema },
 ];

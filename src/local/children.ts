@@ -9,6 +9,8 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
+import { readAccepted } from './desired/accepted.ts';
+import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import type { Kept } from './supervisor.ts';
@@ -158,6 +160,8 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   return {
     name: 'compute_ctl',
     start: () => {
+      // The storage would only answer that there is no spec.
+      readAccepted(dir);
       const aside = setAside(dir);
       if (aside.length > 0)
         report.event(
@@ -167,7 +171,10 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
         );
       return startNode(context, 'compute_ctl', args(), dir.computePid, { env, piped: false });
     },
-    ready: (_child, signal) => untilRunning(state, startLimitSeconds * 1000, signal),
+    async ready(_child, signal) {
+      await untilRunning(state, startLimitSeconds * 1000, signal);
+      await afterStart(dir, state, report, signal);
+    },
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {
       if (restart)

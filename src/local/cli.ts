@@ -13,6 +13,7 @@ import { becomeOsUser } from './become-os-user.ts';
 import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
+import { asRole } from './desired/login.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
@@ -74,7 +75,12 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     name === undefined
       ? (await import('./commands/reset.ts')).reset(dir, options.yes, report(options), log)
       : (await import('./branches/change.ts')).resetBranch(dir, name, options, log),
-  url: async (dir, { name }, [given = name]) => say(connectionUrl(stateNamed(dir, given))),
+  init: async (dir, options) => (await import('./desired/commands.ts')).init(dir, options),
+  plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
+  apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
+  config: async (...given) => (await import('./desired/commands.ts')).config(...given),
+  url: async (dir, { name, role }, [given = name]) =>
+    say(connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role))),
   token: async (dir, { name }, [given = name]) =>
     say((await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600)),
   psql: async (dir, options, args) => (await import('./branches/psql.ts')).psqlNamed(dir, options, args, log),
@@ -102,7 +108,7 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
   if (name !== 'psql') closeInherited();
   // A node needs a directory that is there.
   const creates =
-    ['create', 'start'].includes(name) || (name === 'up' && !isNode(options as OptionsOf<'up'>));
+    ['create', 'start', 'init'].includes(name) || (name === 'up' && !isNode(options as OptionsOf<'up'>));
   await becomeOsUser(dir, osUser, creates);
   await requireOwner(dir);
   return actionsOf(log)[name](dir, options, command.args);

@@ -4,6 +4,19 @@ import { type PgdataLock, lockPgdata } from '../postgres/lock.ts';
 import { readPidFile } from '../process/pid-file.ts';
 import { type LocalDir, commandFor } from './state.ts';
 
+/** A lock against a second `apply` in the directory.
+ *  @throws ComputeError `conflict` */
+export async function lockApply(dir: LocalDir): Promise<PgdataLock> {
+  try {
+    return await lockPgdata(join(dir.root, 'apply'));
+  } catch (error) {
+    if (!(error instanceof ComputeError) || error.code !== 'pgdata_locked') throw error;
+    throw new ComputeError('conflict', `another compute-local apply is running in ${dir.root}`, {
+      hint: 'wait until it has ended',
+    });
+  }
+}
+
 /** A lock against a second `up` or `reset` in the directory. The kernel releases it however its holder ends.
  *  @throws ComputeError `conflict` */
 export async function lockDir(

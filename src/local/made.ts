@@ -2,6 +2,7 @@ import { nodeNamePattern } from '../config/values.ts';
 import { isMarked, markerFile } from '../postgres/marker.ts';
 import { createMarker } from '../process/marker.ts';
 import { type Made, madeFile } from '../process/made.ts';
+import { acceptedName, schemaName } from './desired/names.ts';
 import { systemIdIn } from './pgdata.ts';
 import { madeStorage } from './storage/made.ts';
 
@@ -15,6 +16,8 @@ export const dirMarker = createMarker(
 export const resetNote = 'local.json.reset';
 /** Stays: another compute-local may be about to take the lock. */
 export const lockName = 'up.lock';
+/** Of `apply`. */
+const applyLock = 'apply.lock';
 
 const pgdataFiles =
   /^(PG_VERSION|backup_(label|manifest)(\.old|\.tmp)?|tablespace_map(\.old)?|current_logfiles|(postgresql(\.auto)?|pg_hba|pg_ident|compute_ctl_temp_override)\.conf|postmaster\.(pid|opts)|(standby|recovery|zenith|neon)\.signal|(fallback_)?promote|logrotate|server\.(key|crt)|compute_local\.generation|core(\..*)?)(\.tmp|\.new)?$/;
@@ -69,6 +72,9 @@ const madeOwn = (systemId: string | null): readonly Made[] => [
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
   madeFile('primary.json'),
+  { name: new RegExp(`^${applyLock.replace('.', String.raw`\.`)}$`), is: madeLock },
+  // A compute.json stays: it is its user's.
+  ...[acceptedName, schemaName].map(madeFile),
 ];
 
 /** Removed last. */

@@ -1,6 +1,6 @@
 import { ComputeError } from '../core/errors.ts';
 import { readPidFile } from '../process/pid-file.ts';
-import { type Node, asState, isRunning, nodeNames, primaryNode, readNode } from './nodes.ts';
+import { type Node, asState, isRunning, nodeDir, nodeNames, primaryNode, readNode } from './nodes.ts';
 import { type LocalDir, type LocalState, stateOf } from './state.ts';
 
 /** The name of the compute that `up` starts without --replica and --at-lsn. */
@@ -28,6 +28,13 @@ export function computeState(dir: LocalDir, name: string | null): LocalState {
   throw new ComputeError('not_found', `there is no compute with the name "${name}" in ${dir.root}`, {
     hint: `the names are: ${[mainName, ...nodeNames(dir)].join(', ')}; without --name it is the primary`,
   });
+}
+
+/** The directory of its Unix socket, which only the OS user can enter.
+ *  @param name as for `computeState` */
+export function socketOf(dir: LocalDir, name: string | null): string {
+  const node = name === null ? (primaryInForce(dir)?.name ?? mainName) : name;
+  return node === mainName ? dir.run : nodeDir(dir, node).run;
 }
 
 /** @throws ComputeError `usage` for a name that a new node cannot have */

@@ -1,22 +1,37 @@
 import { askRefresh } from './compute-api.ts';
+import { type Accepted, readAccepted } from './desired/accepted.ts';
 import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
 import { type LocalRole, localSpec } from './spec.ts';
 import type { LocalDir, LocalState } from './state.ts';
 import type { Socket } from './storage/tools.ts';
 
-/** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id.
- *  @param startToken makes the storage token of a primary that is about to start; left out: it runs already
- *  @param writesStopped the disk is nearly full: transactions are read-only unless they ask for more */
+interface SpecOptions {
+  /** Makes the storage token of a primary that is about to start; left out: it runs already. */
+  readonly startToken?: () => string;
+  /** The disk is nearly full: transactions are read-only unless they ask for more. */
+  readonly writesStopped?: boolean;
+  /** What compute.json adds; left out: what was accepted last. */
+  readonly wanted?: Accepted | null;
+}
+
+/** The spec of one of the computes on the storage: all but the primary are replicas or static. Null for an unknown id. */
 export function specFor(
   dir: LocalDir,
   state: LocalState,
   computeId: string,
-  startToken: () => string = () => state.storageToken,
-  writesStopped = false,
+  {
+    startToken = () => state.storageToken,
+    writesStopped = false,
+    wanted = readAccepted(dir),
+  }: SpecOptions = {},
 ): unknown {
   const primary = primaryNode(dir);
   const spec = (of: LocalDir, as: LocalState, role: LocalRole): unknown =>
-    localSpec(of, as, role, role === 'primary' ? startToken() : as.storageToken, writesStopped);
+    localSpec(of, as, role, {
+      token: role === 'primary' ? startToken() : as.storageToken,
+      writesStopped,
+      wanted,
+    });
   if (computeId === state.computeId) return spec(dir, state, primary === null ? 'primary' : 'replica');
   const node = listNodes(dir).find((one) => one.computeId === computeId);
   if (node === undefined) return null;

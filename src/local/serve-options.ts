@@ -31,7 +31,8 @@ export const serveOptions = ({ dir, state, ...parts }: ServeParts): ServeOptions
   computes: {
     writer: () => writerOf(dir, state),
     replicas: () => replicasOf(dir, state),
-    spec: (computeId, startToken, writesStopped) => specFor(dir, state, computeId, startToken, writesStopped),
+    spec: (computeId, startToken, writesStopped) =>
+      specFor(dir, state, computeId, { startToken, writesStopped }),
     refresh: (signal) => refreshWriter(dir, state, signal),
     promoted: ({ name }) => setPrimaryNode(dir, name),
   },

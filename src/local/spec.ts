@@ -1,4 +1,6 @@
 import { formatConninfo, formatUrl } from '../pg/libpq-write.ts';
+import type { Accepted } from './desired/accepted.ts';
+import { type WantedParts, wantedParts } from './desired/to-spec.ts';
 import { readOnlySetting, standbyName } from './storage/compute-link.ts';
 import { timelineDir } from './storage/layout.ts';
 import type { LocalDir, LocalState } from './state.ts';
@@ -41,6 +43,15 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole, writesStopp
     ...(writesStopped ? stoppedSettings : []),
   ];
   return table.map(([name, value, vartype]) => ({ name, value, vartype }));
+}
+
+/** What compute.json sets takes the place of a default; `owned.ts` keeps it from the rest. */
+function merged(
+  own: readonly Setting[],
+  wanted: WantedParts['settings'],
+): readonly WantedParts['settings'][number][] {
+  const names = new Set(wanted.map(({ name }) => name));
+  return [...own.filter(({ name }) => !names.has(name)), ...wanted];
 }
 
 const stoppedSettings: SettingRow[] = [[readOnlySetting, 'on', 'bool']];
@@ -91,16 +102,24 @@ export function restoreCommand(timeline: string): string {
   return `${where}; (${tries.join(' || ')}) 2>/dev/null`;
 }
 
+export interface LocalSpecOptions {
+  /** For the storage. */
+  readonly token?: string;
+  readonly writesStopped?: boolean;
+  /** What compute.json adds; null: nothing. */
+  readonly wanted?: Accepted | null;
+}
+
 /** The control plane's answer for the local compute.
  *  @see https://github.com/neondatabase/neon for the format, which `docs/reference` describes field by field */
 export function localSpec(
   dir: LocalDir,
   state: LocalState,
   role: LocalRole = 'primary',
-  token = state.storageToken,
-  writesStopped = false,
+  { token = state.storageToken, writesStopped = false, wanted = null }: LocalSpecOptions = {},
 ): unknown {
   const { ports } = state;
+  const parts = wantedParts(state, wanted, role !== 'primary');
   const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
   const { x } = state.signingKey;
   return {
@@ -111,9 +130,9 @@ export function localSpec(
       mode: modeOf(role),
       cluster: {
         cluster_id: state.computeId,
-        roles: [{ name: state.user, encrypted_password: state.passwordVerifier, options: null }],
-        databases: [{ name: state.database, owner: state.user, options: null }],
-        settings: settings(dir, state, role, writesStopped),
+        roles: parts.roles,
+        databases: parts.databases,
+        settings: merged(settings(dir, state, role, writesStopped), parts.settings),
       },
       tenant_id: state.tenantId,
       timeline_id: state.timelineId,

@@ -4,7 +4,7 @@ import { ComputeError } from '../core/errors.ts';
 import { type Exit, type ProcessOptions, type RunningProcess, signalChild, startProcess } from './process.ts';
 import { endChild } from './end.ts';
 
-export interface RunOptions extends Pick<ProcessOptions, 'command' | 'args' | 'env' | 'cwd'> {
+export interface RunOptions extends Pick<ProcessOptions, 'command' | 'argv0' | 'args' | 'env' | 'cwd'> {
   /** Milliseconds after which the command is killed. */
   readonly limitMs: number;
   /** Limit for stdout and for stderr, each; the rest is dropped. Default 1 MiB. */

@@ -1,5 +1,6 @@
 import { branchCommands, history } from './branches.ts';
 import type { OptionEntry, ProgramEntry } from './entry.ts';
+import { admin, role, specCommands } from './compute-local-spec.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
 
@@ -181,10 +182,11 @@ export const computeLocal = {
         },
       },
     },
+    ...specCommands({ dir, json, ...forPostgres }),
     url: {
       doc: 'Print the connection URL, with its password.',
       args: '[name]',
-      options: { dir, name: ofCompute },
+      options: { dir, name: ofCompute, role },
     },
     token: {
       doc: 'Print a bearer token for the HTTP API, valid for one hour.',
@@ -193,7 +195,7 @@ export const computeLocal = {
     },
     psql: {
       doc: 'Open psql. First the name of a compute may be given, also as NAME@LSN or NAME@TIME: then its data at that point, read-only. Options and arguments of psql are passed to it; after --, all of them.',
-      options: { dir, ...forPostgres, name: ofCompute },
+      options: { dir, ...forPostgres, name: ofCompute, role, admin },
       args: '[args...]',
       passesOptions: true,
     },

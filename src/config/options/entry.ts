@@ -54,7 +54,7 @@ export interface CommandEntry {
   readonly options: OptionTable;
   /** Options that the help lists; the others are accepted too. Left out: all of them. */
   readonly listed?: readonly string[];
-  /** Arguments that may follow the options, each with a blank before it. */
+  /** Arguments that may follow the options, with blanks between them: `[key] [value]`. */
   readonly args?: string;
   /** Other names for it. */
   readonly aliases?: readonly string[];

@@ -8,6 +8,7 @@ import { formatLsn } from '../../core/lsn.ts';
 import { openDirectory, withDirectory } from '../../process/dir-fd.ts';
 import { fsyncPath, ownDir, renameDurable } from '../../process/files.ts';
 import { removeMade } from '../../process/made.ts';
+import { readAccepted, writeAccepted } from '../desired/accepted.ts';
 import { dirMarker, madeUnfinishedBranch } from '../made.ts';
 import { nodeNames, readNode } from '../nodes.ts';
 import { choosePorts, preferred } from '../ports.ts';
@@ -73,6 +74,8 @@ export async function buildBranch(dir: LocalDir, wanted: NewBranch): Promise<Loc
       { tenantId, timelineId },
       { keep, branch, ...systemId },
     );
+    const accepted = from === null ? null : readAccepted(from.place.dir);
+    if (accepted !== null) writeAccepted(fresh, accepted);
     fsyncPath(root);
     renameInto(root, final.root);
     return state;

@@ -1,6 +1,8 @@
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { asRole } from '../desired/login.ts';
+import { socketOf } from '../names.ts';
 import { psql } from '../commands/psql.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { type LocalDir, commandFor } from '../state.ts';
@@ -11,6 +13,10 @@ import { isRunning } from './tree.ts';
 interface PsqlOptions {
   readonly name: string | null;
   readonly pgBinDir: string | null;
+  /** Null: `app`. */
+  readonly role: string | null;
+  /** As the superuser. */
+  readonly admin: boolean;
 }
 
 /** psql in a compute, or in its data as it was: `NAME@WHEN`.
@@ -38,12 +44,15 @@ export async function psqlNamed(
       throw new ComputeError('conflict', `"${name}" is not running`, {
         hint: `start it with: ${commandFor(dir, `start ${name}`)}`,
       });
-    return psql(state, await toolsFor(home, state, options, never), given);
+    const login = asRole(home, state, options.role);
+    const socket = options.admin ? socketOf(home, state.branch === undefined ? of : null) : null;
+    return psql(login, await toolsFor(home, state, options, never), given, { socket });
   }
   const { state, remove } = await view(dir, of ?? 'main', when.join('@'), options.pgBinDir, log);
   try {
     const tools = await toolsFor(home, stateNamed(dir, of), options, never);
-    return await psql(state, tools, given, '-c default_transaction_read_only=on');
+    const settings = '-c default_transaction_read_only=on';
+    return await psql(asRole(home, state, options.role), tools, given, { settings });
   } finally {
     await remove();
   }

@@ -5,7 +5,7 @@ import { inspectDir } from '../own.ts';
 import { readPhase } from '../phase.ts';
 import { type LocalDir, type LocalState, readState } from '../state.ts';
 import { type KnownCompute, computeFacts } from './compute-facts.ts';
-import { type Size, freeBytes, sizeOf, sum } from './disk.ts';
+import { type Size, Sizes, freeBytes, sum } from './disk.ts';
 import { judge } from './judge.ts';
 import { processOf } from './process-facts.ts';
 import type { DiskReport, Problem, State, StatusReport } from './schema.ts';
@@ -22,10 +22,11 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
+  const sizes = new Sizes();
   const [storage, all, total, free] = await Promise.all([
-    storageFacts(dir, state, hasWriter),
-    Promise.all(computes.map(computeFacts)),
-    sizeOf(dir.root),
+    storageFacts(dir, state, { hasWriter, sizes }),
+    Promise.all(computes.map((one) => computeFacts(one, sizes))),
+    sizes.of(dir.root),
     freeBytes(dir.root),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
@@ -103,7 +104,7 @@ function knownComputes(
   return { computes, primary: chosen.state?.name ?? mainName, unreadable };
 }
 
-interface Sizes {
+interface Parts {
   readonly total: Size;
   readonly bases: Size;
   readonly wal: Size;
@@ -111,7 +112,7 @@ interface Sizes {
   readonly logs: Size;
 }
 
-const diskReport = (free: number | null, { total, bases, wal, data, logs }: Sizes): DiskReport => ({
+const diskReport = (free: number | null, { total, bases, wal, data, logs }: Parts): DiskReport => ({
   total_bytes: total.bytes,
   base_bytes: bases.bytes,
   wal_bytes: wal.bytes,

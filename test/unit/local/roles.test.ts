@@ -29,7 +29,7 @@ function add(name: string, mode: Node['mode']): string {
 
 async function resolved(computeId: string): Promise<ResolvedSpec> {
   const { value, notes } = await parseControlPlane(
-    JSON.stringify(specFor(dir, state, computeId, () => 'token.start')),
+    JSON.stringify(specFor(dir, state, computeId, { startToken: () => 'token.start' })),
   );
   expect(notes).toEqual([]);
   if (value.spec === null) throw new Error('no spec');

@@ -8,7 +8,7 @@ import { never } from '../../../../src/core/abort.ts';
 import { formatLsn, parseLsn } from '../../../../src/core/lsn.ts';
 import { notingPhase, readPhase } from '../../../../src/local/phase.ts';
 import type { Report } from '../../../../src/local/report.ts';
-import { sizeOf } from '../../../../src/local/status/disk.ts';
+import { Sizes } from '../../../../src/local/status/disk.ts';
 import { withoutPageHeader } from '../../../../src/local/storage/range.ts';
 import type { StorageStatus } from '../../../../src/local/storage/storage-status.ts';
 import { storedLsn } from '../../../../src/local/view-lsn.ts';
@@ -128,8 +128,8 @@ test('a process is asked at a port only if it listens there itself', async () =>
 test('the size of a directory counts what is on disk, and says when its time was up', async () => {
   const dir = freshDir();
   writeFileSync(join(dir, 'a'), Buffer.alloc(100_000, 1));
-  const { bytes, complete } = await sizeOf(dir);
+  const { bytes, complete } = await new Sizes().of(dir);
   expect([bytes >= 98_304, complete]).toEqual([true, true]);
-  expect(await sizeOf(join(dir, 'missing'))).toEqual({ bytes: 0, complete: true });
-  expect(await sizeOf(dir, -1)).toEqual({ bytes: 0, complete: false });
+  expect(await new Sizes().of(join(dir, 'missing'))).toEqual({ bytes: 0, complete: true });
+  expect(await new Sizes(-1).of(dir)).toEqual({ bytes: 0, complete: false });
 });

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { ComputeError } from '../../core/errors.ts';
+import { readSmallByLink } from '../../process/regular-file.ts';
+import { type LocalDir, commandFor } from '../state.ts';
+import { readAccepted } from './accepted.ts';
+import { fileName } from './names.ts';
+import { FileProblems, type Problem } from './problem.ts';
+import { ruleProblems } from './rules.ts';
+import { type Desired, desiredSchema } from './schema.ts';
+import { shapeProblems } from './shape.ts';
+import { type Source, duplicates, parseSource, placed } from './source.ts';
+
+/** What a file asks for, and where each part stands. */
+export interface ReadFile {
+  readonly source: Source;
+  readonly desired: Desired;
+}
+
+/** The path of the file: as given, or in the directory. */
+export const fileOf = ({ root }: LocalDir, given: string | null): string =>
+  given === null ? join(root, fileName) : resolve(given);
+
+/** A command line for hints, with the file where it is not that of the directory. */
+export const commandWith = (dir: LocalDir, words: string, given: string | null): string =>
+  commandFor(dir, given === null ? words : `${words} --file ${given}`);
+
+/** Reads and checks a compute.json.
+ *  @throws ComputeError `not_found`; FileProblems `config_unreadable`, `spec_invalid` with everything that is wrong */
+export function readDesired(dir: LocalDir, given: string | null): ReadFile {
+  const path = fileOf(dir, given);
+  return checkedSource(parseSource(path, textOf(dir, path)));
+}
+
+/** @throws ComputeError `not_found`, `config_unreadable` */
+export function textOf(dir: LocalDir, path: string): string {
+  try {
+    return readSmallByLink(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(dir, path);
+    throw new ComputeError('config_unreadable', `could not read ${path}`, { cause });
+  }
+}
+
+function missing(dir: LocalDir, path: string): ComputeError {
+  const last = existsSync(dir.root) ? readAccepted(dir)?.file : undefined;
+  const hint =
+    last === undefined || last === path
+      ? `create it with: ${commandFor(dir, 'init')}, or name another one with --file`
+      : `what is in force came from ${last}: name it with --file`;
+  return new ComputeError('not_found', `there is no ${path}`, { hint });
+}
+
+/** @throws FileProblems `spec_invalid` */
+export function checkedSource(source: Source): ReadFile {
+  const given = [...duplicates(source.root), ...lists(source.value)];
+  const result = v.safeParse(desiredSchema, source.value);
+  if (!result.success || given.length > 0)
+    throw problemsIn(source, [...given, ...shapeProblems(result.issues ?? [])]);
+  const problems = ruleProblems(result.output);
+  if (problems.length > 0) throw problemsIn(source, problems);
+  return { source, desired: result.output };
+}
+
+/** A list in the place of an object, which the schema takes as one without members. */
+const lists = (value: unknown): Problem[] =>
+  (['', 'settings'] as const)
+    .filter((name) => Array.isArray(name === '' ? value : (value as Partial<Desired> | null)?.[name]))
+    .map((name) => ({ path: name === '' ? [] : [name], message: 'expected an object, found a list' }));
+
+/** In the order of the file. */
+export function problemsIn(source: Source, problems: readonly Problem[]): FileProblems {
+  const all = problems.map((one) => placed(source, one));
+  const sorted = all.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  return new FileProblems('spec_invalid', source.file, sorted);
+}

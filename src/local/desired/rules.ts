@@ -1,0 +1,118 @@
+import { parseValidUntil } from '../../catalog/role-attributes.ts';
+import { did } from '../../config/clearer.ts';
+import { nameFault, textFault } from '../../core/sql.ts';
+import type { JsonPath } from '../../spec/path.ts';
+import { appName } from './names.ts';
+import { whyOwned, whyUnusable } from './owned.ts';
+import type { Problem } from './problem.ts';
+import { type Desired, settingText } from './schema.ts';
+
+/** The superuser, and the role that the roles of a spec are members of: compute_ctl's own. */
+const systemRoles = ['cloud_admin', 'neon_superuser'];
+const systemDatabases = ['postgres', 'template0', 'template1'];
+
+/** What contradicts itself, or belongs to somebody else. Pure. */
+export function ruleProblems(desired: Desired): Problem[] {
+  return [
+    ...roleProblems(desired),
+    ...databaseProblems(desired),
+    ...extensionProblems(desired),
+    ...settingProblems(desired),
+  ];
+}
+
+const unless = (message: string | null, path: JsonPath): Problem[] =>
+  message === null ? [] : [{ path, message }];
+
+function roleProblems({ roles }: Desired): Problem[] {
+  return roles.flatMap(({ name, valid_until }, at): Problem[] => [
+    ...unless(roleNameFault(name), ['roles', at, 'name']),
+    ...unless(twice(roles, at), ['roles', at, 'name']),
+    ...(valid_until !== undefined && parseValidUntil(valid_until) === null
+      ? [{ path: ['roles', at, 'valid_until'], message: 'is not a time such as "2027-01-31 12:00:00Z"' }]
+      : []),
+  ]);
+}
+
+function roleNameFault(name: string): string | null {
+  if (systemRoles.includes(name)) return `${JSON.stringify(name)} is a role of compute_ctl itself`;
+  if (name.startsWith('pg_')) return 'begins with "pg_", which is reserved for PostgreSQL itself';
+  if (name === 'public' || name === 'none') return 'is a reserved word and cannot name a role';
+  return nameFault(name);
+}
+
+function databaseProblems({ roles, databases }: Desired): Problem[] {
+  const owners = [appName, ...roles.map(({ name }) => name)];
+  return databases.flatMap(({ name, owner, ...options }, at): Problem[] => [
+    ...unless(
+      systemDatabases.includes(name)
+        ? `${JSON.stringify(name)} is a database of PostgreSQL itself`
+        : nameFault(name),
+      ['databases', at, 'name'],
+    ),
+    ...unless(twice(databases, at), ['databases', at, 'name']),
+    ...(owners.includes(owner)
+      ? []
+      : [
+          {
+            path: ['databases', at, 'owner'],
+            message: `there is no role ${JSON.stringify(owner)} in this file${did(owner, owners)}`,
+          },
+        ]),
+    ...Object.entries(options).flatMap(([key, value]) =>
+      value === undefined ? [] : unless(textFault(value), ['databases', at, key]),
+    ),
+  ]);
+}
+
+function extensionProblems({ extensions, databases }: Desired): Problem[] {
+  const known = [appName, ...databases.map(({ name }) => name)];
+  const names = extensions.map((one) => ({ name: typeof one === 'string' ? one : one.name }));
+  return extensions.flatMap((one, at): Problem[] => {
+    const given = typeof one === 'string' ? [] : (one.databases ?? []);
+    const path = typeof one === 'string' ? ['extensions', at] : ['extensions', at, 'name'];
+    return [
+      ...unless(nameFault(names[at]?.name ?? ''), path),
+      ...unless(twice(names, at), path),
+      ...given.flatMap((database, index): Problem[] =>
+        known.includes(database)
+          ? []
+          : [
+              {
+                path: ['extensions', at, 'databases', index],
+                message: `there is no database ${JSON.stringify(database)} in this file${did(database, known)}`,
+              },
+            ],
+      ),
+    ];
+  });
+}
+
+/** @see src/backend/utils/misc/guc.c valid_custom_variable_name */
+const settingName = /^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*$/;
+
+function settingProblems({ settings }: Desired): Problem[] {
+  const seen = new Set<string>();
+  return Object.entries(settings).flatMap(([name, value]): Problem[] => {
+    const path = ['settings', name];
+    const lower = name.toLowerCase();
+    const again = seen.has(lower);
+    seen.add(lower);
+    if (!settingName.test(name)) return [{ path, message: 'is not a name of a setting' }];
+    const owned = whyOwned(lower);
+    if (owned !== null) return [{ path, message: `cannot be given: ${owned}` }];
+    const text = settingText(value);
+    return [
+      ...(again ? [{ path, message: 'is given twice: PostgreSQL ignores case in names of settings' }] : []),
+      ...unless(whyUnusable(lower, text) ?? textFault(text), path),
+      ...unless(/[\r\n]/.test(text) ? 'must be on one line' : null, path),
+    ];
+  });
+}
+
+/** Says so at the second of two with the same name. */
+function twice(list: readonly { readonly name: string }[], at: number): string | null {
+  const name = list[at]?.name;
+  const first = list.findIndex((one) => one.name === name);
+  return first === at ? null : `${JSON.stringify(name)} is there twice`;
+}

@@ -1,0 +1,143 @@
+import { expect, test } from 'vitest';
+import { FileProblems } from '../../../../src/local/desired/problem.ts';
+import { template } from '../../../../src/local/desired/template.ts';
+import { schemaText } from '../../../../src/local/desired/json-schema.ts';
+import { schemaName } from '../../../../src/local/desired/names.ts';
+import { read } from './support.ts';
+
+/** What is wrong, as `line:column path: message`. */
+function problems(text: string): string[] {
+  try {
+    read(text);
+  } catch (error) {
+    if (!(error instanceof FileProblems)) throw error;
+    return error.problems.map(({ line, column, path, message }) => `${line}:${column} ${path}: ${message}`);
+  }
+  throw new Error('the file is accepted');
+}
+
+test('a new compute.json asks for nothing, and names the description beside it', () => {
+  const { desired } = read(template);
+  expect(desired).toEqual({
+    $schema: `./${schemaName}`,
+    roles: [],
+    databases: [],
+    extensions: [],
+    settings: {},
+  });
+});
+
+test('every example of a new compute.json is valid once its comment sign is taken away', () => {
+  const { desired } = read(template.replaceAll(/^ {4}\/\/ (?=[{"])/gm, '    '));
+  expect(desired.roles).toHaveLength(2);
+  expect(desired.databases).toHaveLength(2);
+  expect(desired.extensions).toHaveLength(2);
+  expect(Object.keys(desired.settings)).toHaveLength(2);
+});
+
+test('editors are told of every member, and that comments are allowed', () => {
+  const schema = JSON.parse(schemaText()) as Record<string, Record<string, unknown>>;
+  expect(schema['allowComments']).toBe(true);
+  expect(Object.keys(schema['properties'] ?? {})).toEqual([
+    '$schema',
+    'roles',
+    'databases',
+    'extensions',
+    'settings',
+  ]);
+  expect(schema['additionalProperties']).toBe(false);
+  expect(schema['required']).toEqual([]);
+});
+
+test('comments and a comma after the last member are read', () => {
+  const { desired } = read('// a\n{ "roles": [ { "name": "web" }, /* b */ ], }');
+  expect(desired.roles).toEqual([{ name: 'web' }]);
+});
+
+const wrong: [string, string, string[]][] = [
+  [
+    'the place of a syntax error',
+    '{\n  "roles": [\n    { "name" "web" }\n  ]\n}',
+    ['3:14 : not valid JSON: colon expected'],
+  ],
+  ['an empty file', '', ['1:1 : not valid JSON: value expected']],
+  [
+    'an unknown member with what was meant',
+    '{\n "databases": [ { "name": "a", "ownr": "b" } ],\n "rolls": [] }',
+    [
+      '2:32 databases[0].ownr: is not known (did you mean "owner"?)',
+      '3:2 rolls: is not known (did you mean "roles"?)',
+    ],
+  ],
+  [
+    'a wrong type and a missing member',
+    '{ "roles": [ { "name": 5 }, {} ], "settings": [] }',
+    [
+      '1:16 roles[0].name: expected text, found 5',
+      '1:29 roles[1].name: is missing',
+      '1:35 settings: expected an object, found a list',
+    ],
+  ],
+  ['a list in the place of the whole', '[]', ['1:1 : expected an object, found a list']],
+  [
+    'a wrong extension',
+    '{ "extensions": [ 5, { "name": "x", "databases": "app" } ] }',
+    [
+      '1:19 extensions[0]: expected a name, or an object with one, found 5',
+      '1:37 extensions[1].databases: expected a list, found "app"',
+    ],
+  ],
+  ['a member that is given twice', '{ "roles": [],\n "roles": [] }', ['1:3 roles: is given twice']],
+  [
+    'an owner and a database that are not in the file',
+    '{ "roles": [ { "name": "web" } ], "databases": [ { "name": "shop", "owner": "wbe" } ],\n "extensions": [ { "name": "hstore", "databases": ["shp"] } ] }',
+    [
+      '1:68 databases[0].owner: there is no role "wbe" in this file (did you mean "web"?)',
+      '2:52 extensions[0].databases[0]: there is no database "shp" in this file (did you mean "shop"?)',
+    ],
+  ],
+  [
+    'names that are reserved or there twice',
+    '{ "roles": [ { "name": "pg_x" }, { "name": "cloud_admin" }, { "name": "a" }, { "name": "a" } ], "databases": [ { "name": "postgres" } ] }',
+    [
+      '1:16 roles[0].name: begins with "pg_", which is reserved for PostgreSQL itself',
+      '1:36 roles[1].name: "cloud_admin" is a role of compute_ctl itself',
+      '1:80 roles[3].name: "a" is there twice',
+      '1:114 databases[0].name: "postgres" is a database of PostgreSQL itself',
+    ],
+  ],
+  [
+    'settings that belong to the product',
+    '{ "settings": { "port": 1, "FSYNC": true, "synchronous_standby_names": "", "recovery_target": "x", "wal_level": "minimal" } }',
+    [
+      '1:17 settings.port: cannot be given: it is chosen with: compute-local up --port',
+      '1:28 settings.FSYNC: cannot be given: with it the storage keeps its promise that no acknowledged commit is lost',
+      '1:43 settings.synchronous_standby_names: cannot be given: with it the storage keeps its promise that no acknowledged commit is lost',
+      '1:76 settings.recovery_target: cannot be given: the storage decides what is recovered',
+      '1:100 settings.wal_level: must be "replica" or "logical": the storage receives the WAL',
+    ],
+  ],
+  [
+    'a setting that could begin another line, and one that is there twice in another case',
+    '{ "settings": { "a b": 1, "work_mem": "1\\n2", "WORK_MEM": "4MB" } }',
+    [
+      '1:17 settings["a b"]: is not a name of a setting',
+      '1:27 settings.work_mem: must be on one line',
+      '1:47 settings.WORK_MEM: is given twice: PostgreSQL ignores case in names of settings',
+    ],
+  ],
+];
+
+test.each(wrong)('says %s', (_, text, expected) => {
+  expect(problems(text)).toEqual(expected);
+});
+
+test('a password in the file is refused, with the way to the one that was generated, and not shown', () => {
+  const [problem] = problems('{ "roles": [ { "name": "web", "password": "geheim" } ] }');
+  expect(problem).toContain('compute-local url --role NAME');
+  expect(problem).not.toContain('geheim');
+});
+
+test('a file that is nested too deeply is an error like others', () => {
+  expect(problems('['.repeat(200_000))[0]).toContain('not valid JSON');
+});
