@@ -69,6 +69,7 @@ export const madeDir = (systemId: string | null): readonly Made[] => [
   ...madeCompute(systemId),
   { name: /^storage$/, is: madeStorage },
   madeFile('primary.json'),
+  madeFile('sleep.json'),
 ];
 
 /** Removed last. */

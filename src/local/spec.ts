@@ -21,7 +21,7 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole, writesStopp
   const { ports } = state;
   const table: SettingRow[] = [
     ['port', String(ports.postgres), 'integer'],
-    ['listen_addresses', state.listenAll === true ? '*' : '127.0.0.1', 'string'],
+    ['listen_addresses', addressesFor(state), 'string'],
     ['unix_socket_directories', dir.run, 'string'],
     ['unix_socket_permissions', '0700', 'integer'],
     ['max_connections', '100', 'integer'],
@@ -41,6 +41,11 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole, writesStopp
     ...(writesStopped ? stoppedSettings : []),
   ];
   return table.map(([name, value, vartype]) => ({ name, value, vartype }));
+}
+
+function addressesFor({ front, listenAll }: LocalState): string {
+  if (front === true) return '';
+  return listenAll === true ? '*' : '127.0.0.1';
 }
 
 const stoppedSettings: SettingRow[] = [[readOnlySetting, 'on', 'bool']];

@@ -1,6 +1,7 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
+import { sleepOptions } from './sleep.ts';
 
 const dir = {
   flag: '--dir',
@@ -132,6 +133,7 @@ const up = {
     fallbackDoc: 'replica or static',
     doc: 'Name of the replica or static node; not main, which is the compute that `up` starts by itself.',
   },
+  ...sleepOptions,
   compactAt,
   ...freeLimits,
 } as const satisfies Record<string, OptionEntry>;

@@ -3,6 +3,7 @@ import { abortedBy, never } from '../../core/abort.ts';
 import { raceAbort } from '../../core/clock.ts';
 import type { Log } from '../../core/log.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
+import { type SleepOptions, runWithSleep } from '../front/run.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
@@ -21,7 +22,7 @@ import { type LocalDir, type LocalState, connectionUrl, createState, writeState 
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
-export interface UpOptions extends StorageOptions {
+export interface UpOptions extends StorageOptions, SleepOptions {
   /** TCP port of Postgres; null: the last one used, or a free one. */
   readonly port: number | null;
   /** Port of the external HTTP server; null: the last one used, or a free one. */
@@ -78,9 +79,9 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     );
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
-    await runChildren(context, stop);
+    await runChildren(context, options, stop);
   } finally {
-    for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
+    for (const file of [dir.upPid, dir.storagePid, dir.computePid, dir.sleep]) rmSync(file, { force: true });
     await lock.release();
   }
 }
@@ -106,7 +107,11 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
-async function runChildren(context: UpContext, stop: AbortController): Promise<void> {
+async function runChildren(
+  context: UpContext,
+  sleep: SleepOptions,
+  stop: AbortController,
+): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
     stop.abort();
@@ -117,12 +122,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   const storage = keepRunning(storageChild(context, storageReady), stopStorage.signal).catch(giveUp);
   const compute = raceAbort(ready, stop.signal)
     .then(() => context.report.progress('Starting Postgres ...', ''))
-    .then(() =>
-      keepRunning(
-        computeChild(context, () => announce(context)),
-        stop.signal,
-      ),
-    )
+    .then(() => runCompute(context, sleep, stop.signal))
     .catch((error: unknown) => {
       if (!abortedBy(error, stop.signal)) giveUp(withReason(context.dir, error));
     });
@@ -134,6 +134,12 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
     // When both failed, the storage failed first.
     await storage;
   }
+}
+
+function runCompute(context: UpContext, sleep: SleepOptions, signal: AbortSignal): Promise<void> {
+  const onReady = (): void => announce(context);
+  if (context.state.front === true) return runWithSleep(context, sleep, onReady, signal);
+  return keepRunning(computeChild(context, onReady), signal);
 }
 
 function announce({ state, dir, report }: UpContext): void {
@@ -167,14 +173,15 @@ async function stateFor(
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
   const { listenAll } = options;
+  const front = options.suspendAfter > 0;
   if (known === null) {
     const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
     await refuseTaken(ports);
-    return createState(dir, ports, listenAll, lost);
+    return createState(dir, ports, { listenAll, front }, lost);
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
-  const state = { ...known, listenAll, ports: { ...kept, ...asked } };
+  const state = { ...known, listenAll, front, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);

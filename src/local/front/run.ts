@@ -1,0 +1,105 @@
+import { monotonicMs } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { identify } from '../../process/identity.ts';
+import { type UpContext, computeChild } from '../children.ts';
+import { computeStatus, untilRunning } from '../compute-api.ts';
+import type { Kept } from '../supervisor.ts';
+import { Front } from './front.ts';
+import type { Holder } from './holders.ts';
+import { ignoring } from './ignored.ts';
+import { writeNote } from './note.ts';
+import { observe } from './observe.ts';
+import { type Counted, Sleeper } from './sleeper.ts';
+
+/** As given on the command line. */
+export interface SleepOptions {
+  /** Milliseconds without use until the compute is stopped; 0 for never. */
+  readonly suspendAfter: number;
+  /** Milliseconds until idle sessions with state are ended; 0 for never. */
+  readonly suspendHardAfter: number;
+  readonly suspendIgnore: string;
+}
+
+/** A wake is short, and its clients wait for every millisecond of it. */
+const [pollMs, startMs] = [10, 600_000];
+
+/** Runs the compute behind a front, which stops it when nobody uses it and starts it when somebody does.
+ *  @throws what the first start failed with; ComputeError `port` */
+export async function runWithSleep(
+  context: UpContext,
+  { suspendAfter, suspendHardAfter, suspendIgnore }: SleepOptions,
+  onReady: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir, state, report } = context;
+  const server = { dir: dir.run, port: state.ports.postgres };
+  const front = new Front({
+    host: state.listenAll === true ? null : '127.0.0.1',
+    port: state.ports.postgres,
+    server,
+    superuser: 'cloud_admin',
+    ignored: ignoring(suspendIgnore),
+  });
+  const hardAfterMs = suspendHardAfter === 0 ? Infinity : suspendHardAfter;
+  const sleeper = new Sleeper({
+    front,
+    report,
+    limits: { suspendAfterMs: suspendAfter, hardAfterMs },
+    compute: (waking) => computeOf(context, waking, onReady),
+    observe: (limited) => observe(server, limited),
+    async lastActiveMs(limited) {
+      const status = await computeStatus(state, limited);
+      if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
+      return status.last_active === null ? null : Math.max(0, Date.now() - Date.parse(status.last_active));
+    },
+    note: noteTo(dir.sleep, { suspendAfter, suspendHardAfter }, front),
+  });
+  await front.listen();
+  try {
+    await sleeper.run(signal);
+  } finally {
+    await front.close();
+  }
+}
+
+function computeOf(context: UpContext, waking: boolean, onReady: () => void): Kept {
+  const compute = computeChild(context, onReady);
+  if (!waking) return compute;
+  return {
+    ...compute,
+    ready: (_, signal) => untilRunning(context.state, startMs, signal, pollMs),
+  };
+}
+
+/** What only changes by the clock is written this often. */
+const writeMs = 5000;
+
+function noteTo(
+  path: string,
+  { suspendAfter, suspendHardAfter }: Pick<SleepOptions, 'suspendAfter' | 'suspendHardAfter'>,
+  front: Front,
+): (counted: Counted, holders: readonly Holder[]) => void {
+  const own = identify(process.pid);
+  let [last, lastMs] = ['', 0];
+  return (counted, holders) => {
+    const key = JSON.stringify([counted, front.sessions.length, front.ended, holders.map(({ who }) => who)]);
+    if (own === null || (key === last && monotonicMs() - lastMs < writeMs)) return;
+    [last, lastMs] = [key, monotonicMs()];
+    writeNote(path, {
+      ...own,
+      suspend_after_ms: suspendAfter,
+      suspend_hard_after_ms: suspendHardAfter === 0 ? null : suspendHardAfter,
+      kept_awake_by: holders.map(({ kind, who, sinceMs }) => ({
+        kind,
+        who,
+        since: new Date(Date.now() - sinceMs).toISOString(),
+      })),
+      suspends: counted.suspends,
+      wakes: counted.wakes,
+      ended_sessions: front.ended,
+      clients: front.sessions.length,
+      woken_by: counted.wokenBy,
+      last_wake_ms: counted.lastWakeMs,
+    });
+  };
+}
