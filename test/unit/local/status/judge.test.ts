@@ -40,6 +40,7 @@ const compute = (name: string, standby: boolean, changes: Partial<ComputeFacts> 
   dir,
   up: running(10),
   noted: noted('ready'),
+  sleep: null,
   ctl: running(11),
   postgres: running(12),
   http: { kind: 'answered', value: { status: 'running', error: null } },
