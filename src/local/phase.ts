@@ -24,7 +24,9 @@ const longMs = 60_000;
 /** Whether what does not work yet may still be on its way. */
 export const mayStart = ({ phase, since, inARow }: Noted, nowMs: number): boolean =>
   phase === 'starting' ||
-  ((phase === 'restarting' || phase === 'waking') && inARow < manyExits && nowMs - Date.parse(since) < longMs);
+  ((phase === 'restarting' || phase === 'waking') &&
+    inARow < manyExits &&
+    nowMs - Date.parse(since) < longMs);
 
 const atStart = (): Noted => ({
   phase: 'starting',

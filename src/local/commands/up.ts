@@ -107,11 +107,7 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
-async function runChildren(
-  context: UpContext,
-  sleep: SleepOptions,
-  stop: AbortController,
-): Promise<void> {
+async function runChildren(context: UpContext, sleep: SleepOptions, stop: AbortController): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
     stop.abort();

@@ -62,7 +62,9 @@ export class Conversation {
   /** Nothing is under way, and there is no transaction. */
   get idle(): boolean {
     const { fromClient, fromServer } = this;
-    return this.loggedIn && !this.busy && this.#status === 'I' && fromClient.atBoundary && fromServer.atBoundary;
+    return (
+      this.loggedIn && !this.busy && this.#status === 'I' && fromClient.atBoundary && fromServer.atBoundary
+    );
   }
 
   /** The client waits for an answer. */
@@ -156,4 +158,5 @@ export class Conversation {
 const statementKind = 0x53;
 
 /** Names stay bytes: they are in whatever encoding the client has. */
-const nameIn = (body: Buffer, at: number): string => body.toString('latin1', at, Math.max(at, body.indexOf(0, at)));
+const nameIn = (body: Buffer, at: number): string =>
+  body.toString('latin1', at, Math.max(at, body.indexOf(0, at)));

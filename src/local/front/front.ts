@@ -3,6 +3,7 @@ import { type Server, type Socket, createServer } from 'node:net';
 import { never } from '../../core/abort.ts';
 import { monotonicMs, raceAbort, withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
+import { Queue } from '../../core/queue.ts';
 import { openFilesLimit } from '../../process/proc.ts';
 import { sendCancel } from './connect.ts';
 import type { Client } from './ignored.ts';
@@ -27,6 +28,7 @@ type Mode = 'down' | 'awake' | 'asleep';
 const wakeMs = 60_000;
 /** Clients that have not logged in; with one more, the oldest of them makes room. */
 const mostJoining = 2000;
+const logInsAtOnce = 32;
 /** For the last bytes to all clients. */
 const closeMs = 10_000;
 /** Two files for each: the client's and the server's; half of them is left for everything else. */
@@ -36,6 +38,7 @@ const mostSessions = Math.floor(openFilesLimit() / 4);
 export class Front implements House {
   readonly server: FrontOptions['server'];
   readonly superuser: string;
+  readonly logIns = new Queue(logInsAtOnce);
   readonly #options: FrontOptions;
   readonly #listener: Server;
   readonly #sessions = new Set<Session>();
@@ -130,6 +133,7 @@ export class Front implements House {
 
   /** Postgres runs. */
   open(): void {
+    if (this.#mode === 'awake') return;
     this.#mode = 'awake';
     this.#roster = null;
     this.#usedMs = monotonicMs();
@@ -213,6 +217,7 @@ export class Front implements House {
     if (this.#sessions.size <= mostJoining) return;
     const joining = this.joining;
     // The oldest is first.
-    if (joining.length > mostJoining) joining[0]?.end('53300', 'too many connections that have not logged in');
+    if (joining.length > mostJoining)
+      joining[0]?.end('53300', 'too many connections that have not logged in');
   }
 }

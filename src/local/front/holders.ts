@@ -7,7 +7,8 @@ export const holderKinds = {
   use: 'A client was served less than `--suspend-after` ago.',
   statement: 'A session runs a statement, or waits for more of it.',
   transaction: 'A session is in a transaction.',
-  state: 'A session is idle, but would lose what it has: temporary tables, LISTEN, advisory locks and the like.',
+  state:
+    'A session is idle, but would lose what it has: temporary tables, LISTEN, advisory locks and the like.',
   socket: 'A session on the Unix socket, which would end.',
   walsender: 'A WAL sender that is not the storage: a replica or a logical subscriber elsewhere.',
   backup: 'A base backup is taken.',
@@ -82,11 +83,14 @@ export function heldInPostgres(
     else if (known.has(one.pid)) continue;
     else if (one.transactionMs !== null)
       holders.push({ kind: 'transaction', who: named(one), sinceMs: one.transactionMs });
-    else if (one.idleMs < hardAfterMs)
-      holders.push({ kind: 'socket', who: named(one), sinceMs: one.idleMs });
+    else if (one.idleMs < hardAfterMs) holders.push({ kind: 'socket', who: named(one), sinceMs: one.idleMs });
   }
   for (const { pid, application } of backups)
-    holders.push({ kind: 'backup', who: `process ${pid} (application ${JSON.stringify(application)})`, sinceMs: 0 });
+    holders.push({
+      kind: 'backup',
+      who: `process ${pid} (application ${JSON.stringify(application)})`,
+      sinceMs: 0,
+    });
   if (subscriptions > 0)
     holders.push({ kind: 'subscription', who: `${subscriptions} workers of subscriptions`, sinceMs: 0 });
   return holders;

@@ -39,6 +39,9 @@ export async function logInByKey(
     else if (kind === auth.saslContinue)
       server.socket.write(saslResponse(login.final(packet.body.toString('utf8', 4))));
     else if (kind !== auth.saslFinal)
-      throw new ComputeError('conflict', `Postgres asked for something else than a password (${packet.type})`);
+      throw new ComputeError(
+        'conflict',
+        `Postgres asked for something else than a password (${packet.type})`,
+      );
   }
 }

@@ -27,9 +27,7 @@ export const saslInitial = (mechanism: string, text: string): Buffer =>
 export const saslResponse = (text: string): Buffer => message('p', Buffer.from(text));
 
 /** Mechanism and text of a client's first SASL message; null when it is none. */
-export function readSaslInitial(
-  body: Buffer,
-): { readonly mechanism: string; readonly text: string } | null {
+export function readSaslInitial(body: Buffer): { readonly mechanism: string; readonly text: string } | null {
   const end = body.indexOf(0);
   if (end === -1 || body.length < end + 5) return null;
   const length = body.readInt32BE(end + 1);

@@ -27,7 +27,10 @@ export interface ObservedSession {
 
 /** The beginnings of the names of the superuser's sessions that are ours: those of compute_ctl, the storage and this program. */
 const own = ['compute_ctl:', 'compute_local'];
-const isOwn = join(own.map((name) => sql`pg_catalog.starts_with(a.application_name, ${literal(name)})`), sql` or `);
+const isOwn = join(
+  own.map((name) => sql`pg_catalog.starts_with(a.application_name, ${literal(name)})`),
+  sql` or `,
+);
 
 const ageMs = (time: string): string =>
   `greatest(0, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() operator(pg_catalog.-) ${time}) operator(pg_catalog.*) 1000)::pg_catalog.float8`;

@@ -29,7 +29,9 @@ const majorQuery = `select pg_catalog.current_setting('server_version_num')::pg_
 
 /** Reads it as the superuser. */
 export async function readRoster(pg: PgClient): Promise<Roster> {
-  const roles = await pg.query<{ role: string; verifier: string | null; until_ms: number | null }>(rolesQuery);
+  const roles = await pg.query<{ role: string; verifier: string | null; until_ms: number | null }>(
+    rolesQuery,
+  );
   const databases = await pg.query<{ name: string }>(databasesQuery);
   const { rows } = await pg.query<{ version: number }>(majorQuery);
   return {

@@ -1,8 +1,10 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
+import { until } from '../../core/poll.ts';
 import { identify } from '../../process/identity.ts';
 import { type UpContext, computeChild } from '../children.ts';
 import { computeStatus, untilRunning } from '../compute-api.ts';
+import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import { Front } from './front.ts';
 import type { Holder } from './holders.ts';
@@ -21,7 +23,8 @@ export interface SleepOptions {
 }
 
 /** A wake is short, and its clients wait for every millisecond of it. */
-const [pollMs, startMs] = [10, 600_000];
+const readyPollMs = 3;
+const startMs = 600_000;
 
 /** Runs the compute behind a front, which stops it when nobody uses it and starts it when somebody does.
  *  @throws what the first start failed with; ComputeError `port` */
@@ -45,7 +48,7 @@ export async function runWithSleep(
     front,
     report,
     limits: { suspendAfterMs: suspendAfter, hardAfterMs },
-    compute: (waking) => computeOf(context, waking, onReady),
+    compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
     async lastActiveMs(limited) {
       const status = await computeStatus(state, limited);
@@ -62,12 +65,30 @@ export async function runWithSleep(
   }
 }
 
-function computeOf(context: UpContext, waking: boolean, onReady: () => void): Kept {
+interface Told {
+  onReady(): void;
+  onPostgres(): void;
+}
+
+/** Clients of a wake are served as soon as Postgres takes connections: the catalog is as the start before has left it, and is only
+ *  compared once more. */
+function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }: Told): Kept {
   const compute = computeChild(context, onReady);
   if (!waking) return compute;
+  const { dir, state } = context;
   return {
     ...compute,
-    ready: (_, signal) => untilRunning(context.state, startMs, signal, pollMs),
+    async ready(_, signal) {
+      const running = untilRunning(state, startMs, signal);
+      const taken = until(
+        'Postgres to take connections',
+        () => isReady({ dir: dir.run, port: state.ports.postgres }),
+        { everyMs: readyPollMs, limitMs: startMs },
+        signal,
+      );
+      await Promise.race([taken.then(onPostgres), running]);
+      await running;
+    },
   };
 }
 

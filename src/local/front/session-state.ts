@@ -85,7 +85,12 @@ export async function inspect(
       : ['prepared statements']),
   ];
   if (holds.length > 0) return { holds };
-  const shapes = await shapesOf(server, kept.map(([name]) => name), aside, signal);
+  const shapes = await shapesOf(
+    server,
+    kept.map(([name]) => name),
+    aside,
+    signal,
+  );
   if (shapes === null) return { holds: ['prepared statements that cannot be described'] };
   const statements = kept.map(([name, body], at) => ({ name, parse: body, shape: shapes[at] as string }));
   return { settings: of('setting'), statements };
@@ -113,7 +118,12 @@ export async function restore(
     if (failed(said)) return false;
   }
   if (statements.length === 0) return true;
-  const said = await ask(server, statements.map((one) => message('P', one.parse)), aside, signal);
+  const said = await ask(
+    server,
+    statements.map((one) => message('P', one.parse)),
+    aside,
+    signal,
+  );
   if (failed(said)) return false;
   const names = statements.map(({ name }) => name);
   const shapes = await shapesOf(server, names, aside, signal);

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { alarm, monotonicMs, withDeadline } from '../../core/clock.ts';
 import { codeOf } from '../../core/errors.ts';
+import type { Queue } from '../../core/queue.ts';
 import { ProtocolError, cstring, message, readCString } from '../../wire/messages.ts';
 import { Channel, type Packet } from './channel.ts';
 import { checkAsleep } from './check-asleep.ts';
@@ -21,6 +22,8 @@ export interface House {
   readonly roster: Roster | null;
   /** The superuser, who can log in only on the socket. */
   readonly superuser: string;
+  /** Log-ins of clients that were checked before: a thousand at once would only be in each other's way. */
+  readonly logIns: Queue;
   /** Resolves when Postgres runs, which this starts. @throws ComputeError `deadline` */
   wake(who: string, signal: AbortSignal): Promise<void>;
   cancel(key: Buffer): Promise<void>;
@@ -148,9 +151,18 @@ export class Session {
     );
     if (this.#key === null) return alarmed(this.#client.socket);
     await this.#wake();
-    const server = await this.#connect();
-    this.#client.socket.write(await logInByKey(server, startup.raw, this.#key, this.#over.signal));
+    const [server, ok] = await this.#logIn(startup, this.#key);
+    this.#client.socket.write(ok);
     this.#bridge(server);
+  }
+
+  /** Logs the client in once more. @returns AuthenticationOk, too */
+  #logIn(startup: Startup, key: Buffer): Promise<[Channel, Buffer]> {
+    const { signal } = this.#over;
+    return this.#house.logIns.add(async () => {
+      const server = await this.#connect();
+      return [server, await logInByKey(server, startup.raw, key, signal)];
+    }, signal);
   }
 
   /** Asks, if need be, what the session would lose. Its client waits meanwhile. */
@@ -222,9 +234,8 @@ export class Session {
     await this.#wake();
     const [snapshot, key, startup] = [this.#snapshot, this.#key, this.#startup];
     if (snapshot === null || key === null || startup === null) return this.end(gone, goneText);
-    const server = await this.#connect();
     const { signal } = this.#over;
-    await logInByKey(server, startup.raw, key, signal);
+    const [server] = await this.#logIn(startup, key);
     const parameters = new Map<string, string>();
     const aside = ({ type, body }: Packet): void => {
       if (type !== 'S') return;

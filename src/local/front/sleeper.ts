@@ -22,8 +22,10 @@ export interface SleeperOptions {
   readonly front: Front;
   readonly limits: Limits;
   readonly report: Report;
-  /** The compute. @param waking it has run before */
-  readonly compute: (waking: boolean) => Kept;
+  /** The compute.
+   *  @param waking it has run before
+   *  @param onPostgres called when Postgres takes connections, if that is known before it is ready */
+  readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
   readonly observe: (signal: AbortSignal) => Promise<Observed>;
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
   readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
@@ -74,15 +76,19 @@ export class Sleeper {
   async #untilUnused(waking: boolean, signal: AbortSignal): Promise<number> {
     const startMs = monotonicMs();
     const awake = linked(signal);
-    const compute = this.#options.compute(waking);
-    let isFirst = waking;
+    let [isAsleep, isWaking] = [waking, waking];
+    const onPostgres = (): void => {
+      this.#options.front.open();
+      if (isAsleep) this.#woken(monotonicMs() - startMs);
+      isAsleep = false;
+    };
+    const compute = this.#options.compute(waking, onPostgres);
     const kept: Kept = {
       ...compute,
       onReady: (restart) => {
-        this.#options.front.open();
-        if (isFirst) this.#woken(monotonicMs() - startMs);
-        else compute.onReady(restart);
-        isFirst = false;
+        onPostgres();
+        if (!isWaking) compute.onReady(restart);
+        isWaking = false;
       },
     };
     const running = keepRunning(kept, awake.signal, waking);
@@ -213,7 +219,8 @@ export class Sleeper {
     this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
     for (const one of stay) one.detach();
     for (const one of cut) front.endCounted(one);
-    for (const one of front.joining) if (one.isLoggingIn) one.end('57P03', 'the database system is shutting down');
+    for (const one of front.joining)
+      if (one.isLoggingIn) one.end('57P03', 'the database system is shutting down');
     return cut.length;
   }
 

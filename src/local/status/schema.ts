@@ -119,7 +119,10 @@ const compute = v.object({
     'How far a replica is behind; null for all others, and while that is not known.',
   ),
   connections: countOrNull('Sessions of clients; null while Postgres does not answer.'),
-  sleep: described(v.nullable(sleep), 'When it sleeps and why not; null where it never sleeps, or does not run.'),
+  sleep: described(
+    v.nullable(sleep),
+    'When it sleeps and why not; null where it never sleeps, or does not run.',
+  ),
   disk_bytes: bytes('Data directory and logs'),
   log_dir: text('Where its logs are.'),
 });
