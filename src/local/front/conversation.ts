@@ -1,4 +1,3 @@
-import { readCString } from '../../wire/messages.ts';
 import { FrameTrack, type Wanted, keptBytes } from './frame-track.ts';
 import { auth, authKind, readSaslInitial } from './messages.ts';
 import { type Exchange, mechanism, readClientFinal, readClientFirst } from './scram.ts';
@@ -139,10 +138,10 @@ export class Conversation {
       this.#status = body.toString('latin1');
       if (!this.busy) this.#dot = false;
     } else if (type === 'S') {
-      const [name, at] = readCString(body, 0);
-      this.parameters.set(name, readCString(body, at)[0]);
+      const [name = '', value = ''] = body.toString('utf8').split('\0');
+      this.parameters.set(name, value);
     } else if (type === 'K') this.key = body;
-    else if (type === 'C') this.#completed(readCString(body, 0)[0]);
+    else if (type === 'C') this.#completed(nameIn(body, 0));
     else if (authKind(body) === auth.saslContinue)
       this.#begun = { ...this.#begun, serverFirst: body.toString('utf8', 4) };
   }

@@ -173,11 +173,9 @@ export class Front implements House {
 
   async cancel(key: Buffer): Promise<void> {
     if (this.#mode !== 'awake') return;
-    for (const session of this.#sessions) {
-      const current = session.keyFor(key);
-      if (current !== null) return sendCancel(this.server, current);
-    }
-    await sendCancel(this.server, key);
+    const current = [...this.#sessions].map((session) => session.keyFor(key)).find((each) => each !== null);
+    // Whether it could be passed on is never said.
+    await sendCancel(this.server, current ?? key).catch(() => {});
   }
 
   used(session: Session): void {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { alarm, monotonicMs, withDeadline } from '../../core/clock.ts';
 import { codeOf } from '../../core/errors.ts';
 import type { Queue } from '../../core/queue.ts';
-import { ProtocolError, cstring, message, readCString } from '../../wire/messages.ts';
+import { ProtocolError, cstring, message } from '../../wire/messages.ts';
 import { Channel, type Packet } from './channel.ts';
 import { checkAsleep } from './check-asleep.ts';
 import { connectToPostgres } from './connect.ts';
@@ -239,8 +239,8 @@ export class Session {
     const parameters = new Map<string, string>();
     const aside = ({ type, body }: Packet): void => {
       if (type !== 'S') return;
-      const [name, at] = readCString(body, 0);
-      parameters.set(name, readCString(body, at)[0]);
+      const [name = '', value = ''] = body.toString('utf8').split('\0');
+      parameters.set(name, value);
     };
     await this.#untilReady(server, aside);
     const isWhole = await withDeadline('the state of a session', stateMs, signal, (limited) =>
