@@ -56,7 +56,9 @@ const events = (name: string): Record<string, unknown>[] =>
     .filter((line) => line.includes(`"event":"${name}"`))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 const isAsleep = (): boolean => events('asleep').length > events('waking').length;
-const asleep = (): Promise<void> => expect.poll(isAsleep, slowly).toBe(true);
+const asleep = async (): Promise<void> => {
+  await expect.poll(isAsleep, slowly).toBe(true);
+};
 /** The SQLSTATE that a failed promise has. */
 const code = async (failing: Promise<unknown>): Promise<unknown> =>
   failing.then(
@@ -144,7 +146,7 @@ test('many clients at once start it once, and find what was committed before', a
 
 test('idle clients keep their connection, parameters and prepared statements, and can still cancel', async () => {
   const clients = await Promise.all([session(), session(), session()]);
-  const [first, second, third] = clients as [pg.Client, pg.Client, pg.Client];
+  const [first, second, third] = clients;
   const named = { name: 'named', text: 'select $1::int + n as m from kept', values: [1] };
   const pids = async (): Promise<unknown[]> =>
     Promise.all(clients.map(async (one) => (await one.query('select pg_backend_pid()')).rows[0]));

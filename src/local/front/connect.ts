@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
-import { sleep } from '../../core/clock.ts';
 import { never } from '../../core/abort.ts';
-import { monotonicMs } from '../../core/clock.ts';
+import { alarm, monotonicMs, sleep } from '../../core/clock.ts';
 
 /** How long Postgres may be too busy to take a connection. */
 const fullMs = 20_000;
@@ -34,6 +33,7 @@ export async function connectToPostgres(
 
 const cancelRequest = 80877102;
 const headBytes = 8;
+const cancelMs = 5000;
 
 /** Passes a cancel request on. Resolves when Postgres has taken it, or cannot.
  *  @param key pid and key, as Postgres gave them */
@@ -48,6 +48,6 @@ export async function sendCancel(
   socket.resume();
   socket.end(Buffer.concat([head, key]));
   // Postgres closes without an answer.
-  socket.setTimeout(5000, () => socket.destroy());
-  await once(socket, 'close');
+  const cancel = alarm(cancelMs, () => socket.destroy());
+  await once(socket, 'close').finally(cancel);
 }

@@ -9,7 +9,8 @@ import { sendCancel } from './connect.ts';
 import type { Client } from './ignored.ts';
 import { fatal } from './messages.ts';
 import type { Roster } from './roster.ts';
-import { type House, Session, gone, goneText } from './session.ts';
+import type { House } from './house.ts';
+import { Session, gone, goneText } from './session.ts';
 
 export interface FrontOptions {
   /** Null: all addresses. */
@@ -100,7 +101,9 @@ export class Front implements House {
 
   /** Those whose clients have logged in. */
   get sessions(): Session[] {
-    return [...this.#sessions].filter(({ place }) => place === 'open' || place === 'detached');
+    return [...this.#sessions].filter(
+      ({ place, isComing }) => place === 'open' || place === 'detached' || isComing,
+    );
   }
 
   get joining(): Session[] {

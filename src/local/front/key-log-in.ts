@@ -1,5 +1,6 @@
 import { ComputeError } from '../../core/errors.ts';
-import type { Channel } from './channel.ts';
+import { Channel } from './channel.ts';
+import { connectToPostgres } from './connect.ts';
 import { auth, authKind, saslInitial, saslResponse } from './messages.ts';
 import { KeyLogin, mechanism } from './scram.ts';
 
@@ -14,17 +15,26 @@ export class Refused extends Error {
   }
 }
 
-/** Logs a client in whose password was checked before, up to AuthenticationOk, which is the first message that the client has not
- *  seen.
+/** Connects, and logs a client in whose password was checked before.
  *  @param startup its start-up packet, as it came
- *  @returns AuthenticationOk
- *  @throws Refused with the answer of Postgres; ComputeError `conflict` for anything else that it says */
-export async function logInByKey(
-  server: Channel,
+ *  @returns the connection, and AuthenticationOk, which is the first message that the client has not seen
+ *  @throws Refused with the answer of Postgres; ComputeError `conflict` for anything else that it says; AbortError */
+export async function openByKey(
+  address: { readonly dir: string; readonly port: number },
   startup: Buffer,
   key: Buffer,
   signal: AbortSignal,
-): Promise<Buffer> {
+): Promise<{ readonly server: Channel; readonly ok: Buffer }> {
+  const server = new Channel(await connectToPostgres(address, signal));
+  try {
+    return { server, ok: await logIn(server, startup, key, signal) };
+  } catch (error) {
+    server.socket.destroy();
+    throw error;
+  }
+}
+
+async function logIn(server: Channel, startup: Buffer, key: Buffer, signal: AbortSignal): Promise<Buffer> {
   const login = new KeyLogin(key);
   server.socket.write(startup);
   for (;;) {

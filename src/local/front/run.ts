@@ -66,8 +66,8 @@ export async function runWithSleep(
 }
 
 interface Told {
-  onReady(): void;
-  onPostgres(): void;
+  readonly onReady: () => void;
+  readonly onPostgres: () => void;
 }
 
 /** Clients of a wake are served as soon as Postgres takes connections: the catalog is as the start before has left it, and is only

@@ -93,12 +93,13 @@ export class Sleeper {
     };
     const running = keepRunning(kept, awake.signal, waking);
     let ended = 0;
-    const unused = this.#watch(awake.signal).then((count) => {
-      ended = count;
+    const untilUnused = async (): Promise<void> => {
+      ended = await this.#watch(awake.signal);
       awake.abort();
-    });
+    };
     try {
-      await Promise.all([running, unused.catch(() => {})]);
+      // It ends with the compute, too.
+      await Promise.all([running, untilUnused().catch(() => {})]);
     } finally {
       awake.abort();
       awake.release();
@@ -183,8 +184,8 @@ export class Sleeper {
       pid: session.pid,
       who: session.who,
       ignored: front.isIgnored(session),
-      busy: session.place === 'open' && !session.quiet,
-      inTransaction: session.talk.inTransaction,
+      busy: session.isComing || (session.place === 'open' && !session.quiet),
+      inTransaction: session.inTransaction,
       idleMs: monotonicMs() - session.usedMs,
       loses: this.#loses(session),
     }));

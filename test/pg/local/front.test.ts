@@ -69,7 +69,9 @@ describe.each(installedPostgres().map((postgres) => ({ postgres, major: postgres
         () => {},
       );
     }
-    const gone = (): Promise<void> => expect.poll(() => front.sessions.length).toBe(0);
+    const gone = async (): Promise<void> => {
+      await expect.poll(() => front.sessions.length).toBe(0);
+    };
 
     test.each([
       ['nothing', 'select 1', []],
