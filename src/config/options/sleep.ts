@@ -7,7 +7,7 @@ export const sleepOptions = {
     kind: 'duration',
     value: 'TIME',
     env: 'COMPUTE_LOCAL_SUSPEND_AFTER',
-    fallback: 300_000,
+    fallback: 300,
     fallbackDoc: '5min',
     group: 'options',
     doc: 'Stop Postgres when nobody has used it for this long; the next connection starts it again. 0: never.',

@@ -7,7 +7,7 @@ import { computeStatus, untilRunning } from '../compute-api.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import { Front } from './front.ts';
-import type { Holder } from './holders.ts';
+import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
@@ -15,9 +15,9 @@ import { type Counted, Sleeper } from './sleeper.ts';
 
 /** As given on the command line. */
 export interface SleepOptions {
-  /** Milliseconds without use until the compute is stopped; 0 for never. */
+  /** Seconds without use until the compute is stopped; 0 for never. */
   readonly suspendAfter: number;
-  /** Milliseconds until idle sessions with state are ended; 0 for never. */
+  /** Seconds until idle sessions with state are ended; 0 for never. */
   readonly suspendHardAfter: number;
   readonly suspendIgnore: string;
 }
@@ -43,11 +43,13 @@ export async function runWithSleep(
     superuser: 'cloud_admin',
     ignored: ignoring(suspendIgnore),
   });
-  const hardAfterMs = suspendHardAfter === 0 ? Infinity : suspendHardAfter;
+  const suspendAfterMs = suspendAfter * 1000;
+  const hardAfterMs = suspendHardAfter === 0 ? Infinity : suspendHardAfter * 1000;
+  const limits = { suspendAfterMs, hardAfterMs };
   const sleeper = new Sleeper({
     front,
     report,
-    limits: { suspendAfterMs: suspendAfter, hardAfterMs },
+    limits,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
     async lastActiveMs(limited) {
@@ -55,7 +57,7 @@ export async function runWithSleep(
       if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
       return status.last_active === null ? null : Math.max(0, Date.now() - Date.parse(status.last_active));
     },
-    note: noteTo(dir.sleep, { suspendAfter, suspendHardAfter }, front),
+    note: noteTo(dir.sleep, limits, front),
   });
   await front.listen();
   try {
@@ -97,7 +99,7 @@ const writeMs = 5000;
 
 function noteTo(
   path: string,
-  { suspendAfter, suspendHardAfter }: Pick<SleepOptions, 'suspendAfter' | 'suspendHardAfter'>,
+  { suspendAfterMs, hardAfterMs }: Limits,
   front: Front,
 ): (counted: Counted, holders: readonly Holder[]) => void {
   const own = identify(process.pid);
@@ -108,8 +110,8 @@ function noteTo(
     [last, lastMs] = [key, monotonicMs()];
     writeNote(path, {
       ...own,
-      suspend_after_ms: suspendAfter,
-      suspend_hard_after_ms: suspendHardAfter === 0 ? null : suspendHardAfter,
+      suspend_after_ms: suspendAfterMs,
+      suspend_hard_after_ms: hardAfterMs === Infinity ? null : hardAfterMs,
       kept_awake_by: holders.map(({ kind, who, sinceMs }) => ({
         kind,
         who,

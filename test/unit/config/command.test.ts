@@ -45,6 +45,9 @@ describe('compute-local', () => {
         compactAt: 268_435_456,
         warnFree: null,
         stopFree: null,
+        suspendAfter: 300,
+        suspendHardAfter: 0,
+        suspendIgnore: '',
       },
     });
     expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });
