@@ -51,7 +51,11 @@ function after(noted: Noted, event: string): Noted {
   if (event === 'compute-exited')
     return to(again, { exits: { compute: compute + 1, storage }, inARow: inARow + 1 });
   if (event === 'storage-exited')
-    return to(again, { exits: { compute, storage: storage + 1 }, inARow: inARow + 1 });
+    // It is started again without the compute, which goes on sleeping.
+    return to(phase === 'asleep' ? 'asleep' : again, {
+      exits: { compute, storage: storage + 1 },
+      inARow: inARow + 1,
+    });
   if (event === 'suspending' || event === 'asleep') return to('asleep');
   if (event === 'waking') return to('waking');
   const works = event === 'ready' || event === 'woken' || (restarted.has(event) && phase === 'restarting');
