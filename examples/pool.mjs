@@ -7,7 +7,7 @@ import pg from 'pg';
 const [, , rounds = '3', seconds = '3'] = process.argv;
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 3, idleTimeoutMillis: 0 });
 // A connection that is lost while it is idle: the pool opens another one for the next query.
-pool.on('error', (error) => console.error(`lost a connection: ${error.message}`));
+pool.on('error', (error) => process.stderr.write(`lost a connection: ${error.message}\n`));
 
 // A prepared statement and a parameter stay, too.
 const query = { name: 'now', text: 'select pg_backend_pid() as process, $1::int as round' };
@@ -17,6 +17,6 @@ for (let round = 1; round <= Number(rounds); round++) {
   const begin = performance.now();
   const { rows } = await pool.query({ ...query, values: [round] });
   const ms = Math.round(performance.now() - begin);
-  console.log(`round ${rows[0].round}: server process ${rows[0].process}, ${ms} ms`);
+  process.stdout.write(`round ${rows[0].round}: server process ${rows[0].process}, ${ms} ms\n`);
 }
 await pool.end();
