@@ -12,6 +12,7 @@ import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
 import { type Counted, Sleeper } from './sleeper.ts';
+import { unloggedIn } from './unlogged.ts';
 
 /** As given on the command line. */
 export interface SleepOptions {
@@ -52,6 +53,7 @@ export async function runWithSleep(
     limits,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
+    unlogged: () => unloggedIn(dir.pgdata),
     async lastActiveMs(limited) {
       const status = await computeStatus(state, limited);
       if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');

@@ -27,6 +27,8 @@ export interface SleeperOptions {
    *  @param onPostgres called when Postgres takes connections, if that is known before it is ready */
   readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
   readonly observe: (signal: AbortSignal) => Promise<Observed>;
+  /** Files of unlogged tables with rows. */
+  readonly unlogged: () => readonly string[];
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
   readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
@@ -156,7 +158,7 @@ export class Sleeper {
   }
 
   async #heldInPostgres(signal: AbortSignal): Promise<Holder[]> {
-    const { front, limits, observe, lastActiveMs } = this.#options;
+    const { front, limits, observe, lastActiveMs, unlogged } = this.#options;
     try {
       const [observed, activeMs] = await Promise.all([observe(signal), lastActiveMs(signal)]);
       this.#unreadableMs = null;
@@ -164,6 +166,7 @@ export class Sleeper {
       const known = new Set(front.sessions.flatMap(({ pid }) => pid ?? []));
       return [
         ...heldInPostgres(observed, known, (one) => front.isIgnored(one), limits),
+        ...unlogged().map((file): Holder => ({ kind: 'unlogged', who: file, sinceMs: 0 })),
         ...heldByActivity(activeMs, monotonicMs() - front.seenMs, limits),
       ];
     } catch (error) {
