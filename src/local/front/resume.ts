@@ -18,11 +18,10 @@ export interface Resumed {
  *  what it had.
  *  @returns null when that cannot be had
  *  @throws Refused; ProtocolError; AbortError; ComputeError `deadline` */
-export async function resume(
-  server: Channel,
-  snapshot: Snapshot,
-  signal: AbortSignal,
-): Promise<Resumed | null> {
+export const resume = (server: Channel, snapshot: Snapshot, signal: AbortSignal): Promise<Resumed | null> =>
+  withDeadline('the state of a session', stateMs, signal, (limited) => giveBack(server, snapshot, limited));
+
+async function giveBack(server: Channel, snapshot: Snapshot, signal: AbortSignal): Promise<Resumed | null> {
   const parameters = new Map<string, string>();
   const aside = ({ type, body }: Packet): void => {
     if (type !== 'S') return;
@@ -38,8 +37,5 @@ export async function resume(
     if (packet.type === 'Z') break;
     aside(packet);
   }
-  const isWhole = await withDeadline('the state of a session', stateMs, signal, (limited) =>
-    restore(server, snapshot, aside, limited),
-  );
-  return isWhole ? { key, parameters } : null;
+  return (await restore(server, snapshot, aside, signal)) ? { key, parameters } : null;
 }

@@ -44,8 +44,8 @@ export async function runWithSleep(
     superuser: 'cloud_admin',
     ignored: ignoring(suspendIgnore),
   });
-  const suspendAfterMs = suspendAfter * 1000;
-  const hardAfterMs = suspendHardAfter === 0 ? Infinity : suspendHardAfter * 1000;
+  const suspendAfterMs = Math.round(suspendAfter * 1000);
+  const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
   const sleeper = new Sleeper({
     front,

@@ -19,7 +19,7 @@ import type { Snapshot, State } from './session-state.ts';
 /** `joining`: not logged in. `detached`: its server process has ended, and its client does not know. */
 export type Place = 'joining' | 'open' | 'detached' | 'over';
 
-/** Milliseconds for a log-in while Postgres is stopped; Postgres has its own limit. */
+/** Milliseconds for a log-in; where only Postgres is asked, that has its own limit. */
 const checkMs = 30_000;
 /** The letter of Terminate. */
 const goodbye = 0x58;
@@ -146,7 +146,9 @@ export class Session {
     const { signal } = this.#over;
     this.#demands = true;
     await this.#house.wake(this.who, signal);
-    return this.#house.logIns.add(() => openByKey(this.#house.server, raw, key, signal), signal);
+    const work = (limited: AbortSignal): ReturnType<typeof openByKey> =>
+      openByKey(this.#house.server, raw, key, limited);
+    return this.#house.logIns.add(() => withDeadline('the log-in', checkMs, signal, work), signal);
   }
 
   #serveBy(server: Channel, join: (server: Channel) => void): void {
