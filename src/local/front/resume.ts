@@ -16,10 +16,23 @@ export interface Resumed {
 
 /** Reads what follows AuthenticationOk, all of which the client had from its first server process, and gives the session back
  *  what it had.
- *  @returns null when that cannot be had
+ *  @returns null when that cannot be had: then the connection is closed, as after an error
  *  @throws Refused; ProtocolError; AbortError; ComputeError `deadline` */
-export const resume = (server: Channel, snapshot: Snapshot, signal: AbortSignal): Promise<Resumed | null> =>
-  withDeadline('the state of a session', stateMs, signal, (limited) => giveBack(server, snapshot, limited));
+export async function resume(
+  server: Channel,
+  snapshot: Snapshot,
+  signal: AbortSignal,
+): Promise<Resumed | null> {
+  let resumed: Resumed | null = null;
+  try {
+    resumed = await withDeadline('the state of a session', stateMs, signal, (limited) =>
+      giveBack(server, snapshot, limited),
+    );
+    return resumed;
+  } finally {
+    if (resumed === null) server.socket.destroy();
+  }
+}
 
 async function giveBack(server: Channel, snapshot: Snapshot, signal: AbortSignal): Promise<Resumed | null> {
   const parameters = new Map<string, string>();

@@ -105,7 +105,6 @@ export class Session {
     return this.#found;
   }
 
-  /** As `Link.keyFor`. */
   keyFor(given: Buffer): Buffer | null {
     return this.#link.keyFor(given);
   }
@@ -209,14 +208,8 @@ export class Session {
     if (client.ended || client.firstByte === goodbye) return this.#close();
     if (snapshot === null || key === null || startup === null) return this.end(gone, goneText);
     const { server } = await this.#demand(startup, key);
-    const resumed = await resume(server, snapshot, this.#over.signal).catch((error: unknown) => {
-      server.socket.destroy();
-      throw error;
-    });
-    if (resumed === null) {
-      server.socket.destroy();
-      return this.end(gone, goneText);
-    }
+    const resumed = await resume(server, snapshot, this.#over.signal);
+    if (resumed === null) return this.end(gone, goneText);
     this.#serveBy(server, (by) => {
       this.#place = 'open';
       this.#link.rejoin(by, resumed);
