@@ -34,6 +34,8 @@ class Up {
     const args = [program, 'up', '--dir', dir, '--json', '--suspend-after', '500ms', '--new-ports'];
     this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
+      // What has no place in a run.
+      if (/"event":"(compute|storage|trouble|failed)/.test(line)) console.error(`\n${line}`);
       this.#events.push(JSON.parse(line) as Record<string, unknown>);
       this.#wake();
     });

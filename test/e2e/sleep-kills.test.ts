@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { processesIn } from '../support/compute.ts';
 import { killOf } from '../support/data-safety-kills.ts';
@@ -46,6 +48,10 @@ test.runIf(isWanted)(
       program.kill('SIGTERM');
       expect(await program.exited(60_000)).toBe(0);
       expect(processesIn(rig.dir)).toEqual([]);
+    } catch (error) {
+      const log = readFileSync(join(rig.dir, 'log/compute_ctl.log'), 'utf8');
+      const said = [program.output(), log].map((text) => text.slice(-5000)).join('\n--- log\n');
+      throw new Error(said, { cause: error });
     } finally {
       await rig.clean();
     }

@@ -107,6 +107,9 @@ test('a compute that nobody uses is stopped, the storage is not, and status says
     problems: [],
   });
   expect(main.sleep).toMatchObject({ kept_awake_by: [], clients: 0, suspend_after_ms: 700 });
+  // Nobody else gets the port meanwhile.
+  const answer = await fetch(`http://127.0.0.1:${main.ports.http}/readyz`);
+  expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('asleep')]);
 });
 
 test('scans, cancel requests, TLS and clients that are refused wake nothing', async () => {

@@ -7,6 +7,7 @@ import { computeStatus, untilRunning } from '../compute-api.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import { Front } from './front.ts';
+import { holdPorts } from './hold-ports.ts';
 import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
@@ -53,6 +54,11 @@ export async function runWithSleep(
     limits,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
+    holdPorts: () =>
+      holdPorts(
+        [state.ports.externalHttp, state.ports.internalHttp],
+        state.listenAll === true ? '::' : '127.0.0.1',
+      ),
     unlogged: () => unloggedIn(dir.pgdata),
     async lastActiveMs(limited) {
       const status = await computeStatus(state, limited);

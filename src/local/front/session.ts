@@ -86,6 +86,11 @@ export class Session {
     return this.#place === 'open' && this.#link.isQuiet;
   }
 
+  /** Its client has sent something, and is frozen. */
+  get isWaiting(): boolean {
+    return this.#place === 'open' && this.#link.client.holds;
+  }
+
   get inTransaction(): boolean {
     return this.#link.talk.inTransaction;
   }
@@ -130,8 +135,13 @@ export class Session {
     const { client } = this.#link;
     if (roster === null) {
       const server = new Channel(await connectToPostgres(address, this.#over.signal));
-      server.socket.write(startup.raw);
-      return this.#serveBy(server, (by) => this.#link.join(by));
+      if (this.#house.roster === null) {
+        server.socket.write(startup.raw);
+        return this.#serveBy(server, (by) => this.#link.join(by));
+      }
+      // It has begun to sleep meanwhile.
+      server.socket.destroy();
+      return this.#join(startup);
     }
     this.#key = await this.#limited('the log-in', (signal) => checkAsleep(client, startup, roster, signal));
     if (this.#key === null) return farewell(client.socket);

@@ -6,6 +6,7 @@ import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import type { Front } from './front.ts';
+import type { HeldPorts } from './hold-ports.ts';
 import {
   type Holder,
   type Limits,
@@ -27,6 +28,8 @@ export interface SleeperOptions {
    *  @param onPostgres called when Postgres takes connections, if that is known before it is ready */
   readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
   readonly observe: (signal: AbortSignal) => Promise<Observed>;
+  /** Keeps the ports of compute_ctl while it does not run. */
+  readonly holdPorts: () => Promise<HeldPorts>;
   /** Files of unlogged tables with rows. */
   readonly unlogged: () => readonly string[];
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
@@ -66,7 +69,9 @@ export class Sleeper {
       if (signal.aborted) return;
       report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
       this.#note([]);
+      const held = await this.#options.holdPorts();
       const by = await front.demanded(signal).catch(() => null);
+      held.release();
       if (by === null || signal.aborted) return;
       this.#counted = { ...this.#counted, wokenBy: by };
       report.event('waking', { by }, null);
@@ -207,12 +212,18 @@ export class Sleeper {
     const { front, report } = this.#options;
     const usedMs = front.usedMs;
     front.shut(roster);
-    const settled = (): true | null => (front.joining.some((one) => one.isLoggingIn) ? null : true);
+    const isNeeded = (): boolean =>
+      front.isDemanded ||
+      front.usedMs !== usedMs ||
+      front.sessions.some((one) => one.isWaiting && !front.isIgnored(one));
+    const settled = (): true | null => (isNeeded() || this.#isSettled() ? true : null);
     await poll(settled, { everyMs: 10, limitMs: settleMs }, signal).catch((error: unknown) => {
       if (!abortedBy(error, signal)) throw error;
     });
-    const isFree = !front.isDemanded && front.usedMs === usedMs && this.#heldByClients().length === 0;
     const leaves = front.sessions.filter(({ place }) => place === 'open');
+    // Those that are ignored may have been used since.
+    if (!isNeeded()) for (const one of leaves) await one.inspect();
+    const isFree = !isNeeded() && this.#heldByClients().length === 0;
     const stay = leaves.filter((one) => this.#canDetach(one, roster));
     const cut = leaves.filter((one) => !stay.includes(one));
     if (signal.aborted || !isFree || !cut.every((one) => this.#mayEnd(one))) {
@@ -226,6 +237,13 @@ export class Sleeper {
     for (const one of front.joining)
       if (one.isLoggingIn) one.end('57P03', 'the database system is shutting down');
     return cut.length;
+  }
+
+  /** Whether nobody is just logging in, or waits for the end of a statement. */
+  #isSettled(): boolean {
+    const { joining, sessions } = this.#options.front;
+    const isBusy = (one: Session): boolean => one.place === 'open' && !one.quiet && !one.inTransaction;
+    return !joining.some((one) => one.isLoggingIn) && !sessions.some(isBusy);
   }
 
   #canDetach(session: Session, roster: Roster): boolean {
