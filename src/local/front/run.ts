@@ -1,7 +1,9 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { until } from '../../core/poll.ts';
+import { readPostmasterPid } from '../../postgres/postmaster-pid.ts';
 import { identify } from '../../process/identity.ts';
+import { readStat } from '../../process/proc.ts';
 import { type UpContext, computeChild } from '../children.ts';
 import { computeStatus, untilRunning } from '../compute-api.ts';
 import { isReady } from '../storage/compute-link.ts';
@@ -88,11 +90,11 @@ function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }:
   const { dir, state } = context;
   return {
     ...compute,
-    async ready(_, signal) {
+    async ready({ pid }, signal) {
       const running = untilRunning(state, startMs, signal);
       const taken = until(
         'Postgres to take connections',
-        () => isReady({ dir: dir.run, port: state.ports.postgres }),
+        () => isReady({ dir: dir.run, port: state.ports.postgres }) && isStartedBy(pid, dir.pgdata),
         { everyMs: readyPollMs, limitMs: startMs },
         signal,
       );
@@ -100,6 +102,12 @@ function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }:
       await running;
     },
   };
+}
+
+/** Not one of a start before that was killed: it is about to be ended. */
+function isStartedBy(computeCtl: number, pgdata: string): boolean {
+  const pid = readPostmasterPid(pgdata)?.pid;
+  return pid !== undefined && pid !== null && readStat(pid)?.ppid === computeCtl;
 }
 
 /** What only changes by the clock is written this often. */

@@ -64,7 +64,6 @@ export class Session {
     return this.#link.talk.parameters.get('application_name') ?? this.#startup?.application ?? '';
   }
 
-  /** For people. */
   get who(): string {
     const { role, database, application } = this;
     const what = application === '' ? '' : ` (application ${JSON.stringify(application)})`;

@@ -1,7 +1,6 @@
-import { abortedBy, linked } from '../../core/abort.ts';
+import { linked } from '../../core/abort.ts';
 import { monotonicMs, sleep } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
-import { poll } from '../../core/poll.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
@@ -18,6 +17,7 @@ import {
 import type { Observed } from './observe.ts';
 import type { Roster } from './roster.ts';
 import type { Session } from './session.ts';
+import { leaveAll } from './suspend.ts';
 
 export interface SleeperOptions {
   readonly front: Front;
@@ -46,8 +46,6 @@ export interface Counted {
 
 /** How often it looks whether the compute is used. */
 const [leastTickMs, mostTickMs] = [100, 5000];
-/** For clients that are just logging in. */
-const settleMs = 5000;
 const cannotReturn = 'a log-in that cannot be repeated';
 
 /** Runs the compute while somebody uses it. */
@@ -206,54 +204,14 @@ export class Sleeper {
     return this.#roster !== null && !session.canReturn(this.#roster) ? [cannotReturn] : [];
   }
 
-  /** Leaves every session, unless somebody was quicker.
-   *  @returns the number of sessions that were ended; null when it stays awake */
-  async #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
-    const { front, report } = this.#options;
-    const usedMs = front.usedMs;
-    front.shut(roster);
-    const isNeeded = (): boolean =>
-      front.isDemanded ||
-      front.usedMs !== usedMs ||
-      front.sessions.some((one) => one.isWaiting && !front.isIgnored(one));
-    const settled = (): true | null => (isNeeded() || this.#isSettled() ? true : null);
-    await poll(settled, { everyMs: 10, limitMs: settleMs }, signal).catch((error: unknown) => {
-      if (!abortedBy(error, signal)) throw error;
-    });
-    const leaves = front.sessions.filter(({ place }) => place === 'open');
-    // Those that are ignored may have been used since.
-    if (!isNeeded()) for (const one of leaves) await one.inspect();
-    const isFree = !isNeeded() && this.#heldByClients().length === 0;
-    const stay = leaves.filter((one) => this.#canDetach(one, roster));
-    const cut = leaves.filter((one) => !stay.includes(one));
-    if (signal.aborted || !isFree || !cut.every((one) => this.#mayEnd(one))) {
-      front.reopen();
-      return null;
-    }
-    report.event('suspending', {}, null);
-    this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
-    for (const one of stay) one.detach();
-    for (const one of cut) front.endCounted(one);
-    for (const one of front.joining)
-      if (one.isLoggingIn) one.end('57P03', 'the database system is shutting down');
-    return cut.length;
-  }
-
-  /** Whether nobody is just logging in, or waits for the end of a statement. */
-  #isSettled(): boolean {
-    const { joining, sessions } = this.#options.front;
-    const isBusy = (one: Session): boolean => one.place === 'open' && !one.quiet && !one.inTransaction;
-    return !joining.some((one) => one.isLoggingIn) && !sessions.some(isBusy);
-  }
-
-  #canDetach(session: Session, roster: Roster): boolean {
-    const { found, quiet } = session;
-    return quiet && found !== null && !('holds' in found) && session.canReturn(roster);
-  }
-
-  #mayEnd(session: Session): boolean {
-    const { front, limits } = this.#options;
-    return front.isIgnored(session) || monotonicMs() - session.usedMs >= limits.hardAfterMs;
+  #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
+    const { front, limits, report } = this.#options;
+    const isHeld = (): boolean => this.#heldByClients().length > 0;
+    const onBegin = (): void => {
+      report.event('suspending', {}, null);
+      this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
+    };
+    return leaveAll({ front, limits, isHeld, onBegin }, roster, signal);
   }
 
   #note(holders: readonly Holder[]): void {
