@@ -5,7 +5,7 @@ import { ProtocolError } from '../../wire/messages.ts';
 import { Channel } from './channel.ts';
 import { checkAsleep } from './check-asleep.ts';
 import { connectToPostgres } from './connect.ts';
-import { type Startup, readFirst } from './first-packet.ts';
+import { type Startup, readFirst, whoIs } from './first-packet.ts';
 import type { House } from './house.ts';
 import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
@@ -65,9 +65,7 @@ export class Session {
   }
 
   get who(): string {
-    const { role, database, application } = this;
-    const what = application === '' ? '' : ` (application ${JSON.stringify(application)})`;
-    return `role ${JSON.stringify(role)} in database ${JSON.stringify(database)}${what}`;
+    return whoIs(this.role, this.database, this.application);
   }
 
   /** Of `monotonicMs`. */
@@ -75,7 +73,6 @@ export class Session {
     return this.#usedMs;
   }
 
-  /** Its server process; null when there is none. */
   get pid(): number | null {
     return this.#link.pid;
   }
