@@ -173,7 +173,6 @@ export class Session {
     }
   }
 
-  /** Lets the client wait. */
   freeze(): void {
     if (this.#place === 'open') this.#link.freeze();
   }
@@ -202,7 +201,6 @@ export class Session {
     void this.#untilDemand().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Ends it with an error. */
   end(sqlstate: string, text: string): void {
     this.#close(fatal(sqlstate, text));
   }
