@@ -1,28 +1,14 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  createWriteStream,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-  copyFileSync,
-  chmodSync,
-  chownSync,
-  mkdirSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, chmodSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
-import copyStreams from 'pg-copy-streams';
-import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
+import { defaultPostgres } from '../test/support/postgres-versions.ts';
 import { type LocalJson, computeOf, controlPlaneOf, lineOf, withStorage } from '../scripts/local-storage.mjs';
 import { type Candidate, candidates } from './candidates.ts';
 import { bareRoundTrips } from './round-trips.ts';
+import { floorRun } from './floor.ts';
 import { type Config, type Variants, serviceVariants } from './services.ts';
 
 /** `npm run bench:start -- --runs 30 --node /usr/bin/node`: starts against the embedded storage, of the executable and of the bundle on
@@ -120,51 +106,6 @@ async function nothingRun(): Promise<Sample> {
   return { 'node -e 0': performance.now() - start };
 }
 
-async function fetchTarball(state: LocalJson, file: string): Promise<void> {
-  const { tenantId, timelineId, ports } = state;
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port: ports.pageserver,
-    user: 'bench',
-    password: state.storageToken,
-  });
-  await client.connect();
-  await pipeline(
-    client.query(copyStreams.to(`basebackup ${tenantId} ${timelineId} --gzip`)),
-    createWriteStream(file),
-  );
-  await client.end();
-}
-
-let serial = 0;
-
-async function floorRun(state: LocalJson): Promise<Sample> {
-  const tarball = join(dir, 'floor.tar.gz');
-  await fetchTarball(state, tarball);
-  chmodSync(tarball, 0o644);
-  const data = join(dir, `floor-${serial++}`);
-  mkdirSync(data, { mode: 0o700 });
-  if (osUser !== null) chownSync(data, osUser.uid, osUser.gid);
-  const user = osUser ?? {};
-  const untarStart = performance.now();
-  execFileSync('tar', ['xzf', tarball, '-C', data], user);
-  const untar = performance.now() - untarStart;
-  copyFileSync(join(dir, 'pgdata/postgresql.conf'), join(data, 'postgresql.conf'));
-  chmodSync(join(data, 'postgresql.conf'), 0o644);
-  writeFileSync(join(data, 'postgresql.auto.conf'), `port = ${state.ports.postgres}\n`);
-  const startStart = performance.now();
-  const postgres = spawn(join(bindir, 'postgres'), ['-D', data], { stdio: 'ignore', cwd: '/', ...user });
-  const pidFile = join(data, 'postmaster.pid');
-  while (!(existsSync(pidFile) && readFileSync(pidFile, 'utf8').trimEnd().endsWith('ready'))) {
-    if (postgres.exitCode !== null) throw new Error('the bare Postgres ended');
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  const start = performance.now() - startStart;
-  postgres.kill('SIGQUIT');
-  await once(postgres, 'exit');
-  return { floor_untar: untar, floor_postgres: start, floor: untar + start };
-}
-
 const at = (numbers: number[], q: number): string => {
   const sorted = numbers.toSorted((a, b) => a - b);
   return (sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0).toFixed(0);
@@ -188,7 +129,7 @@ async function compareCandidates(all: readonly Candidate[], state: LocalJson): P
   const beside: Sample[] = [];
   for (let run = 0; run < runs; run++) {
     const trips = { 'bare round trips': await bareRoundTrips(state) };
-    const floor: Sample = { ...(await nothingRun()), ...trips, ...(await floorRun(state)) };
+    const floor: Sample = { ...(await nothingRun()), ...trips, ...(await floorRun(state, { dir, bindir })) };
     beside.push(floor);
     for (const one of all) {
       const sample = await computeRun(one, state, { args: ['-p', controlPlaneOf(state)] });

@@ -43,6 +43,7 @@ export const kinds = {
   // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
   milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),
+  /** Seconds: `30s`, `5min`, `2h`, `500ms`, or a number of them. */
   count: whole(1, 1_000_000_000, 'a whole number from 1 to 1000000000'),
   bool: (text: string) => oneOf(choices.bool, text) === 'true',
   logFormat: (text: string) => oneOf(choices.logFormat, text),
@@ -56,9 +57,9 @@ export const kinds = {
   },
   /** Seconds: `30m`, `2h`, `7d`. */
   duration: (text: string) => {
-    const ms = parseDuration(text);
+    const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
     if (ms !== null) return ms / 1000;
-    throw new Error('Expected a time such as 30m, 2h or 7d.');
+    throw new Error('Expected a time such as 30s, 5min, 2h or 7d.');
   },
   nodeName: (text: string) => {
     if (nodeNamePattern.test(text)) return text;

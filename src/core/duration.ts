@@ -4,6 +4,7 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 const units: Readonly<Record<string, number>> = {
+  ms: 1,
   ...{ s: second, sec: second, secs: second, second, seconds: second },
   ...{ m: minute, min: minute, mins: minute, minute, minutes: minute },
   ...{ h: hour, hr: hour, hrs: hour, hour, hours: hour },

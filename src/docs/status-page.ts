@@ -1,5 +1,6 @@
 import { errorCodes } from '../core/errors.ts';
 import { listed } from '../local/branches/list.ts';
+import { holderKinds } from '../local/front/holders.ts';
 import { partStates, problemKinds, states, statusSchema } from '../local/status/schema.ts';
 import { fields } from './http-page.ts';
 import { type JsonSchema, jsonSchema } from './json-schema.ts';
@@ -44,6 +45,11 @@ export function statusPage(): string {
     table(
       ['State', 'Meaning'],
       Object.entries(partStates).map(([name, doc]) => [code(name), doc]),
+    ),
+    '## What keeps a compute awake',
+    table(
+      ['Kind', 'Meaning'],
+      Object.entries(holderKinds).map(([name, doc]) => [code(name), doc]),
     ),
     '## Kinds of problems',
     table(

@@ -55,13 +55,18 @@ const pollMs = 100;
 
 /** Waits until the compute is running.
  *  @throws ComputeError `postgres_start` with the reason it gives when it failed; `deadline` */
-export async function untilRunning(state: LocalState, limitMs: number, signal: AbortSignal): Promise<void> {
+export async function untilRunning(
+  state: LocalState,
+  limitMs: number,
+  signal: AbortSignal,
+  everyMs = pollMs,
+): Promise<void> {
   const look = async (limited: AbortSignal): Promise<true | null> => {
     const status = await computeStatus(state, limited);
     if (status?.status === 'failed') throw didNotStart(status);
     return status?.status === 'running' ? true : null;
   };
-  if ((await poll(look, { everyMs: pollMs, limitMs }, signal)) !== null) return;
+  if ((await poll(look, { everyMs, limitMs }, signal)) !== null) return;
   throw new ComputeError('deadline', `the compute did not start within ${limitMs / 1000} s`);
 }
 

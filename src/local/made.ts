@@ -75,6 +75,7 @@ const madeOwn = (systemId: string | null): readonly Made[] => [
   { name: new RegExp(`^${applyLock.replace('.', String.raw`\.`)}$`), is: madeLock },
   // A compute.json stays: it is its user's.
   ...[acceptedName, schemaName].map(madeFile),
+  madeFile('sleep.json'),
 ];
 
 /** Removed last. */

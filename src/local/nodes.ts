@@ -95,6 +95,7 @@ export const asState = (state: LocalState, { computeId, ports, listenAll = false
   ...state,
   computeId,
   listenAll,
+  front: false,
   ports: { ...state.ports, ...ports },
 });
 

@@ -4,7 +4,10 @@ import { writeDurable } from '../process/files.ts';
 import type { Report } from './report.ts';
 
 /** What a running `up` is doing. */
-export type Phase = 'starting' | 'ready' | 'restarting' | 'stopping';
+export type Phase = 'starting' | 'ready' | 'restarting' | 'asleep' | 'waking' | 'stopping';
+
+/** Whether a client is served: at once, or after the wake that it causes. */
+export const serves = (phase: Phase): boolean => ['ready', 'asleep', 'waking'].includes(phase);
 
 /** What `up` notes in its pid file, so that `status` can tell a start from a restart and from a stop. */
 export interface Noted {
@@ -24,7 +27,9 @@ const longMs = 60_000;
 /** Whether what does not work yet may still be on its way. */
 export const mayStart = ({ phase, since, inARow }: Noted, nowMs: number): boolean =>
   phase === 'starting' ||
-  (phase === 'restarting' && inARow < manyExits && nowMs - Date.parse(since) < longMs);
+  ((phase === 'restarting' || phase === 'waking') &&
+    inARow < manyExits &&
+    nowMs - Date.parse(since) < longMs);
 
 const atStart = (): Noted => ({
   phase: 'starting',
@@ -49,8 +54,14 @@ function after(noted: Noted, event: string): Noted {
   if (event === 'compute-exited')
     return to(again, { exits: { compute: compute + 1, storage }, inARow: inARow + 1 });
   if (event === 'storage-exited')
-    return to(again, { exits: { compute, storage: storage + 1 }, inARow: inARow + 1 });
-  const works = event === 'ready' || (restarted.has(event) && phase === 'restarting');
+    // It is started again without the compute, which goes on sleeping.
+    return to(phase === 'asleep' ? 'asleep' : again, {
+      exits: { compute, storage: storage + 1 },
+      inARow: inARow + 1,
+    });
+  if (event === 'suspending' || event === 'asleep') return to('asleep');
+  if (event === 'waking') return to('waking');
+  const works = event === 'ready' || event === 'woken' || (restarted.has(event) && phase === 'restarting');
   return works ? to('ready', { inARow: 0 }) : noted;
 }
 
@@ -79,7 +90,14 @@ function note(pidFile: string, noted: Noted): void {
   }
 }
 
-const phases: readonly unknown[] = ['starting', 'ready', 'restarting', 'stopping'] satisfies Phase[];
+const phases: readonly unknown[] = [
+  'starting',
+  'ready',
+  'restarting',
+  'asleep',
+  'waking',
+  'stopping',
+] satisfies Phase[];
 
 /** What the process of a pid file has noted; null when it does not run. */
 export function readPhase(pidFile: string): Noted | null {

@@ -1,3 +1,4 @@
+import { readPidFile } from '../process/pid-file.ts';
 import { askRefresh } from './compute-api.ts';
 import { type Accepted, readAccepted } from './desired/accepted.ts';
 import { type Node, asState, isRunning, listNodes, nodeDir, primaryNode, readNode } from './nodes.ts';
@@ -32,7 +33,11 @@ export function specFor(
       writesStopped,
       wanted,
     });
-  if (computeId === state.computeId) return spec(dir, state, primary === null ? 'primary' : 'replica');
+  if (computeId === state.computeId) {
+    // A storage that was started on its own has computes without a front.
+    const main = { ...state, front: state.front === true && readPidFile(dir.upPid) !== null };
+    return spec(dir, main, primary === null ? 'primary' : 'replica');
+  }
   const node = listNodes(dir).find((one) => one.computeId === computeId);
   if (node === undefined) return null;
   const role = node.name === primary ? 'primary' : node.mode;

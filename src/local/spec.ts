@@ -23,7 +23,7 @@ function settings(dir: LocalDir, state: LocalState, role: LocalRole, writesStopp
   const { ports } = state;
   const table: SettingRow[] = [
     ['port', String(ports.postgres), 'integer'],
-    ['listen_addresses', state.listenAll === true ? '*' : '127.0.0.1', 'string'],
+    ['listen_addresses', addressesFor(state), 'string'],
     ['unix_socket_directories', dir.run, 'string'],
     ['unix_socket_permissions', '0700', 'integer'],
     ['max_connections', '100', 'integer'],
@@ -52,6 +52,11 @@ function merged(
 ): readonly WantedParts['settings'][number][] {
   const names = new Set(wanted.map(({ name }) => name));
   return [...own.filter(({ name }) => !names.has(name)), ...wanted];
+}
+
+function addressesFor({ front, listenAll }: LocalState): string {
+  if (front === true) return '';
+  return listenAll === true ? '*' : '127.0.0.1';
 }
 
 const stoppedSettings: SettingRow[] = [[readOnlySetting, 'on', 'bool']];

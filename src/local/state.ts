@@ -35,6 +35,8 @@ export interface LocalState {
   readonly ports: Ports;
   /** Postgres and the HTTP API listen on all addresses; on the loopback only when left out. */
   readonly listenAll?: boolean;
+  /** The last `up` let the compute sleep: Postgres listens on its Unix socket only, and a front has its port. Left out: false. */
+  readonly front?: boolean;
   /** PostgreSQL's identifier of the database. Once it is there, a missing timeline is a loss and not a beginning. */
   readonly systemId?: string;
   /** How much of the history the storage keeps; left out: none. */
@@ -99,6 +101,8 @@ export interface LocalDir {
   readonly upPid: string;
   readonly storagePid: string;
   readonly computePid: string;
+  /** What the front notes for `status`. */
+  readonly sleep: string;
 }
 
 export const defaultDir = (): string =>
@@ -133,6 +137,7 @@ export function localDir(path: string): LocalDir {
     primary: join(root, 'primary.json'),
     storagePid: join(root, 'storage.pid'),
     computePid: join(root, 'compute_ctl.pid'),
+    sleep: join(root, 'sleep.json'),
   };
 }
 
@@ -197,7 +202,7 @@ export function stateOf(dir: LocalDir): LocalState {
 export function createState(
   dir: LocalDir,
   ports: Ports,
-  listenAll = false,
+  { listenAll = false, front = false }: Pick<LocalState, 'listenAll' | 'front'> = {},
   held: HeldTimeline | null = null,
   more: Pick<LocalState, 'keep' | 'branch' | 'systemId'> = {},
 ): LocalState {
@@ -217,6 +222,7 @@ export function createState(
     controlPlaneToken: secret(),
     ports,
     listenAll,
+    front,
     ...more,
     signingKey: privateKey.export({ format: 'jwk' }) as LocalState['signingKey'],
   };

@@ -25,9 +25,10 @@ const pauses: Pauses = { firstMs: 100, maxMs: 3000 };
 const steadyMs = 5000;
 
 /** Keeps one child running until `signal` aborts, and then stops it.
+ *  @param wasReady it has been ready before: then it is started again for as long as it takes
  *  @throws what `ready` threw last, when the child never became ready */
-export async function keepRunning(kept: Kept, signal: AbortSignal): Promise<void> {
-  let everReady = false;
+export async function keepRunning(kept: Kept, signal: AbortSignal, wasReady = false): Promise<void> {
+  let everReady = wasReady;
   let failures = 0;
   while (!signal.aborted) {
     const startedMs = monotonicMs();

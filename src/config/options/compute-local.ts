@@ -3,6 +3,7 @@ import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { admin, role, specCommands } from './compute-local-spec.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
+import { sleepOptions } from './sleep.ts';
 
 const dir = {
   flag: '--dir',
@@ -108,6 +109,7 @@ const runs = {
     group: 'options',
     doc: 'Let Postgres and the HTTP API listen on all addresses of this machine; without it, on the loopback only.',
   },
+  ...sleepOptions,
   compactAt,
   ...freeLimits,
 } as const satisfies Record<string, OptionEntry>;

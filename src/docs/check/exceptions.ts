@@ -26,7 +26,10 @@ export const exceptions: readonly Exceptions[] = [
   { why: "options of PostgreSQL's programs", names: ['--sync-safekeepers', '--synchronous'] },
   {
     why: 'names of PostgreSQL, which users give it and we do not',
-    names: ['EUC_JP', 'logging_collector', 'pg_maintain'],
+    names: [
+      ...['EUC_JP', 'logging_collector', 'pg_maintain'],
+      ...['PREPARE', 'client_addr', 'currval', 'inet_client_addr', 'lastval', 'pg_filenode_relation'],
+    ],
   },
   {
     why: 'names of the C library, and packages with it',
@@ -47,6 +50,7 @@ export const exceptions: readonly Exceptions[] = [
       ],
     ],
   },
+  { why: 'the variable of a client', names: ['DATABASE_URL'] },
   { why: 'a name of Kubernetes', names: ['fsGroup'] },
   { why: 'names inside Node', names: ['signal_wrap'] },
   {

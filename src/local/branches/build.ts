@@ -70,7 +70,7 @@ export async function buildBranch(dir: LocalDir, wanted: NewBranch): Promise<Loc
     const state = createState(
       fresh,
       ports,
-      listenAll,
+      { listenAll },
       { tenantId, timelineId },
       { keep, branch, ...systemId },
     );

@@ -135,14 +135,16 @@ export async function resetBranch(
       { name, from: from.name, lsn: forked.origin.lsn },
       `"${name}" has the data of ${from.name} at ${forked.origin.lsn}.`,
     );
-    return running ? { listenAll: found.state.listenAll === true } : null;
+    const { listenAll = false, front = true } = found.state;
+    return running ? { listenAll, ...(front ? {} : { suspendAfter: 0 }) } : null;
   });
   // Removes the former data.
   await withTree(dir, log, never, async () => {});
   if (ran)
     await startInBackground(
       branchDir(dir, name),
-      { ...asBefore, pgBinDir: options.pgBinDir },
+      // One that never slept goes on so.
+      { ...asBefore, ...ran, pgBinDir: options.pgBinDir },
       progress,
       never,
     );

@@ -4,7 +4,7 @@ import { claimDir, createRoot } from '../claim.ts';
 import { lockDir } from '../lock.ts';
 import { mainName } from '../names.ts';
 import { inspectDir } from '../own.ts';
-import { readPhase } from '../phase.ts';
+import { readPhase, serves } from '../phase.ts';
 import type { LocalDir } from '../state.ts';
 import { parseAt } from './at.ts';
 import { type NewBranch, buildBranch } from './build.ts';
@@ -91,7 +91,8 @@ export async function start(dir: LocalDir, name: string, options: Start): Promis
   if (name === mainName) await claimRoot(dir);
   const own = name === mainName ? dir : (readBranch(dir, name)?.dir ?? null);
   if (own === null) throw missing(dir, name);
-  if (readPhase(own.upPid)?.phase === 'ready')
+  const phase = readPhase(own.upPid)?.phase ?? null;
+  if (phase !== null && serves(phase))
     progressOf(options).event('running', { name }, `"${name}" runs already, with the options of its start.`);
   await startInBackground(own, options, progressOf(options), never);
   return printPlace(dir, name, options);

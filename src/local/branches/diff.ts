@@ -1,9 +1,11 @@
 import { text as textOf } from 'node:stream/consumers';
 import { ComputeClient } from '../../client/external.ts';
+import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { lineDiff, unified } from '../../core/line-diff.ts';
 import { computeToken } from '../compute-api.ts';
 import { type LocalDir, commandFor } from '../state.ts';
+import { wake } from '../wake.ts';
 import { type Paint, paintFor } from '../status/text.ts';
 import { type Place, findPlace, isRunning, listBranches, placeOf } from './tree.ts';
 
@@ -53,6 +55,7 @@ async function schemaOf(home: LocalDir, place: Place, database: string | null): 
     throw new ComputeError('conflict', `"${name}" is not running`, {
       hint: `start it with: ${commandFor(home, `start ${name}`)}`,
     });
+  await wake(dir, never);
   const client = new ComputeClient({
     url: `http://127.0.0.1:${state.ports.externalHttp}`,
     token: () => computeToken(state, 600),

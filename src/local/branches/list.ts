@@ -18,7 +18,7 @@ const count = (doc: string) => v.pipe(v.number(), v.description(doc));
 export const listed = v.object({
   name: text('`main`, or the name of the branch.'),
   state: v.pipe(
-    v.picklist(['running', 'starting', 'restarting', 'stopping', 'stopped']),
+    v.picklist(['running', 'asleep', 'waking', 'starting', 'restarting', 'stopping', 'stopped']),
     v.description('What its `up` is doing.'),
   ),
   parent: textOrNull('Whose data it began with; null: it was created empty.'),

@@ -6,6 +6,7 @@ import { socketOf } from '../names.ts';
 import { psql } from '../commands/psql.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { type LocalDir, commandFor } from '../state.ts';
+import { wake } from '../wake.ts';
 import { view } from './view.ts';
 import { homeNamed, stateNamed } from './resolve.ts';
 import { isRunning } from './tree.ts';
@@ -45,6 +46,7 @@ export async function psqlNamed(
         hint: `start it with: ${commandFor(dir, `start ${name}`)}`,
       });
     const login = asRole(home, state, options.role);
+    if (options.admin) await wake(home, never);
     const socket = options.admin ? socketOf(home, state.branch === undefined ? of : null) : null;
     return psql(login, await toolsFor(home, state, options, never), given, { socket });
   }

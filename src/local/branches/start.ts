@@ -1,16 +1,18 @@
 import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
+import { sleepOptions } from '../../config/options/sleep.ts';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import { monotonicMs } from '../../core/clock.ts';
 import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
 import { environmentForOwnPrograms } from '../environment.ts';
-import { readPhase } from '../phase.ts';
+import { readPhase, serves } from '../phase.ts';
 import { openLog, prepareDirs } from '../prepare.ts';
+import type { SleepOptions } from '../front/run.ts';
 import type { Report } from '../report.ts';
 import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
 
-export interface RunOptions {
+export interface RunOptions extends SleepOptions {
   readonly pgBinDir: string | null;
   readonly port: number | null;
   readonly httpPort: number | null;
@@ -27,6 +29,7 @@ export interface RunOptions {
 export const asBefore: RunOptions = {
   ...{ pgBinDir: null, port: null, httpPort: null, newPorts: false, listenAll: false },
   ...{ compactAt: 256 * 1024 * 1024, warnFree: null, stopFree: null, keep: null, keepAtMost: null },
+  ...{ suspendAfter: sleepOptions.suspendAfter.fallback, suspendHardAfter: 0, suspendIgnore: '' },
 };
 
 /** `up` gives its children 600 seconds. */
@@ -55,7 +58,7 @@ export async function startInBackground(
       });
     if (started !== null) showProgress(started, seen, report);
     const phase = readPhase(dir.upPid)?.phase ?? null;
-    if (phase === 'ready') return true;
+    if (phase !== null && serves(phase)) return true;
     if (phase !== null) aloneSinceMs = monotonicMs();
     const failure =
       started === null ? ended(dir) : started.child.exit === null ? null : failureOf(dir, started);
@@ -102,6 +105,8 @@ async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Started> {
   }
 }
 
+const milliseconds = (seconds: number): string => `${Math.round(seconds * 1000)}ms`;
+
 function argumentsOf(options: RunOptions): string[] {
   const given = (flag: string, value: string | number | null): string[] =>
     value === null ? [] : [`--${flag}=${value}`];
@@ -114,6 +119,9 @@ function argumentsOf(options: RunOptions): string[] {
     ...given('stop-free', options.stopFree),
     ...given('keep', options.keep === null ? null : `${options.keep}s`),
     ...given('keep-at-most', options.keepAtMost),
+    ...given('suspend-after', milliseconds(options.suspendAfter)),
+    ...given('suspend-hard-after', milliseconds(options.suspendHardAfter)),
+    ...given('suspend-ignore', options.suspendIgnore === '' ? null : options.suspendIgnore),
     ...(options.newPorts ? ['--new-ports'] : []),
     ...(options.listenAll ? ['--listen-all'] : []),
   ];

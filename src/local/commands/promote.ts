@@ -8,6 +8,7 @@ import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, commandFor, connectionUrl, stateOf } from '../state.ts';
 import { needStorage } from '../storage-api.ts';
+import { wake } from '../wake.ts';
 
 const again = 'run the command again: it continues where it stopped';
 
@@ -22,6 +23,7 @@ export async function promote(
   const node = readNode(dir, name);
   if (node === null || node.mode !== 'replica' || !isRunning(dir, node)) throw notPromotable(dir, name, node);
   const before = primaryNode(dir);
+  if (before === null) await wake(dir, signal);
   // Written first, so that a restart of the former primary does not make it the primary again.
   setPrimaryNode(dir, name);
   const state = asState(main, node);

@@ -6,6 +6,7 @@ import { endBranches } from '../branches/end.ts';
 import { keepOf } from '../branches/keep.ts';
 import { keepLifetimes, removeIfOver } from '../branches/lifetime.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
+import { type SleepOptions, runWithSleep } from '../front/run.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
@@ -24,7 +25,7 @@ import { type LocalDir, type LocalState, connectionUrl, createState, writeState 
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
-export interface UpOptions extends StorageOptions {
+export interface UpOptions extends StorageOptions, SleepOptions {
   /** TCP port of Postgres; null: the last one used, or a free one. */
   readonly port: number | null;
   /** Port of the external HTTP server; null: the last one used, or a free one. */
@@ -86,10 +87,10 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
-    await runChildren(context, stop).finally(() => stop.abort());
+    await runChildren(context, options, stop).finally(() => stop.abort());
     await lifetimes;
   } finally {
-    for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
+    for (const file of [dir.upPid, dir.storagePid, dir.computePid, dir.sleep]) rmSync(file, { force: true });
     await lock.release();
     if (state !== null) await removeIfOver(dir, state, log);
   }
@@ -117,7 +118,7 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
-async function runChildren(context: UpContext, stop: AbortController): Promise<void> {
+async function runChildren(context: UpContext, sleep: SleepOptions, stop: AbortController): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
     stop.abort();
@@ -128,12 +129,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   const storage = keepRunning(storageChild(context, storageReady), stopStorage.signal).catch(giveUp);
   const compute = raceAbort(ready, stop.signal)
     .then(() => context.report.progress('Starting Postgres ...', ''))
-    .then(() =>
-      keepRunning(
-        computeChild(context, () => announce(context)),
-        stop.signal,
-      ),
-    )
+    .then(() => runCompute(context, sleep, stop.signal))
     .catch((error: unknown) => {
       if (!abortedBy(error, stop.signal)) giveUp(withReason(context.dir, error));
     });
@@ -145,6 +141,12 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
     // When both failed, the storage failed first.
     await storage;
   }
+}
+
+function runCompute(context: UpContext, sleep: SleepOptions, signal: AbortSignal): Promise<void> {
+  const onReady = (): void => announce(context);
+  if (context.state.front === true) return runWithSleep(context, sleep, onReady, signal);
+  return keepRunning(computeChild(context, onReady), signal);
 }
 
 function announce({ state, dir, report }: UpContext): void {
@@ -178,15 +180,16 @@ async function stateFor(
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
   };
   const { listenAll } = options;
+  const front = options.suspendAfter > 0;
   if (known === null) {
     const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
     await refuseTaken(ports);
-    return createState(dir, ports, listenAll, lost, { keep: keepOf(null, options) });
+    return createState(dir, ports, { listenAll, front }, lost, { keep: keepOf(null, options) });
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
   const keep = keepOf(known.keep ?? null, options);
-  const state = { ...known, listenAll, keep, ports: { ...kept, ...asked } };
+  const state = { ...known, listenAll, front, keep, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);

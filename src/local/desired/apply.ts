@@ -1,6 +1,7 @@
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { lockApply } from '../lock.ts';
+import { wake } from '../wake.ts';
 import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState } from '../state.ts';
 import { withoutDropped, writeAccepted } from './accepted.ts';
@@ -50,6 +51,7 @@ export async function apply(dir: LocalDir, options: ApplyOptions, answer: Answer
 }
 
 async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answer: Answer): Promise<number> {
+  await wake(dir, never);
   await untilStarted(dir, answer, never);
   const looked = await look(dir, file);
   const drop = options.prune ? looked.left : [];

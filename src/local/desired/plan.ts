@@ -1,5 +1,6 @@
 import { never } from '../../core/abort.ts';
 import { inspectDir } from '../own.ts';
+import { wake } from '../wake.ts';
 import type { LocalDir } from '../state.ts';
 import { type Accepted, accept, readAccepted } from './accepted.ts';
 import { serverProblems } from './against-server.ts';
@@ -37,6 +38,7 @@ export async function look(dir: LocalDir, { source, desired }: ReadFile): Promis
   inspectDir(dir, 'stop');
   const before = readAccepted(dir);
   const wanted = accept(desired, source.file, before);
+  await wake(dir, never);
   const writer = runningWriter(dir);
   if (writer === null) return { wanted, before, running: null, ...diff(wanted, before, null) };
   const observed = await observe(writer.socket, wanted, never);

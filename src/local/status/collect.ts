@@ -38,7 +38,13 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
     data: sum(all.map((one) => one.data)),
     logs: sum(all.map((one) => one.logs)),
   });
-  return { ...common, running: verdict.state === 'running', primary, disk, ...verdict };
+  return {
+    ...common,
+    running: verdict.state === 'running' || verdict.state === 'asleep',
+    primary,
+    disk,
+    ...verdict,
+  };
 }
 
 const nothing = (state: State, problems: Problem[] = []): Omit<StatusReport, 'dir' | 'pid' | 'since'> => ({

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { computeToken } from '../compute-api.ts';
 import { getLimitedJson } from '../get-json.ts';
+import { type SleepNote, readNote } from '../front/note.ts';
 import { type Noted, readPhase } from '../phase.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
@@ -32,6 +33,8 @@ export interface PostgresFacts {
 export interface ComputeFacts extends KnownCompute {
   readonly up: ProcessFacts | null;
   readonly noted: Noted | null;
+  /** Of the front; null when there is none. */
+  readonly sleep: SleepNote | null;
   readonly ctl: ProcessFacts | null;
   readonly postgres: ProcessFacts | null;
   /** Null when there is no compute_ctl to ask. */
@@ -54,7 +57,8 @@ export async function computeFacts(known: KnownCompute, sizes: Sizes): Promise<C
     sizes.of(dir.log),
   ]);
   const noted = up === null ? null : readPhase(dir.upPid);
-  return { ...known, up, noted, ctl, postgres, http, sql, data, logs };
+  const sleep = up === null ? null : readNote(dir.sleep);
+  return { ...known, up, noted, sleep, ctl, postgres, http, sql, data, logs };
 }
 
 async function askComputeCtl(

@@ -54,6 +54,7 @@ export function judgeCompute(facts: ComputeFacts, nowMs: number): Judged {
         `let it continue: kill -CONT ${one.pid}`,
       );
   if (noted?.phase === 'stopping') return fine('stopping');
+  if (noted?.phase === 'asleep') return fine('asleep');
   const isStarting = noted !== null && mayStart(noted, nowMs);
   if (ctl === null) {
     const often = noted === null || noted.inARow < 2 ? '' : ` ${noted.inARow} times in a row`;

@@ -57,8 +57,9 @@ function overall(
   const now = (name: string): Judged['state'] => judged.get(name)?.state ?? 'stopped';
   const runs = computes.some(({ up, ctl, postgres }) => (up ?? ctl ?? postgres) !== null);
   if (!runs && process === null) return 'stopped';
-  if (now(primary) === 'running' && storage.state === 'running') return 'running';
-  return computes[0]?.noted?.phase === 'stopping' || now(primary) === 'stopping' ? 'stopping' : 'starting';
+  const primaryIs = now(primary);
+  if ((primaryIs === 'running' || primaryIs === 'asleep') && storage.state === 'running') return primaryIs;
+  return computes[0]?.noted?.phase === 'stopping' || primaryIs === 'stopping' ? 'stopping' : 'starting';
 }
 
 function judgeStorage(
@@ -204,9 +205,16 @@ function computeReport(
     at_lsn: mode === 'replica' ? null : mode.atLsn,
     lag: knowsLag ? { bytes: behind, seconds: behind === 0 ? 0 : (told.replayAge ?? null) } : null,
     connections: told?.connections ?? null,
+    sleep: sleepReport(facts),
     disk_bytes: facts.data.bytes + facts.logs.bytes,
     log_dir: dir.log,
   };
+}
+
+function sleepReport({ sleep }: ComputeFacts): ComputeReport['sleep'] {
+  if (sleep === null) return null;
+  const { pid: _, started: __, ...report } = sleep;
+  return report;
 }
 
 function storageReport(

@@ -1,9 +1,14 @@
 import * as v from 'valibot';
+import { holderKinds } from '../front/holders.ts';
 import { storageStatusSchema } from '../storage/storage-status.ts';
 
 /** What everything together is, and with which code `status` exits. */
 export const states = {
   running: { exit: 0, doc: 'The primary accepts connections, and everything else that was started works.' },
+  asleep: {
+    exit: 0,
+    doc: 'Nobody has used the primary for a while, so its Postgres is stopped. The next connection starts it; everything else that was started works.',
+  },
   starting: { exit: 3, doc: '`up` is starting, or starts again what has ended. There is no primary yet.' },
   stopping: { exit: 3, doc: '`up` is stopping.' },
   stopped: { exit: 3, doc: 'Nothing runs. The data is there.' },
@@ -17,6 +22,7 @@ export type State = keyof typeof states;
 export const partStates = {
   running: 'It works.',
   starting: 'It was started, and does not work yet.',
+  asleep: 'Nobody has used it for a while, so its Postgres is stopped; the next connection starts it.',
   stopping: 'It was asked to stop.',
   stopped: 'It does not run.',
   failed: 'It runs, or should run, and does not work: see `problems`.',
@@ -52,6 +58,29 @@ const countOrNull = (doc: string) => described(v.nullable(v.number()), doc);
 const pid = countOrNull('Its process; null when it does not run.');
 const since = textOrNull('When that process began; UTC, ends in Z.');
 const bytes = (doc: string) => count(`${doc}, in bytes on disk.`);
+
+const sleep = v.object({
+  suspend_after_ms: count('How long nobody must use it, in milliseconds: `--suspend-after`.'),
+  suspend_hard_after_ms: countOrNull(
+    'After how long idle sessions with state are ended, in milliseconds; null for never.',
+  ),
+  kept_awake_by: described(
+    v.array(
+      v.object({
+        kind: described(v.picklist(keysOf(holderKinds)), 'What keeps it awake.'),
+        who: text('Who that is.'),
+        since: text('Since when; UTC, ends in Z.'),
+      }),
+    ),
+    'Why it does not sleep, as of the last look; empty while it does.',
+  ),
+  suspends: count('How often it has gone to sleep since `up` began.'),
+  wakes: count('How often it was started again because somebody wanted to use it.'),
+  ended_sessions: count('Sessions that were ended by that, with SQLSTATE 57P01.'),
+  clients: count('Clients that are connected, also while it sleeps.'),
+  woken_by: textOrNull('Who woke it last; null when nobody did.'),
+  last_wake_ms: countOrNull('How long the last start took for that client, in milliseconds.'),
+});
 
 const compute = v.object({
   name: text(
@@ -90,6 +119,10 @@ const compute = v.object({
     'How far a replica is behind; null for all others, and while that is not known.',
   ),
   connections: countOrNull('Sessions of clients; null while Postgres does not answer.'),
+  sleep: described(
+    v.nullable(sleep),
+    'When it sleeps and why not; null where it never sleeps, or does not run.',
+  ),
   disk_bytes: bytes('Data directory and logs'),
   log_dir: text('Where its logs are.'),
 });
@@ -114,7 +147,10 @@ const storage = v.object({
 /** The JSON of `compute-local status --json`. Members may be added; none is removed or gets another meaning. */
 export const statusSchema = v.object({
   state: described(v.picklist(keysOf(states)), 'What everything together is.'),
-  running: described(v.boolean(), 'True when `state` is `running`.'),
+  running: described(
+    v.boolean(),
+    'True when `state` is `running` or `asleep`: whoever connects to the primary is served.',
+  ),
   dir: text('The directory.'),
   pid: countOrNull('The `compute-local up` of the directory; null when it does not run.'),
   since: textOrNull('When it was started; UTC, ends in Z.'),

@@ -25,7 +25,7 @@ export function paintFor(out: { readonly isTTY?: boolean }, env: NodeJS.ProcessE
 }
 
 const styleOf = (state: string): Style =>
-  state === 'running'
+  state === 'running' || state === 'asleep'
     ? 'green'
     : ['failed', 'no_answer', 'trouble'].includes(state)
       ? 'red'
@@ -47,7 +47,7 @@ export function statusText(report: StatusReport, paint: Paint, nowMs: number): s
   const { computes, storage, disk, problems } = report;
   const parts = [
     heading(report, paint, nowMs),
-    ...(computes.length === 0 ? [] : [computeTable(computes, paint)]),
+    ...(computes.length === 0 ? [] : [computeTable(computes, paint, nowMs)]),
     ...(storage === null ? [] : [storageText(storage, paint, nowMs)]),
     ...(disk === null ? [] : [diskText(disk, storage?.disk ?? null, paint)]),
     ...(problems.length === 0 ? [] : [problemsText(report, paint)]),
@@ -59,6 +59,7 @@ function heading({ state, dir, pid, since }: StatusReport, paint: Paint, nowMs: 
   const running = pid === null ? '' : ` as pid ${pid}${since === null ? '' : ` for ${ago(since, nowMs)}`}`;
   const said: Readonly<Record<StatusReport['state'], string>> = {
     running: `running${running}`,
+    asleep: `asleep${running}; the next connection wakes it`,
     starting: `starting${running}`,
     stopping: `stopping${running}`,
     stopped: 'not running. Start it with: compute-local up',
@@ -70,7 +71,7 @@ function heading({ state, dir, pid, since }: StatusReport, paint: Paint, nowMs: 
 
 const head = ['NAME', 'ROLE', 'STATE', 'PORT', 'HTTP', 'INTERNAL', 'PID', 'LSN', 'LAG', 'SESSIONS', 'DISK'];
 
-function computeTable(computes: readonly ComputeReport[], paint: Paint): string {
+function computeTable(computes: readonly ComputeReport[], paint: Paint, nowMs: number): string {
   const rows = computes.map((one) => [
     one.name,
     one.role,
@@ -92,11 +93,32 @@ function computeTable(computes: readonly ComputeReport[], paint: Paint): string 
     const named = one.role === 'primary' ? paint('bold', role) : role;
     return [name, named, paint(styleOf(one.state), state), ...rest].join('  ').trimEnd();
   });
-  const details = computes.flatMap(({ name, state, detail, exits }) => [
+  const details = computes.flatMap(({ name, state, detail, exits, sleep }) => [
     ...(detail === null || state === 'failed' || state === 'no_answer' ? [] : [`  ${name}: ${detail}`]),
     ...(exits === 0 ? [] : [`  ${name}: ${restarts(exits)}`]),
+    ...sleepLines(name, sleep, nowMs),
   ]);
   return [paint('bold', line(head).join('  ').trimEnd()), ...shown, ...details].join('\n');
+}
+
+const mostHolders = 3;
+
+/** Who keeps it awake, and how often it has slept. */
+function sleepLines(name: string, sleep: ComputeReport['sleep'], nowMs: number): string[] {
+  if (sleep === null) return [];
+  const { kept_awake_by: holders, suspends, ended_sessions: ended, woken_by: by, last_wake_ms: ms } = sleep;
+  const more = holders.length > mostHolders ? [`  ${name}: and by ${holders.length - mostHolders} more`] : [];
+  const cut = ended === 0 ? '' : `, with ${ended} idle ${ended === 1 ? 'session' : 'sessions'} ended`;
+  const last = by === null || ms === null ? '' : `; last woken by ${by}, in ${ms} ms`;
+  return [
+    ...holders
+      .slice(0, mostHolders)
+      .map(({ kind, who, since }) => `  ${name}: kept awake (${kind}) for ${ago(since, nowMs)} by ${who}`),
+    ...more,
+    ...(suspends === 0
+      ? []
+      : [`  ${name}: has slept ${suspends === 1 ? 'once' : `${suspends} times`}${cut}${last}`]),
+  ];
 }
 
 /** Also after a promotion, which ends the former primary. */

@@ -47,6 +47,9 @@ describe('compute-local', () => {
         stopFree: null,
         keep: null,
         keepAtMost: null,
+        suspendAfter: 300,
+        suspendHardAfter: 0,
+        suspendIgnore: '',
       },
     });
     expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });

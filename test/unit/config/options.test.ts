@@ -61,6 +61,10 @@ describe.each(commandLines)('%s', (_, { options, listed = [] }) => {
 });
 
 const accepted: [Kind, string, unknown][] = [
+  ['duration', '5min', 300],
+  ['duration', '500ms', 0.5],
+  ['duration', '2 h', 7200],
+  ['duration', '0', 0],
   ['size', '256MB', 268_435_456],
   ['size', '1 gb', 1_073_741_824],
   ['size', '8388608', 8_388_608],
@@ -75,6 +79,7 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 });
 
 const refused: [Kind, string[], string][] = [
+  ['duration', ['', '-1s', '1.5s', '5 years', 's', '5 m 3 s'], 'Expected a time'],
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
   ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],
   ['nodeName', ['', '-a', 'A', 'a b', 'x'.repeat(32)], 'Expected up to 31'],

@@ -40,7 +40,7 @@ function putStorage(dir: LocalDir): void {
 test('a reset that begins has said so before it removes anything: from then on the data counts as deleted', async () => {
   const dir = freshDir();
   const own = claimDir(dir);
-  createState(dir, ports, false, { tenantId, timelineId });
+  createState(dir, ports, {}, { tenantId, timelineId });
   putStorage(dir);
   writeFileSync(dir.upPid, '{}');
   const seen: (string | null)[] = [];

@@ -7,6 +7,7 @@ import { type Node, nodeDir, primaryNode, setPrimaryNode, writeNode } from '../.
 import { specFor, writerOf } from '../../../src/local/roles.ts';
 import { restoreCommand } from '../../../src/local/spec.ts';
 import { type LocalDir, type LocalState, createState, localDir } from '../../../src/local/state.ts';
+import { writePidFile } from '../../../src/process/pid-file.ts';
 import { parseControlPlane } from '../../../src/spec/parse.ts';
 import { type ResolvedSpec, resolveSpec, setting } from '../../../src/spec/resolve.ts';
 
@@ -43,6 +44,16 @@ test('a replica gets its WAL from the storage and has nobody to wait for', async
   expect(setting(spec, 'synchronous_standby_names')).toBeNull();
   expect(setting(spec, 'primary_conninfo')).toContain('host=127.0.0.1 port=5 ');
   expect(setting(spec, 'restore_command')).toContain('%f.partial');
+});
+
+test('behind a front, Postgres of the main compute has no port: only while up runs, and nodes have theirs', async () => {
+  state = { ...state, front: true };
+  const addresses = async (computeId: string): Promise<string | null> =>
+    setting((await resolved(computeId)).spec, 'listen_addresses');
+  expect(await addresses(state.computeId)).toBe('127.0.0.1');
+  writePidFile(dir.upPid, process.pid);
+  expect(await addresses(state.computeId)).toBe('');
+  expect(await addresses(add('replica', 'replica'))).toBe('127.0.0.1');
 });
 
 test('a view of the past stops before the record at its LSN', async () => {

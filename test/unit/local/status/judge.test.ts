@@ -40,6 +40,7 @@ const compute = (name: string, standby: boolean, changes: Partial<ComputeFacts> 
   dir,
   up: running(10),
   noted: noted('ready'),
+  sleep: null,
   ctl: running(11),
   postgres: running(12),
   http: { kind: 'answered', value: { status: 'running', error: null } },
@@ -77,6 +78,7 @@ const judged = (computes: ComputeFacts[], changes: Partial<Facts> = {}): Verdict
 const short = ({ state, problems }: Verdict): string =>
   [state, ...problems.map(({ kind, about }) => `${kind} ${about}`)].join(', ');
 
+const off = { ctl: null, postgres: null, http: null, sql: null };
 const nothing = { up: null, noted: null, ctl: null, postgres: null, http: null, sql: null };
 const none: StorageFacts = { ...storage, process: null, http: null };
 
@@ -106,6 +108,31 @@ const cases: [string, ComputeFacts[], Partial<Facts>, string][] = [
     [compute('main', false, { http: { kind: 'deaf', port: 2 } })],
     {},
     'trouble, failed main',
+  ],
+  [
+    'a compute that sleeps is well',
+    [compute('main', false, { ...off, noted: noted('asleep') })],
+    {},
+    'asleep',
+  ],
+  [
+    'a compute that is just being stopped because nobody uses it is well, too',
+    [compute('main', false, { noted: noted('asleep'), http: { kind: 'deaf', port: 2 } })],
+    {},
+    'asleep',
+  ],
+  ['a wake is a start', [compute('main', false, { ...off, noted: noted('waking') })], {}, 'starting'],
+  [
+    'a wake that takes too long is trouble',
+    [compute('main', false, { ...off, noted: noted('waking', 0, 61_000) })],
+    {},
+    'trouble, failed main',
+  ],
+  [
+    'a storage that has ended is trouble while the compute sleeps, too',
+    [compute('main', false, { ...off, noted: noted('asleep') })],
+    { storage: none },
+    'trouble, failed storage',
   ],
   [
     'a restart is a start',
@@ -295,5 +322,7 @@ test('the lag is what the storage has and the replica has not replayed, and neve
 
 test('scripts tell by the exit code: works, does not run, is in trouble', () => {
   const codes = Object.entries(states).map(([name, { exit }]) => `${name} ${exit}`);
-  expect(codes.join(', ')).toBe('running 0, starting 3, stopping 3, stopped 3, absent 3, trouble 4');
+  expect(codes.join(', ')).toBe(
+    'running 0, asleep 0, starting 3, stopping 3, stopped 3, absent 3, trouble 4',
+  );
 });

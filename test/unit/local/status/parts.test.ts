@@ -92,6 +92,13 @@ test('up notes in its pid file whether it starts, works, starts again or stops',
     'compute-exited',
     'compute-exited',
     'compute-restarted',
+    'suspending',
+    'asleep',
+    'storage-exited',
+    'storage-restarted',
+    'waking',
+    'compute-exited',
+    'woken',
     'stopping',
     'compute-exited',
   ]) {
@@ -99,9 +106,9 @@ test('up notes in its pid file whether it starts, works, starts again or stops',
     seen.push(readPhase(file)?.phase);
   }
   expect(seen.join(' ')).toBe(
-    'starting starting starting ready ready restarting restarting ready stopping stopping',
+    'starting starting starting ready ready restarting restarting ready asleep asleep asleep asleep waking restarting ready stopping stopping',
   );
-  expect(readPhase(file)).toMatchObject({ exits: { compute: 2, storage: 1 }, inARow: 0 });
+  expect(readPhase(file)).toMatchObject({ exits: { compute: 3, storage: 2 }, inARow: 0 });
 });
 
 test('a phase that an ended process noted means nothing, and nobody writes into the pid file of another', () => {

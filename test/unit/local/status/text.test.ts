@@ -17,6 +17,7 @@ const compute = (changes: Partial<ComputeReport>): ComputeReport => ({
   at_lsn: null,
   lag: null,
   connections: 3,
+  sleep: null,
   disk_bytes: 5 * 1024 * 1024,
   log_dir: '/d/log',
   ...changes,

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import type { LocalJson } from '../scripts/local-storage.mjs';
+import { defaultPostgres } from '../test/support/postgres-versions.ts';
+import { floorRun } from './floor.ts';
+
+/** `npm run bench:wake -- --runs 50 --mb 25`: from the first byte of a client to its first row, of a database that sleeps; beside it in
+ *  the same run: the floor of `bench:start`, which is what every start needs (untar, a bare Postgres), and the same query when it is awake. In memory by default: see `--dir`. */
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '50' },
+    dir: { type: 'string', default: '/dev/shm' },
+    mb: { type: 'string', default: '0' },
+  },
+});
+const limitMs = 120_000;
+const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
+chmodSync(dir, 0o755);
+const program = join(new URL('..', import.meta.url).pathname, 'compute-local.js');
+
+/** The events of `up`, as they come. */
+class Up {
+  readonly child: ChildProcess;
+  readonly #events: Record<string, unknown>[] = [];
+  #wake: () => void = () => {};
+
+  constructor() {
+    const args = [program, 'up', '--dir', dir, '--json', '--suspend-after', '500ms', '--new-ports'];
+    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    createInterface({ input: this.child.stdout! }).on('line', (line) => {
+      // What has no place in a run.
+      if (/"event":"(compute|storage|trouble|failed)/.test(line)) console.error(`\n${line}`);
+      this.#events.push(JSON.parse(line) as Record<string, unknown>);
+      this.#wake();
+    });
+  }
+
+  /** The next event of that name. */
+  async next(name: string): Promise<Record<string, unknown>> {
+    const endMs = performance.now() + limitMs;
+    for (;;) {
+      const at = this.#events.findIndex(({ event }) => event === name);
+      const [found] = at === -1 ? [] : this.#events.splice(0, at + 1).slice(-1);
+      if (found !== undefined) return found;
+      if (performance.now() > endMs || this.child.exitCode !== null) throw new Error(`there was no ${name}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, 1000);
+      });
+    }
+  }
+}
+
+async function firstRow(connectionString: string): Promise<number> {
+  const begin = performance.now();
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  await client.query('select 1');
+  const ms = performance.now() - begin;
+  await client.end();
+  return ms;
+}
+
+const at = (numbers: readonly number[], q: number): string => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return (sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? 0).toFixed(0).padStart(8);
+};
+
+function row(name: string, numbers: readonly number[]): void {
+  console.log(`${name.padEnd(44)}${[0, 0.5, 0.9, 0.99, 1].map((q) => at(numbers, q)).join('')}`);
+}
+
+async function measure(up: Up): Promise<void> {
+  const { url } = (await up.next('ready')) as { url: string };
+  const mb = Number(values.mb);
+  if (mb > 0) {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    await client.query(
+      'create table filler as select n, repeat(md5(n::text), 30) as t from generate_series(1, $1) n',
+      [mb * 1000],
+    );
+    await client.end();
+  }
+  const wakes: number[] = [];
+  const starts: number[] = [];
+  const awake: number[] = [];
+  const floors: number[] = [];
+  const state = JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as LocalJson;
+  const { bindir } = defaultPostgres();
+  for (let run = 1; run <= Number(values.runs); run++) {
+    await up.next('asleep');
+    floors.push((await floorRun(state, { dir, bindir })).floor);
+    wakes.push(await firstRow(url));
+    starts.push((await up.next('woken'))['ms'] as number);
+    awake.push(await firstRow(url));
+    process.stderr.write(`\r${run}/${values.runs}`);
+  }
+  console.log(
+    `\n${values.runs} wakes of a database with ${mb} MB more than an empty one, milliseconds: least, p50, p90, p99, most`,
+  );
+  row('first byte to first row, asleep', wakes);
+  row('of these: demand until Postgres takes connections', starts);
+  row('the floor: untar and a bare Postgres', floors);
+  row('first byte to first row, awake', awake);
+  console.log(
+    `load: ${loadavg()
+      .map((each) => each.toFixed(1))
+      .join(', ')}`,
+  );
+}
+
+const up = new Up();
+try {
+  await measure(up);
+} finally {
+  up.child.kill('SIGTERM');
+  if (up.child.exitCode === null) await once(up.child, 'exit');
+  rmSync(dir, { recursive: true, force: true });
+}

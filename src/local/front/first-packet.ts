@@ -1,0 +1,80 @@
+import type { Channel } from './channel.ts';
+import { ProtocolError, readStartup } from '../../wire/messages.ts';
+
+/** How a client wants to begin. */
+export type First =
+  /** Also one that speaks TLS at once, as to a server that has no TLS. */
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'cancel'; readonly key: Buffer }
+  | { readonly kind: 'startup'; readonly startup: Startup };
+
+/** The start-up packet. */
+export interface Startup {
+  /** As it came. */
+  readonly raw: Buffer;
+  readonly major: number;
+  readonly minor: number;
+  readonly role: string;
+  readonly database: string;
+  readonly application: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const sslRequest = 80877103;
+const gssEncRequest = 80877104;
+const cancelRequest = 80877102;
+/** The first byte of TLS. */
+const handshake = 0x16;
+/** Protocol number and pid before the key. */
+const cancelBytes = 8;
+
+/** Answers what may come before the start-up packet, by itself: there is no encryption behind it.
+ *  @throws ProtocolError; AbortError of `signal` */
+export async function readFirst(client: Channel, signal: AbortSignal): Promise<First> {
+  await client.any(signal);
+  if (client.firstByte === handshake) return { kind: 'gone' };
+  const asked = new Set<number>();
+  for (;;) {
+    const packet = await client.next(true, signal);
+    if (packet === null) return { kind: 'gone' };
+    const code = packet.body.readUInt32BE(0);
+    if (code === cancelRequest && packet.body.length > cancelBytes)
+      return { kind: 'cancel', key: packet.body.subarray(4) };
+    if (code !== sslRequest && code !== gssEncRequest) return { kind: 'startup', startup: parse(packet) };
+    // Each of them once at most.
+    if (asked.has(code)) throw new ProtocolError('start of a connection: encryption was already refused');
+    asked.add(code);
+    client.socket.write('N');
+  }
+}
+
+function parse({ raw, body }: { readonly raw: Buffer; readonly body: Buffer }): Startup {
+  const code = body.readUInt32BE(0);
+  const [major, minor] = [code >>> 16, code & 0xffff];
+  const parameters: ReadonlyMap<string, string> = major === 3 ? readStartup(body) : new Map();
+  const role = parameters.get('user') ?? '';
+  const database = parameters.get('database') ?? '';
+  return {
+    raw: Buffer.from(raw),
+    major,
+    minor,
+    role,
+    database: database === '' ? role : database,
+    application: parameters.get('application_name') ?? '',
+    parameters,
+  };
+}
+
+/** Whether it asks for physical replication, which only the storage gets. */
+export const isPhysical = ({ parameters }: Startup): boolean =>
+  /^(t(r(ue?)?)?|y(es?)?|on|1)$/i.test(parameters.get('replication') ?? '');
+
+/** The options of the protocol that it asks for. */
+export const protocolOptions = ({ parameters }: Startup): string[] =>
+  [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+
+/** A client, for people. The client chooses all of it. */
+export function whoIs(role: string, database: string, application: string): string {
+  const what = application === '' ? '' : ` (application ${JSON.stringify(application)})`;
+  return `role ${JSON.stringify(role)} in database ${JSON.stringify(database)}${what}`;
+}

@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { type Server, type Socket, createServer } from 'node:net';
+import { never } from '../../core/abort.ts';
+import { monotonicMs, raceAbort, withDeadline } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { Queue } from '../../core/queue.ts';
+import { openFilesLimit } from '../../process/proc.ts';
+import { sendCancel } from './connect.ts';
+import type { Client } from './ignored.ts';
+import { fatal } from './messages.ts';
+import { farewell } from './pass.ts';
+import type { Roster } from './roster.ts';
+import type { House } from './house.ts';
+import { Session, gone, goneText } from './session.ts';
+
+export interface FrontOptions {
+  /** Null: all addresses. */
+  readonly host: string | null;
+  readonly port: number;
+  /** The socket of Postgres. */
+  readonly server: { readonly dir: string; readonly port: number };
+  readonly superuser: string;
+  readonly ignored: (client: Client) => boolean;
+}
+
+/** `down`: there is no Postgres yet, or no more. `asleep`: from the moment on when clients are checked here. */
+type Mode = 'down' | 'awake' | 'asleep';
+
+/** How long a client waits for a start. */
+const wakeMs = 60_000;
+/** Clients that have not logged in; with one more, the oldest of them makes room. */
+const mostJoining = 2000;
+const logInsAtOnce = 32;
+/** For the last bytes to all clients. */
+const closeMs = 10_000;
+/** Two files for each: the client's and the server's; half of them is left for everything else. */
+const mostSessions = Math.floor(openFilesLimit() / 4);
+
+/** Listens in place of Postgres, and passes every client on to it. */
+export class Front implements House {
+  readonly server: FrontOptions['server'];
+  readonly superuser: string;
+  readonly logIns = new Queue(logInsAtOnce);
+  readonly #options: FrontOptions;
+  readonly #listener: Server;
+  readonly #sessions = new Set<Session>();
+  #mode: Mode = 'down';
+  #roster: Roster | null = null;
+  #ready = Promise.withResolvers<void>();
+  #demand = Promise.withResolvers<string>();
+  #isDemanded = false;
+  #usedMs = monotonicMs();
+  #ignoredMs = 0;
+  #lastUser = '';
+  /** Sessions that were ended because Postgres was stopped. */
+  ended = 0;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.server = options.server;
+    this.superuser = options.superuser;
+    this.#listener = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    this.#ready.promise.catch(() => {});
+  }
+
+  /** @throws ComputeError `port` */
+  async listen(): Promise<void> {
+    const { host, port } = this.#options;
+    try {
+      this.#listener.listen({ port, ...(host !== null && { host }) });
+      await once(this.#listener, 'listening');
+    } catch (cause) {
+      throw new ComputeError('port', `cannot listen on port ${port}, which is for Postgres`, {
+        cause,
+        hint: 'find the program that uses the port (ss -ltnp) and stop it, or choose another one with --port',
+      });
+    }
+    this.#listener.on('error', () => {});
+  }
+
+  /** Ends all sessions and stops listening. */
+  async close(): Promise<void> {
+    this.#mode = 'down';
+    const closed = this.#listener.listening ? once(this.#listener, 'close') : null;
+    this.#listener.close();
+    for (const session of this.#sessions) session.end(gone, goneText);
+    if (closed !== null) await withDeadline('closing the connections', closeMs, never, () => closed);
+  }
+
+  /** Whether somebody wants to be served since `shut`. */
+  get isDemanded(): boolean {
+    return this.#isDemanded;
+  }
+
+  get isAwake(): boolean {
+    return this.#mode === 'awake';
+  }
+
+  get roster(): Roster | null {
+    return this.#roster;
+  }
+
+  /** Those whose clients have logged in. */
+  get sessions(): Session[] {
+    return [...this.#sessions].filter(
+      ({ place, isComing }) => place === 'open' || place === 'detached' || isComing,
+    );
+  }
+
+  get joining(): Session[] {
+    return [...this.#sessions].filter(({ place }) => place === 'joining');
+  }
+
+  /** When a client was last served that counts; of `monotonicMs`. */
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  /** When one was served at all, or asked by us. */
+  get seenMs(): number {
+    return Math.max(this.#usedMs, this.#ignoredMs);
+  }
+
+  /** Who was last served. */
+  get lastUser(): string {
+    return this.#lastUser;
+  }
+
+  /** Something of ours is about to show in the statistics of the server. */
+  seen(): void {
+    this.#ignoredMs = monotonicMs();
+  }
+
+  isIgnored(client: Client): boolean {
+    return this.#options.ignored(client);
+  }
+
+  /** Postgres runs. */
+  open(): void {
+    if (this.#mode === 'awake') return;
+    this.#mode = 'awake';
+    this.#roster = null;
+    this.#usedMs = monotonicMs();
+    this.#lastUser = '';
+    this.#ready.resolve();
+  }
+
+  /** From now on clients are checked here, and wait. */
+  shut(roster: Roster): void {
+    this.#mode = 'asleep';
+    this.#roster = roster;
+    this.#ready = Promise.withResolvers();
+    this.#demand = Promise.withResolvers();
+    this.#isDemanded = false;
+    for (const session of this.#sessions) session.freeze();
+  }
+
+  /** Postgres was not stopped after all. */
+  reopen(): void {
+    this.#mode = 'awake';
+    this.#roster = null;
+    this.#ready.resolve();
+    for (const session of this.#sessions) session.thaw();
+  }
+
+  /** Resolves with who wants to be served, since `shut`. */
+  demanded(signal: AbortSignal): Promise<string> {
+    return raceAbort(this.#demand.promise, signal);
+  }
+
+  async wake(who: string, signal: AbortSignal): Promise<void> {
+    if (this.#mode === 'awake') return;
+    this.#isDemanded = true;
+    this.#demand.resolve(who);
+    await withDeadline('the start of Postgres', wakeMs, signal, () => this.#ready.promise);
+  }
+
+  async cancel(key: Buffer): Promise<void> {
+    if (this.#mode !== 'awake') return;
+    const current = [...this.#sessions].map((session) => session.keyFor(key)).find((each) => each !== null);
+    // Whether it could be passed on is never said.
+    await sendCancel(this.server, current ?? key).catch(() => {});
+  }
+
+  used(session: Session): void {
+    if (this.isIgnored(session)) this.#ignoredMs = monotonicMs();
+    else {
+      this.#usedMs = monotonicMs();
+      this.#lastUser = session.who;
+    }
+  }
+
+  closed(session: Session): void {
+    this.#sessions.delete(session);
+  }
+
+  /** Ends a session that Postgres's stop does not leave. */
+  endCounted(session: Session): void {
+    this.ended++;
+    session.end(gone, goneText);
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#mode === 'down') {
+      return refuse(socket, '57P03', 'the database system is starting up');
+    }
+    if (this.#sessions.size >= mostSessions) {
+      return refuse(socket, '53300', 'sorry, too many clients already');
+    }
+    const session = new Session(this, socket);
+    this.#sessions.add(session);
+    this.#makeRoom();
+    void session.serve();
+  }
+
+  #makeRoom(): void {
+    if (this.#sessions.size <= mostJoining) return;
+    const joining = this.joining;
+    // The oldest is first.
+    if (joining.length > mostJoining)
+      joining[0]?.end('53300', 'too many connections that have not logged in');
+  }
+}
+
+function refuse(socket: Socket, sqlstate: string, text: string): void {
+  // Nothing of what it says is read.
+  socket.on('error', () => {}).resume();
+  farewell(socket, fatal(sqlstate, text));
+}

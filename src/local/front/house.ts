@@ -1,0 +1,21 @@
+import type { Queue } from '../../core/queue.ts';
+import type { Roster } from './roster.ts';
+import type { Session } from './session.ts';
+
+/** What a session needs of the front. */
+export interface House {
+  /** The socket of Postgres. */
+  readonly server: { readonly dir: string; readonly port: number };
+  /** Who may log in. Null while Postgres runs, and checks that itself. */
+  readonly roster: Roster | null;
+  /** The superuser, who can log in only on the socket. */
+  readonly superuser: string;
+  /** Log-ins of clients that were checked before: a thousand at once would only be in each other's way. */
+  readonly logIns: Queue;
+  /** Resolves when Postgres runs, which this starts. @throws ComputeError `deadline` */
+  wake(who: string, signal: AbortSignal): Promise<void>;
+  cancel(key: Buffer): Promise<void>;
+  /** A client has logged in, sent something or got an answer. */
+  used(session: Session): void;
+  closed(session: Session): void;
+}

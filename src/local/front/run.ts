@@ -1,0 +1,144 @@
+import { monotonicMs } from '../../core/clock.ts';
+import { ComputeError } from '../../core/errors.ts';
+import { until } from '../../core/poll.ts';
+import { readPostmasterPid } from '../../postgres/postmaster-pid.ts';
+import { identify } from '../../process/identity.ts';
+import { readStat } from '../../process/proc.ts';
+import { type UpContext, computeChild } from '../children.ts';
+import { computeStatus, untilRunning } from '../compute-api.ts';
+import { isReady } from '../storage/compute-link.ts';
+import type { Kept } from '../supervisor.ts';
+import { Front } from './front.ts';
+import { holdPorts } from './hold-ports.ts';
+import type { Holder, Limits } from './holders.ts';
+import { ignoring } from './ignored.ts';
+import { writeNote } from './note.ts';
+import { observe } from './observe.ts';
+import { type Counted, Sleeper } from './sleeper.ts';
+import { unloggedIn } from './unlogged.ts';
+
+/** As given on the command line. */
+export interface SleepOptions {
+  /** Seconds without use until the compute is stopped; 0 for never. */
+  readonly suspendAfter: number;
+  /** Seconds until idle sessions with state are ended; 0 for never. */
+  readonly suspendHardAfter: number;
+  readonly suspendIgnore: string;
+}
+
+/** A wake is short, and its clients wait for every millisecond of it. */
+const readyPollMs = 3;
+const startMs = 600_000;
+
+/** Runs the compute behind a front, which stops it when nobody uses it and starts it when somebody does.
+ *  @throws what the first start failed with; ComputeError `port` */
+export async function runWithSleep(
+  context: UpContext,
+  { suspendAfter, suspendHardAfter, suspendIgnore }: SleepOptions,
+  onReady: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dir, state, report } = context;
+  const server = { dir: dir.run, port: state.ports.postgres };
+  const front = new Front({
+    host: state.listenAll === true ? null : '127.0.0.1',
+    port: state.ports.postgres,
+    server,
+    superuser: 'cloud_admin',
+    ignored: ignoring(suspendIgnore),
+  });
+  const suspendAfterMs = Math.round(suspendAfter * 1000);
+  const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
+  const limits = { suspendAfterMs, hardAfterMs };
+  const sleeper = new Sleeper({
+    front,
+    report,
+    limits,
+    compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
+    observe: (limited) => observe(server, limited),
+    holdPorts: () =>
+      holdPorts(
+        [state.ports.externalHttp, state.ports.internalHttp],
+        state.listenAll === true ? '::' : '127.0.0.1',
+      ),
+    unlogged: () => unloggedIn(dir.pgdata),
+    async lastActiveMs(limited) {
+      const status = await computeStatus(state, limited);
+      if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
+      return status.last_active === null ? null : Math.max(0, Date.now() - Date.parse(status.last_active));
+    },
+    note: noteTo(dir.sleep, limits, front),
+  });
+  await front.listen();
+  try {
+    await sleeper.run(signal);
+  } finally {
+    await front.close();
+  }
+}
+
+interface Told {
+  readonly onReady: () => void;
+  readonly onPostgres: () => void;
+}
+
+/** Clients of a wake are served as soon as Postgres takes connections: the catalog is as the start before has left it, and is only
+ *  compared once more. */
+function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }: Told): Kept {
+  const compute = computeChild(context, onReady);
+  if (!waking) return compute;
+  const { dir, state } = context;
+  return {
+    ...compute,
+    async ready({ pid }, signal) {
+      const running = untilRunning(state, startMs, signal);
+      const taken = until(
+        'Postgres to take connections',
+        () => isReady({ dir: dir.run, port: state.ports.postgres }) && isStartedBy(pid, dir.pgdata),
+        { everyMs: readyPollMs, limitMs: startMs },
+        signal,
+      );
+      await Promise.race([taken.then(onPostgres), running]);
+      await running;
+    },
+  };
+}
+
+/** Not one of a start before that was killed: it is about to be ended. */
+function isStartedBy(computeCtl: number, pgdata: string): boolean {
+  const pid = readPostmasterPid(pgdata)?.pid;
+  return pid !== undefined && pid !== null && readStat(pid)?.ppid === computeCtl;
+}
+
+/** What only changes by the clock is written this often. */
+const writeMs = 5000;
+
+function noteTo(
+  path: string,
+  { suspendAfterMs, hardAfterMs }: Limits,
+  front: Front,
+): (counted: Counted, holders: readonly Holder[]) => void {
+  const own = identify(process.pid);
+  let [last, lastMs] = ['', 0];
+  return (counted, holders) => {
+    const key = JSON.stringify([counted, front.sessions.length, front.ended, holders.map(({ who }) => who)]);
+    if (own === null || (key === last && monotonicMs() - lastMs < writeMs)) return;
+    [last, lastMs] = [key, monotonicMs()];
+    writeNote(path, {
+      ...own,
+      suspend_after_ms: suspendAfterMs,
+      suspend_hard_after_ms: hardAfterMs === Infinity ? null : hardAfterMs,
+      kept_awake_by: holders.map(({ kind, who, sinceMs }) => ({
+        kind,
+        who,
+        since: new Date(Date.now() - sinceMs).toISOString(),
+      })),
+      suspends: counted.suspends,
+      wakes: counted.wakes,
+      ended_sessions: front.ended,
+      clients: front.sessions.length,
+      woken_by: counted.wokenBy,
+      last_wake_ms: counted.lastWakeMs,
+    });
+  };
+}
