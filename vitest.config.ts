@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { pageForTests } from './scripts/dashboard-page.mjs';
 import { migrationsForTests } from './scripts/migrations-plugin.mjs';
 
 /** Of `expect.poll`; its default of one second is too tight for a machine that does other things. */
@@ -11,7 +12,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
-        plugins: [migrationsForTests],
+        plugins: [migrationsForTests, pageForTests],
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
@@ -21,7 +22,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [migrationsForTests],
+        plugins: [migrationsForTests, pageForTests],
         test: {
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],
@@ -35,7 +36,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [migrationsForTests],
+        plugins: [migrationsForTests, pageForTests],
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
@@ -48,7 +49,7 @@ export default defineConfig({
       },
       {
         // Not part of `npm test`.
-        plugins: [migrationsForTests],
+        plugins: [migrationsForTests, pageForTests],
         test: {
           name: 'image',
           include: ['test/image/**/*.test.ts'],

@@ -1,4 +1,5 @@
 import type { OptionEntry, ProgramEntry } from './entry.ts';
+import { dashboardDoc, dashboardPort } from './dashboard.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
 
@@ -95,6 +96,7 @@ const up = {
   json,
   port: { ...port, flag: '--port', doc: 'TCP port of Postgres.' },
   httpPort: { ...port, flag: '--http-port', doc: 'Port of the HTTP API.' },
+  dashboardPort,
   newPorts: {
     flag: '--new-ports',
     kind: 'flag',
@@ -165,6 +167,7 @@ export const computeLocal = {
         },
       },
     },
+    dashboard: { doc: dashboardDoc, options: { dir, json } },
     url: { doc: 'Print the connection URL, with its password.', options: { dir, name: ofCompute } },
     token: {
       doc: 'Print a bearer token for the HTTP API, valid for one hour.',

@@ -8,6 +8,7 @@ import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { checkDistinct, choosePorts, preferred, refuseTaken } from '../ports.ts';
+import { type RunningDashboard, startDashboard } from '../dashboard/serve.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
@@ -17,7 +18,7 @@ import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
+import { type LocalDir, type LocalState, type Ports, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
@@ -26,6 +27,8 @@ export interface UpOptions extends StorageOptions {
   readonly port: number | null;
   /** Port of the external HTTP server; null: the last one used, or a free one. */
   readonly httpPort: number | null;
+  /** Port of the dashboard; 0: none; null: the last one used, or a free one. */
+  readonly dashboardPort: number | null;
   /** Postgres and the HTTP API listen on all addresses. */
   readonly listenAll: boolean;
   /** Choose another port for each one that is in use. */
@@ -78,7 +81,12 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     );
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
-    await runChildren(context, stop);
+    const dashboard = await startDashboard({ dir, state, report, log });
+    try {
+      await runChildren(context, dashboard, stop);
+    } finally {
+      await dashboard?.close();
+    }
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid]) rmSync(file, { force: true });
     await lock.release();
@@ -106,7 +114,11 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
-async function runChildren(context: UpContext, stop: AbortController): Promise<void> {
+async function runChildren(
+  context: UpContext,
+  dashboard: RunningDashboard | null,
+  stop: AbortController,
+): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
     stop.abort();
@@ -119,7 +131,7 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
     .then(() => context.report.progress('Starting Postgres ...', ''))
     .then(() =>
       keepRunning(
-        computeChild(context, () => announce(context)),
+        computeChild(context, () => announce(context, dashboard)),
         stop.signal,
       ),
     )
@@ -136,21 +148,29 @@ async function runChildren(context: UpContext, stop: AbortController): Promise<v
   }
 }
 
-function announce({ state, dir, report }: UpContext): void {
+function announce({ state, dir, report }: UpContext, dashboard: RunningDashboard | null): void {
   const url = connectionUrl(state);
   const http = `http://127.0.0.1:${state.ports.externalHttp}`;
+  const link = dashboard?.link() ?? null;
   const lines = [
     '',
     `  Postgres  ${url}`,
     `  HTTP API  ${http}  (without a token: /metrics /livez /readyz /startupz; all others require the token of: compute-local token)`,
     `  Internal  http://127.0.0.1:${state.ports.internalHttp}`,
+    ...(link === null ? [] : [`  Dashboard ${link}`]),
     `  Logs      ${dir.log}`,
     '',
     'Ready. Ctrl-C stops everything.',
   ];
   report.event(
     'ready',
-    { url, http, internal_http: `http://127.0.0.1:${state.ports.internalHttp}`, pid: process.pid },
+    {
+      url,
+      http,
+      internal_http: `http://127.0.0.1:${state.ports.internalHttp}`,
+      dashboard: link,
+      pid: process.pid,
+    },
     lines.join('\n'),
   );
 }
@@ -165,6 +185,7 @@ async function stateFor(
   const asked = {
     ...(options.port === null ? {} : { postgres: options.port }),
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
+    ...(options.dashboardPort === null ? {} : { dashboard: options.dashboardPort }),
   };
   const { listenAll } = options;
   if (known === null) {
@@ -173,10 +194,17 @@ async function stateFor(
     await refuseTaken(ports);
     return createState(dir, ports, listenAll, lost);
   }
-  const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
+  const kept = options.newPorts ? await choosePorts(known.ports) : await withDashboard(known.ports);
   const state = { ...known, listenAll, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
+}
+
+/** Unlike the others, its port may change: nobody else knows it. Earlier versions had none. */
+async function withDashboard(known: Ports): Promise<Ports> {
+  const { dashboard = preferred.dashboard } = known;
+  const others = new Set(Object.values({ ...known, dashboard: 0 }));
+  return { ...known, ...(await choosePorts({ dashboard }, others)) };
 }

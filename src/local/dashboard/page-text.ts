@@ -1,0 +1,2 @@
+/** In a file of its own, which only `up` reads. */
+export { page } from 'virtual:dashboard-page';
