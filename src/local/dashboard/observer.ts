@@ -87,6 +87,7 @@ export class Observer {
     const report = await collectStatus(this.#dir);
     const tookMs = elapsedMs(startMs);
     this.#logs.follow(report);
+    await this.#readLogs();
     await Promise.all([this.#sample(report), this.#askDetails(report)]);
     this.#model = this.#modelOf(report);
     this.#publish('model', this.#model);

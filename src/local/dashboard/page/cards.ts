@@ -1,0 +1,219 @@
+import type { ComputeReport, DiskReport, StorageReport } from '../../status/schema.ts';
+import type { Applied, CatalogObject, Check, Downtime, Offer } from '../model.ts';
+import { actionButton } from './act.ts';
+import { type Child, behind, card, h, part, styled, table } from './dom.ts';
+import { shownBytes, shownDuration, shownMs, shownTime, words } from './format.ts';
+
+export interface Drawn<T> {
+  readonly element: HTMLElement;
+  readonly update: (data: T) => void;
+}
+
+const signs = { ok: '✓', wait: '…', bad: '!' } as const;
+const spoken = { ok: 'well', wait: 'to note', bad: 'not well' } as const;
+
+/** Is all well, what is not, what to do. */
+export function checksCard(): Drawn<readonly Check[]> {
+  const { element, body } = card('Checklist', 7);
+  const update = part(body, (checks: readonly Check[]) => [
+    h(
+      'ul',
+      { class: 'checks' },
+      ...checks.map(({ state, text, hint }) =>
+        h(
+          'li',
+          { class: state },
+          h('span', { class: 'sign', 'aria-hidden': 'true' }, signs[state]),
+          h(
+            'div',
+            {},
+            h('span', { class: 'hidden' }, `${spoken[state]}: `),
+            text,
+            hint === null ? null : h('p', { class: 'hint' }, h('b', {}, 'What to do: '), hint),
+          ),
+        ),
+      ),
+    ),
+  ]);
+  return { element, update };
+}
+
+const facts = (pairs: readonly (readonly [string, Child])[]): HTMLElement =>
+  h('dl', {}, ...pairs.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+
+export interface ComputeShown {
+  readonly compute: ComputeReport;
+  readonly lastActive: string | null;
+  readonly error: string | null;
+  readonly offers: readonly Offer[];
+}
+
+export function computeCard(): Drawn<ComputeShown | null> {
+  const { element, body, extra } = card('Compute', 5);
+  const drawState = part(extra, (compute: ComputeReport | null): Child[] =>
+    compute === null ? [] : [h('span', { class: `pill ${compute.state}` }, words(compute.state))],
+  );
+  const drawBody = part(body, (shown: ComputeShown | null): Child[] => {
+    if (shown === null) return [];
+    const { compute, lastActive, error, offers } = shown;
+    const { name, role, ports, lsn, at_lsn, lag, connections, since, exits, detail } = compute;
+    const behindBy = lag === null ? null : `${shownBytes(lag.bytes)} behind`;
+    return [
+      facts([
+        ['Name', `${name}, ${role}`],
+        ['Postgres', `127.0.0.1:${ports.postgres}${since === null ? '' : `, since ${shownTime(since)}`}`],
+        ['HTTP API', `127.0.0.1:${ports.http}`],
+        [at_lsn === null ? 'LSN' : 'Shows LSN', [at_lsn ?? lsn ?? '–', behindBy].filter(Boolean).join(', ')],
+        ['Sessions', connections === null ? '–' : String(connections)],
+        ['Last active', lastActive === null ? '–' : shownTime(lastActive)],
+        ['On disk', shownBytes(compute.disk_bytes)],
+        ...(exits === 0 ? [] : [['Restarts', `${exits} since its up began`] as const]),
+      ]),
+      detail === null ? null : h('p', { class: 'note' }, detail),
+      error === null ? null : h('pre', { class: 'error', tabindex: '0' }, error),
+      offers.length === 0 ? null : h('div', { class: 'actions' }, ...offers.map(actionButton)),
+    ];
+  });
+  return {
+    element,
+    update(shown) {
+      drawState(shown?.compute ?? null);
+      drawBody(shown);
+    },
+  };
+}
+
+export function downtimeCard(): Drawn<Downtime | null> {
+  const { element, body, extra } = card('Downtimes', 6);
+  const rows = table('Downtimes, the newest first', ['From', 'How long', 'Why']);
+  const none = h('p', { class: 'none' });
+  body.append(none, rows.element);
+  const update = part(extra, (downtime: Downtime | null): Child[] => {
+    const incidents = downtime?.incidents ?? [];
+    rows.element.hidden = incidents.length === 0;
+    none.hidden = incidents.length > 0;
+    none.textContent =
+      downtime === null ? 'Not known: compute_ctl does not answer.' : 'None since Postgres first ran.';
+    rows.fill(
+      incidents.map(({ from, to, ms, why }) => [
+        shownTime(from),
+        `${shownDuration(ms)}${to === null ? ', lasts' : ''}`,
+        why,
+      ]),
+    );
+    return downtime === null || incidents.length === 0 ? [] : [`${shownDuration(downtime.totalMs)} in all`];
+  });
+  return { element, update };
+}
+
+interface Catalog {
+  readonly objects: readonly CatalogObject[];
+  readonly applied: Applied | null;
+}
+
+export function catalogCard(): Drawn<Catalog> {
+  const { element, body, extra } = card('Roles and databases', 6);
+  const rows = table('Roles and databases', ['Name', 'Kind', 'Owner', 'Last apply']);
+  const builtIn = h('p', { class: 'note' });
+  body.append(rows.element, builtIn);
+  const update = part(extra, ({ objects, applied }: Catalog): Child[] => {
+    const own = objects.filter(({ state }) => state !== 'built in');
+    const others = objects.length - own.length;
+    const when = applied === null ? 'applied' : `applied at ${shownTime(applied.at)}`;
+    rows.fill(
+      own.map(({ kind, name, owner, state, error, hint, since }) => [
+        name,
+        kind,
+        owner ?? '–',
+        state === 'applied'
+          ? h('span', { class: 'good' }, when)
+          : h('span', { class: 'fault' }, `failed since ${shownTime(since ?? '')}: ${error} ${hint ?? ''}`),
+      ]),
+    );
+    builtIn.textContent = others === 0 ? '' : `and ${others} that PostgreSQL or compute_ctl brings along`;
+    if (applied === null) return [];
+    return [`${applied.statements} statements in ${shownDuration(applied.ms)}`];
+  });
+  return { element, update };
+}
+
+interface Stored {
+  readonly storage: StorageReport | null;
+  readonly disk: DiskReport | null;
+}
+
+const diskParts = [
+  ['Base backups', 'base_bytes'],
+  ['WAL', 'wal_bytes'],
+  ['Data directories', 'data_bytes'],
+  ['Logs', 'log_bytes'],
+] as const;
+
+export function storageCard(): Drawn<Stored> {
+  const { element, body, extra } = card('Storage', 6);
+  const picture = h('div');
+  const rows = table('What the directory takes', ['Part', 'Size']);
+  const list = h('div');
+  body.append(list, picture, behind('The disk', rows));
+  const drawState = part(extra, (state: string | null): Child[] =>
+    state === null ? [] : [h('span', { class: `pill ${state}` }, words(state))],
+  );
+  const drawList = part(list, (storage: StorageReport | null) => (storage === null ? [] : storageFacts(storage)));
+  const drawDisk = part(picture, (disk: DiskReport | null): Child[] => {
+    if (disk === null) return [];
+    rows.fill([
+      ...diskParts.map(([name, key]) => [name, shownBytes(disk[key])]),
+      ['All', shownBytes(disk.total_bytes)],
+      ['Free on the disk', disk.free_bytes === null ? '–' : shownBytes(disk.free_bytes)],
+    ]);
+    const bars = diskParts.map(([, key], at) =>
+      styled(h('span'), {
+        width: `${(disk[key] / Math.max(disk.total_bytes, 1)) * 100}%`,
+        background: `var(--phase-${at})`,
+      }),
+    );
+    const legend = diskParts.map(([name, key], at) =>
+      h('span', {}, styled(h('i'), { background: `var(--phase-${at})` }), `${name} `, h('b', {}, shownBytes(disk[key]))),
+    );
+    const all = `${shownBytes(disk.total_bytes)} on disk${disk.complete ? '' : ' at least'}`;
+    const free = disk.free_bytes === null ? '' : `, ${shownBytes(disk.free_bytes)} free`;
+    return [
+      h('p', { class: 'over' }, `${all}${free}`),
+      h('div', { class: 'stack big', role: 'img', 'aria-label': all }, ...bars),
+      h('p', { class: 'legend' }, ...legend),
+    ];
+  });
+  return {
+    element,
+    update({ storage, disk }) {
+      drawState(storage?.state ?? null);
+      drawList(storage);
+      drawDisk(disk);
+    },
+  };
+}
+
+function storageFacts({ restorable, base, wal_bytes = 0, compaction_at_bytes, attached, disk }: StorageReport): Child[] {
+  const lsn = (text: string): HTMLElement => h('code', {}, text);
+  const full = disk?.full_in_seconds ?? null;
+  const next = compaction_at_bytes === undefined ? '' : ` of ${shownBytes(compaction_at_bytes)} until the next base backup`;
+  return [
+    facts([
+      ['Commits', attached === undefined ? '–' : attached ? 'are received' : 'no primary is connected'],
+      ['Can be shown', restorable === undefined ? '–' : h('span', {}, lsn(restorable.from_lsn), ' to ', lsn(restorable.to_lsn))],
+      ['Base backup', base === undefined ? '–' : `number ${base.number}, PostgreSQL ${base.postgres_major}${base.taken_at === null ? '' : `, ${shownTime(base.taken_at)}`}`],
+      ['WAL since then', `${shownBytes(wal_bytes)}${next}`],
+      ...(full === null ? [] : [['Disk is full', `in ${shownMs(full * 1000)} at this rate`] as const]),
+    ]),
+    compaction_at_bytes === undefined
+      ? null
+      : h(
+          'div',
+          { class: 'stack thin', 'aria-hidden': 'true' },
+          styled(h('span'), { width: `${Math.min(100, (wal_bytes / compaction_at_bytes) * 100)}%` }),
+        ),
+    restorable === undefined
+      ? null
+      : h('p', { class: 'note' }, 'The data at one of these LSNs: ', h('code', {}, `compute-local up --at-lsn ${restorable.to_lsn}`)),
+  ];
+}
