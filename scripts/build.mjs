@@ -53,9 +53,7 @@ for (const [name, text] of Object.entries(manualFiles())) {
   writeFileSync(dist(name), text);
 }
 const client = await buildClient();
-const packages = thirdParties(
-  [bundles, late, client, await dashboardPage()].map(({ metafile }) => metafile),
-);
+const packages = thirdParties([bundles, late, client, await dashboardPage()].map(({ metafile }) => metafile));
 writeFileSync(dist('THIRD-PARTY-LICENSES.txt'), licensesFile(packages));
 writeFileSync(dist('sbom.cdx.json'), billOfMaterials(packages));
 if (elsewhere !== null && inPlace) {

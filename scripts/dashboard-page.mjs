@@ -33,7 +33,8 @@ async function makePage() {
   });
   const text = (end) => outputFiles.find(({ path }) => path.endsWith(end)).text.trim();
   const [script, style] = [text('.js'), text('.css')];
-  for (const end of ['</script', '<!--']) if (script.includes(end)) die(`the script of the page has ${end} in it`);
+  for (const end of ['</script', '<!--'])
+    if (script.includes(end)) die(`the script of the page has ${end} in it`);
   const html = readFileSync(join(folder, 'page.html'), 'utf8')
     .replace('/* style */', () => style)
     .replace('/* script */', () => script);

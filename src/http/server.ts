@@ -141,7 +141,11 @@ interface Draining {
 async function drain({ servers, open, upgraded, log }: Draining, limitMs: number): Promise<void> {
   const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   const answered = Promise.all(
-    [...open].map(({ outgoing }) => new Promise((resolve) => outgoing.once('close', resolve))),
+    [...open].map(({ outgoing }) => {
+      // An answer that is a stream has as many listeners as Node expects at most already.
+      outgoing.setMaxListeners(outgoing.getMaxListeners() + 1);
+      return new Promise((resolve) => outgoing.once('close', resolve));
+    }),
   );
   for (const { outgoing } of open) {
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');

@@ -18,7 +18,14 @@ import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, type LocalState, type Ports, connectionUrl, createState, writeState } from '../state.ts';
+import {
+  type LocalDir,
+  type LocalState,
+  type Ports,
+  connectionUrl,
+  createState,
+  writeState,
+} from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 

@@ -22,10 +22,8 @@ export function checklist(report: StatusReport, details: Readonly<Record<string,
   return [...problems, ...parts].toSorted((a, b) => order[a.state] - order[b.state]);
 }
 
-const roles = { primary: 'the primary', replica: 'a replica', view: 'a view' } as const;
-
 function computeCheck({ name, role, state, detail, exits, lag }: ComputeReport): Check[] {
-  const who = `${name}, ${roles[role]},`;
+  const who = `${name} (${role})`;
   const why = detail === null ? '' : `: ${detail}`;
   if (state === 'starting' || state === 'stopping') return [wait(`${who} is ${state}${why}`)];
   // Nobody expects a node that was ended to run.
@@ -35,7 +33,10 @@ function computeCheck({ name, role, state, detail, exits, lag }: ComputeReport):
   const runs = ok(`${who} answers${behind}`);
   if (exits === 0) return [runs];
   const times = exits === 1 ? 'once' : `${exits} times`;
-  return [runs, wait(`${name} has ended ${times} and was started again`, 'the reasons are in its log, below')];
+  return [
+    runs,
+    wait(`${name} has ended ${times} and was started again`, 'the reasons are in its log, below'),
+  ];
 }
 
 function storageChecks({ state, detail, attached, disk, troubles }: StorageReport): Check[] {

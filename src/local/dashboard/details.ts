@@ -69,8 +69,16 @@ function objectsOf({ databases, roles }: DbsAndRoles, status: ComputeStatus | nu
 
 /** What is not well, of what compute_ctl says. */
 function checksOf(name: string, status: ComputeStatus): Check[] {
-  const bad = (text: string, hint: string | null): Check => ({ state: 'bad', text: `${name}: ${text}`, hint });
-  const wait = (text: string, hint: string | null): Check => ({ state: 'wait', text: `${name}: ${text}`, hint });
+  const bad = (text: string, hint: string | null): Check => ({
+    state: 'bad',
+    text: `${name}: ${text}`,
+    hint,
+  });
+  const wait = (text: string, hint: string | null): Check => ({
+    state: 'wait',
+    text: `${name}: ${text}`,
+    hint,
+  });
   const { commits, failed_databases, services, pending_restart, overridden_settings, retrying } = status;
   return [
     ...(commits === undefined
@@ -88,10 +96,16 @@ function checksOf(name: string, status: ComputeStatus): Check[] {
         wait(`the service ${service} is ${state}${error === null ? '' : `: ${error}`}`, null),
       ),
     ...(pending_restart ?? []).map(({ name: setting }) =>
-      wait(`the setting ${setting} takes effect at the next start`, 'end compute-local up and start it again'),
+      wait(
+        `the setting ${setting} takes effect at the next start`,
+        'end compute-local up and start it again',
+      ),
     ),
     ...(overridden_settings ?? []).map(({ name: setting, file, line }) =>
-      wait(`the setting ${setting} is not in force: ${file}, line ${line}, has another value`, 'remove that line'),
+      wait(
+        `the setting ${setting} is not in force: ${file}, line ${line}, has another value`,
+        'remove that line',
+      ),
     ),
   ];
 }

@@ -28,7 +28,8 @@ export function figuresOf(clients: number | null, now: Counted | null, before: C
   const value = (name: string): number | null => now?.values.get(name) ?? null;
   const rate = (name: string): number | null => {
     const [to, from] = [value(name), before?.values.get(name) ?? null];
-    if (to === null || from === null || now === null || before === null || now.atMs <= before.atMs) return null;
+    if (to === null || from === null || now === null || before === null || now.atMs <= before.atMs)
+      return null;
     // Less than before: it was started again.
     return to < from ? null : ((to - from) * 1000) / (now.atMs - before.atMs);
   };

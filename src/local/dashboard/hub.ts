@@ -36,9 +36,8 @@ export class Hub {
     if (this.#clients.size >= mostClients) return null;
     const client = new Readable({ read() {}, encoding: 'utf8' });
     const missed = lastId === undefined ? null : this.#ring.since(lastId);
-    client.push('retry: 1000\n\n');
-    for (const text of missed ?? [messageText(this.#ring.lastId, 'full', this.#options.full())])
-      client.push(text);
+    const first = missed ?? [messageText(this.#ring.lastId, 'full', this.#options.full())];
+    client.push(`retry: 1000\n\n${first.join('')}`);
     this.#clients.add(client);
     client.once('close', () => {
       this.#clients.delete(client);
@@ -61,6 +60,7 @@ export class Hub {
   end(data: Messages['ended']): void {
     this.publish('ended', data);
     for (const client of this.#clients) client.push(null);
+    this.#clients.clear();
   }
 
   #send(text: string): void {

@@ -6,7 +6,9 @@ const mostChanges = 24;
 const time = '(\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z)';
 const finished = new RegExp(`^${time} +INFO compute start finished total_ms=(\\d+) steps=(\\{.*\\})$`);
 const changed = new RegExp(`^${time} +INFO Changing compute status from ([\\w-]+) to ([\\w-]+)$`);
-const applied = new RegExp(`^${time} +INFO applied the spec to the catalog statements=(\\d+) duration_ms=(\\d+)$`);
+const applied = new RegExp(
+  `^${time} +INFO (?:applied the spec to the catalog|the catalog is as the spec asks) statements=(\\d+) duration_ms=(\\d+)$`,
+);
 const answered = / (?:INFO|DEBUG) (?:GET|HEAD|POST) \/\S* answered /;
 
 export const logLine = (text: string): LogLine => ({ text, isRequest: answered.test(text) });

@@ -71,15 +71,23 @@ export class Observer {
   }
 
   #start(): void {
-    const { signal, abort, release } = linked(this.#closed);
+    const watching = linked(this.#closed);
+    const { signal } = watching;
     // Rates over the time in which nobody looked would say nothing.
     this.#counted.clear();
-    const work = [repeat(() => this.#look(), signal, () => everyMs), repeat(() => this.#readLogs(), signal)];
+    const work = [
+      repeat(
+        () => this.#look(),
+        signal,
+        () => everyMs,
+      ),
+      repeat(() => this.#readLogs(), signal),
+    ];
     const ended = Promise.all(work).finally(() => {
-      release();
+      watching.release();
       this.#running = null;
     });
-    this.#running = { stop: abort, ended };
+    this.#running = { stop: () => watching.abort(), ended };
   }
 
   async #look(): Promise<number> {

@@ -99,7 +99,7 @@ const links: Route<Dashboard> = {
   },
 };
 
-export const routes: readonly Route<Dashboard>[] = [entry, pages, actions as Route<Dashboard>, links];
+export const routes: readonly Route<Dashboard>[] = [entry, pages, actions, links];
 
 /** For people who come without a session. */
 function needsLink(had: boolean): string {

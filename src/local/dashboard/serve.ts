@@ -73,7 +73,8 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
       linkSecret: linkSecret(state),
       html: page.html,
       port: () => server.port,
-      act: async (given) => act(observer.report ?? (await collectStatus(dir)), given, { dir, report, signal }),
+      act: async (given) =>
+        act(observer.report ?? (await collectStatus(dir)), given, { dir, report, signal }),
     },
   });
   const beats = repeat(() => {

@@ -81,7 +81,9 @@ export class Sessions {
   /** Whether a request with this header may see what is below the path of that session. */
   isOpen(id: string, cookies = ''): boolean {
     const given = cookiesIn(cookies);
-    return this.#sessions.valid().some((one) => one.id === id && given.some((each) => one.cookie.matches(each)));
+    return this.#sessions
+      .valid()
+      .some((one) => one.id === id && given.some((each) => one.cookie.matches(each)));
   }
 }
 

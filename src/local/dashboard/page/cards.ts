@@ -1,5 +1,5 @@
 import type { ComputeReport, DiskReport, StorageReport } from '../../status/schema.ts';
-import type { Applied, CatalogObject, Check, Downtime, Offer } from '../model.ts';
+import type { Applied, CatalogObject, Check, Downtime, Figures, Offer } from '../model.ts';
 import { actionButton } from './act.ts';
 import { type Child, behind, card, h, part, styled, table } from './dom.ts';
 import { shownBytes, shownDuration, shownMs, shownTime, words } from './format.ts';
@@ -14,8 +14,15 @@ const spoken = { ok: 'well', wait: 'to note', bad: 'not well' } as const;
 
 /** Is all well, what is not, what to do. */
 export function checksCard(): Drawn<readonly Check[]> {
-  const { element, body } = card('Checklist', 7);
-  const update = part(body, (checks: readonly Check[]) => [
+  const { element, body, extra } = card('Checklist', 7);
+  const drawSum = part(extra, (checks: readonly Check[]): Child[] => {
+    const [bad, wait] = (['bad', 'wait'] as const).map(
+      (kind) => checks.filter(({ state }) => state === kind).length,
+    );
+    if (bad === 0) return [h('span', { class: 'good' }, wait === 0 ? 'all is well' : 'nothing to do')];
+    return [h('span', { class: 'fault' }, `${bad} to do`)];
+  });
+  const drawList = part(body, (checks: readonly Check[]) => [
     h(
       'ul',
       { class: 'checks' },
@@ -35,7 +42,13 @@ export function checksCard(): Drawn<readonly Check[]> {
       ),
     ),
   ]);
-  return { element, update };
+  return {
+    element,
+    update(checks) {
+      drawSum(checks);
+      drawList(checks);
+    },
+  };
 }
 
 const facts = (pairs: readonly (readonly [string, Child])[]): HTMLElement =>
@@ -45,6 +58,7 @@ export interface ComputeShown {
   readonly compute: ComputeReport;
   readonly lastActive: string | null;
   readonly error: string | null;
+  readonly figures: Figures | null;
   readonly offers: readonly Offer[];
 }
 
@@ -55,7 +69,7 @@ export function computeCard(): Drawn<ComputeShown | null> {
   );
   const drawBody = part(body, (shown: ComputeShown | null): Child[] => {
     if (shown === null) return [];
-    const { compute, lastActive, error, offers } = shown;
+    const { compute, lastActive, error, figures, offers } = shown;
     const { name, role, ports, lsn, at_lsn, lag, connections, since, exits, detail } = compute;
     const behindBy = lag === null ? null : `${shownBytes(lag.bytes)} behind`;
     return [
@@ -64,7 +78,7 @@ export function computeCard(): Drawn<ComputeShown | null> {
         ['Postgres', `127.0.0.1:${ports.postgres}${since === null ? '' : `, since ${shownTime(since)}`}`],
         ['HTTP API', `127.0.0.1:${ports.http}`],
         [at_lsn === null ? 'LSN' : 'Shows LSN', [at_lsn ?? lsn ?? '–', behindBy].filter(Boolean).join(', ')],
-        ['Sessions', connections === null ? '–' : String(connections)],
+        ['Sessions', connections === null ? '–' : sessionsText(connections, figures)],
         ['Last active', lastActive === null ? '–' : shownTime(lastActive)],
         ['On disk', shownBytes(compute.disk_bytes)],
         ...(exits === 0 ? [] : [['Restarts', `${exits} since its up began`] as const]),
@@ -81,6 +95,12 @@ export function computeCard(): Drawn<ComputeShown | null> {
       drawBody(shown);
     },
   };
+}
+
+function sessionsText(clients: number, figures: Figures | null): string {
+  const { active, inTransaction, limit } = figures ?? {};
+  if (typeof limit !== 'number' || limit === 0) return String(clients);
+  return `${clients} of ${limit}; ${active ?? 0} active, ${inTransaction ?? 0} idle in a transaction`;
 }
 
 export function downtimeCard(): Drawn<Downtime | null> {
@@ -113,7 +133,7 @@ interface Catalog {
 
 export function catalogCard(): Drawn<Catalog> {
   const { element, body, extra } = card('Roles and databases', 6);
-  const rows = table('Roles and databases', ['Name', 'Kind', 'Owner', 'Last apply']);
+  const rows = table('Roles and databases of the compute', ['Name', 'Kind', 'Owner', 'Last apply']);
   const builtIn = h('p', { class: 'note' });
   body.append(rows.element, builtIn);
   const update = part(extra, ({ objects, applied }: Catalog): Child[] => {
@@ -158,7 +178,9 @@ export function storageCard(): Drawn<Stored> {
   const drawState = part(extra, (state: string | null): Child[] =>
     state === null ? [] : [h('span', { class: `pill ${state}` }, words(state))],
   );
-  const drawList = part(list, (storage: StorageReport | null) => (storage === null ? [] : storageFacts(storage)));
+  const drawList = part(list, (storage: StorageReport | null) =>
+    storage === null ? [] : storageFacts(storage),
+  );
   const drawDisk = part(picture, (disk: DiskReport | null): Child[] => {
     if (disk === null) return [];
     rows.fill([
@@ -173,7 +195,13 @@ export function storageCard(): Drawn<Stored> {
       }),
     );
     const legend = diskParts.map(([name, key], at) =>
-      h('span', {}, styled(h('i'), { background: `var(--phase-${at})` }), `${name} `, h('b', {}, shownBytes(disk[key]))),
+      h(
+        'span',
+        {},
+        styled(h('i'), { background: `var(--phase-${at})` }),
+        `${name} `,
+        h('b', {}, shownBytes(disk[key])),
+      ),
     );
     const all = `${shownBytes(disk.total_bytes)} on disk${disk.complete ? '' : ' at least'}`;
     const free = disk.free_bytes === null ? '' : `, ${shownBytes(disk.free_bytes)} free`;
@@ -193,15 +221,35 @@ export function storageCard(): Drawn<Stored> {
   };
 }
 
-function storageFacts({ restorable, base, wal_bytes = 0, compaction_at_bytes, attached, disk }: StorageReport): Child[] {
+function storageFacts({
+  restorable,
+  base,
+  wal_bytes = 0,
+  compaction_at_bytes,
+  attached,
+  disk,
+}: StorageReport): Child[] {
   const lsn = (text: string): HTMLElement => h('code', {}, text);
   const full = disk?.full_in_seconds ?? null;
-  const next = compaction_at_bytes === undefined ? '' : ` of ${shownBytes(compaction_at_bytes)} until the next base backup`;
+  const next =
+    compaction_at_bytes === undefined
+      ? ''
+      : ` of ${shownBytes(compaction_at_bytes)} until the next base backup`;
   return [
     facts([
       ['Commits', attached === undefined ? '–' : attached ? 'are received' : 'no primary is connected'],
-      ['Can be shown', restorable === undefined ? '–' : h('span', {}, lsn(restorable.from_lsn), ' to ', lsn(restorable.to_lsn))],
-      ['Base backup', base === undefined ? '–' : `number ${base.number}, PostgreSQL ${base.postgres_major}${base.taken_at === null ? '' : `, ${shownTime(base.taken_at)}`}`],
+      [
+        'Restorable',
+        restorable === undefined
+          ? '–'
+          : h('span', {}, lsn(restorable.from_lsn), ' to ', lsn(restorable.to_lsn)),
+      ],
+      [
+        'Base backup',
+        base === undefined
+          ? '–'
+          : `number ${base.number}, PostgreSQL ${base.postgres_major}${base.taken_at === null ? '' : `, ${shownTime(base.taken_at)}`}`,
+      ],
       ['WAL since then', `${shownBytes(wal_bytes)}${next}`],
       ...(full === null ? [] : [['Disk is full', `in ${shownMs(full * 1000)} at this rate`] as const]),
     ]),
@@ -214,6 +262,11 @@ function storageFacts({ restorable, base, wal_bytes = 0, compaction_at_bytes, at
         ),
     restorable === undefined
       ? null
-      : h('p', { class: 'note' }, 'The data at one of these LSNs: ', h('code', {}, `compute-local up --at-lsn ${restorable.to_lsn}`)),
+      : h(
+          'p',
+          { class: 'note' },
+          'The data at one of these LSNs: ',
+          h('code', {}, `compute-local up --at-lsn ${restorable.to_lsn}`),
+        ),
   ];
 }

@@ -15,9 +15,13 @@ export interface ChartOptions {
   readonly title: string;
   readonly series: readonly Series[];
   readonly shown: (value: number | null) => string;
+  /** The axis shows at least that much. */
+  readonly least: number;
+  /** Of the axis: whole numbers only. */
+  readonly isWhole?: boolean;
 }
 
-const height = 168;
+const height = 150;
 /** Longer than between two samples: nobody looked. */
 const gapMs = 8000;
 const leastSeconds = 60;
@@ -26,10 +30,11 @@ const tableRows = 30;
 const colourOf = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function chartCard({ title, series, shown }: ChartOptions): {
+export function chartCard(options: ChartOptions): {
   element: HTMLElement;
   update: (samples: readonly Sample[], compute: string) => void;
 } {
+  const { title, series, shown } = options;
   const { element, body } = card(title, 4);
   const values = series.map(() => h('b', {}, '–'));
   const legend = h(
@@ -51,7 +56,7 @@ export function chartCard({ title, series, shown }: ChartOptions): {
   };
   const draw = (): void => {
     plot?.destroy();
-    plot = new uPlot(optionsOf(series, shown, place.clientWidth, tell), data, place);
+    plot = new uPlot(optionsOf(options, place.clientWidth, tell), data, place);
   };
   new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height })).observe(place);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
@@ -98,8 +103,7 @@ function dataOf(samples: readonly Sample[], compute: string, series: readonly Se
 }
 
 function optionsOf(
-  series: readonly Series[],
-  shown: ChartOptions['shown'],
+  { series, shown, least, isWhole = false }: ChartOptions,
   width: number,
   tell: (index: number | null) => void,
 ): uPlot.Options {
@@ -114,11 +118,23 @@ function optionsOf(
     padding: [8, 8, 0, 0],
     scales: {
       x: { range: (_, from, to) => [Math.min(from, to - leastSeconds), to] },
-      y: { range: (_, __, to) => [0, Math.max(to * 1.15, 1)] },
+      y: { range: (_, __, to) => [0, Math.max(to * 1.15, least)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: (_, splits) => splits.map((at) => shortTime(at)) },
-      { ...axis, size: 58, space: 36, values: (_, splits) => splits.map((value) => shown(value)) },
+      {
+        ...axis,
+        size: 26,
+        grid: { show: false },
+        space: 70,
+        values: (_, splits) => splits.map((at) => shortTime(at)),
+      },
+      {
+        ...axis,
+        size: 62,
+        space: 36,
+        ...(isWhole ? { incrs: whole } : {}),
+        values: (_, splits) => splits.map((value) => shown(value)),
+      },
     ],
     series: [
       {},
@@ -133,5 +149,7 @@ function optionsOf(
   };
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 const shortTime = (seconds: number): string => clock.format(new Date(seconds * 1000));

@@ -6,6 +6,8 @@ import { shownTime, words } from './format.ts';
 const size = { width: 148, height: 46, column: 186, row: 104, left: 8, top: 10 } as const;
 const total = { width: 722, height: 296 } as const;
 
+const mostChanges = 6;
+
 interface Shown {
   readonly status: string | null;
   readonly history: History | null;
@@ -25,7 +27,7 @@ export function diagramCard(): { element: HTMLElement; update: (shown: Shown) =>
     }),
   );
   const changes = table('The last changes of the state', ['When', 'From', 'To']);
-  body.append(picture, behind('The states', states), behind('The last changes', changes));
+  body.append(picture, behind('The states', states), changes.element);
   const drawPicture = part(picture, (now: string | null) => [drawn(diagram, now)]);
   const drawNow = part(extra, ({ status, history }: Shown): Child[] => {
     const at = history?.changes[0]?.at;
@@ -38,7 +40,9 @@ export function diagramCard(): { element: HTMLElement; update: (shown: Shown) =>
       drawPicture(shown.status);
       drawNow(shown);
       changes.fill(
-        (shown.history?.changes ?? []).map(({ at, from, to }) => [shownTime(at), words(from), words(to)]),
+        (shown.history?.changes ?? [])
+          .slice(0, mostChanges)
+          .map(({ at, from, to }) => [shownTime(at), words(from), words(to)]),
       );
     },
   };
@@ -55,13 +59,21 @@ function drawn({ nodes, edges }: Diagram, now: string | null): SVGElement {
   const of = new Map(nodes.map((node) => [node.status, node]));
   const arrow = svg(
     'marker',
-    { id: 'arrow', viewBox: '0 0 8 8', refX: '7', refY: '4', markerWidth: '7', markerHeight: '7', orient: 'auto' },
+    {
+      id: 'arrow',
+      viewBox: '0 0 8 8',
+      refX: '7',
+      refY: '4',
+      markerWidth: '7',
+      markerHeight: '7',
+      orient: 'auto',
+    },
     svg('path', { d: 'M0 0 8 4 0 8z', class: 'tip' }),
   );
   const exits = nodes.filter((node) => node.isExit);
   const y = size.top + 2 * size.row - 22;
   const frame = svg('rect', { class: 'frame', x: '1', y: String(y), width: '720', height: '104', rx: '10' });
-  const said = svg('text', { class: 'said', x: '360', y: String(y + 12) }, 'every state may lead to these');
+  const said = svg('text', { class: 'said', x: '12', y: String(y + 94) }, 'every state may lead to these');
   const paths = edges.map(({ from, to }) => {
     const [a, b] = [of.get(from), of.get(to)];
     const isNow = from === now ? ' now' : '';

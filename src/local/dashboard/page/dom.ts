@@ -51,12 +51,16 @@ export interface Card {
 }
 
 /** @param size of 12 columns where there is room */
-export function card(title: string, size: 3 | 4 | 5 | 6 | 7 | 8 | 12): Card {
+export function card(title: string, size: 4 | 5 | 6 | 7 | 12): Card {
   const id = `card-${title.toLowerCase().replaceAll(/\W+/g, '-')}`;
   const body = h('div', { class: 'body' });
   const extra = h('div', { class: 'extra' });
   const head = h('div', { class: 'head' }, h('h2', { id }, title), extra);
-  return { element: h('section', { class: `card w${size}`, 'aria-labelledby': id }, head, body), body, extra };
+  return {
+    element: h('section', { class: `card w${size}`, 'aria-labelledby': id }, head, body),
+    body,
+    extra,
+  };
 }
 
 export interface Table {

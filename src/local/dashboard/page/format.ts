@@ -1,7 +1,11 @@
 import { shownBytes, shownMs } from '../../../core/shown.ts';
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'medium',
+  hourCycle: 'h23',
+});
 
 /** The time of the day; with the date where that is another one. */
 export function shownTime(iso: string | number): string {
@@ -16,7 +20,11 @@ export const shownDuration = (ms: number): string => {
 
 /** A rate or a count: few digits. */
 export const shownNumber = (value: number | null): string =>
-  value === null ? '–' : value >= 100 || Number.isInteger(value) ? String(Math.round(value)) : value.toFixed(1);
+  value === null
+    ? '–'
+    : value >= 100 || Number.isInteger(value)
+      ? String(Math.round(value))
+      : value.toFixed(1);
 
 export const shownRate = (bytes: number | null): string =>
   bytes === null ? '–' : `${shownBytes(Math.round(bytes))}/s`;

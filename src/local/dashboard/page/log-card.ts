@@ -14,8 +14,19 @@ export function logCard(): LogCard {
   const { element, body, extra } = card('Log', 12);
   const logs = new Map<string, readonly LogLine[]>();
   let compute = 'main';
-  const list = h('pre', { class: 'log', tabindex: '0', role: 'log', 'aria-live': 'off', 'aria-label': 'Log' });
-  const search = h('input', { type: 'search', id: 'search', placeholder: 'Filter', 'aria-label': 'Lines with' });
+  const list = h('pre', {
+    class: 'log',
+    tabindex: '0',
+    role: 'log',
+    'aria-live': 'off',
+    'aria-label': 'Log',
+  });
+  const search = h('input', {
+    type: 'search',
+    id: 'search',
+    placeholder: 'Filter',
+    'aria-label': 'Lines with',
+  });
   const requests = h('input', { type: 'checkbox', id: 'requests' });
   const storage = h('input', { type: 'checkbox', id: 'of-storage' });
   extra.append(

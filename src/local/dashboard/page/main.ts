@@ -22,15 +22,18 @@ const charts = [
   chartCard({
     title: 'Sessions',
     shown: shownNumber,
+    least: 4,
+    isWhole: true,
     series: [
       { label: 'of clients', colour: '--phase-0', value: ({ clients }) => clients },
       { label: 'active', colour: '--phase-1', value: ({ active }) => active },
-      { label: 'in a transaction', colour: '--phase-3', value: ({ inTransaction }) => inTransaction },
+      { label: 'idle in a transaction', colour: '--phase-3', value: ({ inTransaction }) => inTransaction },
     ],
   }),
   chartCard({
     title: 'Transactions per second',
     shown: shownNumber,
+    least: 4,
     series: [
       { label: 'commits', colour: '--phase-0', value: ({ commits }) => commits },
       { label: 'rollbacks', colour: '--phase-3', value: ({ rollbacks }) => rollbacks },
@@ -39,6 +42,7 @@ const charts = [
   chartCard({
     title: 'WAL written',
     shown: shownRate,
+    least: 1024,
     series: [{ label: 'WAL', colour: '--phase-2', value: ({ walBytes }) => walBytes }],
   }),
 ];
@@ -53,13 +57,7 @@ const footer = h('footer');
 
 document.body.append(
   h('a', { class: 'skip', href: '#content' }, 'Go to the content'),
-  h(
-    'header',
-    {},
-    h('div', { class: 'title' }, h('h1', {}, 'compute-local'), overall, live),
-    where,
-    general,
-  ),
+  h('header', {}, h('div', { class: 'title' }, h('h1', {}, 'compute-local'), overall, live), where, general),
   banner,
   h(
     'main',
@@ -75,15 +73,19 @@ document.body.append(
       diagram.element,
       starts.element,
       storage.element,
-      downtimes.element,
-      catalog.element,
+      h('div', { class: 'column w6' }, catalog.element, downtimes.element),
       log.element,
     ),
   ),
   footer,
 );
 
-const links = { connecting: 'connecting', live: 'live', lost: 'connecting again', closed: 'not connected' } as const;
+const links = {
+  connecting: 'connecting',
+  live: 'live',
+  lost: 'connecting again',
+  closed: 'not connected',
+} as const;
 
 const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chosen: string }): Child[] => [
   h('legend', { class: 'hidden' }, 'Compute that is shown'),
@@ -91,7 +93,13 @@ const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chos
     h(
       'label',
       {},
-      h('input', { type: 'radio', name: 'compute', value: name, checked: name === chosen, change: () => store.choose(name) }),
+      h('input', {
+        type: 'radio',
+        name: 'compute',
+        value: name,
+        checked: name === chosen,
+        change: () => store.choose(name),
+      }),
       h('span', {}, name),
     ),
   ),
@@ -114,7 +122,7 @@ function draw({ link, why, model, samples, chosen }: View): void {
   footer.textContent = `compute-local ${model.version}`;
   const now = report.computes.find(({ name }) => name === chosen) ?? report.computes[0] ?? null;
   const name = now?.name ?? '';
-  if (tabs.contains(document.activeElement) === false || report.computes.length !== tabs.children.length - 1)
+  if (!tabs.contains(document.activeElement) || report.computes.length !== tabs.children.length - 1)
     drawTabs({ names: report.computes.map((one) => one.name), chosen: name });
   tabs.hidden = report.computes.length < 2;
   drawGeneral(link === 'closed' ? [] : offers.filter(({ target }) => target === ''));
@@ -127,6 +135,7 @@ function draw({ link, why, model, samples, chosen }: View): void {
           compute: now,
           lastActive: told?.lastActive ?? null,
           error: told?.error ?? null,
+          figures: samples.at(-1)?.computes[name] ?? null,
           offers: link === 'closed' ? [] : offers.filter(({ target }) => target === name),
         },
   );

@@ -41,7 +41,12 @@ export function startsCard(): { element: HTMLElement; update: (starts: readonly 
   };
 }
 
-function row({ at, totalMs, steps }: Start, longest: number, isChosen: boolean, click: () => void): HTMLElement {
+function row(
+  { at, totalMs, steps }: Start,
+  longest: number,
+  isChosen: boolean,
+  click: () => void,
+): HTMLElement {
   const bars = steps.map(({ ms }, index) =>
     styled(h('span'), { width: `${(ms / longest) * 100}%`, background: colourOf(index) }),
   );
@@ -66,7 +71,11 @@ function waterfall({ at, totalMs, steps }: Start): HTMLElement {
         width: `max(2px, ${(Math.min(ms, totalMs - left) / Math.max(totalMs, 1)) * 100}%)`,
         background: colourOf(index),
       });
-      return [name.replaceAll('-', ' '), h('div', { class: 'lane', 'aria-hidden': 'true' }, bar), shownDuration(ms)];
+      return [
+        name.replaceAll('-', ' '),
+        h('div', { class: 'lane', 'aria-hidden': 'true' }, bar),
+        shownDuration(ms),
+      ];
     }),
   );
   rows.element.classList.add('waterfall');

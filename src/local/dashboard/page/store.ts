@@ -32,7 +32,9 @@ export function openStore(draw: (view: View) => void, onLog: LogListener): Store
   };
   const source = new EventSource('events');
   const on = <N extends keyof Messages>(name: N, take: (data: Messages[N]) => void): void =>
-    source.addEventListener(name, (event: MessageEvent<string>) => take(JSON.parse(event.data) as Messages[N]));
+    source.addEventListener(name, (event: MessageEvent<string>) =>
+      take(JSON.parse(event.data) as Messages[N]),
+    );
   on('full', ({ model, samples, logs }) => {
     for (const [name, lines] of Object.entries(logs)) onLog(name, lines, true);
     set({ model, samples, link: 'live' });

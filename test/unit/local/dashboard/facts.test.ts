@@ -1,0 +1,152 @@
+import { expect, test } from 'vitest';
+import type { ComputeStatus } from '../../../../src/client/types.ts';
+import { act, offersOf } from '../../../../src/local/dashboard/actions.ts';
+import { checklist } from '../../../../src/local/dashboard/checklist.ts';
+import { detailsOf } from '../../../../src/local/dashboard/details.ts';
+import { figuresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
+import { localDir } from '../../../../src/local/state.ts';
+import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
+
+const compute = (changes: Partial<ComputeReport>): ComputeReport => ({
+  name: 'main',
+  role: 'primary',
+  state: 'running',
+  detail: null,
+  up_pid: 10,
+  compute_ctl_pid: 11,
+  postgres_pid: 12,
+  since: null,
+  exits: 0,
+  ports: { postgres: 1, http: 2, internal_http: 3 },
+  lsn: null,
+  at_lsn: null,
+  lag: null,
+  connections: 0,
+  disk_bytes: 0,
+  log_dir: '/d/log',
+  ...changes,
+});
+
+const reportOf = (computes: ComputeReport[], problems: StatusReport['problems'] = []): StatusReport => ({
+  state: problems.length > 0 ? 'trouble' : 'running',
+  running: true,
+  dir: '/d',
+  pid: 10,
+  since: null,
+  primary: 'main',
+  computes,
+  storage: {
+    state: 'running',
+    detail: null,
+    pid: 1,
+    since: null,
+    exits: 0,
+    ports: { pageserver: 1, safekeeper: 2, control_plane: 3 },
+    attached: true,
+  },
+  disk: null,
+  problems,
+});
+
+test('the checklist says what status judges, the worst first', () => {
+  const replica = compute({ name: 'replica', role: 'replica', state: 'no_answer' });
+  const fine = checklist(
+    reportOf([compute({}), compute({ name: 'old', role: 'view', state: 'stopped' })]),
+    {},
+  );
+  expect(fine).toEqual([
+    { state: 'ok', text: 'main (primary) answers', hint: null },
+    { state: 'ok', text: 'the storage receives every commit', hint: null },
+  ]);
+  const problems = [{ kind: 'no_answer', about: 'replica', message: 'no answer', hint: 'end it' }] as const;
+  expect(checklist(reportOf([compute({}), replica], [...problems]), {})[0]).toEqual({
+    state: 'bad',
+    text: 'replica: no answer',
+    hint: 'end it',
+  });
+});
+
+const status = {
+  status: 'running',
+  error: null,
+  last_active: null,
+  services: { rsyslog: { state: 'degraded', since: '', error: 'no collector' } },
+  failed_databases: [
+    {
+      name: 'shop',
+      error: 'no such owner',
+      sqlstate: null,
+      hint: 'create it',
+      since: 'then',
+      failures: 1,
+      next_try: null,
+    },
+  ],
+} as unknown as ComputeStatus;
+
+test('of roles and databases the page gets names and states, and never a password', () => {
+  const catalog = {
+    roles: [
+      { name: 'app', encrypted_password: 'SCRAM-SHA-256$hidden', options: null },
+      { name: 'pg_monitor', encrypted_password: null, options: null },
+    ],
+    databases: [{ name: 'app', owner: 'app', options: null, restrict_conn: false, invalid: false }],
+  };
+  const details = detailsOf('main', status, null, catalog);
+  expect(details.objects.map(({ kind, name, state }) => [kind, name, state])).toEqual([
+    ['database', 'app', 'applied'],
+    ['database', 'shop', 'failed'],
+    ['role', 'app', 'applied'],
+    ['role', 'pg_monitor', 'built in'],
+  ]);
+  expect(JSON.stringify(details)).not.toContain('hidden');
+  expect(details.checks.map(({ state, text, hint }) => [state, text, hint])).toEqual([
+    ['bad', 'main: the database "shop" is not as its spec says: no such owner', 'create it'],
+    ['wait', 'main: the service rsyslog is degraded: no collector', null],
+  ]);
+});
+
+test('rates are those between two samples; none after a restart', () => {
+  const counted = (atMs: number, commits: number) => ({
+    atMs,
+    values: readMetrics(
+      `# TYPE x counter\ncompute_pg_transactions_total{outcome="commit"} ${commits}\ncompute_pg_connections{state="idle"} 2\n`,
+    ),
+  });
+  expect(figuresOf(1, counted(0, 5), null)).toMatchObject({
+    clients: 1,
+    idle: 2,
+    active: null,
+    commits: null,
+  });
+  expect(figuresOf(1, counted(2000, 25), counted(0, 5)).commits).toBe(10);
+  expect(figuresOf(1, counted(2000, 3), counted(0, 5)).commits).toBeNull();
+  expect(figuresOf(null, null, null).commits).toBeNull();
+});
+
+test('only what is possible is offered, and nothing else is done', () => {
+  const report = reportOf([
+    compute({ name: 'main', role: 'replica' }),
+    compute({ name: 'b', role: 'primary' }),
+    compute({ name: 'c', role: 'replica' }),
+    compute({ name: 'd', role: 'view', state: 'stopped', up_pid: null }),
+  ]);
+  expect(offersOf(report).map(({ action, target }) => [action, target])).toEqual([
+    ['stop', ''],
+    ['promote', 'c'],
+    ['stop-node', 'c'],
+  ]);
+  const context = {
+    dir: localDir('/d'),
+    report: { event() {}, progress() {} },
+    signal: new AbortController().signal,
+  };
+  for (const [action, target] of [
+    ['promote', 'main'],
+    ['promote', '../x'],
+    ['stop-node', 'd'],
+    ['toString', ''],
+    ['stop', 'main'],
+  ] as const)
+    expect(() => act(report, { action, target }, context)).toThrow('cannot be done now');
+});
