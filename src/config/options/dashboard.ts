@@ -8,6 +8,8 @@ export const dashboardPort = {
   fallback: null,
   fallbackDoc: 'the last one used, or a free one',
   group: 'options',
+  // Nodes have none.
+  conflicts: ['replica', 'atLsn'],
   doc: 'Port of the dashboard, on the loopback only; none or 0: no dashboard.',
 } as const satisfies OptionEntry;
 
