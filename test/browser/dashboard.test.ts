@@ -6,7 +6,7 @@ import { type LocalRig, localRig, queryLocal } from '../support/local.ts';
 import type { Program } from '../support/program.ts';
 import { type Browser, type Page, axe, openChromium } from './chromium.ts';
 
-const pictures = fileURLToPath(new URL('../../build/dashboard', import.meta.url));
+const pictures = fileURLToPath(new URL('../../tmp/dashboard', import.meta.url));
 const widths = [360, 800, 1440] as const;
 const schemes = ['light', 'dark'] as const;
 
@@ -89,7 +89,7 @@ test('the log can be filtered', async () => {
   await expect.poll(() => textOf('.log')).toBe('');
 });
 
-const choose = (name: string): Promise<void> => page.locator(`.tabs span:text-is("${name}")`).click();
+const choose = (name: string): Promise<void> => page.locator(`.tabs input[value="${name}"]`).click();
 const confirm = (answer: 'yes' | 'no'): Promise<void> =>
   page.locator(`dialog button[value=${answer}]`).click();
 

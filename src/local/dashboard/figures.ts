@@ -1,3 +1,6 @@
+import { monotonicMs } from '../../core/clock.ts';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import type { ComputeReport } from '../status/schema.ts';
 import type { Figures } from './model.ts';
 
 /** What compute_ctl has counted at one moment. */
@@ -19,28 +22,64 @@ export function readMetrics(text: string): ReadonlyMap<string, number> {
   return values;
 }
 
-const connections = (state: string): string => `compute_pg_connections{state="${state}"}`;
+const connectionsIn = (state: string): string => `compute_pg_connections{state="${state}"}`;
 const transactions = (outcome: string): string => `compute_pg_transactions_total{outcome="${outcome}"}`;
 
-/** @param clients sessions of clients, as status counts them
- *  @param before null for the first sample: then there are no rates */
-export function figuresOf(clients: number | null, now: Counted | null, before: Counted | null): Figures {
-  const value = (name: string): number | null => now?.values.get(name) ?? null;
-  const rate = (name: string): number | null => {
-    const [to, from] = [value(name), before?.values.get(name) ?? null];
-    if (to === null || from === null || now === null || before === null || now.atMs <= before.atMs)
-      return null;
+/** compute_ctl counts every 15 s. When nothing has changed for longer, nothing has happened. */
+const longMs = 30_000;
+
+/** The figures of one compute, look by look. */
+export class FiguresOf {
+  /** When the counters of transactions changed last, and what the rates were then. */
+  #changed: Counted | null = null;
+  #rates: Pick<Figures, 'commits' | 'rollbacks'> = { commits: null, rollbacks: null };
+  #wal: { readonly atMs: number; readonly lsn: Lsn } | null = null;
+
+  /** @param clients sessions of clients, as status counts them
+   *  @param counted null without an answer */
+  next(
+    { connections: clients, lsn }: Pick<ComputeReport, 'connections' | 'lsn'>,
+    counted: Counted | null,
+  ): Figures {
+    const value = (name: string): number | null => counted?.values.get(name) ?? null;
+    this.#count(counted);
+    return {
+      clients,
+      active: value(connectionsIn('active')),
+      idle: value(connectionsIn('idle')),
+      inTransaction: value(connectionsIn('idle_in_transaction')),
+      limit: value('compute_pg_connections_limit'),
+      ...this.#rates,
+      walBytes: this.#walRate(parseLsn(lsn ?? ''), monotonicMs()),
+    };
+  }
+
+  /** Their rates stay until compute_ctl has counted again. */
+  #count(now: Counted | null): void {
+    const before = this.#changed;
+    const none = { commits: null, rollbacks: null };
+    if (now === null || before === null) {
+      [this.#changed, this.#rates] = [now, none];
+      return;
+    }
+    const seconds = (now.atMs - before.atMs) / 1000;
+    const grown = (outcome: string): number =>
+      (now.values.get(transactions(outcome)) ?? 0) - (before.values.get(transactions(outcome)) ?? 0);
+    const [commits, rollbacks] = [grown('commit'), grown('rollback')];
+    if (commits === 0 && rollbacks === 0) {
+      if (seconds * 1000 > longMs) this.#rates = { commits: 0, rollbacks: 0 };
+      return;
+    }
+    this.#changed = now;
     // Less than before: it was started again.
-    return to < from ? null : ((to - from) * 1000) / (now.atMs - before.atMs);
-  };
-  return {
-    clients,
-    active: value(connections('active')),
-    idle: value(connections('idle')),
-    inTransaction: value(connections('idle_in_transaction')),
-    limit: value('compute_pg_connections_limit'),
-    commits: rate(transactions('commit')),
-    rollbacks: rate(transactions('rollback')),
-    walBytes: rate('compute_pg_wal_written_bytes_total'),
-  };
+    const isNew = commits < 0 || rollbacks < 0 || seconds <= 0;
+    this.#rates = isNew ? none : { commits: commits / seconds, rollbacks: rollbacks / seconds };
+  }
+
+  #walRate(lsn: Lsn | null, atMs: number): number | null {
+    const before = this.#wal;
+    this.#wal = lsn === null ? null : { atMs, lsn };
+    if (lsn === null || before === null || lsn < before.lsn || atMs <= before.atMs) return null;
+    return (Number(lsn - before.lsn) * 1000) / (atMs - before.atMs);
+  }
 }

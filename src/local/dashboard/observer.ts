@@ -9,7 +9,7 @@ import { offersOf } from './actions.ts';
 import { askDetails, askFigures } from './ask.ts';
 import { checklist } from './checklist.ts';
 import { noDetails } from './details.ts';
-import { type Counted, figuresOf } from './figures.ts';
+import { FiguresOf } from './figures.ts';
 import { Logs } from './logs.ts';
 import type { Details, Messages, Model, Sample } from './model.ts';
 
@@ -34,7 +34,7 @@ export class Observer {
   readonly #closed: AbortSignal;
   readonly #logs = new Logs();
   #samples: Sample[] = [];
-  #counted = new Map<string, Counted>();
+  readonly #figures = new Map<string, FiguresOf>();
   #details: Readonly<Record<string, Details>> = {};
   #model: Model | null = null;
   #looks = 0;
@@ -74,7 +74,7 @@ export class Observer {
     const watching = linked(this.#closed);
     const { signal } = watching;
     // Rates over the time in which nobody looked would say nothing.
-    this.#counted.clear();
+    this.#figures.clear();
     const work = [
       repeat(
         () => this.#look(),
@@ -103,15 +103,13 @@ export class Observer {
   }
 
   async #sample({ computes }: StatusReport): Promise<void> {
-    const counted = new Map<string, Counted>();
     const figures = computes.map(async (compute) => {
-      const now = await askFigures(this.#dir, compute);
-      if (now !== null) counted.set(compute.name, now);
-      const before = this.#counted.get(compute.name) ?? null;
-      return [compute.name, figuresOf(compute.connections, now, before)] as const;
+      const counted = await askFigures(this.#dir, compute);
+      const of = this.#figures.get(compute.name) ?? new FiguresOf();
+      this.#figures.set(compute.name, of);
+      return [compute.name, of.next(compute, counted)] as const;
     });
     const sample = { at: Date.now(), computes: Object.fromEntries(await Promise.all(figures)) };
-    this.#counted = counted;
     this.#samples = [...this.#samples, sample].slice(-mostSamples);
     this.#publish('sample', sample);
   }

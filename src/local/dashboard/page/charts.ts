@@ -17,8 +17,8 @@ export interface ChartOptions {
   readonly shown: (value: number | null) => string;
   /** The axis shows at least that much. */
   readonly least: number;
-  /** Of the axis: whole numbers only. */
-  readonly isWhole?: boolean;
+  /** What the numbers are. */
+  readonly unit: keyof typeof steps;
 }
 
 const height = 150;
@@ -26,6 +26,13 @@ const height = 150;
 const gapMs = 8000;
 const leastSeconds = 60;
 const tableRows = 30;
+
+/** Between the lines of the axis. */
+const steps = {
+  count: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
+  rate: [0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000],
+  bytes: Array.from({ length: 36 }, (_, power) => 256 * 2 ** power),
+};
 
 const colourOf = (name: string): string =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -103,7 +110,7 @@ function dataOf(samples: readonly Sample[], compute: string, series: readonly Se
 }
 
 function optionsOf(
-  { series, shown, least, isWhole = false }: ChartOptions,
+  { series, shown, least, unit }: ChartOptions,
   width: number,
   tell: (index: number | null) => void,
 ): uPlot.Options {
@@ -117,7 +124,7 @@ function optionsOf(
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { range: (_, from, to) => [Math.min(from, to - leastSeconds), to] },
+      x: { range: (_, from, to) => rangeOf(from, to) },
       y: { range: (_, __, to) => [0, Math.max(to * 1.15, least)] },
     },
     axes: [
@@ -132,7 +139,7 @@ function optionsOf(
         ...axis,
         size: 62,
         space: 36,
-        ...(isWhole ? { incrs: whole } : {}),
+        incrs: steps[unit],
         values: (_, splits) => splits.map((value) => shown(value)),
       },
     ],
@@ -149,7 +156,11 @@ function optionsOf(
   };
 }
 
-const whole = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+/** There may be no sample yet. */
+function rangeOf(from: number | null, to: number | null): [number, number] {
+  const end = to ?? Date.now() / 1000;
+  return [Math.min(from ?? end, end - leastSeconds), end];
+}
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
 const shortTime = (seconds: number): string => clock.format(new Date(seconds * 1000));

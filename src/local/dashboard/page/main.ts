@@ -23,7 +23,7 @@ const charts = [
     title: 'Sessions',
     shown: shownNumber,
     least: 4,
-    isWhole: true,
+    unit: 'count',
     series: [
       { label: 'of clients', colour: '--phase-0', value: ({ clients }) => clients },
       { label: 'active', colour: '--phase-1', value: ({ active }) => active },
@@ -34,6 +34,7 @@ const charts = [
     title: 'Transactions per second',
     shown: shownNumber,
     least: 4,
+    unit: 'rate',
     series: [
       { label: 'commits', colour: '--phase-0', value: ({ commits }) => commits },
       { label: 'rollbacks', colour: '--phase-3', value: ({ rollbacks }) => rollbacks },
@@ -43,6 +44,7 @@ const charts = [
     title: 'WAL written',
     shown: shownRate,
     least: 1024,
+    unit: 'bytes',
     series: [{ label: 'WAL', colour: '--phase-2', value: ({ walBytes }) => walBytes }],
   }),
 ];
@@ -112,7 +114,9 @@ function draw({ link, why, model, samples, chosen }: View): void {
   live.textContent = links[link];
   live.className = `live ${link}`;
   banner.hidden = why === null;
-  banner.textContent = why ?? '';
+  banner.textContent =
+    why === null ? '' : `${why}.${model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`}`;
+  status.hidden = why !== null;
   if (model === null) return;
   const { report, details, history, offers } = model;
   overall.textContent = link === 'closed' ? 'not running' : words(report.state);

@@ -61,6 +61,6 @@ async function whyClosed(): Promise<string> {
     () => 0,
   );
   if (status === 401) return 'This session has ended. Get a new link with: compute-local dashboard';
-  if (status === 503) return 'Too many pages are open: close one, and reload this one.';
+  if (status === 503) return 'Too many pages are open: close one, and reload this one';
   return 'There is no answer. Reload this page, or get a new link with: compute-local dashboard';
 }

@@ -3,7 +3,7 @@ import type { ComputeStatus } from '../../../../src/client/types.ts';
 import { act, offersOf } from '../../../../src/local/dashboard/actions.ts';
 import { checklist } from '../../../../src/local/dashboard/checklist.ts';
 import { detailsOf } from '../../../../src/local/dashboard/details.ts';
-import { figuresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
+import { FiguresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
 import { localDir } from '../../../../src/local/state.ts';
 import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
 
@@ -106,22 +106,41 @@ test('of roles and databases the page gets names and states, and never a passwor
   ]);
 });
 
-test('rates are those between two samples; none after a restart', () => {
-  const counted = (atMs: number, commits: number) => ({
-    atMs,
-    values: readMetrics(
-      `# TYPE x counter\ncompute_pg_transactions_total{outcome="commit"} ${commits}\ncompute_pg_connections{state="idle"} 2\n`,
-    ),
-  });
-  expect(figuresOf(1, counted(0, 5), null)).toMatchObject({
+const counted = (atMs: number, commits: number) => ({
+  atMs,
+  values: readMetrics(
+    `# TYPE x counter\ncompute_pg_transactions_total{outcome="commit"} ${commits}\ncompute_pg_connections{state="idle"} 2\n`,
+  ),
+});
+
+test('a rate stays until compute_ctl has counted again, and there is none after a restart', () => {
+  const figures = new FiguresOf();
+  const commits = (atMs: number, count: number): number | null =>
+    figures.next({ connections: 1, lsn: null }, counted(atMs, count)).commits;
+  expect(figures.next({ connections: 1, lsn: null }, counted(0, 5))).toMatchObject({
     clients: 1,
     idle: 2,
     active: null,
     commits: null,
+    walBytes: null,
   });
-  expect(figuresOf(1, counted(2000, 25), counted(0, 5)).commits).toBe(10);
-  expect(figuresOf(1, counted(2000, 3), counted(0, 5)).commits).toBeNull();
-  expect(figuresOf(null, null, null).commits).toBeNull();
+  expect(commits(2000, 5)).toBeNull();
+  expect(commits(15_000, 35)).toBe(2);
+  expect(commits(17_000, 35)).toBe(2);
+  expect(commits(46_000, 35)).toBe(0);
+  expect(commits(50_000, 3)).toBeNull();
+  expect(commits(65_000, 18)).toBe(1);
+  expect(figures.next({ connections: null, lsn: null }, null).commits).toBeNull();
+});
+
+test('the WAL that was written is the way from one LSN to the next', () => {
+  const figures = new FiguresOf();
+  const rate = (lsn: string | null): number | null => figures.next({ connections: 0, lsn }, null).walBytes;
+  expect(rate('0/1000')).toBeNull();
+  expect(rate('0/2000')).toBeGreaterThan(0);
+  expect(rate('0/2000')).toBe(0);
+  expect(rate('0/1000')).toBeNull();
+  expect(rate(null)).toBeNull();
 });
 
 test('only what is possible is offered, and nothing else is done', () => {
