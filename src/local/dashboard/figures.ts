@@ -25,8 +25,10 @@ export function readMetrics(text: string): ReadonlyMap<string, number> {
 const connectionsIn = (state: string): string => `compute_pg_connections{state="${state}"}`;
 const transactions = (outcome: string): string => `compute_pg_transactions_total{outcome="${outcome}"}`;
 
-/** compute_ctl counts every 15 s. When nothing has changed for longer, nothing has happened. */
-const longMs = 30_000;
+/** compute_ctl counts at this interval: what has changed has changed since then. */
+const countedMs = 15_000;
+/** When nothing has changed for longer, nothing has happened. */
+const longMs = 2 * countedMs;
 
 /** The figures of one compute, look by look. */
 export class FiguresOf {
@@ -62,17 +64,18 @@ export class FiguresOf {
       [this.#changed, this.#rates] = [now, none];
       return;
     }
-    const seconds = (now.atMs - before.atMs) / 1000;
+    const sinceMs = now.atMs - before.atMs;
     const grown = (outcome: string): number =>
       (now.values.get(transactions(outcome)) ?? 0) - (before.values.get(transactions(outcome)) ?? 0);
     const [commits, rollbacks] = [grown('commit'), grown('rollback')];
     if (commits === 0 && rollbacks === 0) {
-      if (seconds * 1000 > longMs) this.#rates = { commits: 0, rollbacks: 0 };
+      if (sinceMs > longMs) this.#rates = { commits: 0, rollbacks: 0 };
       return;
     }
     this.#changed = now;
     // Less than before: it was started again.
-    const isNew = commits < 0 || rollbacks < 0 || seconds <= 0;
+    const isNew = commits < 0 || rollbacks < 0 || sinceMs <= 0;
+    const seconds = Math.min(sinceMs, countedMs) / 1000;
     this.#rates = isNew ? none : { commits: commits / seconds, rollbacks: rollbacks / seconds };
   }
 

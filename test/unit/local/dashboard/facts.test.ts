@@ -128,8 +128,9 @@ test('a rate stays until compute_ctl has counted again, and there is none after 
   expect(commits(15_000, 35)).toBe(2);
   expect(commits(17_000, 35)).toBe(2);
   expect(commits(46_000, 35)).toBe(0);
-  expect(commits(50_000, 3)).toBeNull();
-  expect(commits(65_000, 18)).toBe(1);
+  expect(commits(60_000, 65)).toBe(2);
+  expect(commits(62_000, 3)).toBeNull();
+  expect(commits(77_000, 18)).toBe(1);
   expect(figures.next({ connections: null, lsn: null }, null).commits).toBeNull();
 });
 
