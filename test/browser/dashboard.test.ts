@@ -12,7 +12,7 @@ const schemes = ['light', 'dark'] as const;
 
 let it: LocalRig;
 let up: Program;
-let browser: Browser;
+let browser: Browser | undefined;
 let page: Page;
 /** What the browser has complained about. */
 const complaints: string[] = [];
@@ -22,7 +22,8 @@ beforeAll(async () => {
   it = localRig();
   const started = await it.upAndReady();
   up = started.program;
-  await Promise.all([it.upAndReady(['--replica']), it.upAndReady(['--replica', '--name', 'second'])]);
+  await it.upAndReady(['--replica']);
+  await it.upAndReady(['--replica', '--name', 'second']);
   await queryLocal(started.to, 'create table t as select g, md5(g::text) from generate_series(1, 20000) g');
   browser = await openChromium();
   page = await browser.newPage();
@@ -36,7 +37,7 @@ beforeAll(async () => {
   await page.waitForSelector('.start');
 });
 afterAll(async () => {
-  await browser.close();
+  await browser?.close();
   await it.command('stop');
   await it.clean();
 }, 120_000);
