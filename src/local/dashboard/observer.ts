@@ -23,7 +23,7 @@ const mostSamples = 900;
 /** A page that is loaded again misses nothing. */
 const lingerMs = 20_000;
 /** Of the time of this process: a big directory takes long to be counted. */
-const mostOfTime = 0.1;
+const mostOfTime = 0.2;
 
 type Publish = <N extends 'model' | 'sample' | 'log'>(name: N, data: Messages[N]) => void;
 

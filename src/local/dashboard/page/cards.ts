@@ -103,25 +103,33 @@ function sessionsText(clients: number, figures: Figures | null): string {
   return `${clients} of ${limit}; ${active ?? 0} active, ${inTransaction ?? 0} idle in a transaction`;
 }
 
-export function downtimeCard(): Drawn<Downtime | null> {
+export interface DowntimeShown {
+  readonly downtime: Downtime | null;
+  /** Those that compute_ctl does not know. */
+  readonly outages: Downtime['incidents'];
+}
+
+const mostIncidents = 12;
+
+export function downtimeCard(): Drawn<DowntimeShown> {
   const { element, body, extra } = card('Downtimes', 6);
   const rows = table('Downtimes, the newest first', ['From', 'How long', 'Why']);
-  const none = h('p', { class: 'none' });
+  const none = h('p', { class: 'none' }, 'None is known.');
   body.append(none, rows.element);
-  const update = part(extra, (downtime: Downtime | null): Child[] => {
-    const incidents = downtime?.incidents ?? [];
-    rows.element.hidden = incidents.length === 0;
-    none.hidden = incidents.length > 0;
-    none.textContent =
-      downtime === null ? 'Not known: compute_ctl does not answer.' : 'None since Postgres first ran.';
+  const update = part(extra, ({ downtime, outages }: DowntimeShown): Child[] => {
+    const all = [...(downtime?.incidents ?? []), ...outages].toSorted((a, b) => b.from.localeCompare(a.from));
+    rows.element.hidden = all.length === 0;
+    none.hidden = all.length > 0;
     rows.fill(
-      incidents.map(({ from, to, ms, why }) => [
-        shownTime(from),
-        `${shownDuration(ms)}${to === null ? ', lasts' : ''}`,
-        why,
-      ]),
+      all
+        .slice(0, mostIncidents)
+        .map(({ from, to, ms, why }) => [
+          shownTime(from),
+          to === null ? h('span', { class: 'fault' }, `lasts, ${shownDuration(ms)}`) : shownDuration(ms),
+          why,
+        ]),
     );
-    return downtime === null || incidents.length === 0 ? [] : [`${shownDuration(downtime.totalMs)} in all`];
+    return all.length === 0 ? [] : [`${shownDuration(all.reduce((sum, { ms }) => sum + ms, 0))} in all`];
   });
   return { element, update };
 }

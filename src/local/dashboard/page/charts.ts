@@ -23,7 +23,7 @@ export interface ChartOptions {
 
 const height = 150;
 /** Longer than between two samples: nobody looked. */
-const gapMs = 8000;
+const gapMs = 25_000;
 const leastSeconds = 60;
 const tableRows = 30;
 
@@ -122,7 +122,7 @@ function optionsOf(
     height,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     scales: {
       x: { range: (_, from, to) => rangeOf(from, to) },
       y: { range: (_, __, to) => [0, Math.max(to * 1.15, least)] },

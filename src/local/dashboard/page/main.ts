@@ -1,4 +1,5 @@
 import { noHistory } from '../log-lines.ts';
+import { outagesIn } from '../outages.ts';
 import type { Model } from '../model.ts';
 import { actionButton, status } from './act.ts';
 import { catalogCard, checksCard, computeCard, downtimeCard, storageCard } from './cards.ts';
@@ -146,7 +147,10 @@ function draw({ link, why, model, samples, chosen }: View): void {
   const past = history[name] ?? noHistory;
   diagram.update({ status: told?.status ?? null, history: past });
   starts.update(past.starts);
-  downtimes.update(told?.downtime ?? null);
+  downtimes.update({
+    downtime: told?.downtime ?? null,
+    outages: outagesIn(past.changes, Date.parse(model.at)),
+  });
   catalog.update({ objects: told?.objects ?? [], applied: past.applied });
   storage.update({ storage: report.storage, disk: report.disk });
   log.choose(name);
