@@ -146,13 +146,20 @@ function starterOf(arch, node) {
   return status === 0 ? { node: [emulator, ...args], patience: 10 } : null;
 }
 
+/** The compiled code of a bundle that is compressed is compressed, too. */
+function cacheAsset(name, path) {
+  if (!rare.includes(name)) return [`${name}.js.cache`, path];
+  writeFileSync(`${path}.br`, brotliCompressSync(readFileSync(path)));
+  return [`${name}.js.cache.br`, `${path}.br`];
+}
+
 /** What Node finds in the executable: main.cjs and all that it loads. */
 function makeBlob(arch, cache, hasCaches) {
   const [config, output] = [join(work, `${arch}.json`), join(work, `${arch}.blob`)];
   const file = (name) => [name, join(work, name)];
   const assets = [
     ...[...Object.keys(bundles), ...Object.keys(lateEntries)].map((name) => file(fileOf(name))),
-    ...(hasCaches ? withCode.map((name) => [`${name}.js.cache`, cache(name)]) : []),
+    ...(hasCaches ? withCode.map((name) => cacheAsset(name, cache(name))) : []),
   ];
   const isNative = arch === process.arch;
   writeFileSync(

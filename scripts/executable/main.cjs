@@ -27,15 +27,16 @@ function asset(name) {
   }
 }
 
-/** The sources are ASCII, which is read faster as what it is. Those that are needed rarely are compressed. */
-function sourceOf(name) {
+/** What is needed rarely is compressed. Undefined when there is none of this name. */
+function assetOrCompressed(name) {
   const plain = asset(name);
-  return plain === undefined
-    ? require('node:zlib')
-        .brotliDecompressSync(asset(`${name}.br`))
-        .latin1Slice()
-    : plain.latin1Slice();
+  if (plain !== undefined) return plain;
+  const compressed = asset(`${name}.br`);
+  return compressed === undefined ? undefined : require('node:zlib').brotliDecompressSync(compressed);
 }
+
+/** The sources are ASCII, which is read faster as what it is. */
+const sourceOf = (name) => assetOrCompressed(name).latin1Slice();
 
 const loaded = new Map();
 
@@ -44,7 +45,10 @@ function load(name) {
   if (module !== undefined) return module.exports;
   module = { exports: {} };
   loaded.set(name, module);
-  const script = new Script(sourceOf(name), { filename: name, cachedData: asset(`${name}.cache`) });
+  const script = new Script(sourceOf(name), {
+    filename: name,
+    cachedData: assetOrCompressed(`${name}.cache`),
+  });
   script.runInThisContext()(module.exports, requireFor, module, name, '');
   return module.exports;
 }
