@@ -48,6 +48,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   },
   status: async (dir, { json }) => (await import('./commands/status.ts')).status(dir, json),
   dashboard: async (dir, { json }) => (await import('./commands/dashboard.ts')).dashboard(dir, json),
+  watch: async (dir, { json }) => (await import('./commands/watch.ts')).watch(dir, json),
   stop: async (dir, options) => (await import('./commands/stop.ts')).stop(dir, report(options), log, never),
   promote: async (dir, options) =>
     (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),

@@ -51,7 +51,12 @@ function asContainer(given: Container, user: number, passwd: string): string {
     ({ mountPath }) =>
       `[ -d ${mountPath} ] || { mount -t tmpfs none ${dirname(mountPath)}; mkdir ${mountPath}; }`,
   );
-  const shown = [`mkdir -p ${checkout}`, `mount --bind /proc/self/fd/9 ${checkout}`, `cd ${checkout}`];
+  // Resolved, the name of the descriptor would be that of what lies over it.
+  const shown = [
+    `mkdir -p ${checkout}`,
+    `mount --no-canonicalize --bind /proc/self/fd/9 ${checkout}`,
+    `cd ${checkout}`,
+  ];
   const lines = [
     'set -e',
     `exec 9< ${checkout}`,

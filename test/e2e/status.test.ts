@@ -9,7 +9,7 @@ import type { PgTarget } from '../../src/pg/target.ts';
 import { freePort } from '../support/cluster.ts';
 import { type LocalRig, localRig, queryLocal, targetOf } from '../support/local.ts';
 import { defaultPostgres } from '../support/postgres-versions.ts';
-import { type Program, eventually, programFile } from '../support/program.ts';
+import { type Program, eventually, programFile, startProgram } from '../support/program.ts';
 
 let it: LocalRig;
 const children: ChildProcess[] = [];
@@ -76,6 +76,13 @@ const problemsOf = ({ problems }: StatusReport): string[] =>
 
 const programs: { main: Program | null; replica: Program | null } = { main: null, replica: null };
 
+/** What `watch --json` prints, as long as it runs. */
+function watching(): { program: Program; reports: () => StatusReport[] } {
+  const program = startProgram('compute-local', ['watch', '--json', '--dir', it.dir]);
+  const lines = (): string[] => program.stdout().split('\n').slice(0, -1);
+  return { program, reports: () => lines().map((line) => v.parse(statusSchema, JSON.parse(line))) };
+}
+
 describe('compute-local status, and the commands that find a compute by it', () => {
   test('says that there is nothing yet, with the exit code of what does not run', async () => {
     const { code, report } = await status();
@@ -85,6 +92,9 @@ describe('compute-local status, and the commands that find a compute by it', () 
   });
 
   test('tells a start from something that is wrong, and a running primary with its ports, LSN and disk', async () => {
+    const watch = watching();
+    await eventually('watch has begun', () => (watch.reports().length > 0 ? true : undefined));
+    expect(watch.reports()[0]?.state).toBe('absent');
     const up = it.upAndReady();
     const early = await statusWith('the start is seen', ({ report }) => report.pid !== null);
     expect([early.code, early.report.problems]).toEqual([early.report.running ? 0 : 3, []]);
@@ -116,6 +126,10 @@ describe('compute-local status, and the commands that find a compute by it', () 
     for (const part of ['total_bytes', 'base_bytes', 'wal_bytes', 'data_bytes', 'log_bytes'] as const)
       expect(report.disk?.[part]).toBeGreaterThan(0);
     expect(report.disk?.complete).toBe(true);
+    await expect.poll(() => watch.reports().at(-1)).toMatchObject({ state: 'running', pid: report.pid });
+    watch.program.kill('SIGINT');
+    expect(await watch.program.exited()).toBe(0);
+    expect(watch.program.stderr()).toBe('');
   });
 
   test('shows people a table without colours in a pipe', async () => {

@@ -89,6 +89,17 @@ export function installedPostgres(): Installed[] {
     .toSorted((a, b) => a.major - b.major);
 }
 
+/** For a test that takes long and whose subject hardly differs between versions; `npm run test:majors` runs it with all. */
+export const oldestAndNewest = (): Installed[] => {
+  const all = installedPostgres();
+  if (process.env['COMPUTE_TEST_ALL_MAJORS'] === '1') return all;
+  return all.filter((_, at) => at === 0 || at === all.length - 1);
+};
+
+/** See `oldestAndNewest`. */
+export const isOldestOrNewest = (postgres: Installed): boolean =>
+  oldestAndNewest().some(({ major }) => major === postgres.major);
+
 /** Debian's, which most tests use: it has all its tools. */
 export function defaultPostgres(): Installed {
   const found = installedPostgres().findLast(({ bindir }) => bindir.startsWith(debian));

@@ -148,6 +148,10 @@ export const computeLocal = {
       doc: 'Show what runs, where, and what is wrong. Exits with 0 when all is well, 3 when it is not running, or not yet, 4 when something is wrong: docs/reference/status.md.',
       options: { dir, json },
     },
+    watch: {
+      doc: 'Show the status again each second, until Ctrl-C. With --json, one object per line.',
+      options: { dir, json },
+    },
     stop: { doc: 'Stop everything.', options: { dir, json } },
     promote: {
       doc: 'Make a replica the primary; the former primary becomes a replica.',

@@ -1,10 +1,7 @@
 import { collectStatus } from '../status/collect.ts';
-import { type StatusReport, states, statusSchema } from '../status/schema.ts';
-import { paintFor, statusText } from '../status/text.ts';
+import { states } from '../status/schema.ts';
+import { paintFor, statusJson, statusText } from '../status/text.ts';
 import type { LocalDir } from '../state.ts';
-
-/** As the reference lists them. */
-const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
 
 /** Prints what runs, and what is wrong with it.
  *  @returns the exit code of the state
@@ -12,8 +9,7 @@ const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
 export async function status(dir: LocalDir, json: boolean): Promise<number> {
   const report = await collectStatus(dir);
   const { stdout, env } = process;
-  const ordered = Object.fromEntries(inOrder.map((name) => [name, report[name]]));
-  const text = json ? `${JSON.stringify(ordered)}\n` : statusText(report, paintFor(stdout, env), Date.now());
+  const text = json ? statusJson(report) : statusText(report, paintFor(stdout, env), Date.now());
   stdout.write(text);
   return states[report.state].exit;
 }

@@ -1,7 +1,13 @@
 import { shownBytes, shownMs } from '../../core/shown.ts';
 import { fillText } from '../show-troubles.ts';
 import type { DiskStatus } from '../storage/watch.ts';
-import type { ComputeReport, DiskReport, StatusReport, StorageReport } from './schema.ts';
+import {
+  type ComputeReport,
+  type DiskReport,
+  type StatusReport,
+  type StorageReport,
+  statusSchema,
+} from './schema.ts';
 
 type Style = 'bold' | 'green' | 'yellow' | 'red' | 'dim';
 /** Colours a text, where there is a terminal. */
@@ -28,6 +34,13 @@ const styleOf = (state: string): Style =>
         : 'dim';
 
 const words = (state: string): string => state.replaceAll('_', ' ');
+
+/** As the reference lists them. */
+const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
+
+/** The report for programs: a line of JSON. */
+export const statusJson = (report: StatusReport): string =>
+  `${JSON.stringify(Object.fromEntries(inOrder.map((name) => [name, report[name]])))}\n`;
 
 /** The report for people. @param nowMs milliseconds since 1970 */
 export function statusText(report: StatusReport, paint: Paint, nowMs: number): string {

@@ -178,6 +178,23 @@ const inside = (started: Called, ...command: string[]): string =>
     },
   );
 
+/** The call names no HTTP ports, so another test may have them for a while: 3080 and 3081. */
+const startPodOnUsualPorts = (controlPlane: string): Promise<Called> =>
+  eventually(
+    'a pod that runs',
+    async () => {
+      const started = (pod = startPod(controlPlane));
+      const isOver = (): boolean => started.child.exitCode !== null || started.child.signalCode !== null;
+      const known = (): true | undefined => isOver() || started.stderr().includes('to running') || undefined;
+      await eventually('the status', known).catch(() => {});
+      if (!isOver() && started.stderr().includes('to running')) return started;
+      started.child.kill('SIGKILL');
+      await started.exited();
+      throw new Error(started.stderr());
+    },
+    240_000,
+  );
+
 test('its answer, with all its fields, is valid as it is', async () => {
   expect(await faultsIn(config(settings()), it.home)).toEqual([]);
 });
@@ -189,20 +206,12 @@ describe.runIf(process.getuid?.() === 0 && postgres !== undefined)(
       await withControlPlane(
         () => config(withoutNeons(settings())),
         async ({ uri }) => {
-          const started = startPod(uri);
-          pod = started;
-          const ready = (): true | undefined => {
-            if (started.child.exitCode !== null) throw new Error(started.stderr());
-            return (
-              inside(started, join(defaultPostgres().bindir, 'pg_isready'), '-p', String(it.port)).includes(
-                'accepting',
-              ) || undefined
-            );
-          };
-          await eventually('pg_isready', ready).catch((error: unknown) =>
-            Promise.reject(new Error(started.stderr(), { cause: error })),
-          );
-          await eventually('the status', () => started.stderr().includes('to running') || undefined);
+          const started = await startPodOnUsualPorts(uri);
+          const ready = (): true | undefined =>
+            inside(started, join(defaultPostgres().bindir, 'pg_isready'), '-p', String(it.port)).includes(
+              'accepting',
+            ) || undefined;
+          await eventually('pg_isready', ready);
           expect(inside(started, 'cat', '/var/spec.json')).toContain('"format_version":"1.0"');
           expect(safekeepers.map(({ commands }) => commands.length > 0)).toEqual([true, true, true]);
           // Kubernetes sends it to the first process: bash has become compute_ctl.
@@ -224,9 +233,7 @@ describe.runIf(process.getuid?.() === 0 && postgres !== undefined)(
       await withControlPlane(
         () => config(withoutNeons(settings())),
         async ({ uri }) => {
-          const started = startPod(uri);
-          pod = started;
-          await eventually('the status', () => started.stderr().includes('to running') || undefined);
+          const started = await startPodOnUsualPorts(uri);
           const namespace = execFileSync('readlink', [`/proc/${firstOf(started)}/ns/pid`], {
             encoding: 'utf8',
           });

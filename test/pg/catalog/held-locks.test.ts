@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { migrations } from '../../../src/catalog/migration.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
-import { installedPostgres } from '../../support/postgres-versions.ts';
+import { installedPostgres, isOldestOrNewest, oldestAndNewest } from '../../support/postgres-versions.ts';
 import { migrateAll } from './migrate-all.ts';
 import { apply, inputFor, never, query, scram, silent } from './support.ts';
 
@@ -60,8 +60,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   });
 
   // It takes ten seconds.
-  const ends = [installedPostgres()[0], installedPostgres().at(-1)].map((one) => one?.major);
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'no open or prepared change of a role or database of the spec keeps a pass from changing it',
     async () => {
       await hold(`begin; alter role carl password 'mine'`, 'carl');
@@ -87,7 +86,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'nor does a name that a prepared transaction of another database holds, not even when that database is closed',
     async () => {
       const maker = { ...cluster.target, user: 'maker', database: 'own' };
@@ -112,7 +111,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(postgres.major === ends[1])(
+  test.runIf(postgres.major === oldestAndNewest().at(-1)?.major)(
     'nobody who has read the list of subscriptions keeps a pass from dropping them',
     async () => {
       const own = { ...cluster.target, database: 'own' };

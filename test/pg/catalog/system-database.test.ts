@@ -4,7 +4,7 @@ import { defaultLimits } from '../../../src/catalog/session.ts';
 import { repairSystemDatabase } from '../../../src/catalog/system-database.ts';
 import { connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
-import { installedPostgres } from '../../support/postgres-versions.ts';
+import { installedPostgres, isOldestOrNewest } from '../../support/postgres-versions.ts';
 import { apply, inputFor, md5, never, query, value } from './support.ts';
 
 const roles = [{ name: 'owner' }, { name: 'maker', options: [{ name: 'CREATEROLE', vartype: 'bool' }] }];
@@ -48,13 +48,16 @@ describe.each(installedPostgres())('PostgreSQL $major: the owner of the system d
     }
   });
 
-  test('renames it, and keeps it in use by a prepared transaction: there is a new one', async () => {
-    await owner('alter database postgres rename to mine');
-    await owner(`begin; select from pg_class; prepare transaction 'mine'`, 'mine');
-    await run();
-    expect(await ownerNow()).toBe('owner');
-    await owner(`rollback prepared 'mine'`, 'mine');
-  });
+  test.runIf(isOldestOrNewest(postgres))(
+    'renames it, and keeps it in use by a prepared transaction: there is a new one',
+    async () => {
+      await owner('alter database postgres rename to mine');
+      await owner(`begin; select from pg_class; prepare transaction 'mine'`, 'mine');
+      await run();
+      expect(await ownerNow()).toBe('owner');
+      await owner(`rollback prepared 'mine'`, 'mine');
+    },
+  );
 
   test('drops it: there is a new one', async () => {
     await owner('drop database postgres');

@@ -8,6 +8,7 @@ import { collectInsights } from '../../../src/database/insights.ts';
 import { installExtension } from '../../../src/database/install-extension.ts';
 import { withPg } from '../../../src/pg/client.ts';
 import { type Cluster, freePort, startCluster } from '../../support/cluster.ts';
+import { withoutStandby } from '../../support/standby.ts';
 import { eventually } from '../../support/program.ts';
 
 const log = pino({ level: 'silent' });
@@ -162,14 +163,9 @@ test('insights are valid JSON, without the statements of the administrator, and 
 });
 
 test('insights wait neither for a storage that is away nor for a lock of a user, who is named', async () => {
-  const reload = (setting: string) =>
-    query(`alter system ${setting}`).then(() => query('select pg_reload_conf()'));
-  await reload("set synchronous_standby_names = 'gone'");
-  try {
+  await withoutStandby(it.target, async () => {
     expect(await collectInsights(it.target, log, signal)).toContain('"query"');
-  } finally {
-    await reload('reset synchronous_standby_names');
-  }
+  });
   const session = { applicationName: 'test', connectMs: 5000, signal };
   await withPg(it.target, session, async (pg) => {
     const { rows } = await pg.query<{ pid: number }>('select pg_backend_pid() as pid');

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Writability } from '../../../src/database/writability.ts';
 import { errorResponse, readyForQuery } from '../../../src/wire/messages.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { withoutStandby } from '../../support/standby.ts';
 import { recorder } from '../../unit/http/support.ts';
 import { figure, never, run, session } from '../monitor/support.ts';
 
@@ -146,8 +147,7 @@ test('a table of the same name that a user is just creating is a lock that is na
 });
 
 test('a write that hangs is an error within the limit, and those behind it are not held up for longer', async () => {
-  await run(cluster.target, "alter system set synchronous_standby_names = 'gone'", 'select pg_reload_conf()');
-  try {
+  await withoutStandby(cluster.target, async () => {
     const { writability: it } = writability(800);
     const startMs = performance.now();
     const results = await Promise.allSettled([it.check(never), it.check(never), it.check(never)]);
@@ -157,19 +157,14 @@ test('a write that hangs is an error within the limit, and those behind it are n
       expect(result.status).toBe('rejected');
       expect(String((result as PromiseRejectedResult).reason)).toContain('took longer than 800 ms');
     }
-  } finally {
-    await run(cluster.target, 'alter system reset synchronous_standby_names', 'select pg_reload_conf()');
-  }
+  });
 });
 
 test('a commit that waits for a replica that is not there is no success', async () => {
-  await run(cluster.target, "alter system set synchronous_standby_names = 'gone'", 'select pg_reload_conf()');
-  try {
+  await withoutStandby(cluster.target, async () => {
     const { writability: it } = writability(800);
     await expect(it.check(never)).rejects.toMatchObject({ code: 'sql' });
-  } finally {
-    await run(cluster.target, 'alter system reset synchronous_standby_names', 'select pg_reload_conf()');
-  }
+  });
 });
 
 test('a server that takes no writes, and one that is not there, say so', async () => {

@@ -4,14 +4,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scratchDir, startCluster } from '../../support/cluster.ts';
-import { defaultPostgres, installedPostgres } from '../../support/postgres-versions.ts';
+import { defaultPostgres, oldestAndNewest } from '../../support/postgres-versions.ts';
 import { run, seen, session, watched } from './support.ts';
 
 const required = "synchronous_standby_names='storage'\n";
 const said = (lines: readonly string[], words: string): number =>
   lines.filter((line) => line.includes(words)).length;
 
-test.concurrent.each(installedPostgres())(
+test.concurrent.each(oldestAndNewest())(
   'commits that no standby acknowledges are noticed also when nobody writes, and whoever gives up does not hide it, PostgreSQL $major',
   async (postgres) => {
     const cluster = await startCluster({ postgres, conf: required });

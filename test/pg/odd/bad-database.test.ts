@@ -8,7 +8,7 @@ import { CatalogFailure } from '../../../src/catalog/result.ts';
 import { type PgClient, connectPg, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { eventually } from '../../support/program.ts';
-import { installedPostgres } from '../../support/postgres-versions.ts';
+import { installedPostgres, isOldestOrNewest } from '../../support/postgres-versions.ts';
 import { type SpecParts, apply, inputFor, never, query, scram, value } from '../catalog/support.ts';
 
 const conf = 'max_prepared_transactions=5\nmax_logical_replication_workers=0\nautovacuum=off';
@@ -18,7 +18,6 @@ const timelineOfBranch = '0944cacdd3ab0e452e271ae1e0a73626';
 describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
   let cluster: Cluster;
   // What depends on no version, or takes long: the server itself waits five seconds for sessions to end.
-  const ends = [installedPostgres()[0], installedPostgres().at(-1)].map((one) => one?.major);
   const mending: (() => unknown)[] = [];
   beforeAll(async () => {
     cluster = await startCluster({ postgres, conf });
@@ -143,7 +142,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect((await run(input)).statements).toBe(0);
   });
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'a role stays while a database that refers to it fails, and a database that was deleted beside it is not deleted twice',
     async () => {
       for (const name of ['refers', 'other', 'goes']) await sql(`create database ${name} owner ann`);
@@ -184,7 +183,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'without an operation id, too, the retry deletes nothing that was made since',
     async () => {
       for (const name of ['refers2', 'goes2']) await sql(`create database ${name} owner ann`);
@@ -209,7 +208,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'a role that a database without connections refers to stays, too',
     async () => {
       await sql('create role leaving3');
@@ -229,7 +228,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'a rename that fails leaves out what is about that database, and is done later',
     async () => {
       await sql('create database was owner ann');
@@ -292,7 +291,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     await sql('drop subscription later', 'subs2');
   });
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'a database that cannot be created, and an invalid one that cannot be dropped, do not keep others from it',
     async () => {
       await sql('create database half owner ann');
@@ -323,7 +322,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     },
   );
 
-  test.runIf(ends.includes(postgres.major))(
+  test.runIf(isOldestOrNewest(postgres))(
     'an owner that cannot be changed takes nothing with it that was sent in the same message',
     async () => {
       for (const name of ['own1', 'own2', 'own3']) await sql(`create database ${name} owner ann`);
@@ -416,7 +415,7 @@ describe.each(installedPostgres())('PostgreSQL $major', (postgres) => {
     expect(await databases()).not.toContain('crash1_whole');
   });
 
-  test.runIf(ends.includes(postgres.major))('a role that cannot be changed still ends the pass', async () => {
+  test.runIf(isOldestOrNewest(postgres))('a role that cannot be changed still ends the pass', async () => {
     const holder = await held('postgres', 'alter role ann connection limit 7');
     mending.push(() => destroyPg(holder));
     const failure = await failing(

@@ -12,6 +12,7 @@ import { SchemaDumps } from '../../../src/database/schema-dump.ts';
 import { probe } from '../../../src/monitor/probe.ts';
 import { connectPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
+import { withoutStandby } from '../../support/standby.ts';
 import { apply, inputFor, never, query, silent } from '../catalog/support.ts';
 
 let cluster: Cluster;
@@ -150,14 +151,9 @@ test('rows of users are in no error', async () => {
 });
 
 test('a commit that no standby acknowledges ends at our limit, and the error says what to look at', async () => {
-  await query(cluster.target, "alter system set synchronous_standby_names = 'dead'");
-  await query(cluster.target, 'select pg_reload_conf()');
-  try {
+  await withoutStandby(cluster.target, async () => {
     const asked = inputFor(cluster.target, { roles: [{ name: 'unacknowledged' }] });
     const error = await failure(apply(cluster, asked, { limits: { statementMs: 500 } }));
     expect(error).toMatchObject({ hint: expect.stringContaining('synchronous_standby_names') });
-  } finally {
-    await query(cluster.target, 'alter system reset synchronous_standby_names');
-    await query(cluster.target, 'select pg_reload_conf()');
-  }
+  });
 });

@@ -9,7 +9,7 @@ import { type PgClient, connectPg } from '../../../src/pg/client.ts';
 import { mib } from '../../../src/vm-monitor/decisions.ts';
 import { FileCache } from '../../../src/vm-monitor/file-cache.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
-import { type Installed, installedPostgres } from '../../support/postgres-versions.ts';
+import { type Installed, oldestAndNewest } from '../../support/postgres-versions.ts';
 import { migrateAll } from '../catalog/migrate-all.ts';
 import { eventually } from '../../support/program.ts';
 import { apply, inputFor, never, query, scram, silent } from '../catalog/support.ts';
@@ -20,7 +20,7 @@ import { type Trial, attach, detach, rounds, sets } from './settings.ts';
 const together = 40;
 const databases = ['app', 'postgres', 'template1'];
 
-describe.each(installedPostgres().map((each): [number, Installed] => [each.major, each]))(
+describe.each(oldestAndNewest().map((each): [number, Installed] => [each.major, each]))(
   'PostgreSQL %i',
   (major, postgres) => {
     let cluster: Cluster;
