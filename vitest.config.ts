@@ -1,5 +1,4 @@
 import { defineConfig } from 'vitest/config';
-import { pageForTests } from './scripts/dashboard-page.mjs';
 import { migrationsForTests } from './scripts/migrations-plugin.mjs';
 
 /** Of `expect.poll`; its default of one second is too tight for a machine that does other things. */
@@ -12,7 +11,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
-        plugins: [migrationsForTests, pageForTests],
+        plugins: [migrationsForTests],
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
@@ -22,7 +21,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [migrationsForTests, pageForTests],
+        plugins: [migrationsForTests],
         test: {
           name: 'pg',
           include: ['test/pg/**/*.test.ts'],
@@ -36,7 +35,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [migrationsForTests, pageForTests],
+        plugins: [migrationsForTests],
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
@@ -49,7 +48,7 @@ export default defineConfig({
       },
       {
         // Not part of `npm test`: it needs Chromium.
-        plugins: [migrationsForTests, pageForTests],
+        plugins: [migrationsForTests],
         test: {
           name: 'browser',
           include: ['test/browser/*.test.ts'],
@@ -60,7 +59,7 @@ export default defineConfig({
       },
       {
         // Not part of `npm test`.
-        plugins: [migrationsForTests, pageForTests],
+        plugins: [migrationsForTests],
         test: {
           name: 'image',
           include: ['test/image/**/*.test.ts'],

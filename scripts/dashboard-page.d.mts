@@ -1,5 +1,4 @@
 import type { Metafile, Plugin as BundlePlugin } from 'esbuild';
-import type { Plugin as TestPlugin } from 'vite';
 
 export const mostBytes: number;
 export function dashboardPage(): Promise<{
@@ -8,4 +7,3 @@ export function dashboardPage(): Promise<{
   readonly metafile: Metafile;
 }>;
 export const pageForBundle: BundlePlugin;
-export const pageForTests: TestPlugin;

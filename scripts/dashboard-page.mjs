@@ -64,10 +64,3 @@ export const pageForBundle = {
     }));
   },
 };
-
-/** For vitest. */
-export const pageForTests = {
-  name,
-  resolveId: (id) => (id === name ? `\0${name}` : null),
-  load: (id) => (id === `\0${name}` ? moduleText() : null),
-};

@@ -1,3 +1,5 @@
+import { never } from '../../core/abort.ts';
+import { within } from '../../core/clock.ts';
 import { codeOf, explained } from '../../core/errors.ts';
 import { repeat } from '../../core/retry.ts';
 import type { Log } from '../../core/log.ts';
@@ -87,7 +89,8 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
       hub.end({ why: 'compute-local up has ended' });
       await server.close(closeMs);
       over.abort();
-      await Promise.all([observer.ended(), beats]);
+      // A look that is under way has limits of its own, and changes nothing.
+      await within(Promise.all([observer.ended(), beats]), closeMs, never);
     },
   };
 }
