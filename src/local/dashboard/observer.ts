@@ -10,6 +10,7 @@ import { askDetails, askFigures } from './ask.ts';
 import { checklist } from './checklist.ts';
 import { noDetails } from './details.ts';
 import { FiguresOf } from './figures.ts';
+import { keptSizes } from './kept-sizes.ts';
 import { Logs } from './logs.ts';
 import type { Details, Messages, Model, Sample } from './model.ts';
 
@@ -18,6 +19,8 @@ const everyMs = 2000;
 /** What changes seldom is asked for with each fifth look, and when something else has changed. */
 const detailsEvery = 5;
 const logsMs = 500;
+/** The disk is counted. */
+const sizesMs = 30_000;
 /** Half an hour. */
 const mostSamples = 900;
 /** A page that is loaded again misses nothing. */
@@ -33,6 +36,7 @@ export class Observer {
   readonly #publish: Publish;
   readonly #closed: AbortSignal;
   readonly #logs = new Logs();
+  readonly #sizes = keptSizes(sizesMs);
   #samples: Sample[] = [];
   readonly #figures = new Map<string, FiguresOf>();
   #details: Readonly<Record<string, Details>> = {};
@@ -92,7 +96,7 @@ export class Observer {
 
   async #look(): Promise<number> {
     const startMs = monotonicMs();
-    const report = await collectStatus(this.#dir);
+    const report = await collectStatus(this.#dir, this.#sizes);
     const tookMs = elapsedMs(startMs);
     this.#logs.follow(report);
     await this.#readLogs();

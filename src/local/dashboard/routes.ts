@@ -9,12 +9,22 @@ import { linkUrl, linksPath } from './link.ts';
 import type { Outcome } from './model.ts';
 import { type Sessions, setCookie } from './sessions.ts';
 
+export interface Page {
+  readonly html: string;
+  /** The part of the content security policy that names its script and its style. */
+  readonly policy: string;
+}
+
+/** What every answer allows, and the page beside its own. */
+export const policyOf = (own = ''): string =>
+  `default-src 'none'; ${own}base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+
 /** Passed to the routes. */
 export interface Dashboard {
   readonly sessions: Sessions;
   readonly hub: Hub;
   readonly linkSecret: Secret;
-  readonly html: string;
+  readonly page: () => Promise<Page>;
   readonly port: () => number;
   /** @returns what was done @throws ComputeError */
   readonly act: (given: { readonly action: string; readonly target: string }) => Promise<string>;
@@ -48,12 +58,16 @@ const pages: Route<Dashboard> = {
   path: '/s/',
   tail: below,
   summary: 'The page, and what it is sent.',
-  handler({ tail, headers }, { sessions, hub, html: page }) {
+  async handler({ tail, headers }, { sessions, hub, page }) {
     const [, id = '', what] = /^([^/]*)\/(|events)$/.exec(tail) ?? [];
     if (what === undefined) return empty(404);
     if (!sessions.isOpen(id, headers.cookie))
       return what === '' ? text(401, needsLink(true), html) : failure(401, 'there is no such session');
-    if (what === '') return text(200, page, html);
+    if (what === '') {
+      const shown = await page();
+      const policy = policyOf(`${shown.policy}; connect-src 'self'; img-src data:; `);
+      return new Answer(200, shown.html, { 'content-type': html, 'content-security-policy': policy });
+    }
     const lastId = headers['last-event-id'];
     const stream = hub.open(typeof lastId === 'string' ? lastId : undefined);
     if (stream === null) return failure(503, 'too many pages are open');

@@ -12,7 +12,7 @@ import { act } from './actions.ts';
 import { Hub } from './hub.ts';
 import { linkSecret, linkUrl } from './link.ts';
 import { Observer } from './observer.ts';
-import { type Dashboard, routes } from './routes.ts';
+import { type Dashboard, policyOf, routes } from './routes.ts';
 import { Sessions } from './sessions.ts';
 
 export interface DashboardParts {
@@ -56,7 +56,6 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
     changed: () => observer.watchedBy(hub.size),
   });
   const observer = new Observer(dir, (name, data) => hub.publish(name, data), signal);
-  const { page } = await import('./page-text.ts');
   const server: RunningServer = await startServer<Dashboard>({
     program: 'compute-local',
     name: 'dashboard',
@@ -68,12 +67,12 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
     localOnly: true,
     auth: noAuth,
     routes,
-    headers: headersOf(page.policy),
+    headers,
     app: {
       sessions,
       hub,
       linkSecret: linkSecret(state),
-      html: page.html,
+      page: async () => (await import('./page-text.ts')).page,
       port: () => server.port,
       act: async (given) =>
         act(observer.report ?? (await collectStatus(dir)), given, { dir, report, signal }),
@@ -95,12 +94,11 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
   };
 }
 
-/** @param policy which scripts and styles the page has */
-const headersOf = (policy: string): Record<string, string> => ({
-  'content-security-policy': `default-src 'none'; ${policy}; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+const headers = {
+  'content-security-policy': policyOf(),
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-});
+};

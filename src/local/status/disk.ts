@@ -11,6 +11,9 @@ export interface Size {
   readonly complete: boolean;
 }
 
+/** Counts a directory. */
+export type Sizer = (path: string) => Promise<Size>;
+
 interface Counted {
   bytes: number;
   complete: boolean;

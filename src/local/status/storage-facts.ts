@@ -8,7 +8,7 @@ import { askStorage } from '../storage-api.ts';
 import { type TimelineDir, currentBase, timelineDir, walDir } from '../storage/layout.ts';
 import { type StorageStatus, baseStatus } from '../storage/storage-status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
-import { type Size, sizeOf, sum } from './disk.ts';
+import { type Size, type Sizer, sum } from './disk.ts';
 import { type Answer, askAt } from './probe.ts';
 import { type ProcessFacts, processOf } from './process-facts.ts';
 
@@ -33,6 +33,7 @@ export async function storageFacts(
   dir: LocalDir,
   state: LocalState,
   hasWriter: boolean,
+  size: Sizer,
 ): Promise<StorageFacts> {
   const running = processOf(dir.storagePid);
   const files = timelineDir(dir.storage, state.tenantId, state.timelineId);
@@ -40,8 +41,8 @@ export async function storageFacts(
     running === null
       ? null
       : askAt(running.pid, state.ports.controlPlane, (signal) => askUntilAttached(state, hasWriter, signal)),
-    sizeOf(files.bases),
-    ...walDirs(files).map((path) => sizeOf(path)),
+    size(files.bases),
+    ...walDirs(files).map((path) => size(path)),
   ]);
   const base = { process: running, http, bases, wal: sum(wal) };
   if (http?.kind === 'answered') return { ...base, stored: {}, unreadable: null };

@@ -4,6 +4,7 @@ import { act, offersOf } from '../../../../src/local/dashboard/actions.ts';
 import { checklist } from '../../../../src/local/dashboard/checklist.ts';
 import { detailsOf } from '../../../../src/local/dashboard/details.ts';
 import { FiguresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
+import { keptSizes } from '../../../../src/local/dashboard/kept-sizes.ts';
 import { localDir } from '../../../../src/local/state.ts';
 import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
 
@@ -169,4 +170,18 @@ test('only what is possible is offered, and nothing else is done', () => {
     ['stop', 'main'],
   ] as const)
     expect(() => act(report, { action, target }, context)).toThrow('cannot be done now');
+});
+
+test('a directory is counted anew when some time has passed', async () => {
+  let nowMs = 0;
+  const counted: string[] = [];
+  const count = (path: string) => {
+    counted.push(path);
+    return Promise.resolve({ bytes: counted.length, complete: true });
+  };
+  const size = keptSizes(10, count, () => nowMs);
+  expect([await size('a'), await size('a'), await size('b')].map(({ bytes }) => bytes)).toEqual([1, 1, 2]);
+  nowMs = 10;
+  expect((await size('a')).bytes).toBe(3);
+  expect(counted).toEqual(['a', 'b', 'a']);
 });

@@ -47,7 +47,7 @@ async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
       sessions,
       hub,
       linkSecret: new Secret('secret of the command'),
-      html: '<p>the page</p>',
+      page: () => Promise.resolve({ html: '<p>the page</p>', policy: "script-src 'sha256-x'" }),
       port: () => 1,
       act(given) {
         done.push(given);
@@ -97,6 +97,9 @@ test('a token is exchanged once for a cookie, with which the page is shown', () 
     const cookie = first.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
     const page = await send('GET', first.headers.location ?? '', { cookie });
     expect(page).toMatchObject({ status: 200, body: '<p>the page</p>' });
+    expect(page.headers['content-security-policy']).toBe(
+      "default-src 'none'; script-src 'sha256-x'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
     const again = await send('GET', `/?token=${token}`);
     expect(again.status).toBe(401);
     expect(again.body).toContain('compute-local dashboard');
