@@ -100,7 +100,7 @@ test('an action asks first, and Cancel does nothing', async () => {
   expect(await axe(page)).toEqual([]);
   await page.screenshot({ path: join(pictures, 'dialog.png'), fullPage: false });
   await confirm('no');
-  expect(await page.locator('dialog').count()).toBe(0);
+  await expect.poll(() => page.locator('dialog').count()).toBe(0);
   expect(await textOf('.status')).toBe('');
 });
 
