@@ -63,7 +63,11 @@ export function chartCard(options: ChartOptions): {
   };
   const draw = (): void => {
     plot?.destroy();
-    plot = new uPlot(optionsOf(options, place.clientWidth, tell), data, place);
+    plot = new uPlot(
+      optionsOf(options, place.clientWidth, () => data[0], tell),
+      data,
+      place,
+    );
   };
   new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height })).observe(place);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
@@ -112,6 +116,7 @@ function dataOf(samples: readonly Sample[], compute: string, series: readonly Se
 function optionsOf(
   { series, shown, least, unit }: ChartOptions,
   width: number,
+  times: () => ArrayLike<number>,
   tell: (index: number | null) => void,
 ): uPlot.Options {
   const [text, grid] = [colourOf('--muted'), colourOf('--line')];
@@ -124,7 +129,8 @@ function optionsOf(
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     padding: [8, 24, 0, 0],
     scales: {
-      x: { range: (_, from, to) => rangeOf(from, to) },
+      // By the data itself: what uPlot gives for one sample, or none, is of no use.
+      x: { range: () => rangeOf(times()) },
       y: { range: (_, __, to) => [0, Math.max(to * 1.15, least)] },
     },
     axes: [
@@ -157,9 +163,9 @@ function optionsOf(
 }
 
 /** There may be no sample yet. */
-function rangeOf(from: number | null, to: number | null): [number, number] {
-  const end = to ?? Date.now() / 1000;
-  return [Math.min(from ?? end, end - leastSeconds), end];
+function rangeOf(times: ArrayLike<number>): [number, number] {
+  const end = times[times.length - 1] ?? Date.now() / 1000;
+  return [Math.min(times[0] ?? end, end - leastSeconds), end];
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium', hourCycle: 'h23' });

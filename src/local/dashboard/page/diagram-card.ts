@@ -28,15 +28,15 @@ export function diagramCard(): { element: HTMLElement; update: (shown: Shown) =>
   );
   const changes = table('The last changes of the state', ['When', 'From', 'To']);
   body.append(picture, behind('The states', states), changes.element);
-  const drawPicture = part(picture, (now: string | null) => {
-    // Where the picture is wider than the card.
-    const node = diagram.nodes.find(({ status }) => status === now);
-    if (node !== undefined)
-      requestAnimationFrame(() => {
-        picture.scrollLeft = (centre(node).x / total.width) * picture.scrollWidth - picture.clientWidth / 2;
-      });
-    return [drawn(diagram, now)];
-  });
+  const drawPicture = part(picture, (now: string | null) => [drawn(diagram, now)]);
+  let shownNow: string | null = null;
+  // Where the picture is wider than the card.
+  const scroll = (): void => {
+    const node = diagram.nodes.find(({ status }) => status === shownNow);
+    if (node === undefined) return;
+    picture.scrollLeft = (centre(node).x / total.width) * picture.scrollWidth - picture.clientWidth / 2;
+  };
+  new ResizeObserver(scroll).observe(picture);
   const drawNow = part(extra, ({ status, history }: Shown): Child[] => {
     const at = history?.changes[0]?.at;
     const since = at === undefined ? '' : ` since ${shownTime(at)}`;
@@ -46,6 +46,10 @@ export function diagramCard(): { element: HTMLElement; update: (shown: Shown) =>
     element,
     update(shown) {
       drawPicture(shown.status);
+      if (shown.status !== shownNow) {
+        shownNow = shown.status;
+        scroll();
+      }
       drawNow(shown);
       changes.fill(
         (shown.history?.changes ?? [])

@@ -60,7 +60,7 @@ function row(
 }
 
 function waterfall({ at, totalMs, steps }: Start): HTMLElement {
-  const rows = table(`Phases of the start at ${shownTime(at)}`, ['Phase', 'From beginning to end', 'Time']);
+  const rows = table(`Phases of the start at ${shownTime(at)}`, ['Phase', 'When', 'Time']);
   let before = 0;
   rows.fill(
     steps.map(({ name, ms }, index) => {
