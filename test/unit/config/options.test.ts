@@ -11,6 +11,7 @@ test('the command lines are those of three programs', () => {
     'compute_ctl man',
     'compute-local up',
     'compute-local status',
+    'compute-local watch',
     'compute-local stop',
     'compute-local promote',
     'compute-local reset',
