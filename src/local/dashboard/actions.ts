@@ -1,9 +1,7 @@
 import { ComputeError } from '../../core/errors.ts';
-import { endProcess, termThenKill } from '../../process/end.ts';
-import { readPidFile } from '../../process/pid-file.ts';
 import { promote } from '../commands/promote.ts';
 import { mainName } from '../names.ts';
-import { nodeDir } from '../nodes.ts';
+import { endNode } from '../nodes.ts';
 import type { Report } from '../report.ts';
 import type { LocalDir } from '../state.ts';
 import type { ComputeReport, StatusReport } from '../status/schema.ts';
@@ -24,8 +22,6 @@ interface Action {
   /** @returns what was done */
   run(context: ActionContext, target: string): Promise<string>;
 }
-
-const graceMs = 140_000;
 
 /** Everything that can be done from the page: an action is added here alone. */
 const actions: Readonly<Record<string, Action>> = {
@@ -56,10 +52,8 @@ const actions: Readonly<Record<string, Action>> = {
     doc: 'Ends the compute-local up of this node. Nothing is lost.',
     dangerous: false,
     about: ({ name, role, up_pid }) => name !== mainName && role !== 'primary' && up_pid !== null,
-    async run({ dir, signal }, name) {
-      const running = readPidFile(nodeDir(dir, name).upPid);
-      if (running === null) return `${name} does not run.`;
-      await endProcess(running, `compute-local up of ${name}`, termThenKill(graceMs), signal);
+    async run({ dir, report, signal }, name) {
+      await endNode(dir, name, report, signal);
       return `${name} has stopped.`;
     },
   },

@@ -55,11 +55,6 @@ export class Observer {
     return { model: this.#model, samples: this.#samples, logs: this.#logs.lines() };
   }
 
-  /** The latest report. */
-  get report(): StatusReport | null {
-    return this.#model?.report ?? null;
-  }
-
   /** @param clients how many watch */
   watchedBy(clients: number): void {
     this.#cancelStop();

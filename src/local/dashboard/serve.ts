@@ -1,6 +1,7 @@
 import { never } from '../../core/abort.ts';
 import { within } from '../../core/clock.ts';
 import { codeOf, explained } from '../../core/errors.ts';
+import { Queue } from '../../core/queue.ts';
 import { repeat } from '../../core/retry.ts';
 import type { Log } from '../../core/log.ts';
 import { noAuth } from '../../http/auth.ts';
@@ -51,6 +52,7 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
   const over = new AbortController();
   const { signal } = over;
   const sessions = new Sessions();
+  const inTurn = new Queue(1);
   const hub: Hub = new Hub({
     full: () => observer.full(),
     changed: () => observer.watchedBy(hub.size),
@@ -74,8 +76,8 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
       linkSecret: linkSecret(state),
       page: async () => (await import('./page-text.ts')).page,
       port: () => server.port,
-      act: async (given) =>
-        act(observer.report ?? (await collectStatus(dir)), given, { dir, report, signal }),
+      act: (given) =>
+        inTurn.add(async () => act(await collectStatus(dir), given, { dir, report, signal }), signal),
     },
   });
   const beats = repeat(() => {
