@@ -2,13 +2,14 @@ import { noHistory } from '../log-lines.ts';
 import { outagesIn } from '../outages.ts';
 import type { Model } from '../model.ts';
 import { actionButton, status } from './act.ts';
-import { catalogCard, checksCard, computeCard, downtimeCard, storageCard } from './cards.ts';
+import { catalogCard, checksCard, computeCard, downtimeCard } from './cards.ts';
 import { chartCard } from './charts.ts';
 import { diagramCard } from './diagram-card.ts';
 import { type Child, h, part } from './dom.ts';
 import { shownNumber, shownRate, shownTime, words } from './format.ts';
 import { logCard } from './log-card.ts';
 import { startsCard } from './starts-card.ts';
+import { storageCard } from './storage-card.ts';
 import { type View, openStore } from './store.ts';
 
 const checks = checksCard();
