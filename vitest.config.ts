@@ -47,6 +47,17 @@ export default defineConfig({
         },
       },
       {
+        // Not part of `npm test`: it needs Chromium.
+        plugins: [migrationsForTests],
+        test: {
+          name: 'browser',
+          include: ['test/browser/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          expect: patient,
+        },
+      },
+      {
         // Not part of `npm test`.
         plugins: [migrationsForTests],
         test: {

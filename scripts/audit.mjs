@@ -8,7 +8,7 @@ import { root } from './run.mjs';
 const folders = [
   '.',
   ...['scripts/runtime', 'scripts/client-types'],
-  ...['test/package-checks', 'test/runtimes', 'test/servers'],
+  ...['test/browser', 'test/package-checks', 'test/runtimes', 'test/servers'],
 ];
 
 const result = { found: false, unreachable: false };

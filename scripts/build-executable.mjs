@@ -7,6 +7,7 @@ import { writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { dashboardPage, pageForBundle } from './dashboard-page.mjs';
 import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
 import { blankExports } from './executable/exports.mjs';
@@ -35,7 +36,15 @@ const bundles = { compute_ctl: ['compute_ctl', 'vm-monitor'], 'compute-local': [
 const withCode = [...Object.keys(bundles), ...lateWithCode];
 
 /** Read by nearly no start of a compute: compressed. */
-const rare = ['undici.late', 'otlp.late', 'manual.late', 'ws.late', 'openapi-document.late', 'compute-local'];
+const rare = [
+  'undici.late',
+  'otlp.late',
+  'manual.late',
+  'ws.late',
+  'openapi-document.late',
+  'page-text.late',
+  'compute-local',
+];
 const fileOf = (name) => (rare.includes(name) ? `${name}.js.br` : `${name}.js`);
 
 /** As Node wraps a CommonJS module; here already, so that a start does not copy it. */
@@ -79,7 +88,8 @@ async function bundleAll() {
     });
     metafiles.push(metafile);
   }
-  metafiles.push((await build({ ...options, minify: true, entryPoints: lateEntries })).metafile);
+  const late = { ...options, minify: true, entryPoints: lateEntries, plugins: [pageForBundle] };
+  metafiles.push((await build(late)).metafile, (await dashboardPage()).metafile);
   for (const name of rare)
     writeFileSync(join(work, `${name}.js.br`), brotliCompressSync(readFileSync(join(work, `${name}.js`))));
   return metafiles;

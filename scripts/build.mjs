@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { buildClient } from './build-client.mjs';
+import { dashboardPage, pageForBundle } from './dashboard-page.mjs';
 import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
@@ -26,7 +27,7 @@ const bundles = await build({
   entryPoints: Object.fromEntries(names.map((name) => [`${name}.bundle`, programs[name]])),
   plugins: [migrationsForBundle, lateFiles],
 });
-const late = await build({ ...options, entryPoints: lateEntries });
+const late = await build({ ...options, entryPoints: lateEntries, plugins: [pageForBundle] });
 writeFileSync(`${root}/dist/package.json`, '{ "type": "commonjs" }\n');
 for (const name of names) {
   copyFileSync(`${root}/scripts/launcher.cjs`, `${root}/dist/${name}.js`);
@@ -53,7 +54,7 @@ for (const [name, text] of Object.entries(manualFiles())) {
   writeFileSync(dist(name), text);
 }
 const client = await buildClient();
-const packages = thirdParties([bundles, late, client].map(({ metafile }) => metafile));
+const packages = thirdParties([bundles, late, client, await dashboardPage()].map(({ metafile }) => metafile));
 writeFileSync(dist('THIRD-PARTY-LICENSES.txt'), licensesFile(packages));
 writeFileSync(dist('sbom.cdx.json'), billOfMaterials(packages));
 if (elsewhere !== null && inPlace) {

@@ -18,6 +18,7 @@ const late = {
   './openapi-document.ts': './src/http/routes/openapi-document.ts',
   './otlp.ts': './src/telemetry/otlp.ts',
   '../manual/manual.ts': './src/manual/manual.ts',
+  './page-text.ts': './src/local/dashboard/page-text.ts',
 };
 const lateFile = (name) => `${name.replace(/^.*\//, '').replace(/\.(?:ts|json)$/, '')}.late`;
 

@@ -8,6 +8,7 @@ export const checks = [
   ['lint', ...bin('oxlint', '--type-aware', '--deny-warnings')],
   ['folders', process.execPath, ['scripts/folders.mjs']],
   ['types', ...bin('tsc', '--noEmit')],
+  ['types of the page', ...bin('tsc', '--noEmit', '-p', 'src/local/dashboard/page')],
   ['docs', process.execPath, ['scripts/docs.mjs', '--check']],
   ['security', process.execPath, ['scripts/security-tests.mjs']],
 ];

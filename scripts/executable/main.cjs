@@ -28,12 +28,15 @@ function asset(name) {
 }
 
 /** What is needed rarely is compressed. Undefined when there is none of this name. */
-function unpacked(name) {
+function assetOrCompressed(name) {
   const plain = asset(name);
   if (plain !== undefined) return plain;
-  const packed = asset(`${name}.br`);
-  return packed === undefined ? undefined : require('node:zlib').brotliDecompressSync(packed);
+  const compressed = asset(`${name}.br`);
+  return compressed === undefined ? undefined : require('node:zlib').brotliDecompressSync(compressed);
 }
+
+/** The sources are ASCII, which is read faster as what it is. */
+const sourceOf = (name) => assetOrCompressed(name).latin1Slice();
 
 const loaded = new Map();
 
@@ -42,9 +45,10 @@ function load(name) {
   if (module !== undefined) return module.exports;
   module = { exports: {} };
   loaded.set(name, module);
-  // The sources are ASCII, which is read faster as what it is.
-  const source = unpacked(name).latin1Slice();
-  const script = new Script(source, { filename: name, cachedData: unpacked(`${name}.cache`) });
+  const script = new Script(sourceOf(name), {
+    filename: name,
+    cachedData: assetOrCompressed(`${name}.cache`),
+  });
   script.runInThisContext()(module.exports, requireFor, module, name, '');
   return module.exports;
 }

@@ -9,6 +9,8 @@ export const nodeNamePattern = /^[a-z0-9][a-z0-9_-]{0,30}$/;
 /** The words of the kinds that take few. */
 export const choices = { bool: ['true', 'false'], logFormat: ['text', 'json'] } as const;
 
+const portOrZero = whole(0, 65_535, 'a port from 1 to 65535, or none');
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** An option without a value. */
@@ -40,6 +42,8 @@ export const kinds = {
   port: whole(0, 65_535, 'a port from 0 to 65535'),
   /** A port with a known number: not one that the system chooses. */
   listenPort: whole(1, 65_535, 'a port from 1 to 65535'),
+  /** 0: none. */
+  portOrNone: (text: string) => (text === 'none' ? 0 : portOrZero(text)),
   // The ceilings keep timers within the 2^31 milliseconds that Node can wait.
   seconds: whole(1, 1_000_000, 'whole seconds from 1 to 1000000'),
   milliseconds: whole(0, 1_000_000_000, 'whole milliseconds from 0 to 1000000000'),

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { withDeadline } from '../core/clock.ts';
 import { ComputeError, errorCodes, explained, isAbort } from '../core/errors.ts';
 import { wrongStatus } from '../core/lifecycle.ts';
@@ -106,6 +107,10 @@ class Input implements RouteInput {
     this.tail = tail;
     this.#exchange = exchange;
     this.#signal = signal;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#exchange.incoming.headers;
   }
 
   get log(): Log {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import * as v from 'valibot';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
@@ -15,6 +16,7 @@ export interface RouteInput<Q = unknown, B = unknown> {
   readonly body: B;
   /** The name in the path, decoded; empty for routes without `tail`. */
   readonly tail: string;
+  readonly headers: IncomingHttpHeaders;
   /** Aborts when the client disconnects, when the route's time limit is over and when the server is closed at once. */
   readonly signal: AbortSignal;
   /** Its lines have the request id. */

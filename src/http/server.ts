@@ -29,6 +29,8 @@ export interface ServerOptions<App> extends Service<App> {
   /** Aborting it closes the server at once. */
   readonly signal?: AbortSignal;
   readonly limits?: Partial<ServerLimits>;
+  /** Of every answer. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Left out: a request for another protocol is answered as a plain request. */
   readonly upgrade?: Upgrade;
 }
@@ -77,7 +79,7 @@ export async function startServer<App>(options: ServerOptions<App>): Promise<Run
 }
 
 function requestListener<App>(
-  { routes, log, program, ...service }: ServerOptions<App>,
+  { routes, log, program, headers = {}, ...service }: ServerOptions<App>,
   open: Set<Exchange>,
   isClosing: () => boolean,
 ): RequestListener {
@@ -109,6 +111,7 @@ function requestListener<App>(
       exchange.end();
       if (!incoming.complete) endSoon(incoming);
     });
+    for (const [name, value] of Object.entries(headers)) outgoing.setHeader(name, value);
     exchange.begin();
     if (!isClosing()) {
       void within(exchange.span, () => answer(exchange));
@@ -138,7 +141,11 @@ interface Draining {
 async function drain({ servers, open, upgraded, log }: Draining, limitMs: number): Promise<void> {
   const closed = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   const answered = Promise.all(
-    [...open].map(({ outgoing }) => new Promise((resolve) => outgoing.once('close', resolve))),
+    [...open].map(({ outgoing }) => {
+      // An answer that is a stream has as many listeners as Node expects at most already.
+      outgoing.setMaxListeners(outgoing.getMaxListeners() + 1);
+      return new Promise((resolve) => outgoing.once('close', resolve));
+    }),
   );
   for (const { outgoing } of open) {
     if (!outgoing.headersSent) outgoing.setHeader('connection', 'close');

@@ -69,6 +69,8 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     (await import('./commands/watch.ts')).watch(homeNamed(dir, name), json),
   logs: async (dir, options, [name = null]) =>
     (await import('./commands/logs.ts')).logs(dirNamed(dir, name), options),
+  dashboard: async (dir, { json }, [name = null]) =>
+    (await import('./commands/dashboard.ts')).dashboard(homeNamed(dir, name), json),
   promote: async (dir, options) =>
     (await import('./commands/promote.ts')).promote(dir, options.name, report(options), never),
   reset: async (dir, options, [name]) =>

@@ -82,12 +82,20 @@ const graceMs = 140_000;
 
 /** Stops the programs that run nodes. They cannot run without the storage. */
 export async function endNodes(dir: LocalDir, report: Report, signal: AbortSignal): Promise<void> {
-  for (const name of nodeNames(dir)) {
-    const running = readPidFile(nodeDir(dir, name).upPid);
-    if (running === null) continue;
-    report.progress(`Stopping ${name} ...`, '');
-    await endProcess(running, `compute-local up of ${name}`, termThenKill(graceMs), signal);
-  }
+  for (const name of nodeNames(dir)) await endNode(dir, name, report, signal);
+}
+
+/** Stops the program that runs a node. One that does not run is not an error. */
+export async function endNode(
+  dir: LocalDir,
+  name: string,
+  report: Report,
+  signal: AbortSignal,
+): Promise<void> {
+  const running = readPidFile(nodeDir(dir, name).upPid);
+  if (running === null) return;
+  report.progress(`Stopping ${name} ...`, '');
+  await endProcess(running, `compute-local up of ${name}`, termThenKill(graceMs), signal);
 }
 
 /** The state with which the node runs in place of the main compute. */

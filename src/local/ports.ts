@@ -5,13 +5,14 @@ import { ComputeError } from '../core/errors.ts';
 import type { Ports } from './state.ts';
 
 /** Below the system's range of ports for outgoing connections, so that none of those can use the same port. */
-export const preferred: Ports = {
+export const preferred: Required<Ports> = {
   postgres: 25_432,
   externalHttp: 3080,
   internalHttp: 3081,
   pageserver: 25_433,
   safekeeper: 25_434,
   controlPlane: 25_435,
+  dashboard: 3082,
 };
 
 /** True when no program listens on the port, on any of this machine's addresses. */
@@ -42,6 +43,11 @@ export async function choosePorts<Wished extends Partial<Ports>>(
   const taken = new Set(reserved);
   const chosen: [string, number][] = [];
   for (const [name, port] of Object.entries(wished)) {
+    // 0 stands for none.
+    if (port === 0) {
+      chosen.push([name, 0]);
+      continue;
+    }
     const free = !taken.has(port) && (await isFree(port)) ? port : await anotherFree(taken);
     taken.add(free);
     chosen.push([name, free]);
@@ -69,25 +75,28 @@ async function anotherFree(taken: ReadonlySet<number>): Promise<number> {
 export async function refuseTaken({
   postgres,
   externalHttp,
-}: Pick<Ports, 'postgres' | 'externalHttp'>): Promise<void> {
+  dashboard = 0,
+}: Pick<Ports, 'postgres' | 'externalHttp' | 'dashboard'>): Promise<void> {
   const users = [
     [postgres, 'Postgres', '--port'],
     [externalHttp, 'the HTTP API', '--http-port'],
+    [dashboard, 'the dashboard', '--dashboard-port'],
   ] as const;
   for (const [port, who, option] of users)
-    if (!(await isFree(port)))
+    if (port !== 0 && !(await isFree(port)))
       throw new ComputeError('port', `another program uses port ${port}, which is for ${who}`, {
         hint: `stop that program (find it with: ss -ltnp), or choose another port with ${option} or --new-ports`,
       });
 }
 
-const uses: { readonly [Name in keyof Ports]: string } = {
+const uses: { readonly [Name in keyof Ports]-?: string } = {
   postgres: 'Postgres (--port)',
   externalHttp: 'the HTTP API (--http-port)',
   internalHttp: 'the internal HTTP server',
   pageserver: 'the pageserver of the storage',
   safekeeper: 'the safekeeper of the storage',
   controlPlane: 'the control plane of the storage',
+  dashboard: 'the dashboard (--dashboard-port)',
 };
 
 /** One port for two servers would later be reported as in use by another program.
@@ -95,10 +104,11 @@ const uses: { readonly [Name in keyof Ports]: string } = {
 export function checkDistinct(ports: Partial<Ports>): void {
   const users = new Map<number, string>();
   for (const [name, port] of Object.entries(ports) as [keyof Ports, number][]) {
+    if (port === 0) continue;
     const other = users.get(port);
     if (other !== undefined)
       throw new ComputeError('usage', `port ${port} cannot be for ${other} and ${uses[name]} at once`, {
-        hint: 'choose another port with --port or --http-port',
+        hint: 'choose another port with --port, --http-port or --dashboard-port',
       });
     users.set(port, uses[name]);
   }

@@ -73,6 +73,8 @@ export interface Ports {
   readonly pageserver: number;
   readonly safekeeper: number;
   readonly controlPlane: number;
+  /** 0: there is no dashboard. Left out by earlier versions. */
+  readonly dashboard?: number;
 }
 
 const portNames = [

@@ -163,7 +163,7 @@ test('a page in a browser gets no answer from any HTTP server of compute-local',
   try {
     await rig.upAndReady();
     const { ports } = rig.state();
-    for (const name of ['externalHttp', 'internalHttp', 'controlPlane']) {
+    for (const name of ['externalHttp', 'internalHttp', 'controlPlane', 'dashboard']) {
       const port = ports[name] as number;
       const answer = await eventually(name, async () => {
         const socket = await unread(port, 'GET /status HTTP/1.1\r\nhost: evil.example\r\n\r\n');

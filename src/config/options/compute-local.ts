@@ -1,6 +1,7 @@
 import { branchCommands, history } from './branches.ts';
 import type { OptionEntry, ProgramEntry } from './entry.ts';
 import { admin, role, specCommands } from './compute-local-spec.ts';
+import { dashboardDoc, dashboardPort } from './dashboard.ts';
 import { mainOptions } from './main.ts';
 import { manualCommands } from './manual.ts';
 import { sleepOptions } from './sleep.ts';
@@ -117,6 +118,7 @@ const runs = {
 const up = {
   ...{ dir, ...forPostgres, json, ...runs },
   ...history,
+  dashboardPort,
   replica: {
     flag: '--replica',
     kind: 'flag',
@@ -184,6 +186,7 @@ export const computeLocal = {
         },
       },
     },
+    dashboard: { doc: dashboardDoc, args: '[name]', options: { dir, json } },
     ...specCommands({ dir, json, ...forPostgres }),
     url: {
       doc: 'Print the connection URL, with its password.',

@@ -20,6 +20,7 @@ export const exceptions: readonly Exceptions[] = [
       'runuser',
       'sha256sum',
       'ss',
+      'ssh',
       'strip',
     ],
   },

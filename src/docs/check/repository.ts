@@ -23,6 +23,7 @@ const single: ReadonlySet<string> = new Set([
   '.oxlintrc.json',
   'Dockerfile',
   'compose.yaml',
+  'test/browser/package.json',
   'test/manifests/package.json',
 ]);
 

@@ -12,6 +12,7 @@ import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { checkDistinct, choosePorts, preferred, refuseTaken } from '../ports.ts';
+import { type RunningDashboard, startDashboard } from '../dashboard/serve.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
@@ -21,7 +22,14 @@ import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
-import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
+import {
+  type LocalDir,
+  type LocalState,
+  type Ports,
+  connectionUrl,
+  createState,
+  writeState,
+} from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
@@ -30,6 +38,8 @@ export interface UpOptions extends StorageOptions, SleepOptions {
   readonly port: number | null;
   /** Port of the external HTTP server; null: the last one used, or a free one. */
   readonly httpPort: number | null;
+  /** Port of the dashboard; 0: none; null: the last one used, or a free one. */
+  readonly dashboardPort: number | null;
   /** Postgres and the HTTP API listen on all addresses. */
   readonly listenAll: boolean;
   /** Choose another port for each one that is in use. */
@@ -87,7 +97,13 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
-    await runChildren(context, options, stop).finally(() => stop.abort());
+    const dashboard = await startDashboard({ dir, state, report, log });
+    try {
+      await runChildren(context, { sleep: options, dashboard }, stop);
+    } finally {
+      stop.abort();
+      await dashboard?.close();
+    }
     await lifetimes;
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid, dir.sleep]) rmSync(file, { force: true });
@@ -117,8 +133,13 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
   return claimDir(dir);
 }
 
+interface Beside {
+  readonly sleep: SleepOptions;
+  readonly dashboard: RunningDashboard | null;
+}
+
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
-async function runChildren(context: UpContext, sleep: SleepOptions, stop: AbortController): Promise<void> {
+async function runChildren(context: UpContext, beside: Beside, stop: AbortController): Promise<void> {
   const stopStorage = new AbortController();
   const giveUp = (error: unknown): never => {
     stop.abort();
@@ -129,7 +150,7 @@ async function runChildren(context: UpContext, sleep: SleepOptions, stop: AbortC
   const storage = keepRunning(storageChild(context, storageReady), stopStorage.signal).catch(giveUp);
   const compute = raceAbort(ready, stop.signal)
     .then(() => context.report.progress('Starting Postgres ...', ''))
-    .then(() => runCompute(context, sleep, stop.signal))
+    .then(() => runCompute(context, beside, stop.signal))
     .catch((error: unknown) => {
       if (!abortedBy(error, stop.signal)) giveUp(withReason(context.dir, error));
     });
@@ -143,27 +164,35 @@ async function runChildren(context: UpContext, sleep: SleepOptions, stop: AbortC
   }
 }
 
-function runCompute(context: UpContext, sleep: SleepOptions, signal: AbortSignal): Promise<void> {
-  const onReady = (): void => announce(context);
+function runCompute(context: UpContext, { sleep, dashboard }: Beside, signal: AbortSignal): Promise<void> {
+  const onReady = (): void => announce(context, dashboard);
   if (context.state.front === true) return runWithSleep(context, sleep, onReady, signal);
   return keepRunning(computeChild(context, onReady), signal);
 }
 
-function announce({ state, dir, report }: UpContext): void {
+function announce({ state, dir, report }: UpContext, dashboard: RunningDashboard | null): void {
   const url = connectionUrl(state);
   const http = `http://127.0.0.1:${state.ports.externalHttp}`;
+  const link = dashboard?.link() ?? null;
   const lines = [
     '',
     `  Postgres  ${url}`,
     `  HTTP API  ${http}  (without a token: /metrics /livez /readyz /startupz; all others require the token of: compute-local token)`,
     `  Internal  http://127.0.0.1:${state.ports.internalHttp}`,
+    ...(link === null ? [] : [`  Dashboard ${link}`]),
     `  Logs      ${dir.log}`,
     '',
     'Ready. Ctrl-C stops everything.',
   ];
   report.event(
     'ready',
-    { url, http, internal_http: `http://127.0.0.1:${state.ports.internalHttp}`, pid: process.pid },
+    {
+      url,
+      http,
+      internal_http: `http://127.0.0.1:${state.ports.internalHttp}`,
+      dashboard: link,
+      pid: process.pid,
+    },
     lines.join('\n'),
   );
 }
@@ -178,6 +207,7 @@ async function stateFor(
   const asked = {
     ...(options.port === null ? {} : { postgres: options.port }),
     ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
+    ...(options.dashboardPort === null ? {} : { dashboard: options.dashboardPort }),
   };
   const { listenAll } = options;
   const front = options.suspendAfter > 0;
@@ -187,11 +217,18 @@ async function stateFor(
     await refuseTaken(ports);
     return createState(dir, ports, { listenAll, front }, lost, { keep: keepOf(null, options) });
   }
-  const kept = options.newPorts ? await choosePorts(known.ports) : known.ports;
+  const kept = options.newPorts ? await choosePorts(known.ports) : await withDashboard(known.ports);
   const keep = keepOf(known.keep ?? null, options);
   const state = { ...known, listenAll, front, keep, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
+}
+
+/** Unlike the others, its port may change: nobody else knows it. Earlier versions had none. */
+async function withDashboard(known: Ports): Promise<Ports> {
+  const { dashboard = preferred.dashboard } = known;
+  const others = new Set(Object.values({ ...known, dashboard: 0 }));
+  return { ...known, ...(await choosePorts({ dashboard }, others)) };
 }

@@ -5,15 +5,16 @@ import { inspectDir } from '../own.ts';
 import { readPhase } from '../phase.ts';
 import { type LocalDir, type LocalState, readState } from '../state.ts';
 import { type KnownCompute, computeFacts } from './compute-facts.ts';
-import { type Size, Sizes, freeBytes, sum } from './disk.ts';
+import { type Size, type Sizer, Sizes, freeBytes, sum } from './disk.ts';
 import { judge } from './judge.ts';
 import { processOf } from './process-facts.ts';
 import type { DiskReport, Problem, State, StatusReport } from './schema.ts';
 import { storageFacts } from './storage-facts.ts';
 
 /** Looks at everything at once, each question with its own limit.
+ *  @param size for who looks often: counting takes longest
  *  @throws ComputeError `dir_refused` when the directory is somebody else's */
-export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
+export async function collectStatus(dir: LocalDir, size: Sizer = eachOnce()): Promise<StatusReport> {
   const found = inspectDir(dir, 'stop');
   const up = processOf(dir.upPid);
   const common = { dir: dir.root, pid: up?.pid ?? null, since: up?.since ?? null };
@@ -22,11 +23,10 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
-  const sizes = new Sizes();
   const [storage, all, total, free] = await Promise.all([
-    storageFacts(dir, state, { hasWriter, sizes }),
-    Promise.all(computes.map((one) => computeFacts(one, sizes))),
-    sizes.of(dir.root),
+    storageFacts(dir, state, { hasWriter, size }),
+    Promise.all(computes.map((one) => computeFacts(one, size))),
+    size(dir.root),
     freeBytes(dir.root),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
@@ -45,6 +45,11 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
     disk,
     ...verdict,
   };
+}
+
+function eachOnce(): Sizer {
+  const sizes = new Sizes();
+  return (path) => sizes.of(path);
 }
 
 const nothing = (state: State, problems: Problem[] = []): Omit<StatusReport, 'dir' | 'pid' | 'since'> => ({

@@ -5,7 +5,7 @@ import { type SleepNote, readNote } from '../front/note.ts';
 import { type Noted, readPhase } from '../phase.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
-import type { Size, Sizes } from './disk.ts';
+import type { Size, Sizer } from './disk.ts';
 import { type Answer, type Asked, ask, askAt } from './probe.ts';
 import { type ProcessFacts, postmasterOf, processOf } from './process-facts.ts';
 
@@ -46,15 +46,15 @@ export interface ComputeFacts extends KnownCompute {
 }
 
 /** Asks only processes that are ours. */
-export async function computeFacts(known: KnownCompute, sizes: Sizes): Promise<ComputeFacts> {
+export async function computeFacts(known: KnownCompute, size: Sizer): Promise<ComputeFacts> {
   const { dir, state } = known;
   const [up, ctl] = [processOf(dir.upPid), processOf(dir.computePid)];
   const postgres = postmasterOf(dir.pgdata);
   const [http, sql, data, logs] = await Promise.all([
     ctl === null ? null : askAt(ctl.pid, state.ports.externalHttp, (signal) => askComputeCtl(state, signal)),
     postgres === null ? null : ask((signal) => askPostgres(known, signal)),
-    sizes.of(dir.pgdata),
-    sizes.of(dir.log),
+    size(dir.pgdata),
+    size(dir.log),
   ]);
   const noted = up === null ? null : readPhase(dir.upPid);
   const sleep = up === null ? null : readNote(dir.sleep);

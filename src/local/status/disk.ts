@@ -12,6 +12,9 @@ export interface Size {
   readonly complete: boolean;
 }
 
+/** Counts a directory. */
+export type Sizer = (path: string) => Promise<Size>;
+
 /** What a directory takes. */
 interface Counted extends Size {
   /** Bytes of files with several names, as branches have, by device and inode: each counts once. */
@@ -67,6 +70,9 @@ export class Sizes {
     }
   }
 }
+
+/** One directory on its own. */
+export const sizeOf: Sizer = (path) => new Sizes().of(path);
 
 const blockBytes = 512;
 

@@ -8,7 +8,7 @@ import { askStorage } from '../storage-api.ts';
 import { type TimelineDir, storedBases, timelineDir, walDir } from '../storage/layout.ts';
 import { type StorageStatus, baseStatus, restorableFrom } from '../storage/storage-status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
-import { type Size, type Sizes, sum } from './disk.ts';
+import { type Size, type Sizer, sum } from './disk.ts';
 import { type Answer, askAt } from './probe.ts';
 import { type ProcessFacts, processOf } from './process-facts.ts';
 
@@ -32,7 +32,7 @@ const againMs = 100;
 export async function storageFacts(
   dir: LocalDir,
   state: LocalState,
-  { hasWriter, sizes }: { readonly hasWriter: boolean; readonly sizes: Sizes },
+  { hasWriter, size }: { readonly hasWriter: boolean; readonly size: Sizer },
 ): Promise<StorageFacts> {
   const running = processOf(dir.storagePid);
   const files = timelineDir(dir.storage, state.tenantId, state.timelineId);
@@ -40,8 +40,8 @@ export async function storageFacts(
     running === null
       ? null
       : askAt(running.pid, state.ports.controlPlane, (signal) => askUntilAttached(state, hasWriter, signal)),
-    sizes.of(files.bases),
-    ...walDirs(files).map((path) => sizes.of(path)),
+    size(files.bases),
+    ...walDirs(files).map((path) => size(path)),
   ]);
   const base = { process: running, http, bases, wal: sum(wal) };
   if (http?.kind === 'answered') return { ...base, stored: {}, unreadable: null };

@@ -173,7 +173,9 @@ export class Scene {
     program.kill('SIGTERM');
     const code = await program.exited(60_000);
     const { ports } = this.local().state();
-    this.show(...Object.values(ports).map((one, at) => port(one, 25_432 + at)));
+    // The last one first: the usual ports are below the ones that are shown for them.
+    const shown = Object.values(ports).map((one, at) => port(one, 25_432 + at));
+    this.show(...shown.toReversed());
     return this.shell(`compute-local up --dir ${dir}`, program.stdout() + program.stderr(), code);
   }
 

@@ -22,6 +22,7 @@ const volatile: readonly Replacement[] = [
   [new RegExp(escaped(defaultPostgres().bindir), 'g'), '/usr/lib/postgresql/15/bin'],
   [new RegExp(`\\b${defaultPostgres().major}\\.\\d+(?: \\(Debian [^)]*\\))?`, 'g'), '15.0'],
   [/postgresql:\/\/app:[\w-]+@/g, 'postgresql://app:…@'],
+  [/(?<=\?token=)[\w-]{43}/g, '…'],
   [/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, 'TOKEN'],
   [/"request_id":"[^"]*"/g, '"request_id":"…"'],
   [/request_id=\S+/g, 'request_id=…'],

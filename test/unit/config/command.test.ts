@@ -38,6 +38,7 @@ describe('compute-local', () => {
         listenAll: false,
         port: null,
         httpPort: null,
+        dashboardPort: null,
         newPorts: false,
         replica: false,
         atLsn: null,

@@ -27,6 +27,7 @@ test('the command lines are those of three programs', () => {
     'compute-local plan',
     'compute-local apply',
     'compute-local config',
+    'compute-local dashboard',
     'compute-local url',
     'compute-local token',
     'compute-local psql',
@@ -69,6 +70,9 @@ const accepted: [Kind, string, unknown][] = [
   ['size', '1 gb', 1_073_741_824],
   ['size', '8388608', 8_388_608],
   ['listenPort', '1', 1],
+  ['portOrNone', 'none', 0],
+  ['portOrNone', '0', 0],
+  ['portOrNone', '65535', 65_535],
   ['listenPort', '65535', 65_535],
   ['nodeName', 'a', 'a'],
   ['nodeName', `0${'_'.repeat(30)}`, `0${'_'.repeat(30)}`],
@@ -81,6 +85,7 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 const refused: [Kind, string[], string][] = [
   ['duration', ['', '-1s', '1.5s', '5 years', 's', '5 m 3 s'], 'Expected a time'],
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
+  ['portOrNone', ['65536', '', 'no', '-1'], 'Expected a port from 1 to 65535, or none'],
   ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],
   ['nodeName', ['', '-a', 'A', 'a b', 'x'.repeat(32)], 'Expected up to 31'],
 ];

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { choosePorts, isFree } from '../../../src/local/ports.ts';
+import { checkDistinct, choosePorts, isFree } from '../../../src/local/ports.ts';
 import { crc32c } from '../../../src/local/storage/crc32c.ts';
 import { Fence } from '../../../src/local/storage/fence.ts';
 import { belongsToCompute } from '../../../src/local/storage/files.ts';
@@ -55,6 +55,12 @@ test('a port that is taken is replaced by a free one, the others are kept', asyn
   } finally {
     server.close();
   }
+});
+
+test('no port is chosen for a dashboard that is turned off, and it conflicts with nothing', async () => {
+  await expect(choosePorts({ dashboard: 0 })).resolves.toEqual({ dashboard: 0 });
+  checkDistinct({ dashboard: 0, postgres: 1 });
+  expect(() => checkDistinct({ postgres: 1, dashboard: 1 })).toThrow('the dashboard (--dashboard-port)');
 });
 
 test('files that every start writes anew are no part of a base', () => {

@@ -1,0 +1,72 @@
+import { Readable } from 'node:stream';
+import type { MessageName, Messages } from './model.ts';
+import { Ring, messageText } from './ring.ts';
+
+/** Pages that are open at once. */
+const mostClients = 8;
+/** Of what a client has not taken yet: one that is slower is dropped, and comes back with what it has seen. */
+const mostPendingBytes = 2 * 1024 * 1024;
+/** About ten minutes. */
+const kept = { messages: 600, bytes: 4 * 1024 * 1024 };
+
+export interface HubOptions {
+  /** All that a new client needs. */
+  readonly full: () => Messages['full'];
+  /** Called when a client has come or gone. */
+  readonly changed: () => void;
+}
+
+/** Sends messages to all clients. */
+export class Hub {
+  readonly #options: HubOptions;
+  readonly #ring = new Ring(kept);
+  readonly #clients = new Set<Readable>();
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** The body of an answer; null when there are too many already.
+   *  @param lastId what the client has seen last */
+  open(lastId: string | undefined): Readable | null {
+    if (this.#clients.size >= mostClients) return null;
+    const client = new Readable({ read() {}, encoding: 'utf8' });
+    const missed = lastId === undefined ? null : this.#ring.since(lastId);
+    const first = missed ?? [messageText(this.#ring.lastId, 'full', this.#options.full())];
+    client.push(`retry: 1000\n\n${first.join('')}`);
+    this.#clients.add(client);
+    client.once('close', () => {
+      this.#clients.delete(client);
+      this.#options.changed();
+    });
+    this.#options.changed();
+    return client;
+  }
+
+  publish<N extends MessageName>(name: N, data: Messages[N]): void {
+    this.#send(this.#ring.add(name, data));
+  }
+
+  /** Lets clients and servers see that the other side is still there. */
+  beat(): void {
+    this.#send(':\n\n');
+  }
+
+  /** The last message, and the end of every answer. */
+  end(data: Messages['ended']): void {
+    this.publish('ended', data);
+    for (const client of this.#clients) client.push(null);
+    this.#clients.clear();
+  }
+
+  #send(text: string): void {
+    for (const client of this.#clients) {
+      if (client.readableLength + text.length > mostPendingBytes) client.destroy();
+      else client.push(text);
+    }
+  }
+}

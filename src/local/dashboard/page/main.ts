@@ -1,0 +1,159 @@
+import { noHistory } from '../log-lines.ts';
+import { outagesIn } from '../outages.ts';
+import type { Model } from '../model.ts';
+import { actionButton, status } from './act.ts';
+import { catalogCard, checksCard, computeCard, downtimeCard } from './cards.ts';
+import { chartCard } from './charts.ts';
+import { diagramCard } from './diagram-card.ts';
+import { type Child, h, part } from './dom.ts';
+import { shownNumber, shownRate, shownTime, words } from './format.ts';
+import { logCard } from './log-card.ts';
+import { startsCard } from './starts-card.ts';
+import { storageCard } from './storage-card.ts';
+import { type View, openStore } from './store.ts';
+
+const checks = checksCard();
+const compute = computeCard();
+const diagram = diagramCard();
+const starts = startsCard();
+const downtimes = downtimeCard();
+const catalog = catalogCard();
+const storage = storageCard();
+const log = logCard();
+const charts = [
+  chartCard({
+    title: 'Sessions',
+    shown: shownNumber,
+    least: 4,
+    unit: 'count',
+    series: [
+      { label: 'of clients', colour: '--phase-0', value: ({ clients }) => clients },
+      { label: 'active', colour: '--phase-1', value: ({ active }) => active },
+      { label: 'idle in a transaction', colour: '--phase-3', value: ({ inTransaction }) => inTransaction },
+    ],
+  }),
+  chartCard({
+    title: 'Transactions per second',
+    shown: shownNumber,
+    least: 4,
+    unit: 'rate',
+    series: [
+      { label: 'commits', colour: '--phase-0', value: ({ commits }) => commits },
+      { label: 'rollbacks', colour: '--phase-3', value: ({ rollbacks }) => rollbacks },
+    ],
+  }),
+  chartCard({
+    title: 'WAL written',
+    shown: shownRate,
+    least: 1024,
+    unit: 'bytes',
+    series: [{ label: 'WAL', colour: '--phase-2', value: ({ walBytes }) => walBytes }],
+  }),
+];
+
+const overall = h('span', { class: 'pill' });
+const live = h('span', { class: 'live', role: 'status' });
+const where = h('p', { class: 'where' });
+const general = h('div', { class: 'actions' });
+const banner = h('div', { class: 'banner', role: 'alert', hidden: true });
+const tabs = h('fieldset', { class: 'tabs' });
+const footer = h('footer');
+
+document.body.append(
+  h('a', { class: 'skip', href: '#content' }, 'Go to the content'),
+  h('header', {}, h('div', { class: 'title' }, h('h1', {}, 'compute-local'), overall, live), where, general),
+  banner,
+  h(
+    'main',
+    { id: 'content', tabindex: '-1' },
+    status,
+    tabs,
+    h(
+      'div',
+      { class: 'grid' },
+      checks.element,
+      compute.element,
+      ...charts.map(({ element }) => element),
+      diagram.element,
+      starts.element,
+      storage.element,
+      h('div', { class: 'column w6' }, catalog.element, downtimes.element),
+      log.element,
+    ),
+  ),
+  footer,
+);
+
+const links = {
+  connecting: 'connecting',
+  live: 'live',
+  lost: 'connecting again',
+  closed: 'not connected',
+} as const;
+
+const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chosen: string }): Child[] => [
+  h('legend', { class: 'hidden' }, 'Compute that is shown'),
+  ...names.map((name) =>
+    h(
+      'label',
+      {},
+      h('input', {
+        type: 'radio',
+        name: 'compute',
+        value: name,
+        checked: name === chosen,
+        change: () => store.choose(name),
+      }),
+      h('span', {}, name),
+    ),
+  ),
+]);
+const drawGeneral = part(general, (offers: Model['offers']) => offers.map(actionButton));
+
+const store = openStore(draw, (name, lines, isWhole) => log.take(name, lines, isWhole));
+
+function draw({ link, why, model, samples, chosen }: View): void {
+  live.textContent = links[link];
+  live.className = `live ${link}`;
+  banner.hidden = why === null;
+  banner.textContent =
+    why === null ? '' : `${why}.${model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`}`;
+  status.hidden = why !== null;
+  if (model === null) return;
+  const { report, details, history, offers } = model;
+  overall.textContent = link === 'closed' ? 'not running' : words(report.state);
+  overall.className = `pill ${link === 'closed' ? 'stopped' : report.state}`;
+  document.title = `${link === 'closed' ? 'not running' : words(report.state)} · compute-local`;
+  where.textContent = `${report.dir}${report.since === null ? '' : `, since ${shownTime(report.since)}`}`;
+  footer.textContent = `compute-local ${model.version}`;
+  const now = report.computes.find(({ name }) => name === chosen) ?? report.computes[0] ?? null;
+  const name = now?.name ?? '';
+  if (!tabs.contains(document.activeElement) || report.computes.length !== tabs.children.length - 1)
+    drawTabs({ names: report.computes.map((one) => one.name), chosen: name });
+  tabs.hidden = report.computes.length < 2;
+  drawGeneral(link === 'closed' ? [] : offers.filter(({ target }) => target === ''));
+  checks.update(model.checks);
+  const told = details[name];
+  compute.update(
+    now === null
+      ? null
+      : {
+          compute: now,
+          lastActive: told?.lastActive ?? null,
+          error: told?.error ?? null,
+          figures: samples.at(-1)?.computes[name] ?? null,
+          offers: link === 'closed' ? [] : offers.filter(({ target }) => target === name),
+        },
+  );
+  const past = history[name] ?? noHistory;
+  diagram.update({ status: told?.status ?? null, history: past });
+  starts.update(past.starts);
+  downtimes.update({
+    downtime: told?.downtime ?? null,
+    outages: outagesIn(past.changes, Date.parse(model.at)),
+  });
+  catalog.update({ objects: told?.objects ?? [], applied: past.applied });
+  storage.update({ storage: report.storage, disk: report.disk });
+  log.choose(name);
+  for (const chart of charts) chart.update(samples, name);
+}

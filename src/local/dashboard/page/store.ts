@@ -1,0 +1,66 @@
+import type { LogLine, Messages, Model, Sample } from '../model.ts';
+
+export type Link = 'connecting' | 'live' | 'lost' | 'closed';
+
+/** What the page knows. */
+export interface View {
+  readonly link: Link;
+  /** Why there will be no more. */
+  readonly why: string | null;
+  readonly model: Model | null;
+  readonly samples: readonly Sample[];
+  /** The compute that is shown. */
+  readonly chosen: string;
+}
+
+export type LogListener = (name: string, lines: readonly LogLine[], isWhole: boolean) => void;
+
+/** Half an hour. */
+const mostSamples = 900;
+
+export interface Store {
+  readonly view: () => View;
+  choose(name: string): void;
+}
+
+/** Follows the server's messages. @param draw is called when something has changed */
+export function openStore(draw: (view: View) => void, onLog: LogListener): Store {
+  let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: 'main' };
+  const set = (changes: Partial<View>): void => {
+    view = { ...view, ...changes };
+    draw(view);
+  };
+  const source = new EventSource('events');
+  const on = <N extends keyof Messages>(name: N, take: (data: Messages[N]) => void): void =>
+    source.addEventListener(name, (event: MessageEvent<string>) =>
+      take(JSON.parse(event.data) as Messages[N]),
+    );
+  on('full', ({ model, samples, logs }) => {
+    for (const [name, lines] of Object.entries(logs)) onLog(name, lines, true);
+    set({ model, samples, link: 'live' });
+  });
+  on('model', (model) => set({ model, link: 'live' }));
+  on('sample', (sample) => set({ samples: [...view.samples, sample].slice(-mostSamples) }));
+  on('log', ({ name, lines }) => onLog(name, lines, false));
+  on('ended', ({ why }) => {
+    source.close();
+    set({ link: 'closed', why: `${why}. Start it again with: compute-local up` });
+  });
+  source.addEventListener('open', () => set({ link: 'live' }));
+  source.addEventListener('error', () => {
+    if (source.readyState !== EventSource.CLOSED) set({ link: 'lost' });
+    else void whyClosed().then((why) => set({ link: 'closed', why }));
+  });
+  return { view: () => view, choose: (chosen) => set({ chosen }) };
+}
+
+/** The browser does not say with which status it was refused. */
+async function whyClosed(): Promise<string> {
+  const status = await fetch('events', { method: 'HEAD' }).then(
+    (answer) => answer.status,
+    () => 0,
+  );
+  if (status === 401) return 'This session has ended. Get a new link with: compute-local dashboard';
+  if (status === 503) return 'Too many pages are open: close one, and reload this one';
+  return 'There is no answer. Reload this page, or get a new link with: compute-local dashboard';
+}
