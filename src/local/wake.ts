@@ -1,6 +1,7 @@
 import { poll } from '../core/poll.ts';
 import { Secret } from '../core/secret.ts';
 import { withPg } from '../pg/client.ts';
+import { ownSession } from '../pg/session-settings.ts';
 import { readPhase } from './phase.ts';
 import { type LocalDir, stateOf } from './state.ts';
 
@@ -17,7 +18,9 @@ export async function wake(dir: LocalDir, signal: AbortSignal): Promise<void> {
   const { user, password, database, ports } = stateOf(dir);
   const target = { host: '127.0.0.1', port: ports.postgres, user, password: new Secret(password), database };
   const session = { applicationName: 'compute-local', connectMs: limitMs, queryMs: limitMs, signal };
-  await withPg({ ...target, options: '' }, session, (pg) => pg.query('select'));
+  await withPg(ownSession({ ...target, options: '' }, {}, { superuser: false }), session, (pg) =>
+    pg.query('select'),
+  );
   // Clients are served before the start is complete.
   await poll(async () => (sleeps() ? null : true), { everyMs: lookMs, limitMs }, signal);
 }

@@ -237,6 +237,25 @@ test('an application that is ignored does not keep it awake, and loses only what
   await idle.end();
 });
 
+test('what reaches Postgres without the front wakes it: the superuser, and what is wanted of it', async () => {
+  const commands = [
+    ['psql', '--admin', '-XAtc', 'select current_user'],
+    ['init', '--json'],
+    ['plan', '--json'],
+    ['apply', '--json'],
+  ];
+  const answers: string[] = [];
+  for (const words of commands) {
+    await asleep();
+    const { code: exit, stdout, stderr } = await local.command(...words);
+    expect([words[0], exit === 3 ? 0 : exit, stderr.includes('Error')]).toEqual([words[0], 0, false]);
+    answers.push(stdout);
+  }
+  expect(answers[0]?.trim()).toBe('cloud_admin');
+  expect(JSON.parse(answers[2] ?? '')).toMatchObject({ running: true });
+  expect(JSON.parse(answers[3] ?? '')).toMatchObject({ accepted: true });
+});
+
 test('a stop while it sleeps is as any other, and ends the clients that are still there', async () => {
   const client = await session();
   const ended = once(client, 'error');
