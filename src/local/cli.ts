@@ -63,6 +63,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     const state = computeState(dir, options.name);
     return psql(state, await toolsFor(dir, state, options, never), args);
   },
+  next: async (dir, options) => (await import('./commands/next.ts')).prepareNext(dir, options, log),
   storage: async (dir, options) => {
     const { storageDaemon } = await import('./commands/storage.ts');
     return storageDaemon(dir, { ...options, compactAtBytes: options.compactAt }, log);

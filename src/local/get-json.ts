@@ -1,10 +1,17 @@
 const maxBytes = 1024 * 1024;
 
 /** Gets JSON, of 1 MiB at most: another program may have taken the port of ours.
+ *  @param body is posted as JSON; nothing: a GET
  *  @throws Error for every status but 2xx; TypeError when there is no connection */
-export async function getLimitedJson(url: string, token: string, signal: AbortSignal): Promise<unknown> {
-  const headers = { authorization: `Bearer ${token}` };
-  const response = await fetch(url, { headers, signal, redirect: 'error' });
+export async function getLimitedJson(
+  url: string,
+  token: string,
+  signal: AbortSignal,
+  body?: unknown,
+): Promise<unknown> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const post = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
+  const response = await fetch(url, { headers, signal, redirect: 'error', ...post });
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {

@@ -29,6 +29,8 @@ export interface SleeperOptions {
   readonly observe: (signal: AbortSignal) => Promise<Observed>;
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
   readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
+  /** Begins what is to be done until `signal` aborts. */
+  readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
 }
 
@@ -64,7 +66,11 @@ export class Sleeper {
       if (signal.aborted) return;
       report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
       this.#note([]);
+      const asleep = linked(signal);
+      this.#options.whileAsleep(asleep.signal);
       const by = await front.demanded(signal).catch(() => null);
+      asleep.abort();
+      asleep.release();
       if (by === null || signal.aborted) return;
       this.#counted = { ...this.#counted, wokenBy: by };
       report.event('waking', { by }, null);

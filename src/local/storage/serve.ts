@@ -113,6 +113,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
         port,
         token: options.controlPlaneToken,
         spec: (computeId) => computes.spec(computeId, () => access.issueStart(), watch.level === 'stop'),
+        claim: (known, end, limited) => timeline.claim(known, end, limited),
         status: (): StorageStatus => storageStatus({ timeline, troubles, watch, maxWalBytes }),
         log,
       }),
