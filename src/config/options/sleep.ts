@@ -34,7 +34,7 @@ export const sleepOptions = {
   },
   prepareAtMost: {
     flag: '--prepare-at-most',
-    kind: 'size',
+    kind: 'sizeOrZero',
     value: 'SIZE',
     env: 'COMPUTE_LOCAL_PREPARE_AT_MOST',
     fallback: null,

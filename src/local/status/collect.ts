@@ -22,11 +22,12 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
-  const [storage, all, total, free] = await Promise.all([
+  const [storage, all, total, free, ...ahead] = await Promise.all([
     storageFacts(dir, state, hasWriter),
     Promise.all(computes.map(computeFacts)),
     sizeOf(dir.root),
     freeBytes(dir.root),
+    ...[dir.next, dir.nextFresh, dir.nextTemplate].map((path) => sizeOf(path)),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
   const verdict = judge({ dir, state, primary, computes: all, storage, unreadable, nowMs: Date.now() });
@@ -35,6 +36,7 @@ export async function collectStatus(dir: LocalDir): Promise<StatusReport> {
     bases: storage.bases,
     wal: storage.wal,
     data: sum(all.map((one) => one.data)),
+    prepared: sum(ahead),
     logs: sum(all.map((one) => one.logs)),
   });
   return {
@@ -114,15 +116,17 @@ interface Sizes {
   readonly bases: Size;
   readonly wal: Size;
   readonly data: Size;
+  readonly prepared: Size;
   readonly logs: Size;
 }
 
-const diskReport = (free: number | null, { total, bases, wal, data, logs }: Sizes): DiskReport => ({
-  total_bytes: total.bytes,
-  base_bytes: bases.bytes,
-  wal_bytes: wal.bytes,
-  data_bytes: data.bytes,
-  log_bytes: logs.bytes,
-  complete: sum([total, bases, wal, data, logs]).complete,
+const diskReport = (free: number | null, sizes: Sizes): DiskReport => ({
+  total_bytes: sizes.total.bytes,
+  base_bytes: sizes.bases.bytes,
+  wal_bytes: sizes.wal.bytes,
+  data_bytes: sizes.data.bytes,
+  prepared_bytes: sizes.prepared.bytes,
+  log_bytes: sizes.logs.bytes,
+  complete: sum(Object.values(sizes)).complete,
   free_bytes: free,
 });

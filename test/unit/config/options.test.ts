@@ -55,6 +55,8 @@ const accepted: [Kind, string, unknown][] = [
   ['size', '256MB', 268_435_456],
   ['size', '1 gb', 1_073_741_824],
   ['size', '8388608', 8_388_608],
+  ['sizeOrZero', '0', 0],
+  ['sizeOrZero', '1MB', 1_048_576],
   ['listenPort', '1', 1],
   ['listenPort', '65535', 65_535],
   ['nodeName', 'a', 'a'],
@@ -67,6 +69,7 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 
 const refused: [Kind, string[], string][] = [
   ['duration', ['', '5 m', '-1s', '1.5s', '5 years', '12d'], 'Expected a time'],
+  ['sizeOrZero', ['-1', '', 'MB'], 'Expected a size such as 256MB, or 0'],
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
   ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],
   ['nodeName', ['', '-a', 'A', 'a b', 'x'.repeat(32)], 'Expected up to 31'],
