@@ -8,6 +8,7 @@ import { shownBytes } from '../../core/shown.ts';
 import { type PreparedNote, noteFile, noteText } from '../../postgres/prepared/note.ts';
 import { renameDurable, writeDurable } from '../../process/files.ts';
 import { bootId } from '../../process/identity.ts';
+import { runOk } from '../../process/run-process.ts';
 import { removeTree } from '../../process/remove-tree.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { claimGeneration, needStorage } from '../storage-api.ts';
@@ -75,7 +76,17 @@ async function fill(context: PrepareContext, source: Source, signal: AbortSignal
   await removeTree(dir.nextTemplate, signal);
   await unpackSource(dir.nextFresh, source, signal);
   await recover({ path: dir.nextFresh, tools, socketDir: dir.run, log }, source, signal);
+  await flush(dir.nextFresh, tools, signal);
   return 'unpacked';
+}
+
+const flushMs = 3_600_000;
+
+/** Brings it to the disk: otherwise the small files that a wake makes durable would wait for all of it, on ext4. (A clone does that by
+ *  itself.) */
+async function flush(path: string, { postgres, env }: Tools, signal: AbortSignal): Promise<void> {
+  const command = postgres.sibling('initdb');
+  await runOk({ command, args: ['--sync-only', '-D', path], env, cwd: '/', limitMs: flushMs }, signal);
 }
 
 const noteOf = ({ state, tools }: PrepareContext, { base, last }: Source): PreparedNote => ({
