@@ -39,6 +39,7 @@ describe('compute-local', () => {
         port: null,
         httpPort: null,
         newPorts: false,
+        prepareAtMost: null,
         replica: false,
         atLsn: null,
         name: null,

@@ -19,6 +19,7 @@ test('the command lines are those of three programs', () => {
     'compute-local psql',
     'compute-local completion',
     'compute-local man',
+    'compute-local next',
     'compute-local storage',
     'vm-monitor',
   ]);
