@@ -8,7 +8,7 @@ import { processesIn } from '../support/compute.ts';
 import { type LocalRig, localRig } from '../support/local.ts';
 import type { Program } from '../support/program.ts';
 
-/** `npm run test:prepare-kills`: every process that has a part in a preparation is killed at random moments of it. */
+/** `npm run test:prepare`: every process that has a part in a preparation is killed at random moments of it. */
 const rounds = Number(process.env['COMPUTE_LOCAL_KILL_ROUNDS'] ?? '40');
 const args = ['--suspend-after', '300ms'];
 const pids = (file: string): number[] => {
