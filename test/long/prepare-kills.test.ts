@@ -100,7 +100,7 @@ test(`after ${rounds} kills every commit is there, and nothing is left over`, as
       { n: rows },
     ]);
   }
-  console.log(`killed: ${JSON.stringify(killed)}`);
+  process.stderr.write(`killed: ${JSON.stringify(killed)}\n`);
   program.kill('SIGINT');
   await program.exited();
   await expect.poll(() => processesIn(local.dir), slowly).toEqual([]);

@@ -37,7 +37,7 @@ export function addWal(path: string, { base, segments }: Source, from: Lsn, sign
 
 /** Whether two files in this directory can have the same blocks, as on XFS and btrfs. */
 export function canClone(path: string): boolean {
-  const [one, other] = [join(path, 'clone.tmp'), join(path, 'clone.new')];
+  const [one, other] = [join(path, `${noteFile}.new`), join(path, `${preparedMarker}.new`)];
   writeFileSync(one, Buffer.alloc(8192));
   try {
     copyFileSync(one, other, constants.COPYFILE_FICLONE_FORCE);

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, renameSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { stopLeftover } from '../../postgres/leftover.ts';
-import { isPrepared, markPrepared } from '../../postgres/prepared/note.ts';
+import { isPrepared, markPrepared, noteFile } from '../../postgres/prepared/note.ts';
 import { openDirectory } from '../../process/dir-fd.ts';
 import { endByPidFile } from '../../process/pid-file.ts';
+import { removeTree } from '../../process/remove-tree.ts';
 import { entriesThatCount } from '../entries.ts';
 import type { LocalDir } from '../state.ts';
 
@@ -42,13 +44,18 @@ export function ownerOf(path: string): 'nobody' | 'ours' | 'foreign' {
   }
 }
 
-/** @throws ComputeError `dir_refused` when somebody else's directory is in one of the places */
-export function refuseForeignNext(dir: LocalDir): void {
+/** Makes sure that the places are ours, and ends the PostgreSQL of a preparation that was killed. What is in the place of the next data
+ *  directory is not one any more.
+ *  @throws ComputeError `dir_refused` when somebody else's directory is in one of the places */
+export async function freePlaces(dir: LocalDir, log: Log, signal: AbortSignal): Promise<void> {
   const foreign = allOf(dir).find((path) => ownerOf(path) === 'foreign');
   if (foreign !== undefined)
     throw new ComputeError('dir_refused', `compute-local did not create ${foreign}`, {
       hint: 'move it to another place: the next data directory is prepared there',
     });
+  rmSync(join(dir.next, noteFile), { force: true });
+  for (const path of [dir.nextFresh, dir.nextTemplate]) await stopLeftover(path, leftoverLimits, log, signal);
+  for (const path of [dir.next, dir.nextFresh]) await removeTree(path, signal);
 }
 
 /** Creates one, with its marker. Nothing is in its place. */

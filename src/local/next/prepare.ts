@@ -17,7 +17,7 @@ import { generationFile } from '../storage/files.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Tools } from '../storage/tools.ts';
 import { canClone, cloneTree, unpackSource } from './fill.ts';
-import { createNext, refuseForeignNext } from './places.ts';
+import { createNext, freePlaces } from './places.ts';
 import { recover } from './recover.ts';
 import { type Source, readSource } from './source.ts';
 import { type Way, updateTemplate } from './template.ts';
@@ -41,9 +41,8 @@ export interface Prepared {
  *  is there as a whole or not at all.
  *  @throws ComputeError; AbortError */
 export async function prepare(context: PrepareContext, signal: AbortSignal): Promise<Prepared> {
-  const { dir, state } = context;
-  refuseForeignNext(dir);
-  for (const path of [dir.next, dir.nextFresh]) await removeTree(path, signal);
+  const { dir, state, log } = context;
+  await freePlaces(dir, log, signal);
   const storage = await idleStorage(state, signal);
   const source = readSource(dir, state);
   const lsn = formatLsn(source.last.end);
