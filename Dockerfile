@@ -81,6 +81,8 @@ RUN ln -s compute_ctl /usr/local/bin/compute-local; \
     compute-local --version
 # A directory in the volume, whose own belongs to whoever made it.
 ENV COMPUTE_LOCAL_DIR=/var/lib/compute-local/data
+# The health check asks compute_ctl, which does not run while its Postgres sleeps.
+ENV COMPUTE_LOCAL_SUSPEND_AFTER=0
 VOLUME /var/lib/compute-local
 EXPOSE 5432 3080
 USER 999:999

@@ -80,13 +80,13 @@ test('psql gets its own options, and promote says what it lacks', { timeout: 120
   }
 });
 
-/** What it says whose Postgres finds its port taken: found free, it is needed only after the first base backup. */
+/** What it says whose Postgres finds its port taken, without a front, which would have it first: found free, it is needed only after the first base backup. */
 async function withTakenPort(): Promise<string> {
   const local = localRig();
   const other = createServer();
   try {
     const port = await freePort();
-    const program = local.up(['--port', String(port)]);
+    const program = local.up(['--port', String(port), '--suspend-after', '0']);
     await eventually('it creates a cluster', () => program.stdout().includes('"progress"') || undefined);
     await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
     expect(await program.exited(100_000)).toBe(1);

@@ -107,6 +107,9 @@ test('a compute that nobody uses is stopped, the storage is not, and status says
     problems: [],
   });
   expect(main.sleep).toMatchObject({ kept_awake_by: [], clients: 0, suspend_after_ms: 700 });
+  // Nobody else gets the port meanwhile.
+  const answer = await fetch(`http://127.0.0.1:${main.ports.http}/readyz`);
+  expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('asleep')]);
 });
 
 test('scans, cancel requests, TLS and clients that are refused wake nothing', async () => {
@@ -204,6 +207,20 @@ test('a session that would lose something keeps it awake until the hard limit, a
   expect(await ended).toMatchObject([{ code: '57P01' }]);
   await asleep();
   expect((await status()).main.sleep).toMatchObject({ ended_sessions: 1 });
+});
+
+test('rows of an unlogged table, which the next start would not have, keep it awake', async () => {
+  const client = await session();
+  await client.query('create unlogged table cache (n int primary key)');
+  await asleep();
+  await client.query('insert into cache values (1)');
+  const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+  const file = expect.stringMatching(/^base\/\d+\/\d+$/) as unknown;
+  await expect.poll(holders, slowly).toMatchObject([{ kind: 'unlogged', who: file }, { kind: 'unlogged' }]);
+  await client.query('truncate cache');
+  await asleep();
+  await client.query('drop table cache');
+  await client.end();
 });
 
 test('an application that is ignored does not keep it awake, and loses only what it is in', async () => {

@@ -28,7 +28,7 @@ export const exceptions: readonly Exceptions[] = [
     why: 'names of PostgreSQL, which users give it and we do not',
     names: [
       ...['EUC_JP', 'logging_collector', 'pg_maintain'],
-      ...['PREPARE', 'client_addr', 'currval', 'inet_client_addr', 'lastval'],
+      ...['PREPARE', 'client_addr', 'currval', 'inet_client_addr', 'lastval', 'pg_filenode_relation'],
     ],
   },
   {

@@ -72,3 +72,9 @@ export const isPhysical = ({ parameters }: Startup): boolean =>
 /** The options of the protocol that it asks for. */
 export const protocolOptions = ({ parameters }: Startup): string[] =>
   [...parameters.keys()].filter((name) => name.startsWith('_pq_.'));
+
+/** A client, for people. The client chooses all of it. */
+export function whoIs(role: string, database: string, application: string): string {
+  const what = application === '' ? '' : ` (application ${JSON.stringify(application)})`;
+  return `role ${JSON.stringify(role)} in database ${JSON.stringify(database)}${what}`;
+}

@@ -8,6 +8,7 @@ import { openFilesLimit } from '../../process/proc.ts';
 import { sendCancel } from './connect.ts';
 import type { Client } from './ignored.ts';
 import { fatal } from './messages.ts';
+import { farewell } from './pass.ts';
 import type { Roster } from './roster.ts';
 import type { House } from './house.ts';
 import { Session, gone, goneText } from './session.ts';
@@ -201,12 +202,10 @@ export class Front implements House {
 
   #accept(socket: Socket): void {
     if (this.#mode === 'down') {
-      socket.on('error', () => {}).end(fatal('57P03', 'the database system is starting up'));
-      return;
+      return refuse(socket, '57P03', 'the database system is starting up');
     }
     if (this.#sessions.size >= mostSessions) {
-      socket.on('error', () => {}).end(fatal('53300', 'sorry, too many clients already'));
-      return;
+      return refuse(socket, '53300', 'sorry, too many clients already');
     }
     const session = new Session(this, socket);
     this.#sessions.add(session);
@@ -221,4 +220,10 @@ export class Front implements House {
     if (joining.length > mostJoining)
       joining[0]?.end('53300', 'too many connections that have not logged in');
   }
+}
+
+function refuse(socket: Socket, sqlstate: string, text: string): void {
+  // Nothing of what it says is read.
+  socket.on('error', () => {}).resume();
+  farewell(socket, fatal(sqlstate, text));
 }

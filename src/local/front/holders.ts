@@ -13,6 +13,8 @@ export const holderKinds = {
   walsender: 'A WAL sender that is not the storage: a replica or a logical subscriber elsewhere.',
   backup: 'A base backup is taken.',
   subscription: 'A subscription receives changes.',
+  slot: 'A replication slot, which the next start would not have.',
+  unlogged: 'An unlogged table with rows, which the next start would not have.',
   activity: 'compute_ctl has seen activity less than `--suspend-after` ago: `last_active` of `GET /status`.',
   unreadable: 'Whether it is used could not be found out.',
 } as const;
@@ -69,7 +71,7 @@ export function heldByClients(
 /** What Postgres shows beside them.
  *  @param known processes of the front's sessions */
 export function heldInPostgres(
-  { sessions, backups, subscriptions }: Pick<Observed, 'sessions' | 'backups' | 'subscriptions'>,
+  { sessions, backups, subscriptions, slots }: Omit<Observed, 'roster'>,
   known: ReadonlySet<number>,
   isIgnored: (one: ObservedSession) => boolean,
   { hardAfterMs }: Limits,
@@ -93,6 +95,7 @@ export function heldInPostgres(
     });
   if (subscriptions > 0)
     holders.push({ kind: 'subscription', who: `${subscriptions} workers of subscriptions`, sinceMs: 0 });
+  for (const slot of slots) holders.push({ kind: 'slot', who: JSON.stringify(slot), sinceMs: 0 });
   return holders;
 }
 

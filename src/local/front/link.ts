@@ -21,6 +21,7 @@ export class Link {
   readonly client: Channel;
   readonly #listener: LinkListener;
   #server: Channel | null = null;
+  #isFrozen = false;
   /** The key for cancel requests that the client has: of its first server process. */
   #given: Buffer | null = null;
 
@@ -38,9 +39,9 @@ export class Link {
     return this.#server === null || this.talk.key === null ? null : this.talk.key.readInt32BE(0);
   }
 
-  /** Nothing is under way in either direction. */
+  /** Nothing is under way in either direction. What a client has sent that waits is not under way yet. */
   get isQuiet(): boolean {
-    return this.talk.idle && !this.client.holds && this.#server?.holds === false;
+    return this.talk.idle && this.#server?.holds === false;
   }
 
   /** The key with which Postgres can be asked to cancel what this client does; null when it is not this client's. */
@@ -62,11 +63,13 @@ export class Link {
 
   /** Lets the client wait. */
   freeze(): void {
+    this.#isFrozen = true;
     this.client.hold();
   }
 
   thaw(): void {
     const server = this.#server;
+    this.#isFrozen = false;
     if (server !== null) this.client.handTo((chunk) => this.#fromClient(server, chunk));
   }
 
@@ -75,14 +78,14 @@ export class Link {
   async inspect(role: string, signal: AbortSignal): Promise<Snapshot | State> {
     const server = this.#server;
     if (server === null) throw new Error('there is no server process');
-    this.freeze();
+    this.client.hold();
     server.hold();
     const aside = (packet: Packet): void => this.#aside(packet);
     const found = await withDeadline('the state of a session', stateMs, signal, (limited) =>
       inspect(server, this.talk, role, aside, limited),
     );
     server.handTo((chunk) => this.#fromServer(server, chunk));
-    this.thaw();
+    if (!this.#isFrozen) this.thaw();
     return found;
   }
 

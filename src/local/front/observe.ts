@@ -1,5 +1,5 @@
 import { join, literal, sql } from '../../core/sql.ts';
-import { withCompute } from '../storage/compute-link.ts';
+import { slotName, withCompute } from '../storage/compute-link.ts';
 import type { Socket } from '../storage/tools.ts';
 import { type Roster, readRoster } from './roster.ts';
 
@@ -10,6 +10,8 @@ export interface Observed {
   readonly backups: readonly { readonly pid: number; readonly application: string }[];
   /** Subscriptions that receive changes. */
   readonly subscriptions: number;
+  /** Replication slots that are not the storage's. */
+  readonly slots: readonly string[];
   readonly roster: Roster;
 }
 
@@ -51,6 +53,9 @@ const backupsQuery = `select b.pid, coalesce(a.application_name, '') as applicat
 const subscriptionsQuery =
   'select pg_catalog.count(w.pid)::pg_catalog.int4 as n from pg_catalog.pg_stat_get_subscription(null) w';
 
+const slotsQuery = `select slot_name::pg_catalog.text as name from pg_catalog.pg_replication_slots
+  where not temporary and slot_name operator(pg_catalog.<>) ${literal(slotName).reveal()}`;
+
 interface Row {
   readonly pid: number;
   readonly role: string;
@@ -76,6 +81,7 @@ export const observe = (server: Socket, signal: AbortSignal): Promise<Observed> 
       })),
       backups: backups.rows,
       subscriptions: subscriptions.rows[0]?.n ?? 0,
+      slots: (await pg.query<{ name: string }>(slotsQuery)).rows.map(({ name }) => name),
       roster: await readRoster(pg),
     };
   });

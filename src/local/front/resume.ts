@@ -16,13 +16,25 @@ export interface Resumed {
 
 /** Reads what follows AuthenticationOk, all of which the client had from its first server process, and gives the session back
  *  what it had.
- *  @returns null when that cannot be had
+ *  @returns null when that cannot be had: then the connection is closed, as after an error
  *  @throws Refused; ProtocolError; AbortError; ComputeError `deadline` */
 export async function resume(
   server: Channel,
   snapshot: Snapshot,
   signal: AbortSignal,
 ): Promise<Resumed | null> {
+  let resumed: Resumed | null = null;
+  try {
+    resumed = await withDeadline('the state of a session', stateMs, signal, (limited) =>
+      giveBack(server, snapshot, limited),
+    );
+    return resumed;
+  } finally {
+    if (resumed === null) server.socket.destroy();
+  }
+}
+
+async function giveBack(server: Channel, snapshot: Snapshot, signal: AbortSignal): Promise<Resumed | null> {
   const parameters = new Map<string, string>();
   const aside = ({ type, body }: Packet): void => {
     if (type !== 'S') return;
@@ -38,8 +50,5 @@ export async function resume(
     if (packet.type === 'Z') break;
     aside(packet);
   }
-  const isWhole = await withDeadline('the state of a session', stateMs, signal, (limited) =>
-    restore(server, snapshot, aside, limited),
-  );
-  return isWhole ? { key, parameters } : null;
+  return (await restore(server, snapshot, aside, signal)) ? { key, parameters } : null;
 }

@@ -1,18 +1,22 @@
 import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { until } from '../../core/poll.ts';
+import { readPostmasterPid } from '../../postgres/postmaster-pid.ts';
 import { identify } from '../../process/identity.ts';
+import { readStat } from '../../process/proc.ts';
 import { type UpContext, computeChild } from '../children.ts';
 import { computeStatus, untilRunning } from '../compute-api.ts';
 import { NextStart } from '../next/keeper.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import { Front } from './front.ts';
+import { holdPorts } from './hold-ports.ts';
 import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
 import { type Counted, Sleeper } from './sleeper.ts';
+import { unloggedIn } from './unlogged.ts';
 
 /** As given on the command line. */
 export interface SleepOptions {
@@ -46,8 +50,8 @@ export async function runWithSleep(
     superuser: 'cloud_admin',
     ignored: ignoring(suspendIgnore),
   });
-  const suspendAfterMs = suspendAfter * 1000;
-  const hardAfterMs = suspendHardAfter === 0 ? Infinity : suspendHardAfter * 1000;
+  const suspendAfterMs = Math.round(suspendAfter * 1000);
+  const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
   const next = new NextStart(context, prepareAtMost);
   const sleeper = new Sleeper({
@@ -56,6 +60,12 @@ export async function runWithSleep(
     limits,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
+    holdPorts: () =>
+      holdPorts(
+        [state.ports.externalHttp, state.ports.internalHttp],
+        state.listenAll === true ? '::' : '127.0.0.1',
+      ),
+    unlogged: () => unloggedIn(dir.pgdata),
     async lastActiveMs(limited) {
       const status = await computeStatus(state, limited);
       if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
@@ -86,11 +96,11 @@ function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }:
   const { dir, state } = context;
   return {
     ...compute,
-    async ready(_, signal) {
+    async ready({ pid }, signal) {
       const running = untilRunning(state, startMs, signal);
       const taken = until(
         'Postgres to take connections',
-        () => isReady({ dir: dir.run, port: state.ports.postgres }),
+        () => isReady({ dir: dir.run, port: state.ports.postgres }) && isStartedBy(pid, dir.pgdata),
         { everyMs: readyPollMs, limitMs: startMs },
         signal,
       );
@@ -98,6 +108,12 @@ function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }:
       await running;
     },
   };
+}
+
+/** Not one of a start before that was killed: it is about to be ended. */
+function isStartedBy(computeCtl: number, pgdata: string): boolean {
+  const pid = readPostmasterPid(pgdata)?.pid;
+  return pid !== undefined && pid !== null && readStat(pid)?.ppid === computeCtl;
 }
 
 /** What only changes by the clock is written this often. */

@@ -63,7 +63,6 @@ export async function inspect(
   aside: (packet: Packet) => void,
   signal: AbortSignal,
 ): Promise<Snapshot | State> {
-  const kept = [...talk.statements];
   const asked = await ask(
     server,
     [parse(ownStatement, look), bind(ownStatement, []), execute(), close(ownStatement)],
@@ -85,15 +84,40 @@ export async function inspect(
       : ['prepared statements']),
   ];
   if (holds.length > 0) return { holds };
-  const shapes = await shapesOf(
+  const statements = await describeAll(
     server,
-    kept.map(([name]) => name),
+    talk,
+    of('prepared').map(([name]) => bytes(name)),
     aside,
     signal,
   );
-  if (shapes === null) return { holds: ['prepared statements that cannot be described'] };
-  const statements = kept.map(([name, body], at) => ({ name, parse: body, shape: shapes[at] as string }));
-  return { settings: of('setting'), statements };
+  return statements === null
+    ? { holds: ['prepared statements that are not valid any more'] }
+    : { settings: of('setting'), statements };
+}
+
+/** The statements that a client may still bind. The unnamed one, which Postgres does not list, is forgotten when it is not valid.
+ *  @param named those that are there
+ *  @returns null when one of those is not valid any more */
+async function describeAll(
+  server: Channel,
+  { statements }: Conversation,
+  named: readonly string[],
+  aside: (packet: Packet) => void,
+  signal: AbortSignal,
+): Promise<KeptStatement[] | null> {
+  const keep = (names: readonly string[], shapes: readonly string[]): KeptStatement[] =>
+    names.map((name, at) => ({
+      name,
+      parse: statements.get(name) as Buffer,
+      shape: shapes[at] as string,
+    }));
+  const shapes = await shapesOf(server, named, aside, signal);
+  if (shapes === null) return null;
+  const kept = keep(named, shapes);
+  if (!statements.has('')) return kept;
+  const unnamed = await shapesOf(server, [''], aside, signal);
+  return unnamed === null ? kept : [...kept, ...keep([''], unnamed)];
 }
 
 /** Gives a session in a new server process what it had.

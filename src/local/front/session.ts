@@ -5,7 +5,7 @@ import { ProtocolError } from '../../wire/messages.ts';
 import { Channel } from './channel.ts';
 import { checkAsleep } from './check-asleep.ts';
 import { connectToPostgres } from './connect.ts';
-import { type Startup, readFirst } from './first-packet.ts';
+import { type Startup, readFirst, whoIs } from './first-packet.ts';
 import type { House } from './house.ts';
 import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
@@ -19,7 +19,7 @@ import type { Snapshot, State } from './session-state.ts';
 /** `joining`: not logged in. `detached`: its server process has ended, and its client does not know. */
 export type Place = 'joining' | 'open' | 'detached' | 'over';
 
-/** Milliseconds for a log-in while Postgres is stopped; Postgres has its own limit. */
+/** Milliseconds for a log-in; where only Postgres is asked, that has its own limit. */
 const checkMs = 30_000;
 /** The letter of Terminate. */
 const goodbye = 0x58;
@@ -64,11 +64,8 @@ export class Session {
     return this.#link.talk.parameters.get('application_name') ?? this.#startup?.application ?? '';
   }
 
-  /** For people. */
   get who(): string {
-    const { role, database, application } = this;
-    const what = application === '' ? '' : ` (application ${JSON.stringify(application)})`;
-    return `role ${JSON.stringify(role)} in database ${JSON.stringify(database)}${what}`;
+    return whoIs(this.role, this.database, this.application);
   }
 
   /** Of `monotonicMs`. */
@@ -76,7 +73,6 @@ export class Session {
     return this.#usedMs;
   }
 
-  /** Its server process; null when there is none. */
   get pid(): number | null {
     return this.#link.pid;
   }
@@ -84,6 +80,11 @@ export class Session {
   /** Nothing is under way in either direction. */
   get quiet(): boolean {
     return this.#place === 'open' && this.#link.isQuiet;
+  }
+
+  /** Its client has sent something, and is frozen. */
+  get isWaiting(): boolean {
+    return this.#place === 'open' && this.#link.client.holds;
   }
 
   get inTransaction(): boolean {
@@ -105,7 +106,6 @@ export class Session {
     return this.#found;
   }
 
-  /** As `Link.keyFor`. */
   keyFor(given: Buffer): Buffer | null {
     return this.#link.keyFor(given);
   }
@@ -131,8 +131,13 @@ export class Session {
     const { client } = this.#link;
     if (roster === null) {
       const server = new Channel(await connectToPostgres(address, this.#over.signal));
-      server.socket.write(startup.raw);
-      return this.#serveBy(server, (by) => this.#link.join(by));
+      if (this.#house.roster === null) {
+        server.socket.write(startup.raw);
+        return this.#serveBy(server, (by) => this.#link.join(by));
+      }
+      // It has begun to sleep meanwhile.
+      server.socket.destroy();
+      return this.#join(startup);
     }
     this.#key = await this.#limited('the log-in', (signal) => checkAsleep(client, startup, roster, signal));
     if (this.#key === null) return farewell(client.socket);
@@ -146,7 +151,9 @@ export class Session {
     const { signal } = this.#over;
     this.#demands = true;
     await this.#house.wake(this.who, signal);
-    return this.#house.logIns.add(() => openByKey(this.#house.server, raw, key, signal), signal);
+    const work = (limited: AbortSignal): ReturnType<typeof openByKey> =>
+      openByKey(this.#house.server, raw, key, limited);
+    return this.#house.logIns.add(() => withDeadline('the log-in', checkMs, signal, work), signal);
   }
 
   #serveBy(server: Channel, join: (server: Channel) => void): void {
@@ -166,7 +173,6 @@ export class Session {
     }
   }
 
-  /** Lets the client wait. */
   freeze(): void {
     if (this.#place === 'open') this.#link.freeze();
   }
@@ -195,7 +201,6 @@ export class Session {
     void this.#untilDemand().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Ends it with an error. */
   end(sqlstate: string, text: string): void {
     this.#close(fatal(sqlstate, text));
   }
@@ -207,14 +212,8 @@ export class Session {
     if (client.ended || client.firstByte === goodbye) return this.#close();
     if (snapshot === null || key === null || startup === null) return this.end(gone, goneText);
     const { server } = await this.#demand(startup, key);
-    const resumed = await resume(server, snapshot, this.#over.signal).catch((error: unknown) => {
-      server.socket.destroy();
-      throw error;
-    });
-    if (resumed === null) {
-      server.socket.destroy();
-      return this.end(gone, goneText);
-    }
+    const resumed = await resume(server, snapshot, this.#over.signal);
+    if (resumed === null) return this.end(gone, goneText);
     this.#serveBy(server, (by) => {
       this.#place = 'open';
       this.#link.rejoin(by, resumed);

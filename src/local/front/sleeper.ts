@@ -1,11 +1,11 @@
-import { abortedBy, linked } from '../../core/abort.ts';
+import { linked } from '../../core/abort.ts';
 import { monotonicMs, sleep } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
-import { poll } from '../../core/poll.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
 import type { Front } from './front.ts';
+import type { HeldPorts } from './hold-ports.ts';
 import {
   type Holder,
   type Limits,
@@ -17,6 +17,7 @@ import {
 import type { Observed } from './observe.ts';
 import type { Roster } from './roster.ts';
 import type { Session } from './session.ts';
+import { leaveAll } from './suspend.ts';
 
 export interface SleeperOptions {
   readonly front: Front;
@@ -27,6 +28,10 @@ export interface SleeperOptions {
    *  @param onPostgres called when Postgres takes connections, if that is known before it is ready */
   readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
   readonly observe: (signal: AbortSignal) => Promise<Observed>;
+  /** Keeps the ports of compute_ctl while it does not run. */
+  readonly holdPorts: () => Promise<HeldPorts>;
+  /** Files of unlogged tables with rows. */
+  readonly unlogged: () => readonly string[];
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
   readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
   /** Begins what is to be done until `signal` aborts. */
@@ -43,8 +48,6 @@ export interface Counted {
 
 /** How often it looks whether the compute is used. */
 const [leastTickMs, mostTickMs] = [100, 5000];
-/** For clients that are just logging in. */
-const settleMs = 5000;
 const cannotReturn = 'a log-in that cannot be repeated';
 
 /** Runs the compute while somebody uses it. */
@@ -66,11 +69,13 @@ export class Sleeper {
       if (signal.aborted) return;
       report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
       this.#note([]);
+      const held = await this.#options.holdPorts();
       const asleep = linked(signal);
       this.#options.whileAsleep(asleep.signal);
       const by = await front.demanded(signal).catch(() => null);
       asleep.abort();
       asleep.release();
+      held.release();
       if (by === null || signal.aborted) return;
       this.#counted = { ...this.#counted, wokenBy: by };
       report.event('waking', { by }, null);
@@ -162,7 +167,7 @@ export class Sleeper {
   }
 
   async #heldInPostgres(signal: AbortSignal): Promise<Holder[]> {
-    const { front, limits, observe, lastActiveMs } = this.#options;
+    const { front, limits, observe, lastActiveMs, unlogged } = this.#options;
     try {
       const [observed, activeMs] = await Promise.all([observe(signal), lastActiveMs(signal)]);
       this.#unreadableMs = null;
@@ -170,6 +175,7 @@ export class Sleeper {
       const known = new Set(front.sessions.flatMap(({ pid }) => pid ?? []));
       return [
         ...heldInPostgres(observed, known, (one) => front.isIgnored(one), limits),
+        ...unlogged().map((file): Holder => ({ kind: 'unlogged', who: file, sinceMs: 0 })),
         ...heldByActivity(activeMs, monotonicMs() - front.seenMs, limits),
       ];
     } catch (error) {
@@ -204,41 +210,14 @@ export class Sleeper {
     return this.#roster !== null && !session.canReturn(this.#roster) ? [cannotReturn] : [];
   }
 
-  /** Leaves every session, unless somebody was quicker.
-   *  @returns the number of sessions that were ended; null when it stays awake */
-  async #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
-    const { front, report } = this.#options;
-    const usedMs = front.usedMs;
-    front.shut(roster);
-    const settled = (): true | null => (front.joining.some((one) => one.isLoggingIn) ? null : true);
-    await poll(settled, { everyMs: 10, limitMs: settleMs }, signal).catch((error: unknown) => {
-      if (!abortedBy(error, signal)) throw error;
-    });
-    const isFree = !front.isDemanded && front.usedMs === usedMs && this.#heldByClients().length === 0;
-    const leaves = front.sessions.filter(({ place }) => place === 'open');
-    const stay = leaves.filter((one) => this.#canDetach(one, roster));
-    const cut = leaves.filter((one) => !stay.includes(one));
-    if (signal.aborted || !isFree || !cut.every((one) => this.#mayEnd(one))) {
-      front.reopen();
-      return null;
-    }
-    report.event('suspending', {}, null);
-    this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
-    for (const one of stay) one.detach();
-    for (const one of cut) front.endCounted(one);
-    for (const one of front.joining)
-      if (one.isLoggingIn) one.end('57P03', 'the database system is shutting down');
-    return cut.length;
-  }
-
-  #canDetach(session: Session, roster: Roster): boolean {
-    const { found, quiet } = session;
-    return quiet && found !== null && !('holds' in found) && session.canReturn(roster);
-  }
-
-  #mayEnd(session: Session): boolean {
-    const { front, limits } = this.#options;
-    return front.isIgnored(session) || monotonicMs() - session.usedMs >= limits.hardAfterMs;
+  #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
+    const { front, limits, report } = this.#options;
+    const isHeld = (): boolean => this.#heldByClients().length > 0;
+    const onBegin = (): void => {
+      report.event('suspending', {}, null);
+      this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
+    };
+    return leaveAll({ front, limits, isHeld, onBegin }, roster, signal);
   }
 
   #note(holders: readonly Holder[]): void {

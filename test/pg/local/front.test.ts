@@ -119,6 +119,22 @@ describe.each(installedPostgres().map((postgres) => ({ postgres, major: postgres
       await gone();
     });
 
+    test('statements that were dropped, or are not valid, do not count for what they were', async () => {
+      const one = await client();
+      await one.query('create table dropped (n int)');
+      await one.query({ name: 'kept', text: 'select 1' });
+      await one.query('deallocate all');
+      expect(await loses()).toEqual([]);
+      await one.query({ text: 'select * from dropped where n = $1', values: [1] });
+      await withPg({ ...cluster.target, host: server.dir, database: 'ann' }, options, (pgClient) =>
+        pgClient.query('drop table dropped'),
+      );
+      await sleeps();
+      expect((await one.query('select 1 as n')).rows).toEqual([{ n: 1 }]);
+      await one.end();
+      await gone();
+    });
+
     test('a session whose statement means something else by now ends with 57P01', async () => {
       const one = await client();
       await one.query('create table changed (n int)');
