@@ -45,7 +45,7 @@ export async function needStorage(
 
 const claimed = v.object({ generation: v.number() });
 
-/** The number for a compute that was made from copies of the storage's files: see `Timeline.claim`.
+/** The number for a compute that was made from copies of the storage's files: see storage/claim-generation.ts.
  *  @throws Error when the storage refuses it, or does not answer */
 export async function claimGeneration(
   { ports, controlPlaneToken }: LocalState,

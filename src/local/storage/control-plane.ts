@@ -13,7 +13,7 @@ export interface Known {
   readonly spec: (computeId: string) => unknown;
   /** The storage's part of `compute-local status`. */
   readonly status: () => unknown;
-  /** `Timeline.claim`. */
+  /** `claimGeneration`. */
   readonly claim: (known: number, end: Lsn, signal: AbortSignal) => Promise<number>;
 }
 

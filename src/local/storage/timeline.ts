@@ -99,22 +99,6 @@ export class Timeline {
     return this.#fence.next();
   }
 
-  /** The number for a compute that was made from copies of these files, and so never asks for a base backup. It is given only while
-   *  nobody writes, and nothing has changed since the copies: then no compute that has started meanwhile is fenced by it.
-   *  @param known the number when the copies were made
-   *  @param end where their WAL ends
-   *  @throws ComputeError `conflict` */
-  async claim(known: number, end: Lsn, signal: AbortSignal): Promise<number> {
-    const refuse = (why: string): ComputeError => new ComputeError('conflict', why);
-    if (this.receiver.attached !== null) throw refuse('a compute is attached');
-    return this.handOver(async () => {
-      if (this.generation !== known) throw refuse(`another compute has started since number ${known}`);
-      if (this.end() !== end)
-        throw refuse(`the timeline ends at ${formatLsn(this.end())}, not ${formatLsn(end)}`);
-      return this.#fence.next();
-    }, signal);
-  }
-
   /** The compute that writes. */
   get server(): Socket {
     return this.#server;

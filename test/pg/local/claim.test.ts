@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
 import { never } from '../../../src/core/abort.ts';
 import { formatLsn } from '../../../src/core/lsn.ts';
-import { claimGeneration } from '../../../src/local/storage-api.ts';
+import { claimGeneration as askForIt } from '../../../src/local/storage-api.ts';
+import { claimGeneration } from '../../../src/local/storage/claim-generation.ts';
 import { fetchArchive, withStorage } from './fixture.ts';
 
 test('a copy of the files gets a number only when nobody has started or written since it was made', async () => {
   await withStorage(async ({ local, storage: { timeline } }) => {
     const claim = (generation: number, end_lsn: string): Promise<number> =>
-      claimGeneration(local.state, { generation, end_lsn }, never);
+      askForIt(local.state, { generation, end_lsn }, never);
     const compute = await local.startCompute();
     await compute.query('create table t (n int)');
     const copied = formatLsn(timeline.end());
-    await expect(timeline.claim(timeline.generation, timeline.end(), never)).rejects.toThrow(
+    await expect(claimGeneration(timeline, timeline.generation, timeline.end(), never)).rejects.toThrow(
       'a compute is attached',
     );
     await compute.kill('SIGINT');
