@@ -70,6 +70,18 @@ export default defineConfig({
         },
       },
       {
+        // Minutes; not part of `npm test`.
+        plugins: [migrationsForTests],
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          expect: patient,
+        },
+      },
+      {
         // Not part of `npm test`.
         plugins: [migrationsForTests],
         test: {

@@ -11,15 +11,19 @@ import { defaultPostgres } from '../test/support/postgres-versions.ts';
 import { floorRun } from './floor.ts';
 
 /** `npm run bench:wake -- --runs 50 --mb 25`: from the first byte of a client to its first row, of a database that sleeps; beside it in
- *  the same run: the floor of `bench:start`, which is what every start needs (untar, a bare Postgres), and the same query when it is awake. In memory by default: see `--dir`. */
+ *  the same run: the floor of `bench:start`, which is what every start needs (untar, a bare Postgres), and the same query when it is awake. In memory by default: see `--dir`.
+ *  `--prepare wait`: each wake has its data directory prepared; `no`: none has. `--floor no` leaves that out, which takes long for a large database. */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '50' },
     dir: { type: 'string', default: '/dev/shm' },
     mb: { type: 'string', default: '0' },
+    prepare: { type: 'string', default: 'wait' },
+    floor: { type: 'string', default: 'yes' },
   },
 });
-const limitMs = 120_000;
+const limitMs = 1_800_000;
+const isPrepared = values.prepare === 'wait';
 const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
 chmodSync(dir, 0o755);
 const program = join(new URL('..', import.meta.url).pathname, 'compute-local.js');
@@ -32,6 +36,7 @@ class Up {
 
   constructor() {
     const args = [program, 'up', '--dir', dir, '--json', '--suspend-after', '500ms', '--new-ports'];
+    if (!isPrepared) args.push('--prepare-at-most', '0');
     this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     createInterface({ input: this.child.stdout! }).on('line', (line) => {
       // What has no place in a run.
@@ -88,6 +93,7 @@ async function measure(up: Up): Promise<void> {
     );
     await client.end();
   }
+  const prepares: number[] = [];
   const wakes: number[] = [];
   const starts: number[] = [];
   const awake: number[] = [];
@@ -96,7 +102,8 @@ async function measure(up: Up): Promise<void> {
   const { bindir } = defaultPostgres();
   for (let run = 1; run <= Number(values.runs); run++) {
     await up.next('asleep');
-    floors.push((await floorRun(state, { dir, bindir })).floor);
+    if (isPrepared) prepares.push((await up.next('prepared'))['ms'] as number);
+    if (values.floor === 'yes') floors.push((await floorRun(state, { dir, bindir })).floor);
     wakes.push(await firstRow(url));
     starts.push((await up.next('woken'))['ms'] as number);
     awake.push(await firstRow(url));
@@ -107,7 +114,8 @@ async function measure(up: Up): Promise<void> {
   );
   row('first byte to first row, asleep', wakes);
   row('of these: demand until Postgres takes connections', starts);
-  row('the floor: untar and a bare Postgres', floors);
+  if (isPrepared) row('while asleep: to prepare the next one', prepares);
+  if (floors.length > 0) row('the floor: untar and a bare Postgres', floors);
   row('first byte to first row, awake', awake);
   console.log(
     `load: ${loadavg()

@@ -11,6 +11,12 @@ export const choices = { bool: ['true', 'false'], logFormat: ['text', 'json'] } 
 
 const portOrZero = whole(0, 65_535, 'a port from 1 to 65535, or none');
 
+function bytesIn(text: string): number | null {
+  const match = /^(\d+)\s*(kb|mb|gb)?$/i.exec(text.trim());
+  const value = Number(match?.[1]) * (units[match?.[2]?.toLowerCase() ?? ''] ?? 1);
+  return match !== null && Number.isSafeInteger(value) ? value : null;
+}
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** An option without a value. */
@@ -53,10 +59,8 @@ export const kinds = {
   logFormat: (text: string) => oneOf(choices.logFormat, text),
   /** Bytes: `256MB`, `1GB`, or a number of them. */
   size: (text: string) => {
-    const match = /^(\d+)\s*(kb|mb|gb)?$/i.exec(text.trim());
-    const unit = units[match?.[2]?.toLowerCase() ?? ''] ?? 1;
-    const value = Number(match?.[1]) * unit;
-    if (match !== null && value >= 4 * megabyte && Number.isSafeInteger(value)) return value;
+    const value = bytesIn(text);
+    if (value !== null && value >= 4 * megabyte) return value;
     throw new Error('Expected a size of 4MB or more, such as 256MB.');
   },
   /** Seconds: `30m`, `2h`, `7d`. */
@@ -64,6 +68,12 @@ export const kinds = {
     const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
     if (ms !== null) return ms / 1000;
     throw new Error('Expected a time such as 30s, 5min, 2h or 7d.');
+  },
+  /** The same, or 0. */
+  sizeOrZero: (text: string) => {
+    const value = bytesIn(text);
+    if (value !== null) return value;
+    throw new Error('Expected a size such as 256MB, or 0.');
   },
   nodeName: (text: string) => {
     if (nodeNamePattern.test(text)) return text;

@@ -27,6 +27,7 @@ import { Watcher } from '../postgres/watcher.ts';
 import { configureCatalog, leavingDatabases } from './configure-catalog.ts';
 import { bringLateTls, writeConfigFiles } from './config-files.ts';
 import { type StartContext, pathOf, required } from './context.ts';
+import { usePrepared } from './prepared.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
 
@@ -42,7 +43,7 @@ export const startup = [
     step('start-services', startServices), // swap, disk quota
   ),
   together<StartContext>(
-    step('fetch-base-backup', fetchBaseBackup), // pageserver → PGDATA
+    step('fetch-base-backup', fetchBaseBackup), // pageserver, or what was prepared → PGDATA
     step('load-extensions', loadExtensions), // what Postgres must have at its start
   ),
   step('finish-data-dir', finishDataDir), // pg_hba.conf, links, signal files
@@ -81,6 +82,14 @@ async function findStartLsn(context: StartContext, signal: AbortSignal): Promise
   log.info(`starting at LSN ${formatLsn(found.lsn)}`);
 }
 
+/** What these steps have put into PGDATA, which a base backup must not replace. */
+const ownEntries: ReadonlySet<string> = new Set(['postgresql.conf', ...tlsEntries, markerFile, lockInside]);
+
+async function emptied(context: StartContext, signal: AbortSignal): Promise<void> {
+  await emptyPgdata(pathOf(context), signal);
+  await writeConfig(context);
+}
+
 function connectPageserver(context: StartContext, signal: AbortSignal): void {
   const { spec, settings, log, state } = context;
   const pgdata = pathOf(context);
@@ -92,11 +101,8 @@ function connectPageserver(context: StartContext, signal: AbortSignal): void {
       token: spec.spec.storage_auth_token,
       mode: spec.mode.kind,
       pgdata,
-      keep: new Set(['postgresql.conf', ...tlsEntries, markerFile, lockInside]),
-      emptied: async () => {
-        await emptyPgdata(pgdata, signal);
-        await writeConfig(context);
-      },
+      keep: ownEntries,
+      emptied: () => emptied(context, signal),
       needsWal: true,
       log,
       track: state.retries.track('pageserver'),
@@ -123,12 +129,12 @@ function startServices({ services, spec }: StartContext, signal: AbortSignal): P
  *  keeps PGDATA, with logs and core dumps; the next start removes it. */
 async function fetchBaseBackup(context: StartContext, signal: AbortSignal): Promise<void> {
   const { figures } = context.state;
-  const fetched = await required('the pageserver', context.pageserver)
-    .fetch(context.lsn, signal)
-    .catch(async (error: unknown) => {
-      await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(explained(left)));
-      throw error;
-    });
+  const pageserver = required('the pageserver', context.pageserver);
+  if (await usePrepared(context, ownEntries, () => emptied(context, signal))) return pageserver.close();
+  const fetched = await pageserver.fetch(context.lsn, signal).catch(async (error: unknown) => {
+    await emptyPgdata(pathOf(context), never).catch((left: unknown) => context.log.warn(explained(left)));
+    throw error;
+  });
   figures.pageserver_connect_micros = fetched.connectMicros;
   figures.basebackup_ms = fetched.ms;
   figures.basebackup_bytes = fetched.bytes;

@@ -49,7 +49,7 @@ async function startNode(
 ): Promise<RunningProcess> {
   const log = openLog(context.dir, name);
   try {
-    const program = ownProgram(name === 'storage' ? 'compute-local' : name);
+    const program = ownProgram(name === 'compute_ctl' ? name : 'compute-local');
     const child = await startProcess({
       ...program,
       args: [...program.args, ...args],
@@ -74,16 +74,32 @@ async function startNode(
   }
 }
 
+/** What makes the next data directory: see next/. It ends with this process. */
+export function nextChild(context: UpContext, mostBytes: number | null): Promise<RunningProcess> {
+  const { dir, tools } = context;
+  const args = [
+    'next',
+    `--dir=${dir.root}`,
+    `--pg-bin-dir=${binDirOf(tools)}`,
+    ...(mostBytes === null ? [] : [`--prepare-at-most=${mostBytes}`]),
+    ...freeArgs(context),
+  ];
+  return startNode(context, 'next', args, dir.nextPid, { piped: true });
+}
+
+const freeArgs = ({ diskLimits: { warnBytes, stopBytes } }: UpContext): string[] => [
+  ...(warnBytes === null ? [] : [`--warn-free=${warnBytes}`]),
+  ...(stopBytes === null ? [] : [`--stop-free=${stopBytes}`]),
+];
+
 export function storageChild(context: UpContext, onReady: () => void): Kept {
   const { dir, tools, report } = context;
-  const { warnBytes, stopBytes } = context.diskLimits;
   const args = [
     'storage',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
     `--compact-at=${context.compactAtBytes}`,
-    ...(warnBytes === null ? [] : [`--warn-free=${warnBytes}`]),
-    ...(stopBytes === null ? [] : [`--stop-free=${stopBytes}`]),
+    ...freeArgs(context),
   ];
   return {
     name: 'the storage',
@@ -141,6 +157,8 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     `--control-plane-uri=http://127.0.0.1:${ports.controlPlane}`,
     `--compute-id=${state.computeId}`,
     `--pgdata=${dir.pgdata}`,
+    // Only the main compute sleeps.
+    ...(state.front === true ? [`--prepared-pgdata=${dir.next}`] : []),
     `--connstr=${formatUrl({ user: 'cloud_admin', host: dir.run, port: ports.postgres, database: 'postgres' })}`,
     `--pgbin=${tools.postgres.path}`,
     `--external-http-host=${state.listenAll === true ? '::' : 'localhost'}`,

@@ -86,6 +86,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   token: async (dir, { name }, [given = name]) =>
     say((await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600)),
   psql: async (dir, options, args) => (await import('./branches/psql.ts')).psqlNamed(dir, options, args, log),
+  next: async (dir, options) => (await import('./commands/next.ts')).prepareNext(dir, options, log),
   storage: async (dir, options) => {
     const { storageDaemon } = await import('./commands/storage.ts');
     return storageDaemon(dir, { ...options, compactAtBytes: options.compactAt }, log);

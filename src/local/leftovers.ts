@@ -4,6 +4,7 @@ import type { Log } from '../core/log.ts';
 import { leftoverLimits, stopLeftover } from '../postgres/leftover.ts';
 import { endByPidFile } from '../process/pid-file.ts';
 import { systemIdOf } from './claim.ts';
+import { clearNext } from './next/places.ts';
 import { nodeDir, nodeNames } from './nodes.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import type { LocalDir } from './state.ts';
@@ -40,6 +41,7 @@ export async function endLeftovers(
   log: Log,
   signal: AbortSignal,
 ): Promise<string[]> {
+  await clearNext(dir, log, signal);
   // Those of nodes whose own `up` was killed.
   const nodes: string[] = [];
   for (const name of nodeNames(dir))

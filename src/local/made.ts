@@ -1,8 +1,10 @@
 import { nodeNamePattern } from '../config/values.ts';
 import { isMarked, markerFile } from '../postgres/marker.ts';
+import { isPrepared, noteFile, preparedMarker } from '../postgres/prepared/note.ts';
 import { createMarker } from '../process/marker.ts';
 import { type Made, madeFile } from '../process/made.ts';
 import { acceptedName, schemaName } from './desired/names.ts';
+import { entriesThatCount } from './entries.ts';
 import { systemIdIn } from './pgdata.ts';
 import { madeStorage } from './storage/made.ts';
 
@@ -33,6 +35,13 @@ export const madePgdata: readonly Made[] = [
   madeFile(markerFile),
 ];
 
+/** Data directories that are made ahead, named as in `localDir`. The marker goes last. */
+export const madeNext: Made = {
+  name: /^pgdata\.(next(\.new)?|template)$/,
+  is: [...madePgdata, madeFile(noteFile), madeFile(preparedMarker)],
+  when: (dir) => isPrepared(dir) || entriesThatCount(dir).length === 0,
+};
+
 const madeLock: readonly Made[] = [
   { name: /^(\d+|new-\d+-[0-9a-f]+)$/, is: 'socket' },
   madeFile('holder.json'),
@@ -45,7 +54,8 @@ const madeCompute = (systemId: string | null): readonly Made[] => [
     is: madePgdata,
     when: (dir) => isMarked(dir) || (systemId !== null && systemIdIn(dir) === systemId),
   },
-  // Renamed by compute_ctl, which gives them this name.
+  madeNext,
+  // Renamed by compute_ctl or `clearNext`, which give them this name.
   { name: /^pgdata\.old-[0-9a-f]{16}$/, is: 'tree' },
   { name: /^pgdata\.lock$/, is: madeLock },
   {
@@ -55,8 +65,8 @@ const madeCompute = (systemId: string | null): readonly Made[] => [
       { name: /^\.s\.PGSQL\.\d+\.lock$/, is: 'file' },
     ],
   },
-  { name: /^log$/, is: [{ name: /^(compute_ctl|storage|up)\.log(\.1)?$/, is: 'file' }] },
-  ...['up.pid', 'compute_ctl.pid', 'storage.pid'].map(madeFile),
+  { name: /^log$/, is: [{ name: /^(compute_ctl|storage|up|next)\.log(\.1)?$/, is: 'file' }] },
+  ...['up.pid', 'compute_ctl.pid', 'storage.pid', 'next.pid'].map(madeFile),
 ];
 
 /** What is made in the directory of a node. */

@@ -147,7 +147,8 @@ export function stateIn(dir: number, name: string, uid = process.getuid?.()): Lo
 
 /** Nobody but the user can have put a link in the place of one of our directories, and it could lead into another's. */
 function refuseLinks({ root }: LocalDir, entries: readonly Dirent[]): void {
-  const ours = /^(nodes|branches|pgdata|run|log|storage|up\.lock|pgdata\.lock)$/;
+  const ours =
+    /^(nodes|branches|pgdata|pgdata\.(next(\.new)?|template)|run|log|storage|up\.lock|pgdata\.lock)$/;
   const link = entries.find((entry) => ours.test(entry.name) && !entry.isDirectory());
   if (link !== undefined) throw notDirectory(join(root, link.name));
 }

@@ -105,6 +105,11 @@ export interface LocalDir {
   readonly computePid: string;
   /** What the front notes for `status`. */
   readonly sleep: string;
+  /** The data directory of the next start, its making, and what it is copied from: see next/. */
+  readonly next: string;
+  readonly nextFresh: string;
+  readonly nextTemplate: string;
+  readonly nextPid: string;
 }
 
 export const defaultDir = (): string =>
@@ -140,6 +145,10 @@ export function localDir(path: string): LocalDir {
     storagePid: join(root, 'storage.pid'),
     computePid: join(root, 'compute_ctl.pid'),
     sleep: join(root, 'sleep.json'),
+    next: join(root, 'pgdata.next'),
+    nextFresh: join(root, 'pgdata.next.new'),
+    nextTemplate: join(root, 'pgdata.template'),
+    nextPid: join(root, 'next.pid'),
   };
 }
 

@@ -42,3 +42,19 @@ export async function needStorage(
   if (status !== null) return status;
   throw new ComputeError('conflict', 'the storage is not running, or does not answer', { hint });
 }
+
+const claimed = v.object({ generation: v.number() });
+
+/** The number for a compute that was made from copies of the storage's files: see storage/claim-generation.ts.
+ *  @throws Error when the storage refuses it, or does not answer */
+export async function claimGeneration(
+  { ports, controlPlaneToken }: LocalState,
+  { generation, end_lsn }: Pick<StorageStatus, 'generation' | 'end_lsn'>,
+  signal: AbortSignal,
+): Promise<number> {
+  const url = `http://127.0.0.1:${ports.controlPlane}/generation`;
+  const answer = await withDeadline('the answer of the storage', requestMs, signal, (limited) =>
+    getLimitedJson(url, controlPlaneToken, limited, { generation, end_lsn }),
+  );
+  return v.parse(claimed, answer).generation;
+}

@@ -35,7 +35,7 @@ export function findProcesses(matches: (commandLine: string) => boolean): Proces
 let boot: string | null = null;
 
 /** The same text until the next reboot; `unknown` where the kernel has no such file, as in some sandboxes. */
-function bootId(): string {
+export function bootId(): string {
   try {
     boot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {

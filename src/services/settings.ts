@@ -25,6 +25,8 @@ export interface Settings extends OwnPostgres {
   readonly tls: TlsFiles | null;
   /** A data directory that compute_ctl did not create may be wiped. */
   readonly wipeForeign: boolean;
+  /** May hold a data directory for this start; null: there is none. */
+  readonly preparedPgdata: string | null;
   /** Between two counts of the installed extensions, as long as no spec sets it. */
   readonly installedExtensionsSeconds: number;
   /** Extensions can be downloaded. */
@@ -71,6 +73,7 @@ export const settingsOf = (options: RunOptions, env: NodeJS.ProcessEnv, found: F
   privilegedRole: options.privilegedRoleName,
   internalHttpPort: options.internalHttpPort,
   wipeForeign: options.wipeForeignPgdata,
+  preparedPgdata: options.preparedPgdata,
   installedExtensionsSeconds: options.installedExtensionsIntervalSeconds,
   hasGateway: options.remoteExtBaseUrl !== null,
   startTimeoutMs: options.startTimeoutSeconds * 1000,

@@ -17,6 +17,17 @@ const dir = {
   doc: 'Directory for all data and logs.',
 } as const satisfies OptionEntry;
 
+/** Of what `up` starts. */
+const requiredDir = {
+  flag: '--dir',
+  kind: 'path',
+  value: 'DIR',
+  fallback: null,
+  required: true,
+  group: 'options',
+  doc: 'Directory for all data and logs. Required.',
+} as const satisfies OptionEntry;
+
 const json = {
   flag: '--json',
   kind: 'flag',
@@ -205,18 +216,20 @@ export const computeLocal = {
       passesOptions: true,
     },
     ...manualCommands,
+    next: {
+      doc: 'Makes the data directory of the next start, for `up`.',
+      options: {
+        dir: requiredDir,
+        ...forPostgres,
+        prepareAtMost: sleepOptions.prepareAtMost,
+        ...freeLimits,
+      },
+      hidden: true,
+    },
     storage: {
       doc: 'The storage daemon, which `up` starts.',
       options: {
-        dir: {
-          flag: '--dir',
-          kind: 'path',
-          value: 'DIR',
-          fallback: null,
-          required: true,
-          group: 'options',
-          doc: 'Directory for all data and logs. Required.',
-        },
+        dir: requiredDir,
         ...forPostgres,
         compactAt,
         ...freeLimits,

@@ -64,6 +64,14 @@ export const mainOptions = {
     group: 'postgres',
     doc: 'Also wipe a data directory that compute_ctl did not create. Without it such a directory is refused.',
   },
+  preparedPgdata: {
+    flag: '--prepared-pgdata',
+    kind: 'path',
+    value: 'DIR',
+    fallback: null,
+    group: 'postgres',
+    doc: 'Directory beside --pgdata that may hold a data directory for the next start of a primary. When its note names the tenant, the Neon timeline and exactly the LSN of this start, it is moved into the data directory, and no base backup is fetched; otherwise it is removed.',
+  },
   connstr: {
     flag: '--connstr',
     short: '-C',

@@ -32,4 +32,14 @@ export const sleepOptions = {
     group: 'options',
     doc: 'Roles and applications whose sessions do not count as use, with commas between them: role:NAME, app:NAME, or NAME for either; * at the end stands for anything.',
   },
+  prepareAtMost: {
+    flag: '--prepare-at-most',
+    kind: 'sizeOrZero',
+    value: 'SIZE',
+    env: 'COMPUTE_LOCAL_PREPARE_AT_MOST',
+    fallback: null,
+    fallbackDoc: 'no limit',
+    group: 'options',
+    doc: 'While Postgres is stopped, make the data directory of its next start ahead, if the base backup and its WAL have no more than this. 0: never.',
+  },
 } as const satisfies Record<string, OptionEntry>;

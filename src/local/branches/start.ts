@@ -30,6 +30,7 @@ export const asBefore: RunOptions = {
   ...{ pgBinDir: null, port: null, httpPort: null, newPorts: false, listenAll: false },
   ...{ compactAt: 256 * 1024 * 1024, warnFree: null, stopFree: null, keep: null, keepAtMost: null },
   ...{ suspendAfter: sleepOptions.suspendAfter.fallback, suspendHardAfter: 0, suspendIgnore: '' },
+  prepareAtMost: sleepOptions.prepareAtMost.fallback,
 };
 
 /** `up` gives its children 600 seconds. */
@@ -121,6 +122,7 @@ function argumentsOf(options: RunOptions): string[] {
     ...given('keep-at-most', options.keepAtMost),
     ...given('suspend-after', milliseconds(options.suspendAfter)),
     ...given('suspend-hard-after', milliseconds(options.suspendHardAfter)),
+    ...given('prepare-at-most', options.prepareAtMost),
     ...given('suspend-ignore', options.suspendIgnore === '' ? null : options.suspendIgnore),
     ...(options.newPorts ? ['--new-ports'] : []),
     ...(options.listenAll ? ['--listen-all'] : []),

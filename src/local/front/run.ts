@@ -6,6 +6,7 @@ import { identify } from '../../process/identity.ts';
 import { readStat } from '../../process/proc.ts';
 import { type UpContext, computeChild } from '../children.ts';
 import { computeStatus, untilRunning } from '../compute-api.ts';
+import { NextStart } from '../next/keeper.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import { Front } from './front.ts';
@@ -24,6 +25,8 @@ export interface SleepOptions {
   /** Seconds until idle sessions with state are ended; 0 for never. */
   readonly suspendHardAfter: number;
   readonly suspendIgnore: string;
+  /** Bytes of the largest database whose next start is prepared meanwhile; 0: none; null: any. */
+  readonly prepareAtMost: number | null;
 }
 
 /** A wake is short, and its clients wait for every millisecond of it. */
@@ -34,7 +37,7 @@ const startMs = 600_000;
  *  @throws what the first start failed with; ComputeError `port` */
 export async function runWithSleep(
   context: UpContext,
-  { suspendAfter, suspendHardAfter, suspendIgnore }: SleepOptions,
+  { suspendAfter, suspendHardAfter, suspendIgnore, prepareAtMost }: SleepOptions,
   onReady: () => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -50,6 +53,7 @@ export async function runWithSleep(
   const suspendAfterMs = Math.round(suspendAfter * 1000);
   const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
+  const next = new NextStart(context, prepareAtMost);
   const sleeper = new Sleeper({
     front,
     report,
@@ -67,6 +71,7 @@ export async function runWithSleep(
       if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
       return status.last_active === null ? null : Math.max(0, Date.now() - Date.parse(status.last_active));
     },
+    whileAsleep: (asleep) => next.begin(asleep),
     note: noteTo(dir.sleep, limits, front),
   });
   await front.listen();
@@ -74,6 +79,7 @@ export async function runWithSleep(
     await sleeper.run(signal);
   } finally {
     await front.close();
+    await next.settled();
   }
 }
 

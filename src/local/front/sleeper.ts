@@ -34,6 +34,8 @@ export interface SleeperOptions {
   readonly unlogged: () => readonly string[];
   /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
   readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
+  /** Begins what is to be done until `signal` aborts. */
+  readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
 }
 
@@ -68,7 +70,11 @@ export class Sleeper {
       report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
       this.#note([]);
       const held = await this.#options.holdPorts();
+      const asleep = linked(signal);
+      this.#options.whileAsleep(asleep.signal);
       const by = await front.demanded(signal).catch(() => null);
+      asleep.abort();
+      asleep.release();
       held.release();
       if (by === null || signal.aborted) return;
       this.#counted = { ...this.#counted, wokenBy: by };

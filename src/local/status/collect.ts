@@ -23,11 +23,12 @@ export async function collectStatus(dir: LocalDir, size: Sizer = eachOnce()): Pr
   if (state === null) return { ...common, ...withoutState(dir, problems) };
   const { computes, primary, unreadable } = knownComputes(dir, state);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
-  const [storage, all, total, free] = await Promise.all([
+  const [storage, all, total, free, ...ahead] = await Promise.all([
     storageFacts(dir, state, { hasWriter, size }),
     Promise.all(computes.map((one) => computeFacts(one, size))),
     size(dir.root),
     freeBytes(dir.root),
+    ...[dir.next, dir.nextFresh, dir.nextTemplate].map((path) => size(path)),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
   const verdict = judge({ dir, state, primary, computes: all, storage, unreadable, nowMs: Date.now() });
@@ -36,6 +37,7 @@ export async function collectStatus(dir: LocalDir, size: Sizer = eachOnce()): Pr
     bases: storage.bases,
     wal: storage.wal,
     data: sum(all.map((one) => one.data)),
+    prepared: sum(ahead),
     logs: sum(all.map((one) => one.logs)),
   });
   return {
@@ -120,15 +122,17 @@ interface Parts {
   readonly bases: Size;
   readonly wal: Size;
   readonly data: Size;
+  readonly prepared: Size;
   readonly logs: Size;
 }
 
-const diskReport = (free: number | null, { total, bases, wal, data, logs }: Parts): DiskReport => ({
-  total_bytes: total.bytes,
-  base_bytes: bases.bytes,
-  wal_bytes: wal.bytes,
-  data_bytes: data.bytes,
-  log_bytes: logs.bytes,
-  complete: sum([total, bases, wal, data, logs]).complete,
+const diskReport = (free: number | null, sizes: Parts): DiskReport => ({
+  total_bytes: sizes.total.bytes,
+  base_bytes: sizes.bases.bytes,
+  wal_bytes: sizes.wal.bytes,
+  data_bytes: sizes.data.bytes,
+  prepared_bytes: sizes.prepared.bytes,
+  log_bytes: sizes.logs.bytes,
+  complete: sum(Object.values(sizes)).complete,
   free_bytes: free,
 });

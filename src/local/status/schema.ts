@@ -167,6 +167,9 @@ export const statusSchema = v.object({
         base_bytes: bytes('Base backups'),
         wal_bytes: bytes('Stored WAL'),
         data_bytes: bytes('Data directories, which every start creates again'),
+        prepared_bytes: bytes(
+          'Data directories that are made ahead of a start; blocks that files share are counted for each',
+        ),
         log_bytes: bytes('Logs'),
         complete: described(v.boolean(), 'False when counting took too long: the sizes are lower limits.'),
         free_bytes: countOrNull('What is free on this disk, in bytes; null where that is not known.'),

@@ -181,8 +181,9 @@ function baseText(
 function diskText(disk: DiskReport, watched: DiskStatus | null, paint: Paint): string {
   const more = disk.complete ? '' : 'at least ';
   const free = disk.free_bytes === null || watched !== null ? '' : `; free: ${shownBytes(disk.free_bytes)}`;
-  const { base_bytes, wal_bytes, data_bytes, log_bytes } = disk;
-  const used = `base backups ${shownBytes(base_bytes)}, WAL ${shownBytes(wal_bytes)}, data directories ${shownBytes(data_bytes)}, logs ${shownBytes(log_bytes)}`;
+  const { base_bytes, wal_bytes, data_bytes, prepared_bytes, log_bytes } = disk;
+  const ahead = prepared_bytes === 0 ? '' : `, made ahead ${shownBytes(prepared_bytes)}`;
+  const used = `base backups ${shownBytes(base_bytes)}, WAL ${shownBytes(wal_bytes)}, data directories ${shownBytes(data_bytes)}${ahead}, logs ${shownBytes(log_bytes)}`;
   const first = `${paint('bold', 'Disk')}     ${more}${shownBytes(disk.total_bytes)}: ${used}${free}`;
   return watched === null ? first : `${first}\n  ${fillText(watched)}`;
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import type { Log } from '../../core/log.ts';
 import type { Secret } from '../../core/secret.ts';
 import { failure, json } from '../../http/answer.ts';
@@ -12,6 +13,8 @@ export interface Known {
   readonly spec: (computeId: string) => unknown;
   /** The storage's part of `compute-local status`. */
   readonly status: () => unknown;
+  /** `claimGeneration`. */
+  readonly claim: (known: number, end: Lsn, signal: AbortSignal) => Promise<number>;
 }
 
 export interface ControlPlaneOptions extends Known {
@@ -48,6 +51,30 @@ const status: Route<Known> = {
   handler: (_, known) => json(200, known.status()),
 };
 
+const claimBody = v.object({
+  generation: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  end_lsn: v.pipe(
+    v.string(),
+    v.transform(parseLsn),
+    v.check((lsn) => lsn !== null),
+    v.transform((lsn) => lsn as Lsn),
+  ),
+});
+
+const claim: Route<Known, unknown, v.InferOutput<typeof claimBody>> = {
+  method: 'POST',
+  path: '/generation',
+  auth: 'token',
+  summary: 'The number for a compute that is made from copies of the files.',
+  body: claimBody,
+  reply: v.object({ generation: v.number() }),
+  errors: ['conflict'],
+  limitMs: 10_000,
+  handler: async ({ body, signal }, known) => ({
+    generation: await known.claim(body.generation, body.end_lsn, signal),
+  }),
+};
+
 /** Starts the control plane for the computes on one storage; it answers with their specs.
  *  @throws ComputeError `port` */
 export const controlPlane = ({
@@ -62,7 +89,7 @@ export const controlPlane = ({
     name: 'control plane',
     host,
     port,
-    routes: [spec, status],
+    routes: [spec, status, claim],
     app,
     auth: fixedToken(token),
     localOnly: true,

@@ -4,6 +4,7 @@ import type { Log } from '../../core/log.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { RunningServer } from '../../http/server.ts';
 import { Access } from './access.ts';
+import { claimGeneration } from './claim-generation.ts';
 import { keepCompact } from './compaction.ts';
 import { controlPlane } from './control-plane.ts';
 import { type Keep, keepHistory } from './history.ts';
@@ -118,6 +119,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
         port,
         token: options.controlPlaneToken,
         spec: (computeId) => computes.spec(computeId, () => access.issueStart(), watch.level === 'stop'),
+        claim: (known, end, limited) => claimGeneration(timeline, known, end, limited),
         status: (): StorageStatus => storageStatus({ timeline, troubles, watch, maxWalBytes }),
         log,
       }),

@@ -32,6 +32,13 @@ export class WalEnd {
     return this.#known === null ? null : (BigInt(this.#known.end) as Lsn);
   }
 
+  /** The last valid record, null when there is none after the start. */
+  lastRecord(): { readonly start: Lsn; readonly end: Lsn } | null {
+    const end = this.find();
+    const start = this.#known?.previous ?? null;
+    return end === null || start === null ? null : { start: BigInt(start) as Lsn, end };
+  }
+
   #search(pages: WalPages): Position | null {
     const first = Math.floor(this.#start / this.#segmentBytes);
     const from = this.#known === null ? -1 : Math.floor(this.#known.end / this.#segmentBytes);

@@ -40,6 +40,7 @@ describe('compute-local', () => {
         httpPort: null,
         dashboardPort: null,
         newPorts: false,
+        prepareAtMost: null,
         replica: false,
         atLsn: null,
         name: null,

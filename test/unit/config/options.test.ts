@@ -33,6 +33,7 @@ test('the command lines are those of three programs', () => {
     'compute-local psql',
     'compute-local completion',
     'compute-local man',
+    'compute-local next',
     'compute-local storage',
     'vm-monitor',
   ]);
@@ -69,6 +70,8 @@ const accepted: [Kind, string, unknown][] = [
   ['size', '256MB', 268_435_456],
   ['size', '1 gb', 1_073_741_824],
   ['size', '8388608', 8_388_608],
+  ['sizeOrZero', '0', 0],
+  ['sizeOrZero', '1MB', 1_048_576],
   ['listenPort', '1', 1],
   ['portOrNone', 'none', 0],
   ['portOrNone', '0', 0],
@@ -84,6 +87,7 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 
 const refused: [Kind, string[], string][] = [
   ['duration', ['', '-1s', '1.5s', '5 years', 's', '5 m 3 s'], 'Expected a time'],
+  ['sizeOrZero', ['-1', '', 'MB'], 'Expected a size such as 256MB, or 0'],
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
   ['portOrNone', ['65536', '', 'no', '-1'], 'Expected a port from 1 to 65535, or none'],
   ['listenPort', ['0', '65536', '', 'x', '1.5'], 'Expected a port from 1 to 65535'],

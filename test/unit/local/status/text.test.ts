@@ -88,6 +88,7 @@ const report: StatusReport = {
     base_bytes: 4,
     wal_bytes: 3,
     data_bytes: 2,
+    prepared_bytes: 0,
     log_bytes: 1,
     complete: false,
     free_bytes: null,

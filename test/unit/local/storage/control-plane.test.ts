@@ -18,6 +18,7 @@ async function withControlPlane(
     port: 0,
     token: new Secret('sesame'),
     spec: (id) => (id === 'a b' ? { spec: { id } } : null),
+    claim: async () => 1,
     status: () => ({ attached: true }),
     log,
   });

@@ -1,0 +1,61 @@
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { rmSync } from 'node:fs';
+import { monotonicMs, raceAbort } from '../../core/clock.ts';
+import { inline } from '../../core/errors.ts';
+import { endChild, termThenKill } from '../../process/end.ts';
+import { type UpContext, nextChild } from '../children.ts';
+import { type NextEvent, parseNextEvent } from './events.ts';
+
+/** It stops its PostgreSQL first. */
+const graceMs = 10_000;
+
+/** Has the next data directory prepared while the compute sleeps, by a process of its own. */
+export class NextStart {
+  readonly #context: UpContext;
+  readonly #mostBytes: number | null;
+  #last: Promise<void> = Promise.resolve();
+
+  /** @param mostBytes for larger databases nothing is prepared; 0: never; null: always */
+  constructor(context: UpContext, mostBytes: number | null) {
+    this.#context = context;
+    this.#mostBytes = mostBytes;
+  }
+
+  /** Begins when the one before has ended. The abort of `signal` ends it, and nobody waits for that. */
+  begin(signal: AbortSignal): void {
+    if (this.#mostBytes === 0) return;
+    const { report } = this.#context;
+    this.#last = this.#last
+      .then(() => this.#run(signal))
+      .catch((error: unknown) => report.event('not-prepared', { reason: inline(error) }, null));
+  }
+
+  /** Resolves when none runs. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { dir, report, escalate } = this.#context;
+    const startMs = monotonicMs();
+    const child = await nextChild(this.#context, this.#mostBytes);
+    try {
+      let said: NextEvent | null = null;
+      createInterface({ input: child.stdout as Readable }).on('line', (line) => {
+        said = parseNextEvent(line) ?? said;
+      });
+      const over = await raceAbort(child.closed, signal).catch(() => null);
+      if (over === null) return report.event('not-prepared', { reason: 'it was stopped' }, null);
+      const last = said as NextEvent | null;
+      if (last?.event === 'prepared') {
+        const ms = Math.round(monotonicMs() - startMs);
+        report.event('prepared', { way: last.way, lsn: last.lsn, ms }, null);
+      } else report.event('not-prepared', { reason: last?.reason ?? 'its process was killed' }, null);
+    } finally {
+      await endChild(child, termThenKill(graceMs), escalate);
+      rmSync(dir.nextPid, { force: true });
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ComputeError } from '../../core/errors.ts';
+import type { Log } from '../../core/log.ts';
+import { formatLsn } from '../../core/lsn.ts';
+import { poll } from '../../core/poll.ts';
+import { shownBytes } from '../../core/shown.ts';
+import { type PreparedNote, noteFile, noteText } from '../../postgres/prepared/note.ts';
+import { renameDurable, writeDurable } from '../../process/files.ts';
+import { bootId } from '../../process/identity.ts';
+import { runOk } from '../../process/run-process.ts';
+import { removeTree } from '../../process/remove-tree.ts';
+import type { LocalDir, LocalState } from '../state.ts';
+import { claimGeneration, needStorage } from '../storage-api.ts';
+import { type GivenLimits, limitsFor, spaceAt } from '../storage/disk.ts';
+import { generationFile } from '../storage/files.ts';
+import type { StorageStatus } from '../storage/storage-status.ts';
+import type { Tools } from '../storage/tools.ts';
+import { canClone, cloneTree, unpackSource } from './fill.ts';
+import { createNext, freePlaces } from './places.ts';
+import { recover } from './recover.ts';
+import { type Source, readSource } from './source.ts';
+import { type Way, updateTemplate } from './template.ts';
+
+export interface PrepareContext {
+  readonly dir: LocalDir;
+  readonly state: LocalState;
+  readonly tools: Tools;
+  readonly diskLimits: GivenLimits;
+  /** The database may have this many bytes; null: any number. */
+  readonly mostBytes: number | null;
+  readonly log: Log;
+}
+
+export interface Prepared {
+  readonly way: Way;
+  readonly lsn: string;
+}
+
+/** Makes the data directory of the next start, while nobody writes: the same as the base backup of the storage, with its WAL replayed. It
+ *  is there as a whole or not at all.
+ *  @throws ComputeError; AbortError */
+export async function prepare(context: PrepareContext, signal: AbortSignal): Promise<Prepared> {
+  const { dir, state, log } = context;
+  await freePlaces(dir, log, signal);
+  const storage = await idleStorage(state, signal);
+  const source = readSource(dir, state);
+  const lsn = formatLsn(source.last.end);
+  if (lsn !== storage.end_lsn)
+    throw new ComputeError('conflict', `the storage ends at ${storage.end_lsn}, and its files at ${lsn}`);
+  await checkSize(context, source);
+  try {
+    const way = await fill(context, source, signal);
+    const generation = await claimGeneration(state, storage, signal);
+    writeDurable(join(dir.nextFresh, generationFile), `${generation}\n`);
+    writeDurable(join(dir.nextFresh, noteFile), noteText(noteOf(context, source)));
+    signal.throwIfAborted();
+    renameDurable(dir.nextFresh, dir.next);
+    return { way, lsn };
+  } catch (error) {
+    // The rest of it is only space.
+    rmSync(join(dir.nextFresh, noteFile), { force: true });
+    throw error;
+  }
+}
+
+async function fill(context: PrepareContext, source: Source, signal: AbortSignal): Promise<Way> {
+  const { dir, tools, log } = context;
+  createNext(dir.nextFresh);
+  if (canClone(dir.nextFresh)) {
+    const way = await updateTemplate(context, source, noteOf(context, source), signal);
+    await cloneTree(dir.nextTemplate, dir.nextFresh, signal);
+    return way;
+  }
+  await removeTree(dir.nextTemplate, signal);
+  await unpackSource(dir.nextFresh, source, signal);
+  await recover({ path: dir.nextFresh, tools, socketDir: dir.run, log }, source, signal);
+  await flush(dir.nextFresh, tools, signal);
+  return 'unpacked';
+}
+
+const flushMs = 3_600_000;
+
+/** Brings it to the disk: otherwise the small files that a wake makes durable would wait for all of it, on ext4. (A clone does that by
+ *  itself.) */
+async function flush(path: string, { postgres, env }: Tools, signal: AbortSignal): Promise<void> {
+  const command = postgres.sibling('initdb');
+  await runOk({ command, args: ['--sync-only', '-D', path], env, cwd: '/', limitMs: flushMs }, signal);
+}
+
+const noteOf = ({ state, tools }: PrepareContext, { base, last }: Source): PreparedNote => ({
+  tenantId: state.tenantId,
+  timelineId: state.timelineId,
+  lsn: last.end,
+  checkpoint: last.start,
+  systemId: base.systemId,
+  postgresMajor: tools.postgres.major,
+  postgresTimeline: base.timeline,
+  bootId: bootId(),
+});
+
+const idleMs = 10_000;
+
+/** The last WAL of the compute has arrived. */
+async function idleStorage(state: LocalState, signal: AbortSignal): Promise<StorageStatus> {
+  const look = async (limited: AbortSignal): Promise<StorageStatus | null> => {
+    const status = await needStorage(state, limited);
+    return status.attached ? null : status;
+  };
+  const status = await poll(look, { everyMs: 100, limitMs: idleMs }, signal);
+  if (status !== null) return status;
+  throw new ComputeError('conflict', 'a compute is still attached to the storage');
+}
+
+/** Refuses what is too large, and what would bring the disk to where the storage warns. */
+async function checkSize({ dir, diskLimits, mostBytes }: PrepareContext, source: Source): Promise<void> {
+  const { base, segments } = source;
+  const bytes = base.tarBytes + segments.length * base.walSegmentBytes;
+  if (mostBytes !== null && bytes > mostBytes)
+    throw new ComputeError(
+      'conflict',
+      `the data has ${shownBytes(bytes)}, more than --prepare-at-most allows`,
+    );
+  const { freeBytes, totalBytes, inodesLeft } = await spaceAt(dir.root);
+  const { warnBytes } = limitsFor(totalBytes, diskLimits);
+  if (!inodesLeft || freeBytes - bytes < warnBytes)
+    throw new ComputeError(
+      'conflict',
+      `${shownBytes(bytes)} more would leave less than ${shownBytes(warnBytes)} free`,
+    );
+}

@@ -1,0 +1,74 @@
+import { readSmall } from '../../process/regular-file.ts';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { explained } from '../../core/errors.ts';
+import { formatLsn } from '../../core/lsn.ts';
+import { type PreparedNote, noteFile, noteText, parseNote } from '../../postgres/prepared/note.ts';
+import { writeDurable } from '../../process/files.ts';
+import { removeTree } from '../../process/remove-tree.ts';
+import { addWal, unpackSource } from './fill.ts';
+import { createNext } from './places.ts';
+import type { PrepareContext } from './prepare.ts';
+import { recover } from './recover.ts';
+import { type Source, segmentOf } from './source.ts';
+
+/** From the base backup; or from what an earlier sleep has left, with the WAL since then. */
+export type Way = 'unpacked' | 'advanced';
+
+/** Brings the template to the end of the storage. While it is changed it has no note: what is left of it then is never used.
+ *  @param note what it must say in the end
+ *  @throws ComputeError; AbortError */
+export async function updateTemplate(
+  { dir, tools, log }: Pick<PrepareContext, 'dir' | 'tools' | 'log'>,
+  source: Source,
+  note: PreparedNote,
+  signal: AbortSignal,
+): Promise<Way> {
+  const path = dir.nextTemplate;
+  const done = <W extends Way>(way: W): W => {
+    writeDurable(join(path, noteFile), noteText(note));
+    return way;
+  };
+  const run = (): Promise<void> => recover({ path, tools, socketDir: dir.run, log }, source, signal);
+  const old = readTemplateNote(path);
+  if (old !== null && canAdvance(old, note, source)) {
+    if (old.lsn === note.lsn) return 'advanced';
+    rmSync(join(path, noteFile));
+    try {
+      addWal(path, source, old.lsn, signal);
+      await run();
+      return done('advanced');
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn(
+        `the template at ${formatLsn(old.lsn)} cannot be advanced, and is made again: ${explained(error)}`,
+      );
+    }
+  }
+  await removeTree(path, signal);
+  createNext(path);
+  await unpackSource(path, source, signal);
+  await run();
+  return done('unpacked');
+}
+
+function readTemplateNote(path: string): PreparedNote | null {
+  try {
+    return parseNote(readSmall(join(path, noteFile)));
+  } catch {
+    return null;
+  }
+}
+
+/** The same history, and all WAL since then is stored. */
+export function canAdvance(old: PreparedNote, note: PreparedNote, { base, segments }: Source): boolean {
+  const same = ['tenantId', 'timelineId', 'systemId', 'postgresMajor', 'postgresTimeline', 'bootId'] as const;
+  const [first] = segments;
+  return (
+    same.every((name) => old[name] === note[name]) &&
+    note.bootId !== 'unknown' &&
+    old.lsn <= note.lsn &&
+    first !== undefined &&
+    segmentOf(old.lsn, base) >= first.number
+  );
+}
