@@ -83,7 +83,8 @@ describe('the package', () => {
       readFileSync(join(installed(), 'package.json'), 'utf8'),
     ) as Record<string, Record<string, string> | undefined>;
     expect([dependencies, optionalDependencies, peerDependencies]).toEqual([undefined, undefined, undefined]);
-    expect(Object.keys(scripts ?? {}).filter((name) => /install|prepare/.test(name))).toEqual([]);
+    const runByNpm = /^(?:pre|post)?(?:install|prepare)$|^prepublish$/;
+    expect(Object.keys(scripts ?? {}).filter((name) => runByNpm.test(name))).toEqual([]);
     expect(readdirSync(join(prefix, 'lib/node_modules'))).toEqual(['compute-ctl']);
   });
 
