@@ -21,18 +21,19 @@ export async function dashboard(dir: LocalDir, json: boolean): Promise<number> {
       hint: `start it with: ${commandFor(dir, 'up')}`,
     });
   // Another program may listen there, and gets no token of ours.
-  if (port === 0 || listensOn(up.pid, port) === false)
+  if (port === 0 || listensOn(up.pid, port) !== true)
     throw new ComputeError('conflict', 'the compute-local up that runs serves no dashboard', {
       hint: `end it and start it again with: ${commandFor(dir, 'up --dashboard-port PORT')}`,
     });
   const url = await withDeadline('the answer of compute-local up', requestMs, never, async (signal) => {
-    const response = await fetch(`http://127.0.0.1:${port}${linksPath}`, {
+    const asked = fetch(`http://127.0.0.1:${port}${linksPath}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${linkSecret(state).reveal()}` },
       redirect: 'error',
       signal,
     });
-    const body = v.safeParse(answer, await response.json());
+    const body = v.safeParse(answer, await asked.then((response) => response.json()).catch(() => null));
+    signal.throwIfAborted();
     if (body.success) return body.output.url;
     throw new ComputeError('conflict', `the dashboard on port ${port} is another compute-local's`, {
       hint: 'local.json was changed while compute-local up runs: end it and start it again',

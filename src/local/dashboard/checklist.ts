@@ -15,7 +15,12 @@ export function checklist(report: StatusReport, details: Readonly<Record<string,
   const named = new Set(report.problems.map(({ about }) => about));
   const parts = [
     ...report.computes.filter(({ name }) => !named.has(name)).flatMap(computeCheck),
-    ...(report.storage === null || named.has('storage') ? [] : storageChecks(report.storage, report.state)),
+    ...(report.storage === null || named.has('storage')
+      ? []
+      : storageChecks(
+          report.storage,
+          report.computes.some(({ role, state }) => role === 'primary' && state === 'asleep'),
+        )),
     ...report.computes.flatMap(({ name }) => details[name]?.checks ?? []),
   ];
   const order = { bad: 0, wait: 1, ok: 2 } as const;
@@ -40,13 +45,10 @@ function computeCheck({ name, role, state, detail, exits, lag }: ComputeReport):
   ];
 }
 
-function storageChecks(
-  { state, detail, attached, disk, troubles }: StorageReport,
-  all: StatusReport['state'],
-): Check[] {
+function storageChecks({ state, detail, attached, disk, troubles }: StorageReport, asleep: boolean): Check[] {
   if (state !== 'running') return [wait(`the storage: ${state}${detail === null ? '' : `, ${detail}`}`)];
   const receives =
-    attached === false && all !== 'asleep'
+    attached === false && !asleep
       ? wait('the storage receives no WAL: no primary is connected')
       : ok('the storage receives every commit');
   if (disk === null || disk === undefined || (troubles ?? []).length > 0) return [receives];

@@ -53,7 +53,11 @@ export function forkPoint(dir: TimelineDir, at: At, nowMs = Date.now()): ForkPoi
   if (base === undefined) throw outside(dir, `${what} is before the oldest base backup that is kept`);
   if ('timeMs' in at) {
     if (at.timeMs > nowMs) throw outside(dir, `${what} is in the future`);
-    const found = endBefore(walOf(dir, base), base.stopLsn, at.timeMs);
+    const { lsn: found, isLast } = endBefore(walOf(dir, base), base.stopLsn, at.timeMs);
+    const next = bases[bases.indexOf(base) + 1];
+    // Otherwise commits until then could be missing without a word.
+    if (isLast && next !== undefined && next.timeline === base.timeline && found < next.startLsn)
+      throw damaged(dir, `it ends or is damaged at ${formatLsn(found)}, before the next base backup`);
     return { base, lsn: found > base.stopLsn ? found : base.stopLsn };
   }
   const wanted = withoutPageHeader(at.lsn, base.walSegmentBytes);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { repeat } from '../../core/retry.ts';
 import { type Base, takenMs } from './layout.ts';
 import { sizeOf } from './segment-files.ts';
@@ -14,6 +15,8 @@ export interface Aged {
   readonly takenMs: number;
   /** Its own files, and the WAL from its start to that of the next one. */
   readonly bytes: number;
+  /** A branch has the same files: removing them frees nothing. */
+  readonly isShared: boolean;
 }
 
 export interface HistoryLimits {
@@ -34,7 +37,7 @@ export function oldestKept(bases: readonly Aged[], { keep, nowMs, diskIsLow }: H
     0,
     bases.findLastIndex((base) => base.takenMs <= beginMs),
   );
-  if (diskIsLow) oldest = Math.max(oldest, 1);
+  if (diskIsLow && bases[0]?.isShared !== true) oldest = Math.max(oldest, 1);
   const bytesFrom = (from: number): number =>
     bases.slice(from, current).reduce((sum, { bytes }) => sum + bytes, 0);
   while (keep.maxBytes !== null && oldest < current && bytesFrom(oldest) > keep.maxBytes) oldest++;
@@ -46,6 +49,7 @@ export const agedBases = (bases: readonly Base[]): Aged[] =>
   bases.map((base, at) => ({
     takenMs: takenOrNow(base),
     bytes: sizeOf(base.file) + walUntil(base, bases[at + 1]),
+    isShared: (statSync(base.file, { throwIfNoEntry: false })?.nlink ?? 1) > 1,
   }));
 
 /** One whose age cannot be read is not old enough to be removed for it. */

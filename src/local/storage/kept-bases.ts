@@ -7,6 +7,7 @@ import {
   removeFormerWal,
   removeOtherBases,
   storedBases,
+  unreadableBases,
   walDir,
 } from './layout.ts';
 import type { Leases } from './leases.ts';
@@ -49,7 +50,10 @@ export class KeptBases {
   removeOthers(current: Base): void {
     const { dir, keptForStandbys } = this.#options;
     this.#bases = this.#kept(current);
-    removeOtherBases(dir, this.#bases);
+    const unreadable = this.#options.history().keep === null ? [] : unreadableBases(dir, current);
+    removeOtherBases(dir, [...this.#bases, ...unreadable.map((number) => ({ number }))]);
+    // Where the WAL of those begins is not known.
+    if (unreadable.length > 0) return;
     const { walSegmentBytes } = current;
     const firsts = new Map<number, number>();
     for (const base of this.#bases.toReversed()) firsts.set(base.timeline, firstSegmentOf(base));

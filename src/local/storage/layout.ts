@@ -126,15 +126,24 @@ export type Bases = readonly [Base, ...Base[]];
 export function storedBases(dir: TimelineDir): Bases | null {
   const current = currentBase(dir);
   if (current === null) return null;
-  const older = finishedNumbers(dir).filter((number) => number < current.number);
-  const readable = older.flatMap((number) => {
+  return [...readOlder(dir, current).readable, current] as unknown as Bases;
+}
+
+/** Numbers of older base backups that are there and cannot be read now: they may be whole, and are not to be removed. */
+export const unreadableBases = (dir: TimelineDir, current: Base): readonly number[] =>
+  readOlder(dir, current).unreadable;
+
+function readOlder(dir: TimelineDir, current: Base): { readable: Base[]; unreadable: number[] } {
+  const [readable, unreadable]: [Base[], number[]] = [[], []];
+  for (const number of finishedNumbers(dir).filter((one) => one < current.number)) {
     try {
-      return [readBase(dir, number)];
-    } catch {
-      return [];
+      readable.push(readBase(dir, number));
+    } catch (error) {
+      const { code } = (error as ComputeError).cause as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') unreadable.push(number);
     }
-  });
-  return [...readable, current] as unknown as Bases;
+  }
+  return { readable, unreadable };
 }
 
 /** When a base backup was complete, in milliseconds since 1970. @throws the system's error */
@@ -145,7 +154,7 @@ export const removeUnfinished = ({ bases }: TimelineDir): void =>
   removeBases(bases, unfinishedBase, () => true);
 
 /** Removes every finished base backup except these. */
-export function removeOtherBases({ bases }: TimelineDir, keep: readonly Base[]): void {
+export function removeOtherBases({ bases }: TimelineDir, keep: readonly Pick<Base, 'number'>[]): void {
   const names = new Set(keep.map(({ number }) => String(number)));
   removeBases(bases, finishedBase, (name) => !names.has(name));
 }

@@ -24,11 +24,13 @@ export const lastRecordEnd = (wal: StoredWal, limit: Lsn): Lsn | null =>
     return null;
   });
 
-/** Where the WAL ends that has every commit until a moment: before the first commit after it, or at the end of the WAL.
+/** Where the WAL ends that has every commit until a moment: before the first commit after it, or at the end of the WAL, with
+ *  `isLast`: no later commit was found.
  *  @param from where to look; nothing before it is read, except for the beginning of a record
  *  @param timeMs milliseconds since 1970 */
-export const endBefore = (wal: StoredWal, from: Lsn, timeMs: number): Lsn =>
+export const endBefore = (wal: StoredWal, from: Lsn, timeMs: number): { lsn: Lsn; isLast: boolean } =>
   reading(wal, (pages) => {
+    let isLast = true;
     const newest = newestSegment(pages, Number(from));
     let start: Position = { end: Number(wal.start), previous: null };
     // Later segments first: most look for what was not long ago.
@@ -40,9 +42,10 @@ export const endBefore = (wal: StoredWal, from: Lsn, timeMs: number): Lsn =>
     }
     const found = follow(pages, start, (record) => {
       const time = record.end > Number(from) ? commitMs(record) : null;
-      return time !== null && time > timeMs;
+      if (time !== null && time > timeMs) isLast = false;
+      return !isLast;
     });
-    return BigInt(found.end) as Lsn;
+    return { lsn: BigInt(found.end) as Lsn, isLast };
   });
 
 function reading<T>({ dir, segmentBytes, timeline }: StoredWal, work: (pages: WalPages) => T): T {

@@ -1,9 +1,15 @@
-import { linkSync, lstatSync, readdirSync, rmSync } from 'node:fs';
+import { linkSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
 import { fork, forkPoint, restorableOf } from '../../../src/local/storage/fork.ts';
-import { timelineDir } from '../../../src/local/storage/layout.ts';
+import {
+  type Base,
+  type Bases,
+  storedBases,
+  takenMs,
+  timelineDir,
+} from '../../../src/local/storage/layout.ts';
 import { WalEnd } from '../../../src/local/storage/wal-end.ts';
 import { eventually } from '../../support/program.ts';
 import { localFixture, never, withStorage } from './fixture.ts';
@@ -96,6 +102,24 @@ test('with --keep, older base backups and their WAL stay until they are too old 
   } finally {
     await storage.close();
   }
+  // A gap is not taken for the end of what was committed until then.
+  const [, , gap = ''] = readdirSync(dir.wal).toSorted();
+  const beforeSecond = takenMs((storedBases(dir) as Bases)[1] as Base) - 1;
+  renameSync(join(dir.wal, gap), join(dir.root, 'away'));
+  expect(() => forkPoint(dir, { timeMs: beforeSecond })).toThrow('before the next base backup');
+  renameSync(join(dir.root, 'away'), join(dir.wal, gap));
+  expect(forkPoint(dir, { timeMs: beforeSecond }).base.number).toBe(1);
+
+  // One that cannot be read for a while stays, with its WAL.
+  const [facts, wal] = [join(dir.bases, '1', 'base.json'), readdirSync(dir.wal)];
+  const whole = readFileSync(facts, 'utf8');
+  writeFileSync(facts, '{');
+  const meanwhile = await local.serve();
+  await meanwhile.close();
+  expect(bases()).toEqual(['1', '2']);
+  expect(readdirSync(dir.wal)).toEqual(expect.arrayContaining(wal));
+  writeFileSync(facts, whole);
+
   // A smaller bound counts from the next start on.
   Object.assign(state, { keep: { seconds: 86_400, maxBytes: 1024 } });
   const again = await local.serve();

@@ -3,7 +3,11 @@ import { type Keep, oldestKept } from '../../../../src/local/storage/history.ts'
 
 const hour = 3_600_000;
 /** Taken so many hours ago, with so many bytes until the next one. */
-const base = (hoursAgo: number, bytes = 10) => ({ takenMs: -hoursAgo * hour, bytes });
+const base = (hoursAgo: number, bytes = 10, isShared = false) => ({
+  takenMs: -hoursAgo * hour,
+  bytes,
+  isShared,
+});
 const oldest = (bases: readonly ReturnType<typeof base>[], keep: Keep | null, diskIsLow = false): number =>
   oldestKept(bases, { keep, nowMs: 0, diskIsLow });
 const days = (count: number, maxBytes: number | null = null): Keep => ({ seconds: count * 86_400, maxBytes });
@@ -28,4 +32,6 @@ test('what takes more than it may is removed, the oldest first; the current base
 test('while the disk is low, the oldest one goes at each look', () => {
   expect(oldest([base(20), base(10), base(1)], days(1), true)).toBe(1);
   expect(oldest([base(1)], days(1), true)).toBe(0);
+  // It would free nothing.
+  expect(oldest([base(20, 10, true), base(10), base(1)], days(1), true)).toBe(0);
 });
