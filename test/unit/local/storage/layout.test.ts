@@ -45,7 +45,7 @@ test('old and unfinished base backups are removed without what somebody else put
     ...foreign,
   );
   removeUnfinished(dir);
-  removeOtherBases(dir, [{ number: 3 } as Base]);
+  removeOtherBases(dir, [{ number: 3 }]);
   expect(readdirSync(dir.bases).toSorted()).toEqual(['1', '3', '3.new', 'copy', 'notes.new', 'notes.txt']);
   expect([...foreign, ...base(3)].filter((path) => !existsSync(join(dir.root, path)))).toEqual([]);
   expect(existsSync(join(dir.root, 'bases/1/base.json'))).toBe(false);
