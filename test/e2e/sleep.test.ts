@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -221,6 +221,27 @@ test('rows of an unlogged table, which the next start would not have, keep it aw
   await asleep();
   await client.query('drop table cache');
   await client.end();
+});
+
+test('a commit that the storage does not have yet keeps it awake: the next start would be without it', async () => {
+  const client = await session();
+  const { tenantId, timelineId } = local.state() as unknown as Record<string, string>;
+  const file = join(local.dir, 'storage', tenantId ?? '', timelineId ?? '', 'receiver.pid');
+  const { pid } = JSON.parse(readFileSync(file, 'utf8')) as { pid: number };
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await client.query('set synchronous_commit = local');
+    await client.query('create table alone (n int)');
+    await client.end();
+    const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+    await expect.poll(holders, slowly).toMatchObject([{ kind: 'storage' }]);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await asleep();
+  const again = await session();
+  expect((await again.query('select count(*)::int as n from alone')).rows).toEqual([{ n: 0 }]);
+  await again.end();
 });
 
 test('an application that is ignored does not keep it awake, and loses only what it is in', async () => {

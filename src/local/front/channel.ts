@@ -49,12 +49,13 @@ export class Channel {
   }
 
   /** The next message; null when the other side has disconnected.
+   *  @param mostBytes of a message with a type
    *  @param untyped true until the start-up packet has been read
    *  @throws ProtocolError; AbortError of `signal` */
-  async next(untyped: boolean, signal: AbortSignal): Promise<Packet | null> {
+  async next(untyped: boolean, signal: AbortSignal, mostBytes = messageBytes): Promise<Packet | null> {
     for (;;) {
       signal.throwIfAborted();
-      const packet = this.#packet(untyped);
+      const packet = this.#packet(untyped, mostBytes);
       if (packet !== null) return packet;
       if (this.#ended) return null;
       await raceAbort(new Promise<void>((resolve) => (this.#wake = resolve)), signal);
@@ -89,12 +90,12 @@ export class Channel {
     this.#wake();
   }
 
-  #packet(untyped: boolean): Packet | null {
+  #packet(untyped: boolean, mostBytes: number): Packet | null {
     const headBytes = untyped ? 4 : 5;
     if (this.#heldBytes < headBytes) return null;
     const bytes = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
     const length = bytes.readUInt32BE(headBytes - 4);
-    const limit = untyped ? startupBytes : messageBytes;
+    const limit = untyped ? startupBytes : mostBytes;
     if (length < (untyped ? 8 : 4) || length > limit) throw new ProtocolError(`message of ${length} bytes`);
     const total = headBytes - 4 + length;
     const whole = bytes.length >= total;

@@ -21,6 +21,8 @@ import {
 } from './scram.ts';
 
 const secret = randomBytes(32);
+/** Of a message of the exchange, from who has proved nothing yet. */
+const proofBytes = 4096;
 
 /** Where PostgreSQL begins to speak protocol 3.2. */
 const newProtocolSince = 18;
@@ -75,13 +77,13 @@ async function prove(
   const known = verifierOf(roster, role, Date.now());
   const verifier = known ?? mockVerifier(role, secret);
   client.socket.write(saslRequest(mechanism));
-  const first = await client.next(false, signal);
+  const first = await client.next(false, signal, proofBytes);
   const initial = first?.type === 'p' ? readSaslInitial(first.body) : null;
   const begun = initial?.mechanism === mechanism ? readClientFirst(initial.text) : null;
   if (begun === null) return null;
   const answer = serverFirst(begun.nonce, verifier);
   client.socket.write(saslContinue(answer));
-  const last = await client.next(false, signal);
+  const last = await client.next(false, signal, proofBytes);
   if (last?.type !== 'p') return null;
   const before = { clientFirstBare: begun.bare, serverFirst: answer };
   const exchange = readClientFinal(last.body.toString('utf8'), before);

@@ -16,6 +16,8 @@ const overlap = 20;
 
 /** The tags of statements whose body may set a parameter of an application, such as `app.tenant`, which pg_settings does not list. */
 const bodies = /^(DO|CALL)$/;
+/** In a Parse, which may be executed much later: SET of a name with a dot. */
+const setsOwn = /(?:^|[;\n]|\*\/)\s*set\s+(?:session\s+)?"?\w+"?\s*\./i;
 /** Of the Parse messages that are kept for one client. */
 const statementsBytes = 256 * 1024;
 
@@ -45,6 +47,14 @@ export class Conversation {
   /** A dot was in the text since Postgres was last ready. */
   #dot = false;
   #statementBytes = 0;
+  /** Syncs after the last Execute: Postgres ignores those that it reads while it takes the data of a COPY. */
+  #syncs = 0;
+  /** Postgres takes the data of a COPY. */
+  #copies = false;
+  /** A prepared statement may set a parameter of an application. */
+  #parsedSet = false;
+  /** The unnamed statement was sent, and Postgres was not ready since. */
+  #unnamedSent = false;
 
   constructor() {
     this.fromClient = new FrameTrack({
@@ -53,7 +63,12 @@ export class Conversation {
       body: (type, bytes) => this.#clientSaid(type, bytes),
     });
     this.fromServer = new FrameTrack({
-      wants: (type) => ('ZSCKR'.includes(type) ? 'body' : 'nothing'),
+      wants: (type) => {
+        // It may have been the Parse of it that failed.
+        if (type === 'E' && this.#unnamedSent) this.#forget('');
+        if (type === 'G') this.#copies = true;
+        return 'ZSCKR'.includes(type) ? 'body' : 'nothing';
+      },
       body: (type, bytes) => this.#serverSaid(type, bytes),
     });
   }
@@ -78,6 +93,12 @@ export class Conversation {
   #clientBegins(type: string, length: number): Wanted {
     if (type === 'p') return this.loggedIn ? 'nothing' : 'body';
     if (type === 'Q' || type === 'F' || type === 'S') this.#pending++;
+    if (type === 'E' || type === 'Q') this.#syncs = 0;
+    if (type === 'S') this.#syncs++;
+    if ((type === 'c' || type === 'f') && this.#copies) {
+      this.#pending = Math.max(0, this.#pending - this.#syncs);
+      [this.#syncs, this.#copies] = [0, false];
+    }
     if (type === 'S' || type === 'Q') this.#unsynced = false;
     else if ('PBEDCH'.includes(type)) this.#unsynced = true;
     // A function that is called by its number may be any.
@@ -97,7 +118,10 @@ export class Conversation {
       if (body[0] === statementKind) this.#forget(nameIn(body, 1));
       return;
     }
-    this.#keep(nameIn(body, 0), body);
+    const name = nameIn(body, 0);
+    if (name === '') this.#unnamedSent = true;
+    if (setsOwn.test(body.toString('latin1', name.length + 1))) this.#parsedSet = true;
+    this.#keep(name, body);
     this.#scan(body);
   }
 
@@ -136,7 +160,11 @@ export class Conversation {
       if (this.loggedIn) this.#pending = Math.max(0, this.#pending - 1);
       this.loggedIn = true;
       this.#status = body.toString('latin1');
-      if (!this.busy) this.#dot = false;
+      this.#copies = false;
+      if (this.busy) return;
+      this.#syncs = 0;
+      this.#dot = false;
+      this.#unnamedSent = false;
     } else if (type === 'S') {
       const [name = '', value = ''] = body.toString('utf8').split('\0');
       this.parameters.set(name, value);
@@ -149,7 +177,8 @@ export class Conversation {
   #completed(tag: string): void {
     if (tag === 'DISCARD ALL') this.hidden.delete('settings');
     // The name of a parameter that pg_settings does not list has a dot.
-    else if (bodies.test(tag) || (tag === 'SET' && this.#dot)) this.hidden.add('settings');
+    else if (bodies.test(tag) || (tag === 'SET' && (this.#dot || this.#parsedSet)))
+      this.hidden.add('settings');
     else if (tag === 'LOAD') this.hidden.add('library');
   }
 }

@@ -215,7 +215,8 @@ export class Front implements House {
 
   #makeRoom(): void {
     if (this.#sessions.size <= mostJoining) return;
-    const joining = this.joining;
+    // Not those that have proved who they are.
+    const joining = this.joining.filter(({ isComing }) => !isComing);
     // The oldest is first.
     if (joining.length > mostJoining)
       joining[0]?.end('53300', 'too many connections that have not logged in');

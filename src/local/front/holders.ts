@@ -14,6 +14,8 @@ export const holderKinds = {
   backup: 'A base backup is taken.',
   subscription: 'A subscription receives changes.',
   slot: 'A replication slot, which the next start would not have.',
+  storage:
+    'The storage does not have all WAL, or does not receive it: the next start would be without the rest.',
   unlogged: 'An unlogged table with rows, which the next start would not have.',
   activity: 'compute_ctl has seen activity less than `--suspend-after` ago: `last_active` of `GET /status`.',
   unreadable: 'Whether it is used could not be found out.',
@@ -71,7 +73,7 @@ export function heldByClients(
 /** What Postgres shows beside them.
  *  @param known processes of the front's sessions */
 export function heldInPostgres(
-  { sessions, backups, subscriptions, slots }: Omit<Observed, 'roster'>,
+  { sessions, backups, subscriptions, slots, stored }: Omit<Observed, 'roster'>,
   known: ReadonlySet<number>,
   isIgnored: (one: ObservedSession) => boolean,
   { hardAfterMs }: Limits,
@@ -95,6 +97,7 @@ export function heldInPostgres(
     });
   if (subscriptions > 0)
     holders.push({ kind: 'subscription', who: `${subscriptions} workers of subscriptions`, sinceMs: 0 });
+  if (!stored) holders.push({ kind: 'storage', who: 'WAL that the storage does not have', sinceMs: 0 });
   for (const slot of slots) holders.push({ kind: 'slot', who: JSON.stringify(slot), sinceMs: 0 });
   return holders;
 }

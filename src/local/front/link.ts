@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { withDeadline } from '../../core/clock.ts';
+import { alarm, withDeadline } from '../../core/clock.ts';
 import { cstring, message } from '../../wire/messages.ts';
 import { Channel, type Packet } from './channel.ts';
 import { Conversation } from './conversation.ts';
@@ -95,6 +95,7 @@ export class Link {
     this.#server = null;
     server?.hold();
     server?.socket.end(terminate());
+    if (server !== null) endSoon(server.socket);
   }
 
   /** Goes on with a new server process, and tells the client of parameters that are not what they were. */
@@ -112,7 +113,9 @@ export class Link {
   close(lastWords?: Buffer): void {
     farewell(this.client.socket, lastWords);
     // What the client said last still arrives; nothing more is read.
-    this.#server?.socket.destroySoon();
+    const server = this.#server?.socket;
+    server?.destroySoon();
+    if (server !== undefined) endSoon(server);
   }
 
   #aside({ type, raw }: Packet): void {
@@ -134,4 +137,12 @@ export class Link {
     }
     pass(chunk, server.socket, this.client.socket);
   }
+}
+
+/** For the last bytes to a server process, which may be waiting for a client to read. */
+const endMs = 2000;
+
+function endSoon(server: Socket): void {
+  const cancel = alarm(endMs, () => server.destroy());
+  server.once('close', cancel);
 }

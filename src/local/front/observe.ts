@@ -1,5 +1,5 @@
 import { join, literal, sql } from '../../core/sql.ts';
-import { slotName, withCompute } from '../storage/compute-link.ts';
+import { slotName, standbyName, withCompute } from '../storage/compute-link.ts';
 import type { Socket } from '../storage/tools.ts';
 import { type Roster, readRoster } from './roster.ts';
 
@@ -12,6 +12,8 @@ export interface Observed {
   readonly subscriptions: number;
   /** Replication slots that are not the storage's. */
   readonly slots: readonly string[];
+  /** The storage receives WAL, and has all that was flushed. */
+  readonly stored: boolean;
   readonly roster: Roster;
 }
 
@@ -56,6 +58,12 @@ const subscriptionsQuery =
 const slotsQuery = `select slot_name::pg_catalog.text as name from pg_catalog.pg_replication_slots
   where not temporary and slot_name operator(pg_catalog.<>) ${literal(slotName).reveal()}`;
 
+/** Whoever does not wait for the storage, by `synchronous_commit` or after a cancel, has committed what only this server has. A replica has
+ *  nothing of its own. */
+const storedQuery = `select case when pg_catalog.pg_is_in_recovery() then true else exists (select from pg_catalog.pg_stat_replication r
+  where r.application_name operator(pg_catalog.=) ${literal(standbyName).reveal()} and r.state operator(pg_catalog.=) 'streaming'
+    and r.flush_lsn operator(pg_catalog.>=) pg_catalog.pg_current_wal_flush_lsn()) end as stored`;
+
 interface Row {
   readonly pid: number;
   readonly role: string;
@@ -82,6 +90,7 @@ export const observe = (server: Socket, signal: AbortSignal): Promise<Observed> 
       backups: backups.rows,
       subscriptions: subscriptions.rows[0]?.n ?? 0,
       slots: (await pg.query<{ name: string }>(slotsQuery)).rows.map(({ name }) => name),
+      stored: (await pg.query<{ stored: boolean }>(storedQuery)).rows[0]?.stored === true,
       roster: await readRoster(pg),
     };
   });

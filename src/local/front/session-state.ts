@@ -33,20 +33,20 @@ const hiddenWords: Readonly<Record<Hidden, string>> = {
 };
 
 /** Everything is named with its schema: the session may have any search_path. Names of relations are compared as OIDs. */
-const look = `select 'setting', name, setting from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'
- union all select 'prepared', name, from_sql::pg_catalog.text from pg_catalog.pg_prepared_statements
+const look = `select 'setting', name, setting, '' from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'
+ union all select 'prepared', name, from_sql::pg_catalog.text, statement from pg_catalog.pg_prepared_statements
   where name operator(pg_catalog.<>) '${ownStatement}'
- union all select 'user', session_user::pg_catalog.text, ''
- union all select 'state', 'temporary tables', '' where exists (select from pg_catalog.pg_depend
+ union all select 'user', session_user::pg_catalog.text, '', ''
+ union all select 'state', 'temporary tables', '', '' where exists (select from pg_catalog.pg_depend
   where refclassid operator(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
     and refobjid operator(pg_catalog.=) pg_catalog.pg_my_temp_schema())
- union all select 'state', 'LISTEN', '' where exists (select from pg_catalog.pg_listening_channels())
- union all select 'state', 'cursors', '' where exists (select from pg_catalog.pg_cursors where is_holdable)
- union all select 'state', 'advisory locks', '' where exists (select from pg_catalog.pg_locks
+ union all select 'state', 'LISTEN', '', '' where exists (select from pg_catalog.pg_listening_channels())
+ union all select 'state', 'cursors', '', '' where exists (select from pg_catalog.pg_cursors where is_holdable)
+ union all select 'state', 'advisory locks', '', '' where exists (select from pg_catalog.pg_locks
   where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())
- union all select 'state', 'temporary replication slots', '' where exists (select from pg_catalog.pg_replication_slots
+ union all select 'state', 'temporary replication slots', '', '' where exists (select from pg_catalog.pg_replication_slots
   where temporary and active_pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())
- union all select 'state', 'SET ROLE', '' where current_user operator(pg_catalog.<>) session_user
+ union all select 'state', 'SET ROLE', '', '' where current_user operator(pg_catalog.<>) session_user
   or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'`;
 
 const setOne = 'select pg_catalog.set_config($1, $2, false)';
@@ -79,7 +79,7 @@ export async function inspect(
     ...of('state').map(([name]) => name.toString()),
     ...[...talk.hidden].map((each) => hiddenWords[each]),
     ...(of('user').some(([name]) => name.toString() === role) ? [] : ['SET SESSION AUTHORIZATION']),
-    ...(of('prepared').every(([name, sql]) => sql.toString() !== 'true' && talk.statements.has(bytes(name)))
+    ...(rows.filter(([first]) => first?.toString() === 'prepared').every((row) => isKept(talk, row))
       ? []
       : ['prepared statements']),
   ];
@@ -94,6 +94,14 @@ export async function inspect(
   return statements === null
     ? { holds: ['prepared statements that are not valid any more'] }
     : { settings: of('setting'), statements };
+}
+
+/** Whether a prepared statement is the one that the client sent last under that name: Postgres may have refused a later one. */
+function isKept({ statements }: Conversation, [, name, fromSql, text]: readonly (Buffer | null)[]): boolean {
+  const parse = name === null || name === undefined ? undefined : statements.get(bytes(name));
+  if (parse === undefined || fromSql?.toString() === 'true') return false;
+  const begin = parse.indexOf(0) + 1;
+  return text?.equals(parse.subarray(begin, parse.indexOf(0, begin))) === true;
 }
 
 /** The statements that a client may still bind. The unnamed one, which Postgres does not list, is forgotten when it is not valid.

@@ -118,7 +118,8 @@ export class Session {
       if (first.kind === 'cancel') await this.#house.cancel(first.key);
       if (first.kind !== 'startup') return this.#close();
       this.#startup = first.startup;
-      if (first.startup.role === this.#house.superuser)
+      // With `db_user_namespace`, which old servers have, they are the same.
+      if (first.startup.role.replace(/@$/, '') === this.#house.superuser)
         return this.end('28000', `the role "${first.startup.role}" can log in only through the socket`);
       await this.#join(first.startup);
     } catch (error) {

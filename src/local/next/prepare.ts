@@ -10,6 +10,7 @@ import { renameDurable, writeDurable } from '../../process/files.ts';
 import { bootId } from '../../process/identity.ts';
 import { runOk } from '../../process/run-process.ts';
 import { removeTree } from '../../process/remove-tree.ts';
+import { primaryNode } from '../nodes.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { claimGeneration, needStorage } from '../storage-api.ts';
 import { type GivenLimits, limitsFor, spaceAt } from '../storage/disk.ts';
@@ -42,6 +43,8 @@ export interface Prepared {
  *  @throws ComputeError; AbortError */
 export async function prepare(context: PrepareContext, signal: AbortSignal): Promise<Prepared> {
   const { dir, state, log } = context;
+  if (primaryNode(dir) !== null)
+    throw new ComputeError('conflict', 'another compute on the storage is the primary, and may be writing');
   await freePlaces(dir, log, signal);
   const storage = await idleStorage(state, signal);
   const source = readSource(dir, state);

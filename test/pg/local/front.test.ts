@@ -135,6 +135,20 @@ describe.each(installedPostgres().map((postgres) => ({ postgres, major: postgres
       await gone();
     });
 
+    test('a statement whose name was refused to another text is not replaced by that', async () => {
+      const one = await client();
+      await one.query({ name: 'kept', text: 'select 1 as n' });
+      // As a client that keeps no list of its statements.
+      delete (one as unknown as { connection: { parsedStatements: Record<string, string> } }).connection
+        .parsedStatements['kept'];
+      await expect(one.query({ name: 'kept', text: 'select 2 as n' })).rejects.toMatchObject({
+        code: '42P05',
+      });
+      expect(await loses()).toEqual(['prepared statements']);
+      await one.end();
+      await gone();
+    });
+
     test('a session whose statement means something else by now ends with 57P01', async () => {
       const one = await client();
       await one.query('create table changed (n int)');

@@ -45,6 +45,28 @@ test('messages of the extended protocol that wait for a Sync are under way, and 
   expect(talk.idle).toBe(true);
 });
 
+test('a Sync that Postgres reads while it takes the data of a COPY is not answered', () => {
+  const talk = loggedIn();
+  const [copyIn, data, done] = [
+    message('G', Buffer.alloc(3)),
+    message('d', Buffer.from('1\n')),
+    message('c'),
+  ];
+  talk.fromClient.push(Buffer.concat([parse('', 'copy t from stdin'), bind('', []), execute(), sync()]));
+  talk.fromServer.push(copyIn);
+  talk.fromClient.push(Buffer.concat([data, done, sync()]));
+  expect(talk.idle).toBe(false);
+  talk.fromServer.push(Buffer.concat([commandComplete('COPY 1'), ready()]));
+  expect(talk.idle).toBe(true);
+  // By the simple protocol there is none.
+  talk.fromClient.push(query('copy t from stdin'));
+  talk.fromServer.push(copyIn);
+  talk.fromClient.push(Buffer.concat([data, done]));
+  expect(talk.idle).toBe(false);
+  talk.fromServer.push(Buffer.concat([commandComplete('COPY 1'), ready()]));
+  expect(talk.idle).toBe(true);
+});
+
 test('half a message is under way, in either direction', () => {
   const talk = loggedIn();
   talk.fromClient.push(Buffer.from('Q'));
@@ -68,6 +90,26 @@ test.each([
   const talk = loggedIn();
   runs(talk, text, tag);
   expect([...talk.hidden]).toEqual(hidden);
+});
+
+test('a SET of a name with a dot is noticed when it was prepared long before it is executed', () => {
+  const talk = loggedIn();
+  talk.fromClient.push(Buffer.concat([parse('s', "set app.tenant = '7'"), sync()]));
+  talk.fromServer.push(ready());
+  expect(talk.hidden.size).toBe(0);
+  talk.fromClient.push(Buffer.concat([bind('s', []), execute(), sync()]));
+  talk.fromServer.push(Buffer.concat([commandComplete('SET'), ready()]));
+  expect([...talk.hidden]).toEqual(['settings']);
+});
+
+test('an unnamed statement that Postgres may have refused is not kept', () => {
+  const talk = loggedIn();
+  talk.fromClient.push(Buffer.concat([parse('', 'select 1'), sync()]));
+  talk.fromServer.push(ready());
+  expect(talk.statements.has('')).toBe(true);
+  talk.fromClient.push(Buffer.concat([parse('', 'selekt 2'), sync()]));
+  talk.fromServer.push(Buffer.concat([message('E', Buffer.from('\0')), ready()]));
+  expect(talk.statements.has('')).toBe(false);
 });
 
 test('a dot in an earlier statement says nothing about a later SET, and DISCARD ALL forgets', () => {

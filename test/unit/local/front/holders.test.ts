@@ -30,7 +30,7 @@ const session = (changes: Partial<ObservedSession> = {}): ObservedSession => ({
   idleMs: 5000,
   ...changes,
 });
-const nothing = { sessions: [], backups: [], subscriptions: 0, slots: [] };
+const nothing = { sessions: [], backups: [], subscriptions: 0, slots: [], stored: true };
 const kinds = (holders: readonly Holder[]): string[] => holders.map(({ kind }) => kind);
 const inPostgres = (
   observed: Partial<Parameters<typeof heldInPostgres>[0]>,
@@ -88,6 +88,7 @@ test('WAL senders, base backups and subscriptions keep it awake', () => {
   // Also one of a client of the front.
   expect(inPostgres({ sessions: [session({ walsender: true })] }, 1, [7])).toEqual(['walsender']);
   expect(inPostgres({ backups, subscriptions: 2, slots: ['s'] })).toEqual(['backup', 'subscription', 'slot']);
+  expect(inPostgres({ stored: false })).toEqual(['storage']);
 });
 
 test.each([
