@@ -58,13 +58,19 @@ test('the link that `up` prints opens the page once; the command prints another 
 });
 
 test('what it shows is what status says, with the figures, the last start and the log', async () => {
+  // Some checks say for a moment that something is still to come.
+  const settled = (text: string) =>
+    messages(text, 'model').findLast(
+      ({ history, checks }) =>
+        (history['main']?.starts.length ?? 0) > 0 && checks.every(({ state }) => state === 'ok'),
+    );
   const { body } = await ask(`${open.page}events`, {
     headers: { cookie: open.cookie },
-    until: (text) => messages(text, 'model').some(({ history }) => (history['main']?.starts.length ?? 0) > 0),
+    until: (text) => settled(text) !== undefined,
   });
-  const model = messages(body, 'model').at(-1);
+  const model = settled(body);
   expect(model?.report).toMatchObject({ state: 'running', dir: it.dir, problems: [] });
-  expect(model?.checks.map(({ state }) => state)).toEqual(model?.checks.map(() => 'ok'));
+  expect(model?.checks.length).toBeGreaterThan(1);
   expect(model?.details['main']).toMatchObject({ status: 'running', downtime: { incidents: [] } });
   expect(model?.details['main']?.objects.filter(({ state }) => state === 'applied')).toHaveLength(2);
   expect(model?.history['main']?.starts[0]?.steps.map(({ name }) => name)).toContain('fetch-base-backup');

@@ -20,8 +20,8 @@ export async function dashboard(dir: LocalDir, json: boolean): Promise<number> {
     throw new ComputeError('conflict', 'the dashboard is served by compute-local up, which does not run', {
       hint: `start it with: ${commandFor(dir, 'up')}`,
     });
-  // Another program may listen there, and gets no token of ours.
-  if (port === 0 || listensOn(up.pid, port) !== true)
+  // Another program may listen there, and gets no token of ours. After root was given up, the system does not say.
+  if (port === 0 || listensOn(up.pid, port) === false)
     throw new ComputeError('conflict', 'the compute-local up that runs serves no dashboard', {
       hint: `end it and start it again with: ${commandFor(dir, 'up --dashboard-port PORT')}`,
     });
