@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, pbkdf2Sync, createHash, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
 import type { ProcessIdentity } from '../process/identity.ts';
 import { readSmall } from '../process/regular-file.ts';
+import { scramVerifier } from './scram-verifier.ts';
 import type { Keep } from './storage/history.ts';
 import type { HeldTimeline } from './storage/layout.ts';
 import { isId } from './storage/made.ts';
@@ -243,18 +244,6 @@ export function createState(
 
 export const writeState = (dir: LocalDir, state: LocalState): void =>
   writeDurable(dir.state, `${JSON.stringify(state, null, 2)}\n`);
-
-const iterations = 4096;
-
-/** `SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>` for a password of plain ASCII.
- *  @see https://www.rfc-editor.org/rfc/rfc5803 */
-export function scramVerifier(password: string, salt: Buffer = randomBytes(16)): string {
-  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
-  const keyed = (what: string): Buffer => createHmac('sha256', salted).update(what).digest();
-  const stored = createHash('sha256').update(keyed('Client Key')).digest('base64');
-  const server = keyed('Server Key').toString('base64');
-  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${server}`;
-}
 
 /** The connection URL for applications. */
 export const connectionUrl = ({ user, password, ports, database }: LocalState): string =>

@@ -7,11 +7,11 @@ import { Queue } from '../../core/queue.ts';
 import { openFilesLimit } from '../../process/proc.ts';
 import { sendCancel } from './connect.ts';
 import type { Client } from './ignored.ts';
-import { fatal } from './messages.ts';
+import { fatal, gone, goneText } from './messages.ts';
 import { farewell } from './pass.ts';
 import type { Roster } from './roster.ts';
 import type { House } from './house.ts';
-import { Session, gone, goneText } from './session.ts';
+import { Session } from './session.ts';
 
 export interface FrontOptions {
   /** Null: all addresses. */

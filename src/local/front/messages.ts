@@ -1,5 +1,9 @@
 import { cstring, message } from '../../wire/messages.ts';
 
+/** SQLSTATE and words with which the front ends a session, as Postgres does. */
+export const gone = '57P01';
+export const goneText = 'terminating connection due to administrator command';
+
 /** An error that ends the session. */
 export const fatal = (sqlstate: string, text: string): Buffer =>
   message('E', ...['SFATAL', 'VFATAL', `C${sqlstate}`, `M${text}`].map(cstring), Buffer.from([0]));

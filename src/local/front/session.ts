@@ -9,7 +9,7 @@ import { type Startup, readFirst, whoIs } from './first-packet.ts';
 import type { House } from './house.ts';
 import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
-import { fatal } from './messages.ts';
+import { fatal, gone, goneText } from './messages.ts';
 import { farewell } from './pass.ts';
 import { resume } from './resume.ts';
 import { type Roster, verifierOf } from './roster.ts';
@@ -24,8 +24,6 @@ const checkMs = 30_000;
 /** The letter of Terminate. */
 const goodbye = 0x58;
 
-export const gone = '57P01';
-export const goneText = 'terminating connection due to administrator command';
 const notNow = '57P03';
 
 /** One client, from its first byte to its last. */

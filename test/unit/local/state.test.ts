@@ -6,7 +6,8 @@ import { importJWK, jwtVerify } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
 import { computeToken } from '../../../src/local/compute-api.ts';
 import { localSpec } from '../../../src/local/spec.ts';
-import { createState, localDir, readState, scramVerifier, stateOf } from '../../../src/local/state.ts';
+import { createState, localDir, readState, stateOf } from '../../../src/local/state.ts';
+import { scramVerifier } from '../../../src/local/scram-verifier.ts';
 
 const ports = {
   postgres: 1,

@@ -11,7 +11,7 @@ import {
   serverFinal,
   serverFirst,
 } from '../../../../src/local/front/scram.ts';
-import { scramVerifier } from '../../../../src/local/state.ts';
+import { scramVerifier } from '../../../../src/local/scram-verifier.ts';
 
 /** The exchange of RFC 7677, with the password `pencil`. */
 const rfc = {
