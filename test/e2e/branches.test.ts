@@ -65,6 +65,8 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect([differs.code, differs.stderr]).toEqual([3, '']);
   expect(differs.stdout).toMatch(/^--- main\n\+\+\+ dev\n@@ .* @@\n/);
   expect(differs.stdout).toMatch(/^\+ {4}m text$/m);
+  const between = await it.command('diff', 'main', 'dev');
+  expect([between.code, between.stdout]).toEqual([3, differs.stdout]);
   expect(await ok('diff', 'early', 'main')).toBe('');
 
   // A branch of a branch, which shares the same files.

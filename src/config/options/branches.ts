@@ -106,7 +106,7 @@ export function branchCommands<
       options: { dir, json },
     },
     diff: {
-      doc: 'Show what is different in the schema of a branch: against its parent, or another compute. Exits with 0 when nothing is, with 3 when something is.',
+      doc: 'Show what a branch has changed in the schema of its parent; of two computes, what leads from the first to the second. Exits with 0 when nothing differs, with 3 when something does.',
       args: '<name> [other]',
       options: {
         dir,

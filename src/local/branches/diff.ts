@@ -17,7 +17,8 @@ interface DiffOptions {
 /** As that of `compute_ctl plan`. */
 const exits = { same: 0, different: 3 } as const;
 
-/** `diff NAME [OTHER]`: what must be done to the schema of the other one, or the parent, to get that of the first.
+/** `diff NAME`: what a branch has changed in the schema of its parent; `diff NAME OTHER`: from the first to the second, as of two
+ *  files.
  *  @returns 0: they are the same; 3: they differ
  *  @throws ComputeError `conflict` when one of them does not run */
 export async function diff(
@@ -26,8 +27,8 @@ export async function diff(
   other: string | null,
   { json, database }: DiffOptions,
 ): Promise<number> {
-  const to = findPlace(dir, name);
-  const from = other === null ? parentOf(dir, to) : findPlace(dir, other);
+  const first = findPlace(dir, name);
+  const [from, to] = other === null ? [parentOf(dir, first), first] : [first, findPlace(dir, other)];
   const [before, after] = await Promise.all([from, to].map((place) => schemaOf(dir, place, database)));
   const lines = unified(lineDiff(before ?? [], after ?? []));
   const result = { from: from.name, to: to.name, different: lines.length > 0, lines };

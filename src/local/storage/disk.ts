@@ -64,6 +64,7 @@ interface Sample {
 const windowMs = 600_000;
 const leastMs = 10_000;
 const everyMs = 5000;
+const furthest = 100;
 
 /** How fast the free space shrinks, from samples of the last ten minutes. */
 export class FillRate {
@@ -78,8 +79,7 @@ export class FillRate {
 
   /** By the line that fits the samples best; negative while space is freed; null before ten seconds were seen. */
   get bytesPerSecond(): number | null {
-    const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    if (first === undefined || last === undefined || last.atMs - first.atMs < leastMs) return null;
+    if (this.#seenMs < leastMs) return null;
     const mean = (of: (one: Sample) => number): number =>
       this.#samples.reduce((sum, one) => sum + of(one), 0) / this.#samples.length;
     const [meanMs, meanFree] = [mean(({ atMs }) => atMs), mean(({ freeBytes }) => freeBytes)];
@@ -90,8 +90,17 @@ export class FillRate {
     }
     return Math.round((-both / square) * 1000) + 0;
   }
-}
 
-/** Null while the disk does not fill up. */
-export const secondsUntilFull = (freeBytes: number, bytesPerSecond: number | null): number | null =>
-  bytesPerSecond === null || bytesPerSecond <= 0 ? null : Math.round(freeBytes / bytesPerSecond);
+  /** Until nothing is free at this rate; null while the disk does not fill up, or not soon enough to be said: no more than a hundred
+   *  times the time that was looked at. What a start or a load writes in a minute says nothing of tomorrow. */
+  secondsUntilFull(freeBytes: number): number | null {
+    const { bytesPerSecond } = this;
+    if (bytesPerSecond === null || bytesPerSecond <= 0) return null;
+    const seconds = Math.round(freeBytes / bytesPerSecond);
+    return seconds * 1000 > this.#seenMs * furthest ? null : seconds;
+  }
+
+  get #seenMs(): number {
+    return (this.#samples.at(-1)?.atMs ?? 0) - (this.#samples[0]?.atMs ?? 0);
+  }
+}

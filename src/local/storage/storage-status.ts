@@ -44,7 +44,9 @@ const disk = v.object({
   ),
   full_in_seconds: v.pipe(
     v.nullable(v.number()),
-    v.description('When the disk is full at that rate; null while it does not fill up.'),
+    v.description(
+      'When the disk is full at that rate; null while it does not fill up, and when that is further away than a hundred times the time that was looked at.',
+    ),
   ),
 });
 

@@ -9,7 +9,6 @@ import {
   type Space,
   levelOf,
   limitsFor,
-  secondsUntilFull,
   spaceAt,
 } from './disk.ts';
 import type { Timeline } from './timeline.ts';
@@ -36,7 +35,7 @@ export interface DiskStatus {
   readonly level: DiskLevel;
   /** Over the last ten minutes; negative while space is freed; null before it is known. */
   readonly fill_bytes_per_second: number | null;
-  /** Null while it does not fill up. */
+  /** Null while it does not fill up, or not soon. */
   readonly full_in_seconds: number | null;
 }
 
@@ -74,7 +73,6 @@ export class Watch {
     const { space, limits } = this.#seen;
     const { timeline } = this.#options;
     const stored = storedIn(timeline);
-    const { bytesPerSecond } = this.#rate;
     return {
       path: this.#options.path,
       total_bytes: space.totalBytes,
@@ -84,8 +82,8 @@ export class Watch {
       warn_free_bytes: limits.warnBytes,
       stop_free_bytes: limits.stopBytes,
       level: this.#level,
-      fill_bytes_per_second: bytesPerSecond,
-      full_in_seconds: secondsUntilFull(space.freeBytes, bytesPerSecond),
+      fill_bytes_per_second: this.#rate.bytesPerSecond,
+      full_in_seconds: this.#rate.secondsUntilFull(space.freeBytes),
     };
   }
 

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  type DiskLevel,
-  FillRate,
-  levelOf,
-  limitsFor,
-  secondsUntilFull,
-} from '../../../../src/local/storage/disk.ts';
+import { type DiskLevel, FillRate, levelOf, limitsFor } from '../../../../src/local/storage/disk.ts';
 
 const MB = 1024 * 1024;
 const none = { warnBytes: null, stopBytes: null };
@@ -51,12 +45,12 @@ test('a disk that fills evenly is full when the rate says so; one that does not 
   expect(rate.bytesPerSecond).toBeNull();
   for (let second = 1; second <= 60; second++) rate.add(second * 1000, 10_000 - second * 50);
   expect(rate.bytesPerSecond).toBe(50);
-  expect(secondsUntilFull(7000, rate.bytesPerSecond)).toBe(140);
+  expect(rate.secondsUntilFull(7000)).toBe(140);
   const still = new FillRate();
   for (let second = 0; second <= 60; second++) still.add(second * 1000, 10_000);
   expect(still.bytesPerSecond).toBe(0);
-  expect(secondsUntilFull(7000, still.bytesPerSecond)).toBeNull();
-  expect(secondsUntilFull(7000, null)).toBeNull();
+  expect(still.secondsUntilFull(7000)).toBeNull();
+  expect(new FillRate().secondsUntilFull(7000)).toBeNull();
 });
 
 test('what happened more than ten minutes ago does not count', () => {
@@ -64,4 +58,11 @@ test('what happened more than ten minutes ago does not count', () => {
   for (let second = 0; second <= 600; second += 5) rate.add(second * 1000, 1_000_000 - second * 1000);
   for (let second = 605; second <= 1300; second += 5) rate.add(second * 1000, 400_000);
   expect(rate.bytesPerSecond).toBe(0);
+});
+
+test('what the first minute wrote does not say that the disk is full tomorrow', () => {
+  const rate = new FillRate();
+  for (let second = 0; second <= 60; second += 5) rate.add(second * 1000, 10 ** 9 - second * 1000);
+  expect(rate.secondsUntilFull(6 * 10 ** 6)).toBe(6000);
+  expect(rate.secondsUntilFull(7 * 10 ** 6)).toBeNull();
 });
