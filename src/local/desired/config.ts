@@ -7,6 +7,7 @@ import type { LocalDir } from '../state.ts';
 import type { Answer } from './answer.ts';
 import { edited } from './edit.ts';
 import { parseKey } from './key.ts';
+import { byName, namesIn } from './named.ts';
 import { checkedSource, commandWith, fileOf, textOf } from './read.ts';
 import { type Source, parseSource } from './source.ts';
 
@@ -34,7 +35,8 @@ export async function config(
     answer.result({ file: path, value: desired }, JSON.stringify(desired, null, 2));
     return 0;
   }
-  const at = parseKey(key);
+  const given = parseKey(key);
+  const { at } = byName(source, given, undefined);
   if (value === undefined && !unset) {
     const found = valueAt(source, key, at);
     answer.result(
@@ -48,7 +50,8 @@ export async function config(
   const from = nodeValue(source, at);
   if (unset && from === undefined) valueAt(source, key, at);
   const to = unset ? undefined : readAs(source, at, value ?? '');
-  write(source, edited(source, at, to));
+  const change = byName(source, given, to);
+  write(source, edited(source, change.at, change.value));
   answer.progress(`Changed ${path}. Show what follows from it: ${commandWith(dir, 'plan', file)}`);
   answer.result({ file: path, key, value: to ?? null, before: from ?? null }, '');
   return 0;
@@ -64,7 +67,7 @@ function valueAt(source: Source, key: string, at: JsonPath): unknown {
   const found = nodeValue(source, at);
   if (found !== undefined) return found;
   const parent = nodeValue(source, at.slice(0, -1));
-  const names = typeof parent === 'object' && parent !== null ? Object.keys(parent) : [];
+  const names = namesIn(parent);
   throw new ComputeError('not_found', `${source.file} has no ${key}`, {
     hint:
       names.length === 0

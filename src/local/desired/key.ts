@@ -3,7 +3,8 @@ import type { JsonPath } from '../../spec/path.ts';
 
 const part = /^(?:\.?([A-Za-z_$][\w$-]*)|\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\])/;
 
-/** Reads a key as messages show it: `settings.work_mem`, `databases[1].owner`, `settings["a.b"]`. What follows `settings.` is one
+/** Reads a key as messages show it: `settings.work_mem`, `databases[1].owner`, `settings["a.b"]`; `databases.shop.owner` by
+ *  name. What follows `settings.` is one
  *  name, since names of settings have dots themselves.
  *  @throws ComputeError `usage` */
 export function parseKey(key: string): JsonPath {
@@ -31,5 +32,5 @@ function unquoted(text: string, key: string): string {
 
 const unreadable = (key: string): ComputeError =>
   new ComputeError('usage', `cannot read the key ${JSON.stringify(key)}`, {
-    hint: 'write it as in settings.work_mem, databases[1].owner or roles[0].name',
+    hint: 'write it as in settings.work_mem, databases.shop.owner or roles[0].name',
   });
