@@ -1,6 +1,6 @@
 import type { PgTarget } from '../pg/target.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
-import type { Remainder } from './phase.ts';
+import type { Remainder } from './remainder.ts';
 import type { ComputeSpec } from '../spec/schema.ts';
 
 /** The input of a catalog pass, except the server's own state. */

@@ -54,14 +54,6 @@ export const meets =
 export const unitKey = ({ phase, database, object }: Pick<Unit, 'phase' | 'database' | 'object'>): string =>
   JSON.stringify([phase, database, object]);
 
-/** What an earlier pass with the same spec has left undone because of single databases. */
-export interface Remainder {
-  /** The databases that failed. */
-  readonly databases: ReadonlySet<string>;
-  /** Keys of the units that failed or were left out. */
-  readonly units: ReadonlySet<string>;
-}
-
 /** A request of the spec that is not applied. */
 export interface Skip {
   readonly kind: 'skip';

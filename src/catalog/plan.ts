@@ -1,7 +1,8 @@
 import { ComputeError } from '../core/errors.ts';
 import type { CatalogInput } from './input.ts';
 import type { Observed } from './observed.ts';
-import { type Note, type PlanItem, type Remainder, type Skip, type Unit, meets, unitKey } from './phase.ts';
+import { type Note, type PlanItem, type Skip, type Unit, meets, unitKey } from './phase.ts';
+import type { Remainder } from './remainder.ts';
 import { phases } from './phases.ts';
 
 export interface Plan {

@@ -1,5 +1,6 @@
 import type { ComputeError } from '../core/errors.ts';
-import { type Remainder, type Unit, meets, unitKey } from './phase.ts';
+import { type Unit, meets, unitKey } from './phase.ts';
+import type { Remainder } from './remainder.ts';
 import type { Plan } from './plan.ts';
 import { type CatalogResult, type DatabaseFault, type Outcome, UnitFailure, faultOf } from './result.ts';
 

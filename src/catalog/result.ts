@@ -1,7 +1,8 @@
 import { ComputeError, explained, hintOf, inline, messageOf } from '../core/errors.ts';
 import { sqlState } from '../pg/client.ts';
 import { isKnown } from './crash.ts';
-import type { Remainder, Skip, Unit } from './phase.ts';
+import type { Skip, Unit } from './phase.ts';
+import type { Remainder } from './remainder.ts';
 
 /** The result for one object. */
 export interface Outcome {

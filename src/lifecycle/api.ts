@@ -10,9 +10,17 @@ import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-forc
 import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Health } from '../services/service.ts';
 import type { FailedDatabase } from './failed-databases.ts';
-import type { ProbeReport } from './probes.ts';
 import type { LfcApi } from '../services/file-cache/api.ts';
 import type { DowntimeReport, PostgresReport } from '../monitor/report.ts';
+
+/** The answer of a probe. Anybody may ask, so it has fixed words only: no text of a server, a spec or an error. */
+export interface ProbeReport {
+  readonly ok: boolean;
+  /** When the answer began to hold: of a refusal, when its reason did. */
+  readonly since: Date;
+  /** Why the answer is no, or why it is yes before the first start; else null. */
+  readonly reason: string | null;
+}
 
 /** Commits that do not return. */
 export interface StuckCommits {

@@ -11,12 +11,19 @@ import type { ComputeSpec } from '../spec/schema.ts';
 import { noDowntime, type DowntimeReport } from '../monitor/report.ts';
 import { currentSpan } from '../telemetry/trace.ts';
 import type { SpecAcceptance } from './accept-spec.ts';
-import type { ComputeApi, PromoteState, StartFigures, StatusBody, TerminateMode } from './api.ts';
+import type {
+  ComputeApi,
+  ProbeReport,
+  PromoteState,
+  StartFigures,
+  StatusBody,
+  TerminateMode,
+} from './api.ts';
 import type { DatabaseApi } from '../database/api.ts';
 import type { WantedExtension } from '../database/install-extension.ts';
 import type { LfcApi } from '../services/file-cache/api.ts';
 import type { Operations } from './operations.ts';
-import { type ProbeReport, readiness, startup } from './probes.ts';
+import { readiness, startup } from './probes.ts';
 import { Promotions } from './promotions.ts';
 import { Refresh } from './refresh.ts';
 import { findRemoteExtension, isRemote } from '../services/extensions/find.ts';

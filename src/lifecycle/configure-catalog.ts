@@ -1,6 +1,6 @@
 import { applyCatalog } from '../catalog/apply.ts';
 import { catalogInput } from '../catalog/input.ts';
-import type { Remainder } from '../catalog/phase.ts';
+import type { Remainder } from '../catalog/remainder.ts';
 import { CatalogFailure } from '../catalog/result.ts';
 import type { PgClient } from '../pg/client.ts';
 import { reloadOn } from '../pg/reload.ts';

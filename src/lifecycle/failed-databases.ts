@@ -1,4 +1,4 @@
-import type { Remainder } from '../catalog/phase.ts';
+import type { Remainder } from '../catalog/remainder.ts';
 import { Crashes } from '../catalog/crash.ts';
 import type { CatalogFailure, DatabaseFault } from '../catalog/result.ts';
 

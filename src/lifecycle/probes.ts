@@ -1,16 +1,8 @@
 import { isTerminating } from '../core/status.ts';
 import type { StuckReason } from '../monitor/commits.ts';
 import { stuckWords } from '../monitor/watch-commits.ts';
+import type { ProbeReport } from './api.ts';
 import type { ComputeState } from './state.ts';
-
-/** The answer of a probe. Anybody may ask, so it has fixed words only: no text of a server, a spec or an error. */
-export interface ProbeReport {
-  readonly ok: boolean;
-  /** When the answer began to hold: of a refusal, when its reason did. */
-  readonly since: Date;
-  /** Why the answer is no, or why it is yes before the first start; else null. */
-  readonly reason: string | null;
-}
 
 export const countsAsStarted = 'no spec yet, which counts as started (--empty-counts-as-started)';
 

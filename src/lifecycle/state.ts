@@ -6,7 +6,7 @@ import type { ExtensionStatistics } from '../database/installed-extensions.ts';
 import type { Monitor } from '../monitor/monitor.ts';
 import { stuckHint, stuckWords } from '../monitor/watch-commits.ts';
 import type { ServiceRunner } from '../services/runner.ts';
-import type { StorageReport } from '../services/storage-report.ts';
+import type { StorageReport } from '../services/reports.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
 import type { OverriddenSetting, PendingRestart } from '../postgres/conf-in-force.ts';
 import type { Postgres } from '../postgres/postgres.ts';

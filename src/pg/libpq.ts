@@ -2,7 +2,7 @@ import { userInfo } from 'node:os';
 import { ComputeError, messageOf } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { PgTarget } from './target.ts';
-import type { PgTls } from './tls.ts';
+import type { PgTls } from './target.ts';
 import { type Parameters, parseKeyValues, parseUrl } from './libpq-syntax.ts';
 
 /** A parsed connection string: `PgTarget` and the parts that only some callers use. */

@@ -2,18 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { ComputeError } from '../core/errors.ts';
-import type { PgTarget } from './target.ts';
-
-/** How a connection is encrypted, in the terms of libpq.
- *  @see https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-PROTECTION */
-export interface PgTls {
-  /** `require`: any certificate; `verify-ca`: one from a trusted issuer; `verify-full`: one that also names the server. */
-  readonly mode: 'require' | 'verify-ca' | 'verify-full';
-  /** The name that the certificate must contain; may differ from the address of the connection. */
-  readonly serverName: string;
-  /** A PEM file of trusted issuers; null: those that Node trusts, `NODE_EXTRA_CA_CERTS` included. */
-  readonly rootCert: string | null;
-}
+import type { PgTarget, PgTls } from './target.ts';
 
 /** The same as options for Node. @throws ComputeError `tls` when the file of issuers cannot be read */
 export async function tlsOptions(

@@ -4,12 +4,11 @@ import type { Log } from '../core/log.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { PreparedPgdata } from '../postgres/prepare.ts';
 import type { ResolvedSpec } from '../spec/resolve.ts';
-import type { LoadedExtensions } from './extensions/service.ts';
 import type { ExtensionStore } from './extensions/store.ts';
 import type { LfcApi } from './file-cache/api.ts';
+import type { LoadedExtensions, StorageReport } from './reports.ts';
 import type { Rsyslog } from './rsyslog/rsyslog.ts';
 import type { Settings } from './settings.ts';
-import type { StorageReport } from './storage-report.ts';
 import type { TlsReaders } from './tls/readers.ts';
 
 /** When a service starts: with the process, whether there is a spec or not; while the data directory is prepared; beside the base

@@ -1,5 +1,6 @@
 import type { OwnPostgres } from '../database/settings.ts';
 import type { LogFormat } from '../core/log.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Lakebase } from '../postgres/lakebase.ts';
 import type { TlsFiles } from '../postgres/tls.ts';
 import { environmentForPrograms } from '../process/environment.ts';
@@ -14,8 +15,14 @@ import {
   rsyslogSettings,
 } from './rsyslog/settings.ts';
 import { type HelperSettings, helperSettings } from './helper-settings.ts';
-import type { StorageAddress } from './storage-report.ts';
 import { type VmSettings, vmSettings } from './vm-settings.ts';
+
+/** Where a storage is asked. */
+export interface StorageAddress {
+  readonly url: string;
+  /** The control plane's token. */
+  readonly token: (signal: AbortSignal) => Promise<Secret>;
+}
 
 /** The settings that are fixed for the process's life: command line and environment, resolved. */
 export interface Settings extends OwnPostgres {

@@ -2,28 +2,11 @@ import * as v from 'valibot';
 import { withDeadline, within } from '../core/clock.ts';
 import { ComputeError, explained } from '../core/errors.ts';
 import { repeat } from '../core/retry.ts';
-import type { Secret } from '../core/secret.ts';
 import { httpGet } from '../outbound/http-get.ts';
 import { troubleKinds } from '../local/storage/trouble-kinds.ts';
 import { type Loop, inBackground } from './forms.ts';
 import type { Service, ServiceDeps } from './service.ts';
-
-/** What the storage says about itself. */
-export interface StorageReport {
-  /** Why commits may wait, in fixed words that anybody may read; null when nothing is wrong. */
-  readonly words: string | null;
-  /** The same for those who may read `/status`. */
-  readonly trouble: { readonly reason: string; readonly act: string } | null;
-  /** The disk is nearly full: transactions are read-only unless they ask for more. */
-  readonly writesStopped: boolean;
-}
-
-/** Where a storage is asked. */
-export interface StorageAddress {
-  readonly url: string;
-  /** The control plane's token. */
-  readonly token: (signal: AbortSignal) => Promise<Secret>;
-}
+import type { StorageAddress } from './settings.ts';
 
 const count = v.pipe(v.number(), v.minValue(0));
 

@@ -3,7 +3,7 @@ import { type ErrorCode, errorCodes } from '../../core/errors.ts';
 import type { Retried } from '../../core/retries.ts';
 import { type Status, statuses } from '../../core/status.ts';
 import { activityKinds } from '../../monitor/activity.ts';
-import type { ProbeReport } from '../../lifecycle/probes.ts';
+import type { ProbeReport } from '../../lifecycle/api.ts';
 import { downReasons } from '../../monitor/failure.ts';
 
 const described = <S extends v.GenericSchema>(

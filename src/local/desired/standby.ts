@@ -1,5 +1,3 @@
-import type { Accepted } from './accepted.ts';
-
 /** Settings of which a standby may have no less than its primary had at any time since the base backup, or it does not start, with
  *  their defaults.
  *  @see https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN */
@@ -11,11 +9,11 @@ const defaults: Readonly<Record<string, number>> = {
   max_locks_per_transaction: 64,
 };
 
+type Settings = Readonly<Record<string, string>>;
+type Largest = { readonly largest: Readonly<Record<string, number>> };
+
 /** The largest values that there have been, since nobody knows which base backup a standby begins with. */
-export const largestSoFar = (
-  settings: Accepted['settings'],
-  before: Accepted | null,
-): Readonly<Record<string, number>> =>
+export const largestSoFar = (settings: Settings, before: Largest | null): Largest['largest'] =>
   Object.fromEntries(
     Object.keys(defaults).flatMap((name) => {
       const values = [before?.largest[name], Number(settings[name])].filter(
@@ -26,10 +24,7 @@ export const largestSoFar = (
   );
 
 /** The settings of a replica or a static node. */
-export function forStandby(
-  settings: Accepted['settings'],
-  { largest }: Accepted,
-): Readonly<Record<string, string>> {
+export function forStandby(settings: Settings, { largest }: Largest): Settings {
   const raised = Object.entries(largest).map(([name, value]) => [
     name,
     String(Math.max(value, defaults[name] ?? 0)),

@@ -37,7 +37,7 @@ const closeMs = 10_000;
 const mostSessions = Math.floor(openFilesLimit() / 4);
 
 /** Listens in place of Postgres, and passes every client on to it. */
-export class Front implements House {
+export class Front implements House<Session> {
   readonly server: FrontOptions['server'];
   readonly superuser: string;
   readonly logIns = new Queue(logInsAtOnce);

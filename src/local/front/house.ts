@@ -1,9 +1,8 @@
 import type { Queue } from '../../core/queue.ts';
 import type { Roster } from './roster.ts';
-import type { Session } from './session.ts';
 
 /** What a session needs of the front. */
-export interface House {
+export interface House<Session> {
   /** The socket of Postgres. */
   readonly server: { readonly dir: string; readonly port: number };
   /** Who may log in. Null while Postgres runs, and checks that itself. */

@@ -28,7 +28,7 @@ const notNow = '57P03';
 
 /** One client, from its first byte to its last. */
 export class Session {
-  readonly #house: House;
+  readonly #house: House<Session>;
   readonly #link: Link;
   readonly #over = new AbortController();
   #startup: Startup | null = null;
@@ -40,7 +40,7 @@ export class Session {
   #place: Place = 'joining';
   #usedMs = monotonicMs();
 
-  constructor(house: House, socket: Socket) {
+  constructor(house: House<Session>, socket: Socket) {
     this.#house = house;
     this.#link = new Link(socket, { said: () => this.#used(), lost: () => this.#close() });
     socket.on('error', () => {}).once('close', () => this.#close());

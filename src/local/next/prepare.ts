@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
-import type { Log } from '../../core/log.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { shownBytes } from '../../core/shown.ts';
@@ -11,27 +10,18 @@ import { bootId } from '../../process/identity.ts';
 import { runOk } from '../../process/run-process.ts';
 import { removeTree } from '../../process/remove-tree.ts';
 import { primaryNode } from '../nodes.ts';
-import type { LocalDir, LocalState } from '../state.ts';
+import type { LocalState } from '../state.ts';
 import { claimGeneration, needStorage } from '../storage-api.ts';
-import { type GivenLimits, limitsFor, spaceAt } from '../storage/disk.ts';
+import { limitsFor, spaceAt } from '../storage/disk.ts';
 import { generationFile } from '../storage/files.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Tools } from '../storage/tools.ts';
+import type { PrepareContext } from './context.ts';
 import { canClone, cloneTree, unpackSource } from './fill.ts';
 import { createNext, freePlaces } from './places.ts';
 import { recover } from './recover.ts';
 import { type Source, readSource } from './source.ts';
 import { type Way, updateTemplate } from './template.ts';
-
-export interface PrepareContext {
-  readonly dir: LocalDir;
-  readonly state: LocalState;
-  readonly tools: Tools;
-  readonly diskLimits: GivenLimits;
-  /** The database may have this many bytes; null: any number. */
-  readonly mostBytes: number | null;
-  readonly log: Log;
-}
 
 export interface Prepared {
   readonly way: Way;

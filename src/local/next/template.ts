@@ -6,9 +6,9 @@ import { formatLsn } from '../../core/lsn.ts';
 import { type PreparedNote, noteFile, noteText, parseNote } from '../../postgres/prepared/note.ts';
 import { writeDurable } from '../../process/files.ts';
 import { removeTree } from '../../process/remove-tree.ts';
+import type { PrepareContext } from './context.ts';
 import { addWal, unpackSource } from './fill.ts';
 import { createNext } from './places.ts';
-import type { PrepareContext } from './prepare.ts';
 import { recover } from './recover.ts';
 import { type Source, segmentOf } from './source.ts';
 

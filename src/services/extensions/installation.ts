@@ -14,7 +14,7 @@ import { writeControlFiles } from './control-files.ts';
 import { archiveOf, archiveUrl, refusal } from './gateway.ts';
 import { install } from './install.ts';
 import { type Places, assertWritable, findPlaces } from './places.ts';
-import type { StoreDeps } from './store.ts';
+import type { StoreDeps } from './store-deps.ts';
 import { WorkDir } from './work-dir.ts';
 
 /** Of an archive, and of all that is in it. The largest that are known have 500 MB. */

@@ -18,14 +18,6 @@ interface Wanted {
   readonly preload: readonly string[];
 }
 
-/** How much was downloaded before Postgres started: a part of the start's figures. */
-export interface LoadedExtensions {
-  readonly num_ext_downloaded: number;
-  readonly largest_ext_size: number;
-  readonly total_ext_download_size: number;
-  readonly load_ext_ms: number;
-}
-
 /** Part of Postgres, whatever the index says. */
 const ownLibraries = ['neon', 'databricks_auth'];
 /** For everything that must be there before Postgres. */

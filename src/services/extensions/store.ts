@@ -1,24 +1,8 @@
 import { raceAbort } from '../../core/clock.ts';
 import { ComputeError, explained, inline } from '../../core/errors.ts';
-import type { Failpoints } from '../../core/failpoints.ts';
-import type { Log } from '../../core/log.ts';
-import type { OwnPostgres } from '../../database/settings.ts';
-import type { Metrics } from '../../metrics/registry.ts';
 import type { RemoteExtensions } from '../../spec/schema.ts';
 import type { Installation } from './installation.ts';
-
-export interface StoreDeps {
-  readonly postgres: OwnPostgres;
-  /** Base URL of the gateway, with a slash at its end; null: nothing is downloaded. */
-  readonly gateway: string | null;
-  /** With proxies: Postgres's own environment has none. */
-  readonly env: NodeJS.ProcessEnv;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly failpoints: Failpoints;
-  /** Aborts when the compute is asked to stop, or ends by itself. */
-  readonly ending: AbortSignal;
-}
+import type { StoreDeps } from './store-deps.ts';
 
 /** The extensions of this PostgreSQL that come from elsewhere. However many ask for one, it is downloaded once, and all hear the same
  *  result; after a failure the next one that asks begins anew. */

@@ -4,7 +4,7 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inline } from '../../../src/core/errors.ts';
 import { probe } from '../../../src/monitor/probe.ts';
-import type { PgTls } from '../../../src/pg/tls.ts';
+import type { PgTls } from '../../../src/pg/target.ts';
 import { authenticationOk, cstring, message, readyForQuery } from '../../../src/wire/messages.ts';
 import { scratchDir } from '../../support/cluster.ts';
 import { type Certificate, makeCertificate, startTlsFront } from '../../support/tls.ts';

@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { Secret } from '../../../src/core/secret.ts';
 import { Metrics } from '../../../src/metrics/registry.ts';
 import type { ServiceDeps } from '../../../src/services/service.ts';
-import { type StorageReport, storageReport } from '../../../src/services/storage-report.ts';
+import type { StorageReport } from '../../../src/services/reports.ts';
+import { storageReport } from '../../../src/services/storage-report.ts';
 import { eventually } from '../../support/program.ts';
 
 const trouble = (part: string, kind: string) => ({
