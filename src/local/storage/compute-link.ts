@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../core/clock.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
@@ -5,6 +6,7 @@ import { poll } from '../../core/poll.ts';
 import { literal, sql } from '../../core/sql.ts';
 import { type PgClient, sqlState, withPg } from '../../pg/client.ts';
 import { ownSession } from '../../pg/session-settings.ts';
+import { socketLock, untilLocked } from './socket-lock.ts';
 import type { Socket } from './tools.ts';
 import { generationFile } from './files.ts';
 import { readSmall } from '../../process/regular-file.ts';
@@ -31,21 +33,27 @@ const quickForMs = 30_000;
 const connectMs = 5000;
 
 /** Waits until a server answers at the socket, and identifies it. The compute's first commits wait for this, so it checks
- *  often; after half a minute without a server, less often. */
+ *  often once there is a server; after half a minute in which that one does not answer, less often. */
 export async function awaitCompute(server: Socket, signal: AbortSignal): Promise<ComputeIdentity> {
-  const look = (limited: AbortSignal): Promise<ComputeIdentity | null> | null =>
-    isReady(server) ? identify(server, limited) : null;
-  const soon = await poll(look, { everyMs: quickMs, limitMs: quickForMs }, signal);
-  // Without a limit it ends only with an answer.
-  return soon ?? ((await poll(look, { everyMs: slowMs, limitMs: Infinity }, signal)) as ComputeIdentity);
+  const look = async (limited: AbortSignal): Promise<ComputeIdentity | 'gone' | null> => {
+    if (isReady(server)) return identify(server, limited);
+    return existsSync(socketLock(server)) ? null : 'gone';
+  };
+  for (;;) {
+    await untilLocked(server, signal);
+    const found =
+      (await poll(look, { everyMs: quickMs, limitMs: quickForMs }, signal)) ??
+      (await poll(look, { everyMs: slowMs, limitMs: Infinity }, signal));
+    if (found !== null && found !== 'gone') return found;
+  }
 }
 
 /** Follows the socket's lock file to the data directory, whose postmaster.pid has the postmaster's status: while it is not
  *  ready, a connection would be refused, with a FATAL line in its log.
  *  @see src/include/utils/pidfile.h of PostgreSQL for the lines of both files */
-export function isReady({ dir, port }: Socket): boolean {
+export function isReady(server: Socket): boolean {
   try {
-    const [, dataDir = ''] = readSmall(join(dir, `.s.PGSQL.${port}.lock`)).split('\n');
+    const [, dataDir = ''] = readSmall(socketLock(server)).split('\n');
     const status = readSmall(join(dataDir, 'postmaster.pid')).split('\n')[7];
     return status?.trim() === 'ready';
   } catch {

@@ -40,13 +40,16 @@ export interface TakeoverOptions {
 }
 
 const lookMs = 100;
+/** The same without a replica: one that comes is not promoted in its first second. */
+const aloneMs = 1000;
 const retryMs = 2000;
 const receiverMs = 2000;
 
 /** Waits for promotions and makes the promoted replica the writer, until `signal` aborts. Never rejects. */
 export async function watchPromotions(options: TakeoverOptions, signal: AbortSignal): Promise<void> {
   const look = async (): Promise<number> => {
-    await sleep(lookMs, signal);
+    const all = options.candidates();
+    await sleep(all.length === 0 ? aloneMs : lookMs, signal);
     const others = options.candidates().filter((candidate) => !writes(candidate, options.timeline));
     for (const candidate of others.filter(looksPromoted)) {
       await takeOver(options, candidate, signal);

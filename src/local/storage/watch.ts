@@ -40,6 +40,8 @@ export interface DiskStatus {
 }
 
 const everyMs = 1000;
+/** While no compute writes, the WAL is looked at once in so many looks: a compute that sleeps costs next to nothing. */
+const idleLooks = 10;
 const statMs = 10_000;
 
 interface Seen {
@@ -54,6 +56,7 @@ export class Watch {
   #seen: Seen | null = null;
   #level: DiskLevel = 'ok';
   #gapSeen = false;
+  #looks = 0;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -91,7 +94,8 @@ export class Watch {
   run(signal: AbortSignal): Promise<void> {
     const look = async (): Promise<number> => {
       await this.lookAtDisk(signal);
-      this.#lookAtWal();
+      if (this.#options.timeline.receiver.attached !== null || this.#looks++ % idleLooks === 0)
+        this.#lookAtWal();
       return everyMs;
     };
     return repeat(look, signal, () => everyMs);
