@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
@@ -46,7 +46,8 @@ test('a branch has the data of its parent at any point, and its own from then on
 
   // At an LSN, at a moment, and now.
   const early = targetOf(lastLine(await ok('branch', 'early', '--at', String(before?.['lsn']))));
-  const dev = targetOf(lastLine(await ok('branch', 'dev', '--ttl', '2h')));
+  const options = ['--compact-at=32MB', '--suspend-after=7min', '--suspend-ignore=app:probe', '--listen-all'];
+  const dev = targetOf(lastLine(await ok('branch', 'dev', '--ttl', '2h', ...options)));
   expect([await query(early, count), await query(dev, count)]).toEqual([[{ n: 1 }], [{ n: 2 }]]);
   const seen = await ok('psql', `main@${String(before?.['at'])}`, '-tAc', 'select count(*) from t');
   expect(seen.trim()).toBe('1');
@@ -100,7 +101,15 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect(again).toEqual(dev);
   expect(await query(dev, count)).toEqual([{ n: 0 }]);
   expect((await ok('url', 'dev')).trim()).toContain(`:${dev.port}/`);
-  expect(JSON.parse(await ok('status', 'dev', '--json'))).toMatchObject({ state: 'running' });
+  // It runs with the options of its start.
+  expect(JSON.parse(await ok('status', 'dev', '--json'))).toMatchObject({
+    state: 'running',
+    storage: { compaction_at_bytes: 32 * 1024 * 1024 },
+  });
+  expect(JSON.parse(readFileSync(join(it.dir, 'branches/dev/local.json'), 'utf8'))).toMatchObject({
+    listenAll: true,
+    started: { suspendAfter: 420, suspendIgnore: 'app:probe' },
+  });
   expect(await ok('logs', 'dev', '-n', '2')).toMatch(/^.+\n.+\n$/);
 
   await ok('stop', 'early');

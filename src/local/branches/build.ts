@@ -9,23 +9,16 @@ import { openDirectory, withDirectory } from '../../process/dir-fd.ts';
 import { fsyncPath, ownDir, renameDurable } from '../../process/files.ts';
 import { removeMade } from '../../process/made.ts';
 import { readAccepted, writeAccepted } from '../desired/accepted.ts';
+import type { Branch, Origin } from '../branch.ts';
 import { dirMarker, madeUnfinishedBranch } from '../made.ts';
-import { nodeNames, readNode } from '../nodes.ts';
+import { listNodes } from '../nodes.ts';
 import { choosePorts, preferred } from '../ports.ts';
-import {
-  type Branch,
-  type LocalDir,
-  type LocalState,
-  type Origin,
-  type Ports,
-  createState,
-  readState,
-} from '../state.ts';
+import { type LocalDir, type LocalState, type Ports, createState } from '../state.ts';
 import { type At, type ForkPoint, fork, forkPoint, restorableOf } from '../storage/fork.ts';
 import type { Keep } from '../storage/history.ts';
 import { type TimelineDir, timelineDir } from '../storage/layout.ts';
 import { madeUnfinishedTimeline } from '../storage/made.ts';
-import { type Place, branchDir, isRunning, listBranches } from './tree.ts';
+import { type Place, branchDir, isRunning, listBranches, mainState } from './tree.ts';
 
 export interface NewBranch {
   readonly name: string;
@@ -168,11 +161,8 @@ async function arrivedPoint({ dir }: Place, parent: TimelineDir, at: At): Promis
 
 /** Free ones that no other compute of the directory has, also while it does not run. Those that `up` prefers are left to it. */
 async function portsFor(dir: LocalDir): Promise<Ports> {
-  const main = readState(dir);
-  const nodes = nodeNames(dir).flatMap((name) => {
-    const node = readNode(dir, name);
-    return node === null ? [] : Object.values(node.ports);
-  });
+  const main = mainState(dir);
+  const nodes = listNodes(dir).flatMap(({ ports }) => Object.values(ports));
   const others = listBranches(dir).flatMap(({ state }) => Object.values(state.ports));
   const own = main === null ? [] : Object.values(main.ports);
   return choosePorts(preferred, new Set([...Object.values(preferred), ...own, ...nodes, ...others]));

@@ -36,7 +36,7 @@ export async function view(
   try {
     const report = progressOf({ json: false });
     report.progress(`Starting a view of ${from} at ${when} ...`, '');
-    const options = { ...asBefore, pgBinDir };
+    const options = { ...asBefore, pgBinDir: pgBinDir ?? place.state.started?.pgBinDir ?? null };
     const state = await startInBackground(branchDir(dir, name), options, report, never);
     return { state, remove: removeIt };
   } catch (error) {

@@ -22,6 +22,7 @@ import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
+import { startedWith } from '../started.ts';
 import {
   type LocalDir,
   type LocalState,
@@ -211,15 +212,16 @@ async function stateFor(
   };
   const { listenAll } = options;
   const front = options.suspendAfter > 0;
+  const started = startedWith(options);
   if (known === null) {
     const ports = { ...(await choosePorts(preferred)), ...asked };
     checkDistinct(ports);
     await refuseTaken(ports);
-    return createState(dir, ports, { listenAll, front }, lost, { keep: keepOf(null, options) });
+    return createState(dir, ports, { listenAll, front }, lost, { keep: keepOf(null, options), started });
   }
   const kept = options.newPorts ? await choosePorts(known.ports) : await withDashboard(known.ports);
   const keep = keepOf(known.keep ?? null, options);
-  const state = { ...known, listenAll, front, keep, ports: { ...kept, ...asked } };
+  const state = { ...known, listenAll, front, started, keep, ports: { ...kept, ...asked } };
   checkDistinct(state.ports);
   await refuseTaken(state.ports);
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);

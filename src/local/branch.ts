@@ -1,0 +1,22 @@
+import type { ProcessIdentity } from '../process/identity.ts';
+
+/** What a compute below `branches` is. */
+export interface Branch {
+  /** Null: it was created empty. */
+  readonly parent: Origin | null;
+  /** ISO 8601 in UTC, as all times here. */
+  readonly createdAt: string;
+  /** When it is deleted; null: never by itself. */
+  readonly expiresAt: string | null;
+  /** The process that it is for: it is deleted when that has ended. */
+  readonly owner?: ProcessIdentity;
+}
+
+export interface Origin {
+  /** Its parent: names may change. */
+  readonly timelineId: string;
+  /** Where in the parent's history it begins. */
+  readonly lsn: string;
+  /** When that was taken. */
+  readonly takenAt: string;
+}
