@@ -14,10 +14,11 @@ import { dirMarker, madeUnfinishedBranch } from '../made.ts';
 import { listNodes } from '../nodes.ts';
 import { choosePorts, preferred } from '../ports.ts';
 import { type LocalDir, type LocalState, type Ports, createState } from '../state.ts';
-import { type At, type ForkPoint, fork, forkPoint, restorableOf } from '../storage/fork.ts';
+import { type At, type ForkPoint, fork, forkPoint } from '../storage/fork.ts';
 import type { Keep } from '../storage/history.ts';
 import { type TimelineDir, timelineDir } from '../storage/layout.ts';
 import { madeUnfinishedTimeline } from '../storage/made.ts';
+import { restorableOf } from '../storage/ranges.ts';
 import { type Place, branchDir, isRunning, listBranches, mainState } from './tree.ts';
 
 export interface NewBranch {

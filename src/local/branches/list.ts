@@ -6,7 +6,7 @@ import { shownBytes, shownMs } from '../../core/shown.ts';
 import { mainName } from '../names.ts';
 import { readPhase } from '../phase.ts';
 import type { LocalDir } from '../state.ts';
-import { type Restorable, restorableOf } from '../storage/fork.ts';
+import { type Restorable, restorableOf } from '../storage/ranges.ts';
 import { timelineDir } from '../storage/layout.ts';
 import { type BranchEntry, type Damaged, type Place, listBranches, mainState, placeOf } from './tree.ts';
 

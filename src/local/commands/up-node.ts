@@ -26,6 +26,8 @@ import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state
 import { writerOf } from '../roles.ts';
 import { needStorage, storageStatusOf } from '../storage-api.ts';
 import { withCompute } from '../storage/compute-link.ts';
+import { forkPoint } from '../storage/fork.ts';
+import { timelineDir } from '../storage/layout.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
@@ -120,9 +122,10 @@ async function modeOf(
       hint: 'choose another name with --name',
     });
   const storage = (): Promise<StorageStatus | null> => storageStatusOf(main, signal);
-  return {
-    atLsn: formatLsn(await storedLsn(atLsn, { storage, writer: writerOf(dir, main) }, report, signal)),
-  };
+  const lsn = await storedLsn(atLsn, { storage, writer: writerOf(dir, main) }, report, signal);
+  // The range may have gaps.
+  forkPoint(timelineDir(dir.storage, main.tenantId, main.timelineId), { lsn });
+  return { atLsn: formatLsn(lsn) };
 }
 
 /** The LSN that the node must reach: its own, or the primary's current one. */
