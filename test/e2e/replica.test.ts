@@ -20,6 +20,8 @@ afterEach(async () => {
   await it.clean();
 }, 200_000);
 
+type Started = Awaited<ReturnType<LocalRig['upAndReady']>>;
+
 const options = {
   applicationName: 'test',
   connectMs: 2000,
@@ -144,8 +146,10 @@ test('a replica promoted under load loses no acknowledged row, twice, and the ol
   await it.upAndReady(['--keep', '1d']);
   const primary = await main();
   await query(primary, 'create table written (id bigint primary key)');
-  const first = await it.upAndReady(['--replica', '--name', 'first']);
-  const second = await it.upAndReady(['--replica', '--name', 'second']);
+  // At the same moment, without a port in common.
+  const [first, second] = (await Promise.all(
+    (['first', 'second'] as const).map((name) => it.upAndReady(['--replica', '--name', name])),
+  )) as [Started, Started];
   const { tried, acknowledged, moments, stop } = load([primary, first.to, second.to]);
   const more = async (rows: number): Promise<void> => {
     const goal = acknowledged.size + rows;

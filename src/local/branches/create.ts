@@ -82,7 +82,9 @@ async function finish(
   fields: { readonly created: boolean },
 ): Promise<number> {
   const own = branchDir(dir, name);
-  if (!options.stopped) await startInBackground(own, options, progressOf(options), never);
+  // The ports of a new one are not known to anybody yet.
+  const newPorts = options.newPorts || fields.created;
+  if (!options.stopped) await startInBackground(own, { ...options, newPorts }, progressOf(options), never);
   return printPlace(dir, name, options, fields);
 }
 

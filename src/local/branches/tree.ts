@@ -1,10 +1,10 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { nodeNamePattern } from '../../config/values.ts';
 import { ComputeError, codeOf, inline } from '../../core/errors.ts';
 import { isAlive } from '../../process/identity.ts';
 import { readPidFile } from '../../process/pid-file.ts';
-import { resetNote } from '../made.ts';
+import { dirMarker, resetNote } from '../made.ts';
 import { mainName } from '../names.ts';
 import { nodeNames } from '../nodes.ts';
 import type { Branch } from '../branch.ts';
@@ -20,6 +20,16 @@ export interface BranchEntry {
 
 /** @throws ComputeError `usage` when the path is too long for a socket */
 export const branchDir = ({ branches }: LocalDir, name: string): LocalDir => localDir(join(branches, name));
+
+/** The directory that a compute belongs to: of `main`, also for a branch. */
+export function homeOf(dir: LocalDir): LocalDir {
+  const parent = dirname(dir.root);
+  const home = dirname(parent);
+  const isBelow =
+    basename(parent) === 'branches' &&
+    [dirMarker.file, 'local.json'].some((file) => existsSync(join(home, file)));
+  return isBelow ? localDir(home) : dir;
+}
 
 /** One that cannot be used: its local.json is damaged, or missing while its data is there. */
 export interface Damaged {

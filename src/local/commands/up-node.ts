@@ -18,6 +18,7 @@ import { type Node, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { primaryInForce, refuseMainName } from '../names.ts';
 import { notingPhase } from '../phase.ts';
 import { portsOfNode } from '../node-ports.ts';
+import { PortHolds } from '../port-holds.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { withReason } from '../reason.ts';
@@ -66,11 +67,12 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
     refuseForeignPgdata(own, systemIdOf(dir, main));
     ownDir(own.root, 0o755);
     const lock = await lockDir(own, 'wait until that one has ended, or choose another name with --name');
+    const holds = new PortHolds();
     try {
       prepareDirs(own);
       writePidFile(own.upPid, process.pid);
       await endLeftoverCompute(own, main, log, stop.signal);
-      const node = await nodeFor(context, name, mode);
+      const node = await nodeFor(context, name, mode, holds);
       const state = asState(main, node);
       const { compactAtBytes } = options;
       const child = {
@@ -101,6 +103,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
       });
     } finally {
       for (const file of [own.upPid, own.computePid]) rmSync(file, { force: true });
+      await holds.release();
       await lock.release();
     }
   });
@@ -151,7 +154,12 @@ async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): 
   );
 }
 
-async function nodeFor({ dir, options }: NodeContext, name: string, mode: Node['mode']): Promise<Node> {
+async function nodeFor(
+  { dir, options }: NodeContext,
+  name: string,
+  mode: Node['mode'],
+  holds: PortHolds,
+): Promise<Node> {
   const known = readNode(dir, name);
   const node: Node = {
     version: 1,
@@ -159,7 +167,7 @@ async function nodeFor({ dir, options }: NodeContext, name: string, mode: Node['
     computeId: `compute-local-${name}`,
     mode,
     listenAll: options.listenAll,
-    ports: await portsOfNode(dir, name, known?.ports ?? null, options),
+    ports: await portsOfNode(dir, name, known?.ports ?? null, options, holds),
   };
   writeNode(dir, node);
   return node;
