@@ -92,6 +92,8 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect(await refused('not_found', 'branch', 'x', '--from', 'none')).toContain('main, child, dev, early');
   expect(await refused('not_found', 'branch', 'x', '--at', '200 weeks ago')).toContain('can be restored');
   await refused('usage', 'branch', 'x', '--at', 'some day');
+  await ok('branch', 'lasting', '--ttl', '999999999w', '--stopped');
+  await ok('delete', 'lasting');
   expect(await ok('delete', 'none')).toContain('There is no compute');
   await ok('rename', 'child', 'grandchild');
   await ok('rm', 'grandchild');
@@ -110,7 +112,13 @@ test('a branch has the data of its parent at any point, and its own from then on
     listenAll: true,
     started: { suspendAfter: 420, suspendIgnore: 'app:probe' },
   });
-  expect(await ok('logs', 'dev', '-n', '2')).toMatch(/^.+\n.+\n$/);
+  const lines = await ok('logs', 'dev', '-n', '2');
+  expect(lines).toMatch(/^.+\n.+\n$/);
+  const inJson = (await ok('logs', 'dev', '-n', '2', '--json')).trim().split('\n');
+  expect(inJson.map((one) => (JSON.parse(one) as { line: string }).line)).toHaveLength(2);
+  expect(JSON.parse(await ok('url', 'dev', '--json'))).toEqual({ url: (await ok('url', 'dev')).trim() });
+  expect(JSON.parse(await ok('token', 'dev', '--json'))).toEqual({ token: expect.stringContaining('.') });
+  expect(await refused('not_found', 'diff', 'dev', '--database', 'no "such')).toContain('psql ');
 
   await ok('stop', 'early');
   expect(await refused('conflict', 'psql', 'early', '-c', 'select')).toContain('compute-local start early');

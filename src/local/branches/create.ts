@@ -64,10 +64,14 @@ export async function branch(dir: LocalDir, name: string, options: Branch, log: 
   return finish(dir, name, options, { created: true });
 }
 
+/** The end of the year 9999. */
+const lastMs = 253_402_300_799_999;
+
 const newBranch = (name: string, options: Create): Omit<NewBranch, 'from'> => ({
   name,
   keep: keepOf(null, options),
-  expiresAt: options.ttl === null ? null : new Date(Date.now() + options.ttl * 1000).toISOString(),
+  expiresAt:
+    options.ttl === null ? null : new Date(Math.min(Date.now() + options.ttl * 1000, lastMs)).toISOString(),
   listenAll: options.listenAll,
   ports: {
     ...(options.port === null ? {} : { postgres: options.port }),

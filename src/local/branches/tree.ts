@@ -144,12 +144,16 @@ export function findPlace(dir: LocalDir, name: string): Place {
 /** @param otherwise what the command does without a name, for the hint */
 export function missing(dir: LocalDir, name: string, otherwise = ''): ComputeError {
   const names = [...(existsSync(dir.state) ? [mainName] : []), ...nodeNames(dir), ...namesIn(dir)];
-  return new ComputeError('not_found', `there is no compute with the name "${name}" in ${dir.root}`, {
-    hint:
-      names.length === 0
-        ? 'create one with: compute-local create NAME'
-        : `the names are: ${names.join(', ')}${otherwise}`,
-  });
+  return new ComputeError(
+    'not_found',
+    `there is no compute with the name ${JSON.stringify(name.slice(0, 100))} in ${dir.root}`,
+    {
+      hint:
+        names.length === 0
+          ? 'create one with: compute-local create NAME'
+          : `the names are: ${names.join(', ')}${otherwise}`,
+    },
+  );
 }
 
 /** Null also when it is damaged: branches do not need it. */

@@ -70,9 +70,10 @@ interface LastBefore {
 function refuseUnknown(dir: TimelineDir, { base, next, lsn, what, timeMs }: LastBefore): void {
   if (next === null) return void theEnd(dir, base, lsn);
   if (next.timeline === base.timeline) {
-    if (lsn < next.startLsn)
-      throw damaged(dir, `it ends or is damaged at ${formatLsn(lsn)}, before the next base backup`);
-    return;
+    if (lsn >= next.startLsn) return;
+    const gap = gapAfter(dir, base);
+    const why = gap === null ? 'ends or is damaged' : `has a gap (${gap})`;
+    throw damaged(dir, `it ${why} at ${formatLsn(lsn)}, before the next base backup`);
   }
   const { promotion } = next;
   const isKnown = promotion?.from === base.timeline && promotion.lsn <= lsn;
