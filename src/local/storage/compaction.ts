@@ -130,7 +130,14 @@ export function finishBase(dir: TimelineDir, fresh: string, number: number, fact
   const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline } = facts;
   const placed = { startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline };
   const { promotion } = facts;
-  const text = factsText({ crc32, tarBytes, ...placed, ...(promotion === undefined ? {} : { promotion }) });
+  const completeMs = Date.now();
+  const text = factsText({
+    crc32,
+    tarBytes,
+    ...placed,
+    completeMs,
+    ...(promotion === undefined ? {} : { promotion }),
+  });
   writeDurable(factsFile(fresh), text);
   fsyncPath(fresh);
   const final = join(dir.bases, String(number));

@@ -64,6 +64,8 @@ export interface Base {
   readonly walSegmentBytes: number;
   /** The PG timeline: a promotion begins a new one. */
   readonly timeline: number;
+  /** When it was complete, in milliseconds since 1970. Earlier versions left it out. */
+  readonly completeMs?: number;
   /** Of the first base backup after a promotion. */
   readonly promotion?: Promotion;
 }
@@ -171,8 +173,9 @@ function readOlder(dir: TimelineDir, current: Base): { readable: Base[]; unreada
   return { readable, unreadable };
 }
 
-/** When a base backup was complete, in milliseconds since 1970. @throws the system's error */
-export const takenMs = ({ dir }: Base): number => statSync(factsFile(dir)).mtimeMs;
+/** When a base backup was complete, in milliseconds since 1970. A copy of the directory may not keep the time of a file.
+ *  @throws the system's error */
+export const takenMs = ({ dir, completeMs }: Base): number => completeMs ?? statSync(factsFile(dir)).mtimeMs;
 
 /** Removes incomplete base backups after a crash. Only to be called before a compaction can run. */
 export const removeUnfinished = ({ bases }: TimelineDir): void =>

@@ -1,4 +1,13 @@
-import { linkSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
@@ -126,6 +135,8 @@ test('with --keep, older base backups and their WAL stay until they are too old 
     await gapped.close();
   }
   renameSync(join(dir.root, 'away'), join(dir.wal, gap));
+  // Also after a copy that did not keep the times of the files.
+  utimesSync(join(dir.bases, '2', 'base.json'), 1, 1);
   expect(forkPoint(dir, { timeMs: beforeSecond }).base.number).toBe(1);
 
   // One that cannot be read for a while stays, with its WAL.

@@ -9,9 +9,11 @@ import { listAll } from '../../../../src/local/branches/list.ts';
 import { withTree } from '../../../../src/local/branches/lock.ts';
 import { findBranch, listBranches, listDamaged } from '../../../../src/local/branches/tree.ts';
 import { claimDir, createRoot } from '../../../../src/local/claim.ts';
+import { nodeDir, setPrimaryNode, writeNode } from '../../../../src/local/nodes.ts';
 import { choosePorts, preferred } from '../../../../src/local/ports.ts';
 import { collectStatus } from '../../../../src/local/status/collect.ts';
 import { type LocalDir, createState, localDir, readState } from '../../../../src/local/state.ts';
+import { writePidFile } from '../../../../src/process/pid-file.ts';
 import { createLog } from '../../../../src/core/log.ts';
 
 const log = createLog({ format: 'text', level: 'error' });
@@ -96,4 +98,17 @@ test('a damaged local.json of main stops no command of a branch', async () => {
   await withTree(dir, log, never, () => buildBranch(dir, { ...wanted, name: 'd' }));
   await remove(dir, 'a', { json: true }, log);
   expect(names(listBranches(dir))).toEqual(['b', 'c', 'd']);
+});
+
+test('a branch of which a replica was promoted is reached at its primary', async () => {
+  const dir = await home();
+  const own = localDir(join(dir.branches, 'a'));
+  const ports = { postgres: 1, externalHttp: 2, internalHttp: 3 };
+  mkdirSync(nodeDir(own, 'second').root, { recursive: true });
+  writeNode(own, { version: 1, name: 'second', computeId: 'x', mode: 'replica', ports });
+  writePidFile(own.upPid, process.pid);
+  setPrimaryNode(own, 'second');
+  expect(stateNamed(dir, 'a')).toMatchObject({ ports, branch: { parent: null } });
+  setPrimaryNode(own, null);
+  expect(stateNamed(dir, 'a').ports).toEqual(readState(own)?.ports);
 });
