@@ -1,4 +1,5 @@
 import type { ProcessIdentity } from '../process/identity.ts';
+import { isId } from './storage/made.ts';
 
 /** What a compute below `branches` is. */
 export interface Branch {
@@ -19,4 +20,16 @@ export interface Origin {
   readonly lsn: string;
   /** When that was taken. */
   readonly takenAt: string;
+}
+
+const isDate = (value: unknown): boolean => typeof value === 'string' && !Number.isNaN(Date.parse(value));
+
+/** Whether that is what a local.json may have. */
+export function isBranch(value: unknown): value is Branch {
+  if (typeof value !== 'object' || value === null) return false;
+  const { parent, createdAt, expiresAt } = value as Partial<Branch>;
+  const { timelineId, lsn, takenAt } = parent ?? {};
+  const isKnown =
+    typeof timelineId === 'string' && isId(timelineId) && typeof lsn === 'string' && isDate(takenAt);
+  return isDate(createdAt) && (expiresAt === null || isDate(expiresAt)) && (parent === null || isKnown);
 }

@@ -7,7 +7,7 @@ import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
 import { readSmall } from '../process/regular-file.ts';
-import type { Branch } from './branch.ts';
+import { type Branch, isBranch } from './branch.ts';
 import { scramVerifier } from './scram-verifier.ts';
 import type { Started } from './started.ts';
 import type { Keep } from './storage/history.ts';
@@ -179,6 +179,7 @@ export function isState(value: unknown): value is LocalState {
   return (
     [tenantId, timelineId].every((id) => typeof id === 'string' && isId(id)) &&
     [...texts, ...secrets].every((text) => typeof text === 'string' && text !== '') &&
+    (state.branch === undefined || isBranch(state.branch)) &&
     portNames.every((name) => Number.isInteger(ports?.[name]))
   );
 }

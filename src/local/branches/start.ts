@@ -59,7 +59,7 @@ export async function startInBackground(
   const look = (): true | null => {
     if (!existsSync(dir.root))
       throw new ComputeError('not_found', `${dir.root} was deleted while the compute was starting`, {
-        hint: 'its time may have been over: give a longer one with --ttl',
+        hint: 'another command has deleted it, or its time was over: give a longer one with --ttl',
       });
     if (started !== null) showProgress(started, seen, report);
     const phase = readPhase(dir.upPid)?.phase ?? null;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -40,6 +40,13 @@ test.each([
   ['damaged', (path: string) => writeFileSync(path, '{"version": 1')],
   ['empty', (path: string) => writeFileSync(path, '')],
   ['a directory', (path: string) => (rmSync(path), mkdirSync(path))],
+  [
+    'without a parent',
+    (path: string) => {
+      const state = JSON.parse(readFileSync(path, 'utf8')) as object;
+      writeFileSync(path, JSON.stringify({ ...state, branch: { createdAt: '2026-01-01T00:00:00Z' } }));
+    },
+  ],
   ['of a newer version', (path: string) => writeFileSync(path, '{"version":9}')],
 ])(
   'a local.json of one branch that is %s stops no command of another, and the branch can be deleted',
