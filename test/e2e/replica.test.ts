@@ -2,23 +2,15 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type PgClient, connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
 import { forkPoint } from '../../src/local/storage/fork.ts';
 import { storedBases, timelineDir } from '../../src/local/storage/layout.ts';
-import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
+import { type LocalRig, rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 
-let it: LocalRig;
-beforeEach(() => {
-  it = localRig();
-});
-afterEach(async () => {
-  // Nodes have programs and processes of their own, which `stop` knows how to end.
-  await it.command('stop');
-  await it.clean();
-}, 200_000);
+const it = rigPerTest();
 
 type Started = Awaited<ReturnType<LocalRig['upAndReady']>>;
 

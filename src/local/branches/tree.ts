@@ -44,14 +44,12 @@ export function findBranch(dir: LocalDir, name: string): BranchEntry | Damaged |
   const root = join(dir.branches, name);
   if (lstatSync(root, { throwIfNoEntry: false })?.isDirectory() !== true) return null;
   const own = branchDir(dir, name);
-  const damaged = (why: string, cause?: unknown): Damaged => ({
-    name,
-    dir: own,
-    error: new ComputeError('config_unreadable', `the compute "${name}" cannot be used: ${why}`, {
-      cause,
-      hint: `restore ${own.state} from a backup; without one, move it away: ${commandFor(own, 'up')} then creates another for its data; or delete the compute: ${commandFor(dir, `delete ${name}`)}`,
-    }),
-  });
+  const damaged = (why: string): Damaged => {
+    const first = existsSync(own.state) ? ' after moving it away' : '';
+    const hint = `restore ${own.state} from a backup; or create another for its data${first}: ${commandFor(own, 'up')}; or delete the compute: ${commandFor(dir, `delete ${name}`)}`;
+    const message = `the compute "${name}" cannot be used: ${why}`;
+    return { name, dir: own, error: new ComputeError('config_unreadable', message, { hint }) };
+  };
   try {
     const state = readState(own);
     if (state !== null) return { name, dir: own, state: { ...state, branch: state.branch ?? unknown(own) } };
