@@ -107,16 +107,18 @@ const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
 
 /** @throws ComputeError `usage` when the path is too long for a Unix socket below it */
 export function localDir(path: string): LocalDir {
-  const root = resolve(path);
-  const run = join(root, 'run');
-  if (Buffer.byteLength(run) > longestSocketDir) {
-    throw new ComputeError('usage', `the path ${root} is too long for a Unix socket below it`, {
-      hint: 'choose a shorter one with --dir',
-    });
-  }
+  const dir = placesIn(resolve(path));
+  if (Buffer.byteLength(dir.run) <= longestSocketDir) return dir;
+  throw new ComputeError('usage', `the path ${dir.root} is too long for a Unix socket below it`, {
+    hint: 'choose a shorter one with --dir',
+  });
+}
+
+/** Also where a compute could not run. */
+export function placesIn(root: string): LocalDir {
   return {
     root,
-    run,
+    run: join(root, 'run'),
     state: join(root, 'local.json'),
     storage: join(root, 'storage'),
     pgdata: join(root, 'pgdata'),

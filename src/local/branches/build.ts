@@ -13,7 +13,7 @@ import type { Branch, Origin } from '../branch.ts';
 import { dirMarker, madeUnfinishedBranch } from '../made.ts';
 import { portsOfBranch } from '../node-ports.ts';
 import { type PortHolds, withHolds } from '../port-holds.ts';
-import { type LocalDir, type LocalState, type Ports, createState } from '../state.ts';
+import { type LocalDir, type LocalState, type Ports, createState, localDir } from '../state.ts';
 import { type At, type ForkPoint, fork, forkPoint } from '../storage/fork.ts';
 import type { Keep } from '../storage/history.ts';
 import { type TimelineDir, timelineDir } from '../storage/layout.ts';
@@ -35,14 +35,15 @@ export interface NewBranch {
 const newId = (): string => randomBytes(16).toString('hex');
 
 /** Creates the directory of a branch: beside, and then by its name. The caller holds the lock of the tree.
- *  @throws ComputeError `not_found` when the parent's storage does not have that point; `conflict`; `port` */
+ *  @throws ComputeError `not_found` when the parent's storage does not have that point; `conflict`; `port`; `usage` */
 export const buildBranch = (dir: LocalDir, wanted: NewBranch): Promise<LocalState> =>
   // Until others see them in its local.json.
   withHolds((holds) => build(dir, wanted, holds));
 
 async function build(dir: LocalDir, wanted: NewBranch, holds: PortHolds): Promise<LocalState> {
   const { name, from, keep, listenAll } = wanted;
-  const final = branchDir(dir, name);
+  // Its path must not be too long.
+  const final = localDir(branchDir(dir, name).root);
   const root = join(dir.branches, `.new-${randomBytes(4).toString('hex')}`);
   // Nothing runs in it, so that the length of its path does not matter.
   const fresh: LocalDir = { ...final, root, state: join(root, 'local.json'), storage: join(root, 'storage') };

@@ -42,7 +42,9 @@ export async function create(dir: LocalDir, name: string, options: Create, log: 
   progressOf(options).event(
     'created',
     { name, created },
-    created ? `Created "${name}".` : `"${name}" is there already.`,
+    created
+      ? `Created "${name}".`
+      : `"${name}" is there already${options.ttl === null ? '' : ', and when it is deleted stays as it is'}.`,
   );
   return finish(dir, name, options, { created });
 }

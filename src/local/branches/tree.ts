@@ -8,7 +8,7 @@ import { dirMarker, resetNote } from '../made.ts';
 import { mainName } from '../names.ts';
 import { nodeNames } from '../nodes.ts';
 import type { Branch } from '../branch.ts';
-import { type LocalDir, type LocalState, commandFor, localDir, readState } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, localDir, placesIn, readState } from '../state.ts';
 import { heldTimelines } from '../storage/layout.ts';
 
 /** A compute with a storage of its own, in a directory below `branches`. */
@@ -18,8 +18,8 @@ export interface BranchEntry {
   readonly state: LocalState & { readonly branch: Branch };
 }
 
-/** @throws ComputeError `usage` when the path is too long for a socket */
-export const branchDir = ({ branches }: LocalDir, name: string): LocalDir => localDir(join(branches, name));
+/** Its path may be too long to run in, where the directory around it was moved. */
+export const branchDir = ({ branches }: LocalDir, name: string): LocalDir => placesIn(join(branches, name));
 
 /** The directory that a compute belongs to: of `main`, also for a branch. */
 export function homeOf(dir: LocalDir): LocalDir {
@@ -57,8 +57,17 @@ export function findBranch(dir: LocalDir, name: string): BranchEntry | Damaged |
     if (codeOf(error) !== 'config_unreadable') throw error;
     return damaged(inline(error));
   }
-  const isLeft = !existsSync(join(root, resetNote)) && heldTimelines(own.storage).length > 0;
+  const isLeft = !existsSync(join(root, resetNote)) && holdsTimelines(own.storage);
   return isLeft ? damaged(`${own.state} is missing`) : null;
+}
+
+/** What cannot be entered is somebody else's. */
+function holdsTimelines(storage: string): boolean {
+  try {
+    return heldTimelines(storage).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Of one whose local.json was created again. */

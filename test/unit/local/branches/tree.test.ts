@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -9,6 +9,7 @@ import { listAll } from '../../../../src/local/branches/list.ts';
 import { withTree } from '../../../../src/local/branches/lock.ts';
 import { findBranch, listBranches, listDamaged } from '../../../../src/local/branches/tree.ts';
 import { claimDir, createRoot } from '../../../../src/local/claim.ts';
+import { lockDir } from '../../../../src/local/lock.ts';
 import { nodeDir, setPrimaryNode, writeNode } from '../../../../src/local/nodes.ts';
 import { choosePorts, preferred } from '../../../../src/local/ports.ts';
 import { collectStatus } from '../../../../src/local/status/collect.ts';
@@ -118,4 +119,34 @@ test('a branch of which a replica was promoted is reached at its primary', async
   expect(stateNamed(dir, 'a')).toMatchObject({ ports, branch: { parent: null } });
   setPrimaryNode(own, null);
   expect(stateNamed(dir, 'a').ports).toEqual(readState(own)?.ports);
+});
+
+test('a directory that cannot be entered, and a branch that cannot be removed now, stop no command', async () => {
+  const dir = await home();
+  const foreign = join(dir.branches, 'foreign');
+  mkdirSync(join(foreign, 'storage'), { recursive: true });
+  chmodSync(foreign, 0);
+  onTestFinished(() => chmodSync(foreign, 0o700));
+  const over = { ...wanted, name: 'over', expiresAt: '2026-01-01T00:00:00Z' };
+  await withTree(dir, log, never, () => buildBranch(dir, over));
+  // Its `up` is just beginning.
+  const lock = await lockDir(localDir(join(dir.branches, 'over')));
+  await withTree(dir, log, never, async () => {});
+  expect(names(listAll(dir))).toEqual(['main', 'a', 'b', 'c', 'over']);
+  await lock.release();
+  await withTree(dir, log, never, async () => {});
+  expect(names(listAll(dir))).toEqual(['main', 'a', 'b', 'c']);
+});
+
+test('branches below a directory that was moved to a path too long for sockets are listed, and can be deleted', async () => {
+  const dir = await home();
+  const moved = `${dir.root}-${'x'.repeat(65 - dir.root.length)}`;
+  renameSync(dir.root, moved);
+  mkdirSync(dir.root);
+  onTestFinished(() => rmSync(moved, { recursive: true }));
+  const now = localDir(moved);
+  expect(names(listAll(now))).toEqual(['main', 'a', 'b', 'c']);
+  await expect(buildBranch(now, { ...wanted, name: 'too-long-for-sockets' })).rejects.toThrow('too long');
+  await remove(now, 'a', { json: true }, log);
+  expect(names(listAll(now))).toEqual(['main', 'b', 'c']);
 });
