@@ -1,4 +1,13 @@
-import { existsSync, lstatSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
@@ -128,8 +137,14 @@ test('a compute of its own begins empty and is reused; a branch whose time is ov
   const [only] = await list();
   expect(only).toMatchObject({ name: 'own', parent: null, state: 'running' });
 
-  const short = targetOf(lastLine(await it.ok('branch', 'short', '--from', 'own', '--ttl', '5s')));
-  expect(short.port).not.toBe(own.port);
+  // What cannot be entered is somebody else's, and in nobody's way.
+  const foreign = join(it.dir, 'branches/foreign');
+  mkdirSync(join(foreign, 'storage'), { recursive: true });
+  chmodSync(foreign, 0);
+  const short = await it.command('branch', 'short', '--from', 'own', '--ttl', '5s');
+  // On a busy machine its time is over before it is ready.
+  if (short.code === 0) expect(targetOf(lastLine(short.stdout)).port).not.toBe(own.port);
+  else expect(short.stderr).toContain('was deleted while the compute was starting');
   await eventually('it is gone', () => (existsSync(join(it.dir, 'branches/short')) ? undefined : true));
   // One that does not run goes with the next command; what somebody else put there stays.
   await it.ok('branch', 'shorter', '--from', 'own', '--ttl', '1s', '--stopped');
@@ -143,6 +158,12 @@ test('a compute of its own begins empty and is reused; a branch whose time is ov
   expect(readdirSync(join(it.dir, 'branches/noted'))).toEqual(['mine.txt']);
   expect(await refused('dir_refused', 'branch', 'noted', '--from', 'own', '--stopped')).toContain('noted');
 
+  expect((await list()).map(({ name }) => name)).toEqual(['own']);
+  expect(await refused('dir_refused', 'branch', 'foreign', '--from', 'own', '--stopped')).toContain(
+    'foreign',
+  );
+  chmodSync(foreign, 0o700);
+  rmSync(foreign, { recursive: true });
   const wal = join(it.dir, 'branches/own/storage');
   expect(lstatSync(wal).isDirectory()).toBe(true);
   await it.ok('reset', '--yes');

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { nodeNamePattern } from '../../config/values.ts';
 import { ComputeError, codeOf, inline } from '../../core/errors.ts';
@@ -104,7 +104,18 @@ function directoriesIn({ branches }: LocalDir): string[] {
   return readdirSync(branches, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && nodeNamePattern.test(entry.name))
     .map(({ name }) => name)
+    .filter((name) => mayEnter(join(branches, name)))
     .toSorted();
+}
+
+/** What cannot be entered is somebody else's. */
+function mayEnter(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const all = (dir: LocalDir): (BranchEntry | Damaged)[] =>
