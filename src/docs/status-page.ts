@@ -1,5 +1,5 @@
 import { errorCodes } from '../core/errors.ts';
-import { listed } from '../local/branches/list.ts';
+import { listed, listedDamaged } from '../local/branches/list.ts';
 import { holderKinds } from '../local/front/holders.ts';
 import { partStates, problemKinds, states, statusSchema } from '../local/status/schema.ts';
 import { fields } from './http-page.ts';
@@ -41,6 +41,8 @@ export function statusPage(): string {
     '## compute-local list',
     '`compute-local list --json` prints one object with `computes`, the main compute and all branches. The same promise. Of each:',
     fields(flat(jsonSchema(listed))),
+    'What cannot be used is not in `computes`, but in `damaged`. Of each:',
+    fields(flat(jsonSchema(listedDamaged))),
     '## States of a compute and of the storage',
     table(
       ['State', 'Meaning'],

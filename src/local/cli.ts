@@ -81,10 +81,14 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
   apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
   config: async (...given) => (await import('./desired/commands.ts')).config(...given),
-  url: async (dir, { name, role }, [given = name]) =>
-    say(connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role))),
-  token: async (dir, { name }, [given = name]) =>
-    say((await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600)),
+  url: async (dir, { name, role, json }, [given = name]) => {
+    const url = connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role));
+    return say(json ? JSON.stringify({ url }) : url);
+  },
+  token: async (dir, { name, json }, [given = name]) => {
+    const token = (await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600);
+    return say(json ? JSON.stringify({ token }) : token);
+  },
   psql: async (dir, options, args) => (await import('./branches/psql.ts')).psqlNamed(dir, options, args, log),
   next: async (dir, options) => (await import('./commands/next.ts')).prepareNext(dir, options, log),
   storage: async (dir, options) => {

@@ -1,55 +1,126 @@
 import { ComputeError } from '../core/errors.ts';
-import { type NodePorts, listNodes } from './nodes.ts';
+import { homeOf, listBranches, mainState } from './branches/tree.ts';
+import { type NodePorts, listNodes, nodeDir } from './nodes.ts';
+import type { PortHolds } from './port-holds.ts';
 import { checkDistinct, choosePorts, preferred, refuseTaken } from './ports.ts';
-import { type LocalDir, stateOf } from './state.ts';
+import type { LocalDir, Ports } from './state.ts';
 
 interface Asked {
   readonly port: number | null;
   readonly httpPort: number | null;
   readonly newPorts: boolean;
+  /** 0: none. */
+  readonly dashboardPort?: number | null;
 }
+
+const given = ({ port, httpPort, dashboardPort = null }: Asked): Partial<Ports> => ({
+  ...(port === null ? {} : { postgres: port }),
+  ...(httpPort === null ? {} : { externalHttp: httpPort }),
+  ...(dashboardPort === null ? {} : { dashboard: dashboardPort }),
+});
 
 /** The ports that a node is to use: those of its earlier run where they are still its own. A port of another compute of
  *  this directory counts as taken also while that one does not run: it needs the port when it starts again.
  *  @param known of its earlier run
+ *  @param holds has them from then on
  *  @throws ComputeError `usage` for a port that was asked for and is another compute's; `port` for one in use */
 export async function portsOfNode(
   dir: LocalDir,
   name: string,
   known: NodePorts | null,
-  { port, httpPort, newPorts }: Asked,
+  asked: Asked,
+  holds: PortHolds,
 ): Promise<NodePorts> {
-  const asked = {
-    ...(port === null ? {} : { postgres: port }),
-    ...(httpPort === null ? {} : { externalHttp: httpPort }),
-  };
-  const owners = portsOfOthers(dir, name);
-  for (const each of Object.values(asked)) {
+  const { postgres, externalHttp, internalHttp } = preferred;
+  const owners = (): Map<number, string> => portsOfOthers(dir, nodeDir(dir, name));
+  const own = owners();
+  const stays = known !== null && !asked.newPorts && Object.values(known).every((each) => !own.has(each));
+  const wished = known ?? { postgres, externalHttp, internalHttp };
+  return settled(wished, given(asked), { owners, holds, stays });
+}
+
+/** Those of a compute with a storage of its own, in the same way. They stay, unless others were asked for: its URL is known.
+ *  @param known null: it has none yet */
+export async function portsOfUp(
+  dir: LocalDir,
+  known: Ports | null,
+  asked: Asked,
+  holds: PortHolds,
+): Promise<Ports> {
+  const owners = (): Map<number, string> => portsOfOthers(dir, dir);
+  const asks = given(asked);
+  if (known === null || asked.newPorts)
+    return settled(known ?? preferred, asks, { owners, holds, stays: false });
+  // Unlike the others, the dashboard's may change: nobody else knows it. Earlier versions had none.
+  const { dashboard = preferred.dashboard } = known;
+  const others = (): Set<number> =>
+    new Set([...owners().keys(), ...Object.values({ ...known, dashboard: 0 })]);
+  const chosen = asks.dashboard === undefined ? await choosePorts({ dashboard }, others, holds) : {};
+  return settled({ ...known, ...chosen }, asks, { owners, holds, stays: true });
+}
+
+/** Those of a branch that is created. What `up` prefers is left to it.
+ *  @throws ComputeError `usage` */
+export async function portsOfBranch(
+  branch: LocalDir,
+  asks: Partial<Ports>,
+  holds: PortHolds,
+): Promise<Ports> {
+  const owners = (): Map<number, string> => portsOfOthers(branch, branch);
+  refuseOwned(asks, owners());
+  const kept = Object.values(preferred);
+  const reserved = (): Set<number> => new Set([...kept, ...owners().keys(), ...Object.values(asks)]);
+  const ports = { ...(await choosePorts(preferred, reserved, holds)), ...asks };
+  checkDistinct(ports);
+  return ports;
+}
+
+interface Choice {
+  readonly owners: () => ReadonlyMap<number, string>;
+  readonly holds: PortHolds;
+  /** The wished ones and no others. */
+  readonly stays: boolean;
+}
+
+async function settled<P extends Partial<Ports> & Pick<Ports, 'postgres' | 'externalHttp'>>(
+  wished: P,
+  asks: Partial<P>,
+  { owners, holds, stays }: Choice,
+): Promise<P> {
+  refuseOwned(asks, owners());
+  const asked = Object.values(asks) as number[];
+  const rest = Object.entries(wished).filter(([name]) => !Object.hasOwn(asks, name));
+  const reserved = (): Set<number> => new Set([...owners().keys(), ...asked]);
+  const chosen = stays ? {} : await choosePorts(Object.fromEntries(rest), reserved, holds);
+  const ports: P = { ...wished, ...chosen, ...asks };
+  checkDistinct(ports);
+  await refuseTaken(ports, holds);
+  return ports;
+}
+
+function refuseOwned(asks: object, owners: ReadonlyMap<number, string>): void {
+  for (const each of Object.values(asks) as number[]) {
     const owner = owners.get(each);
     if (owner !== undefined)
       throw new ComputeError('usage', `port ${each} is a port of ${owner}, which needs it when it starts`, {
         hint: 'choose another port with --port or --http-port',
       });
   }
-  const kept = known !== null && !newPorts && Object.values(known).every((each) => !owners.has(each));
-  const ports = { ...(kept ? known : await freePorts(known, owners)), ...asked };
-  checkDistinct(ports);
-  await refuseTaken(ports);
-  return ports;
 }
 
-async function freePorts(known: NodePorts | null, owners: ReadonlyMap<number, string>): Promise<NodePorts> {
-  const reserved = new Set(owners.keys());
-  if (known !== null) return choosePorts(known, reserved);
-  const { postgres, externalHttp, internalHttp } = await choosePorts(preferred, reserved);
-  return { postgres, externalHttp, internalHttp };
-}
-
-/** Every port of the other computes, and of the storage, with who uses it. */
-function portsOfOthers(dir: LocalDir, name: string): Map<number, string> {
-  const main = Object.values(stateOf(dir).ports).map((port) => [port, 'the compute of `up`'] as const);
-  const nodes = listNodes(dir)
-    .filter((node) => node.name !== name)
-    .flatMap((node) => Object.values(node.ports).map((port) => [port, `"${node.name}"`] as const));
-  return new Map([...nodes, ...main]);
+/** Every port of the other computes of the directory that this one lies in, and of their storages, with who uses it. */
+function portsOfOthers(dir: LocalDir, self: LocalDir): Map<number, string> {
+  const home = homeOf(dir);
+  const main = mainState(home);
+  const owners = new Map<number, string>();
+  const add = (one: LocalDir, ports: Partial<Ports>, owner: string): void => {
+    if (one.root === self.root) return;
+    for (const port of Object.values(ports)) if (port !== 0) owners.set(port, owner);
+  };
+  const branches = listBranches(home);
+  for (const one of [home, ...branches.map((branch) => branch.dir)])
+    for (const node of listNodes(one)) add(nodeDir(one, node.name), node.ports, `"${node.name}"`);
+  for (const { name, dir: own, state } of branches) add(own, state.ports, `"${name}"`);
+  if (main !== null) add(home, main.ports, 'the compute of `up`');
+  return owners;
 }

@@ -27,17 +27,13 @@ export function refuseOverlap(root: string): void {
   }
 }
 
-/** One that compute-local itself has put below its directory. */
-function isBranch(root: string): boolean {
-  if (basename(dirname(root)) !== 'branches' || whatIsIn(dirname(dirname(root))) !== ofComputeLocal)
-    return false;
-  try {
-    const state: unknown = JSON.parse(readSmall(join(root, 'local.json')));
-    return isState(state) && state.branch !== undefined;
-  } catch {
-    return existsSync(join(root, resetNote));
-  }
-}
+/** One that compute-local itself has put below its directory, also with a local.json that is damaged or missing. */
+const isBranch = (root: string): boolean =>
+  basename(dirname(root)) === 'branches' &&
+  whatIsIn(dirname(dirname(root))) === ofComputeLocal &&
+  (whatIsIn(root) === ofComputeLocal ||
+    holdsTimelines(join(root, 'storage')) ||
+    existsSync(join(root, resetNote)));
 
 /** @param dir a descriptor of `root`
  *  @param foreign the entries that compute-local does not make

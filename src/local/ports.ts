@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ComputeError } from '../core/errors.ts';
+import type { PortHolds } from './port-holds.ts';
 import type { Ports } from './state.ts';
 
 /** Below the system's range of ports for outgoing connections, so that none of those can use the same port. */
@@ -35,35 +36,37 @@ async function binds(port: number, host: string | undefined): Promise<boolean> {
 }
 
 /** The wished ports where they are free, else other free ones.
- *  @param reserved not to be chosen, although nobody may listen there now */
+ *  @param reserved not to be chosen, although nobody may listen there now; asked once a port is held, so that it has what others have noted until then
+ *  @param holds has them from then on; left out: somebody else may choose the same */
 export async function choosePorts<Wished extends Partial<Ports>>(
   wished: Wished,
-  reserved: ReadonlySet<number> = new Set(),
+  reserved: () => ReadonlySet<number> = () => new Set(),
+  holds: PortHolds | null = null,
 ): Promise<Wished> {
-  const taken = new Set(reserved);
+  const taken = new Set<number>();
   const chosen: [string, number][] = [];
-  for (const [name, port] of Object.entries(wished)) {
+  const use = async (port: number): Promise<boolean> => {
+    if (taken.has(port) || (await holds?.take(port)) === false) return false;
+    taken.add(port);
+    if (!reserved().has(port) && (await isFree(port))) return true;
+    await holds?.give(port);
+    return false;
+  };
+  for (const [name, port] of Object.entries(wished))
     // 0 stands for none.
-    if (port === 0) {
-      chosen.push([name, 0]);
-      continue;
-    }
-    const free = !taken.has(port) && (await isFree(port)) ? port : await anotherFree(taken);
-    taken.add(free);
-    chosen.push([name, free]);
-  }
+    chosen.push([name, port === 0 || (await use(port)) ? port : await anotherFree(use)]);
   return Object.fromEntries(chosen) as Wished;
 }
 
 /** Below the system's range of ports for outgoing connections: one of those may take a port of that range while its server
- *  does not run, and the server cannot start again. Random, so that two that search at the same time seldom find the same. */
+ *  does not run, and the server cannot start again. Random: those at the beginning may be in use. */
 const searched = { from: 20_000, to: 32_000 } as const;
 const attempts = 200;
 
-async function anotherFree(taken: ReadonlySet<number>): Promise<number> {
+async function anotherFree(use: (port: number) => Promise<boolean>): Promise<number> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const port = randomInt(searched.from, searched.to);
-    if (!taken.has(port) && (await isFree(port))) return port;
+    if (await use(port)) return port;
   }
   throw new ComputeError('port', `found no free port between ${searched.from} and ${searched.to}`, {
     hint: 'see what uses them: ss -ltnp',
@@ -71,23 +74,31 @@ async function anotherFree(taken: ReadonlySet<number>): Promise<number> {
 }
 
 /** Before anything is created: a compute that cannot listen would be started three times.
+ *  @param holds has them from then on
  *  @throws ComputeError `port` */
-export async function refuseTaken({
-  postgres,
-  externalHttp,
-  dashboard = 0,
-}: Pick<Ports, 'postgres' | 'externalHttp' | 'dashboard'>): Promise<void> {
-  const users = [
-    [postgres, 'Postgres', '--port'],
-    [externalHttp, 'the HTTP API', '--http-port'],
-    [dashboard, 'the dashboard', '--dashboard-port'],
-  ] as const;
-  for (const [port, who, option] of users)
-    if (port !== 0 && !(await isFree(port)))
-      throw new ComputeError('port', `another program uses port ${port}, which is for ${who}`, {
-        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${option} or --new-ports`,
-      });
+export async function refuseTaken(ports: Partial<Ports>, holds: PortHolds): Promise<void> {
+  for (const [name, port] of Object.entries(ports) as [keyof Ports, number][]) {
+    const option = options[name];
+    const held = await holds.take(port);
+    // What listens on the others says so itself.
+    if (held && (option === undefined || port === 0 || (await isFree(port)))) continue;
+    const who = held ? 'another program' : 'another compute-local';
+    const other = option === undefined ? '--new-ports' : `${option} or --new-ports`;
+    throw new ComputeError(
+      'port',
+      `${who} uses port ${port}, which is for ${uses[name].replace(/ \(.*/, '')}`,
+      {
+        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${other}`,
+      },
+    );
+  }
 }
+
+const options: Partial<Record<keyof Ports, string>> = {
+  postgres: '--port',
+  externalHttp: '--http-port',
+  dashboard: '--dashboard-port',
+};
 
 const uses: { readonly [Name in keyof Ports]-?: string } = {
   postgres: 'Postgres (--port)',

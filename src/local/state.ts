@@ -6,9 +6,10 @@ import { ComputeError } from '../core/errors.ts';
 import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
-import type { ProcessIdentity } from '../process/identity.ts';
 import { readSmall } from '../process/regular-file.ts';
+import { type Branch, isBranch } from './branch.ts';
 import { scramVerifier } from './scram-verifier.ts';
+import type { Started } from './started.ts';
 import type { Keep } from './storage/history.ts';
 import type { HeldTimeline } from './storage/layout.ts';
 import { isId } from './storage/made.ts';
@@ -38,33 +39,14 @@ export interface LocalState {
   readonly listenAll?: boolean;
   /** The last `up` let the compute sleep: Postgres listens on its Unix socket only, and a front has its port. Left out: false. */
   readonly front?: boolean;
+  /** The other options of the last `up`. */
+  readonly started?: Started;
   /** PostgreSQL's identifier of the database. Once it is there, a missing timeline is a loss and not a beginning. */
   readonly systemId?: string;
   /** How much of the history the storage keeps; left out: none. */
   readonly keep?: Keep | null;
   /** For a directory below `branches`. */
   readonly branch?: Branch;
-}
-
-/** What a compute below `branches` is. */
-export interface Branch {
-  /** Null: it was created empty. */
-  readonly parent: Origin | null;
-  /** ISO 8601 in UTC, as all times here. */
-  readonly createdAt: string;
-  /** When it is deleted; null: never by itself. */
-  readonly expiresAt: string | null;
-  /** The process that it is for: it is deleted when that has ended. */
-  readonly owner?: ProcessIdentity;
-}
-
-export interface Origin {
-  /** Its parent: names may change. */
-  readonly timelineId: string;
-  /** Where in the parent's history it begins. */
-  readonly lsn: string;
-  /** When that was taken. */
-  readonly takenAt: string;
 }
 
 export interface Ports {
@@ -125,16 +107,18 @@ const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
 
 /** @throws ComputeError `usage` when the path is too long for a Unix socket below it */
 export function localDir(path: string): LocalDir {
-  const root = resolve(path);
-  const run = join(root, 'run');
-  if (Buffer.byteLength(run) > longestSocketDir) {
-    throw new ComputeError('usage', `the path ${root} is too long for a Unix socket below it`, {
-      hint: 'choose a shorter one with --dir',
-    });
-  }
+  const dir = placesIn(resolve(path));
+  if (Buffer.byteLength(dir.run) <= longestSocketDir) return dir;
+  throw new ComputeError('usage', `the path ${dir.root} is too long for a Unix socket below it`, {
+    hint: 'choose a shorter one with --dir',
+  });
+}
+
+/** Also where a compute could not run. */
+export function placesIn(root: string): LocalDir {
   return {
     root,
-    run,
+    run: join(root, 'run'),
     state: join(root, 'local.json'),
     storage: join(root, 'storage'),
     pgdata: join(root, 'pgdata'),
@@ -197,6 +181,7 @@ export function isState(value: unknown): value is LocalState {
   return (
     [tenantId, timelineId].every((id) => typeof id === 'string' && isId(id)) &&
     [...texts, ...secrets].every((text) => typeof text === 'string' && text !== '') &&
+    (state.branch === undefined || isBranch(state.branch)) &&
     portNames.every((name) => Number.isInteger(ports?.[name]))
   );
 }
@@ -216,7 +201,7 @@ export function createState(
   ports: Ports,
   { listenAll = false, front = false }: Pick<LocalState, 'listenAll' | 'front'> = {},
   held: HeldTimeline | null = null,
-  more: Pick<LocalState, 'keep' | 'branch' | 'systemId'> = {},
+  more: Pick<LocalState, 'keep' | 'branch' | 'systemId' | 'started'> = {},
 ): LocalState {
   const hex = (): string => randomBytes(16).toString('hex');
   const secret = (): string => randomBytes(24).toString('base64url');

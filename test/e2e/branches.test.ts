@@ -1,25 +1,20 @@
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
-import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
+import { rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 
-let it: LocalRig;
-beforeEach(() => {
-  it = localRig();
-});
-afterEach(async () => {
-  await it.command('stop');
-  await it.clean();
-}, 200_000);
-
-/** Runs a command that must succeed. */
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await it.command(...args);
-  expect(code, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
-  return stdout;
-}
+const it = rigPerTest();
 
 /** Runs a command that must be refused with a code of the error. */
 async function refused(code: string, ...args: string[]): Promise<string> {
@@ -33,7 +28,7 @@ async function refused(code: string, ...args: string[]): Promise<string> {
 
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? '';
 const list = async (): Promise<Listed[]> =>
-  (JSON.parse(await ok('ls', '--json')) as { computes: Listed[] }).computes;
+  (JSON.parse(await it.ok('ls', '--json')) as { computes: Listed[] }).computes;
 const count = 'select count(*)::int as n from t';
 const point = `select pg_current_wal_insert_lsn()::text as lsn, clock_timestamp()::text as at`;
 
@@ -45,10 +40,11 @@ test('a branch has the data of its parent at any point, and its own from then on
   const postmaster = it.pidOf('postgres');
 
   // At an LSN, at a moment, and now.
-  const early = targetOf(lastLine(await ok('branch', 'early', '--at', String(before?.['lsn']))));
-  const dev = targetOf(lastLine(await ok('branch', 'dev', '--ttl', '2h')));
+  const early = targetOf(lastLine(await it.ok('branch', 'early', '--at', String(before?.['lsn']))));
+  const options = ['--compact-at=32MB', '--suspend-after=7min', '--suspend-ignore=app:probe', '--listen-all'];
+  const dev = targetOf(lastLine(await it.ok('branch', 'dev', '--ttl', '2h', ...options)));
   expect([await query(early, count), await query(dev, count)]).toEqual([[{ n: 1 }], [{ n: 2 }]]);
-  const seen = await ok('psql', `main@${String(before?.['at'])}`, '-tAc', 'select count(*) from t');
+  const seen = await it.ok('psql', `main@${String(before?.['at'])}`, '-tAc', 'select count(*) from t');
   expect(seen.trim()).toBe('1');
 
   // Each has its own changes, and the parent did not stand still.
@@ -67,10 +63,10 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect(differs.stdout).toMatch(/^\+ {4}m text$/m);
   const between = await it.command('diff', 'main', 'dev');
   expect([between.code, between.stdout]).toEqual([3, differs.stdout]);
-  expect(await ok('diff', 'early', 'main')).toBe('');
+  expect(await it.ok('diff', 'early', 'main')).toBe('');
 
   // A branch of a branch, which shares the same files.
-  await ok('branch', 'child', '--from', 'dev', '--stopped');
+  await it.ok('branch', 'child', '--from', 'dev', '--stopped');
   const shown = await list();
   expect(shown.map(({ name, parent, state }) => [name, parent, state])).toEqual([
     ['main', null, 'running'],
@@ -82,7 +78,7 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect(child?.storage_bytes).toBeLessThan(2 * 1024 * 1024);
   expect(child?.shared_bytes).toBeGreaterThan(1024 * 1024);
   expect(shown.find(({ name }) => name === 'dev')?.expires_at).toMatch(/Z$/);
-  expect(await ok('list')).toMatch(/^NAME .*\nmain /);
+  expect(await it.ok('list')).toMatch(/^NAME .*\nmain /);
 
   // What is in use stays; what is missing is deleted already.
   expect(await refused('conflict', 'delete', 'dev')).toContain('child began with its data');
@@ -93,55 +89,85 @@ test('a branch has the data of its parent at any point, and its own from then on
   expect(await refused('not_found', 'branch', 'x', '--from', 'none')).toContain('main, child, dev, early');
   expect(await refused('not_found', 'branch', 'x', '--at', '200 weeks ago')).toContain('can be restored');
   await refused('usage', 'branch', 'x', '--at', 'some day');
-  expect(await ok('delete', 'none')).toContain('There is no compute');
-  await ok('rename', 'child', 'grandchild');
-  await ok('rm', 'grandchild');
+  await it.ok('branch', 'lasting', '--ttl', '999999999w', '--stopped');
+  await it.ok('delete', 'lasting');
+  expect(await it.ok('delete', 'none')).toContain('There is no compute');
+  await it.ok('rename', 'child', 'grandchild');
+  await it.ok('rm', 'grandchild');
 
   // The parent's present under the same URL.
-  const again = targetOf(lastLine(await ok('reset', 'dev')));
+  const again = targetOf(lastLine(await it.ok('reset', 'dev')));
   expect(again).toEqual(dev);
   expect(await query(dev, count)).toEqual([{ n: 0 }]);
-  expect((await ok('url', 'dev')).trim()).toContain(`:${dev.port}/`);
-  expect(JSON.parse(await ok('status', 'dev', '--json'))).toMatchObject({ state: 'running' });
-  expect(await ok('logs', 'dev', '-n', '2')).toMatch(/^.+\n.+\n$/);
+  expect((await it.ok('url', 'dev')).trim()).toContain(`:${dev.port}/`);
+  // It runs with the options of its start.
+  expect(JSON.parse(await it.ok('status', 'dev', '--json'))).toMatchObject({
+    state: 'running',
+    storage: { compaction_at_bytes: 32 * 1024 * 1024 },
+  });
+  expect(JSON.parse(readFileSync(join(it.dir, 'branches/dev/local.json'), 'utf8'))).toMatchObject({
+    listenAll: true,
+    started: { suspendAfter: 420, suspendIgnore: 'app:probe' },
+  });
+  const lines = await it.ok('logs', 'dev', '-n', '2');
+  expect(lines).toMatch(/^.+\n.+\n$/);
+  const inJson = (await it.ok('logs', 'dev', '-n', '2', '--json')).trim().split('\n');
+  expect(inJson.map((one) => (JSON.parse(one) as { line: string }).line)).toHaveLength(2);
+  expect(JSON.parse(await it.ok('url', 'dev', '--json'))).toEqual({
+    url: (await it.ok('url', 'dev')).trim(),
+  });
+  expect(JSON.parse(await it.ok('token', 'dev', '--json'))).toEqual({ token: expect.stringContaining('.') });
+  expect(await refused('not_found', 'diff', 'dev', '--database', 'no "such')).toContain('psql ');
 
-  await ok('stop', 'early');
+  await it.ok('stop', 'early');
   expect(await refused('conflict', 'psql', 'early', '-c', 'select')).toContain('compute-local start early');
-  expect(targetOf(lastLine(await ok('start', 'early')))).toEqual(early);
+  expect(targetOf(lastLine(await it.ok('start', 'early')))).toEqual(early);
   expect(await query(early, count)).toEqual([{ n: 1 }]);
-  await ok('stop');
+  await it.ok('stop');
   expect((await list()).map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
   expect(await program.exited()).toBe(0);
 });
 
 test('a compute of its own begins empty and is reused; a branch whose time is over goes; reset removes all', async () => {
   // Twice at once: one creates it, both wait until it is ready.
-  const both = await Promise.all([ok('create', 'own'), ok('create', 'own')]);
+  const both = await Promise.all([it.ok('create', 'own'), it.ok('create', 'own')]);
   const own = targetOf(lastLine(both[0]));
   expect(targetOf(lastLine(both[1]))).toEqual(own);
   await query(own, 'create table t (n int); insert into t values (7)');
-  expect(targetOf(lastLine(await ok('create', 'own')))).toEqual(own);
+  expect(targetOf(lastLine(await it.ok('create', 'own')))).toEqual(own);
   expect(await query(own, count)).toEqual([{ n: 1 }]);
   const [only] = await list();
   expect(only).toMatchObject({ name: 'own', parent: null, state: 'running' });
 
-  const short = targetOf(lastLine(await ok('branch', 'short', '--from', 'own', '--ttl', '5s')));
-  expect(short.port).not.toBe(own.port);
+  // What cannot be entered is somebody else's, and in nobody's way.
+  const foreign = join(it.dir, 'branches/foreign');
+  mkdirSync(join(foreign, 'storage'), { recursive: true });
+  chmodSync(foreign, 0);
+  const short = await it.command('branch', 'short', '--from', 'own', '--ttl', '5s');
+  // On a busy machine its time is over before it is ready.
+  if (short.code === 0) expect(targetOf(lastLine(short.stdout)).port).not.toBe(own.port);
+  else expect(short.stderr).toContain('was deleted while the compute was starting');
   await eventually('it is gone', () => (existsSync(join(it.dir, 'branches/short')) ? undefined : true));
   // One that does not run goes with the next command; what somebody else put there stays.
-  await ok('branch', 'shorter', '--from', 'own', '--ttl', '1s', '--stopped');
+  await it.ok('branch', 'shorter', '--from', 'own', '--ttl', '1s', '--stopped');
   await eventually('it is over', async () => {
-    await ok('delete', 'none');
+    await it.ok('delete', 'none');
     return existsSync(join(it.dir, 'branches/shorter')) ? undefined : true;
   });
-  await ok('branch', 'noted', '--from', 'own', '--stopped');
+  await it.ok('branch', 'noted', '--from', 'own', '--stopped');
   writeFileSync(join(it.dir, 'branches/noted/mine.txt'), 'x');
-  expect(await ok('delete', 'noted')).toContain('mine.txt');
+  expect(await it.ok('delete', 'noted')).toContain('mine.txt');
   expect(readdirSync(join(it.dir, 'branches/noted'))).toEqual(['mine.txt']);
   expect(await refused('dir_refused', 'branch', 'noted', '--from', 'own', '--stopped')).toContain('noted');
 
+  expect((await list()).map(({ name }) => name)).toEqual(['own']);
+  expect(await refused('dir_refused', 'branch', 'foreign', '--from', 'own', '--stopped')).toContain(
+    'foreign',
+  );
+  chmodSync(foreign, 0o700);
+  rmSync(foreign, { recursive: true });
   const wal = join(it.dir, 'branches/own/storage');
   expect(lstatSync(wal).isDirectory()).toBe(true);
-  await ok('reset', '--yes');
+  await it.ok('reset', '--yes');
   expect(readdirSync(join(it.dir, 'branches'))).toEqual(['noted']);
 });

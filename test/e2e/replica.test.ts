@@ -2,21 +2,17 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type PgClient, connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
+import { forkPoint } from '../../src/local/storage/fork.ts';
+import { storedBases, timelineDir } from '../../src/local/storage/layout.ts';
+import { type LocalRig, rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
 
-let it: LocalRig;
-beforeEach(() => {
-  it = localRig();
-});
-afterEach(async () => {
-  // Nodes have programs and processes of their own, which `stop` knows how to end.
-  await it.command('stop');
-  await it.clean();
-}, 200_000);
+const it = rigPerTest();
+
+type Started = Awaited<ReturnType<LocalRig['upAndReady']>>;
 
 const options = {
   applicationName: 'test',
@@ -139,11 +135,13 @@ function load(targets: readonly PgTarget[]) {
 }
 
 test('a replica promoted under load loses no acknowledged row, twice, and the old primary comes back as its replica', async () => {
-  await it.upAndReady();
+  await it.upAndReady(['--keep', '1d']);
   const primary = await main();
   await query(primary, 'create table written (id bigint primary key)');
-  const first = await it.upAndReady(['--replica', '--name', 'first']);
-  const second = await it.upAndReady(['--replica', '--name', 'second']);
+  // At the same moment, without a port in common.
+  const [first, second] = (await Promise.all(
+    (['first', 'second'] as const).map((name) => it.upAndReady(['--replica', '--name', name])),
+  )) as [Started, Started];
   const { tried, acknowledged, moments, stop } = load([primary, first.to, second.to]);
   const more = async (rows: number): Promise<void> => {
     const goal = acknowledged.size + rows;
@@ -178,6 +176,18 @@ test('a replica promoted under load loses no acknowledged row, twice, and the ol
       60_000,
     );
     await expect(query(replica, 'create table no ()')).rejects.toThrow('read-only');
+  }
+  // A moment between a promotion and the base backup after it: exact up to the first commit, then refused.
+  const { tenantId, timelineId } = it.state() as unknown as Record<string, string>;
+  const files = timelineDir(join(it.dir, 'storage'), tenantId ?? '', timelineId ?? '');
+  const promotions = (storedBases(files) ?? []).flatMap(({ promotion }) => promotion ?? []);
+  expect(promotions).toHaveLength(2);
+  for (const { lsn, firstCommitMs } of promotions) {
+    expect(firstCommitMs).not.toBeNull();
+    expect(forkPoint(files, { timeMs: (firstCommitMs ?? 0) - 0.002 }).lsn).toBe(lsn);
+    expect(() => forkPoint(files, { timeMs: firstCommitMs ?? 0 })).toThrow(
+      /is between a promotion at .* and the base backup after it.* to .*, and .* \(now\) can be restored/,
+    );
   }
   await it.command('stop');
   await it.upAndReady();

@@ -1,19 +1,12 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
 import { processesIn, signalAll } from '../support/compute.ts';
-import { type LocalRig, localRig, queryLocal as query, targetOf } from '../support/local.ts';
+import { rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually, startProgram } from '../support/program.ts';
 
-let it: LocalRig;
-beforeEach(() => {
-  it = localRig();
-});
-afterEach(async () => {
-  await it.command('stop');
-  await it.clean();
-}, 200_000);
+const it = rigPerTest();
 
 const points = Number(process.env['COMPUTE_KILLS_POINTS'] ?? 60);
 const seed = Number(process.env['COMPUTE_KILLS_SEED'] ?? Date.now() % 1_000_000);
@@ -29,14 +22,8 @@ function randomFrom(start: number): () => number {
   };
 }
 
-async function ok(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await it.command(...args);
-  expect(code, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
-  return stdout;
-}
-
 const list = async (): Promise<Listed[]> =>
-  (JSON.parse(await ok('list', '--json')) as { computes: Listed[] }).computes;
+  (JSON.parse(await it.ok('list', '--json')) as { computes: Listed[] }).computes;
 
 /** Of everything that works for a directory: our programs name it, and servers work in it. */
 function processesOf(dir: string): number[] {
@@ -104,20 +91,20 @@ test(`${points} times a command is killed, in every phase: the next one repairs 
     acknowledged++;
   };
   const rows = async (name: string): Promise<number> => {
-    const to = targetOf((await ok('start', name)).trim().split('\n').at(-1) ?? '');
+    const to = targetOf((await it.ok('start', name)).trim().split('\n').at(-1) ?? '');
     const [row] = await query(to, 'select count(*)::int as n, coalesce(max(n), 0)::int as last from t');
     expect(row?.['n']).toBe(row?.['last']);
     return Number(row?.['n']);
   };
   await write();
-  await ok('branch', 'base');
+  await it.ok('branch', 'base');
   const names = Object.keys(actions) as Action[];
   const done: string[] = [];
   let killed = 0;
   for (let at = 0; killed < points; at++) {
     const action = names[at % names.length] as Action;
-    if (action === 'delete' || action === 'rename') await ok('create', 'old', '--stopped');
-    if (action === 'delete' && random() < 0.5) await ok('start', 'old');
+    if (action === 'delete' || action === 'rename') await it.ok('create', 'old', '--stopped');
+    if (action === 'delete' && random() < 0.5) await it.ok('start', 'old');
     await write();
     const known = acknowledged;
     const name = `n${at}`;
@@ -136,16 +123,16 @@ test(`${points} times a command is killed, in every phase: the next one repairs 
       await write();
       // Any command of this kind repairs; a compute that still starts is not repaired, and goes on.
       for (const one of [...(await list()).map((each) => each.name)])
-        if (one.startsWith('n') || one.startsWith('old')) await ok('stop', one);
-      await ok('delete', 'none');
+        if (one.startsWith('n') || one.startsWith('old')) await it.ok('stop', one);
+      await it.ok('delete', 'none');
       if (all) {
-        await ok('start', 'base');
-        await ok('delete', 'none');
+        await it.ok('start', 'base');
+        await it.ok('delete', 'none');
       }
       if (action === 'reset') {
         await eventually('what a reset left is removed', async () => {
-          await ok('stop', 'base');
-          await ok('delete', 'none');
+          await it.ok('stop', 'base');
+          await it.ok('delete', 'none');
           return true;
         });
       }
@@ -153,11 +140,11 @@ test(`${points} times a command is killed, in every phase: the next one repairs 
       const found = (await list()).map((each) => each.name);
       if (action.startsWith('branch') && found.includes(name))
         must((await rows(name)) >= known, 'the branch has every row that was acknowledged before');
-      if (action.startsWith('create') && found.includes(name)) await ok('start', name);
+      if (action.startsWith('create') && found.includes(name)) await it.ok('start', name);
       if (action === 'reset') must((await rows('base')) >= 1, 'the branch has the rows of its parent');
       if (action === 'rename')
         must(found.includes('old') !== found.includes('older'), 'it has one of both names');
-      for (const one of found.filter((each) => !['main', 'base'].includes(each))) await ok('rm', one);
+      for (const one of found.filter((each) => !['main', 'base'].includes(each))) await it.ok('rm', one);
       expectWhole();
       await eventually('nothing of another branch runs', () => {
         const base = new Set(processesOf(join(it.dir, 'branches/base')));
@@ -170,7 +157,7 @@ test(`${points} times a command is killed, in every phase: the next one repairs 
   }
   const [row] = await query(main, 'select count(*)::int as n from t');
   expect(row?.['n']).toBe(acknowledged);
-  await ok('rm', 'base');
+  await it.ok('rm', 'base');
   expect(readdirSync(join(it.dir, 'branches'))).toEqual(['tree.lock']);
   process.stderr.write(`${done.join('\n')}\n${killed} of ${done.length} were killed before their end\n`);
 }, 3_600_000);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { withPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
@@ -49,6 +50,8 @@ export interface LocalRig {
   upAndReady(args?: readonly string[]): Promise<{ program: Program; to: PgTarget }>;
   /** Runs one of the short commands to its end. */
   command(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }>;
+  /** Runs one that must succeed. @returns its stdout */
+  ok(...args: string[]): Promise<string>;
   /** What the first `up` decided: ports, ids, tokens. */
   state(): { ports: Record<string, number>; [key: string]: unknown };
   /** The way to another Postgres on the same storage. */
@@ -109,6 +112,11 @@ export function localRig(postgres?: Installed): LocalRig {
       const code = await program.exited();
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },
+    async ok(...args) {
+      const { code, stdout, stderr } = await rig.command(...args);
+      if (code !== 0) throw new Error(`${args.join(' ')} exited with ${code}\n${stdout}${stderr}`);
+      return stdout;
+    },
     state: () => JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as ReturnType<LocalRig['state']>,
     target(port) {
       const { user, password, database } = rig.state() as unknown as Record<string, string>;
@@ -136,4 +144,16 @@ export function localRig(postgres?: Installed): LocalRig {
     },
   };
   return rig;
+}
+
+/** One for each test, in whose directory nothing runs afterwards: nodes and branches have programs and processes of their own, which
+ *  `stop` knows how to end. */
+export function rigPerTest(): LocalRig {
+  const it = {} as LocalRig;
+  beforeEach(() => void Object.assign(it, localRig()));
+  afterEach(async () => {
+    await it.command('stop');
+    await it.clean();
+  }, 200_000);
+  return it;
 }

@@ -9,23 +9,17 @@ import { openDirectory, withDirectory } from '../../process/dir-fd.ts';
 import { fsyncPath, ownDir, renameDurable } from '../../process/files.ts';
 import { removeMade } from '../../process/made.ts';
 import { readAccepted, writeAccepted } from '../desired/accepted.ts';
+import type { Branch, Origin } from '../branch.ts';
 import { dirMarker, madeUnfinishedBranch } from '../made.ts';
-import { nodeNames, readNode } from '../nodes.ts';
-import { choosePorts, preferred } from '../ports.ts';
-import {
-  type Branch,
-  type LocalDir,
-  type LocalState,
-  type Origin,
-  type Ports,
-  createState,
-  readState,
-} from '../state.ts';
-import { type At, type ForkPoint, fork, forkPoint, restorableOf } from '../storage/fork.ts';
+import { portsOfBranch } from '../node-ports.ts';
+import { type PortHolds, withHolds } from '../port-holds.ts';
+import { type LocalDir, type LocalState, type Ports, createState, localDir } from '../state.ts';
+import { type At, type ForkPoint, fork, forkPoint } from '../storage/fork.ts';
 import type { Keep } from '../storage/history.ts';
 import { type TimelineDir, timelineDir } from '../storage/layout.ts';
 import { madeUnfinishedTimeline } from '../storage/made.ts';
-import { type Place, branchDir, isRunning, listBranches } from './tree.ts';
+import { restorableOf } from '../storage/ranges.ts';
+import { type Place, branchDir, isRunning } from './tree.ts';
 
 export interface NewBranch {
   readonly name: string;
@@ -41,14 +35,19 @@ export interface NewBranch {
 const newId = (): string => randomBytes(16).toString('hex');
 
 /** Creates the directory of a branch: beside, and then by its name. The caller holds the lock of the tree.
- *  @throws ComputeError `not_found` when the parent's storage does not have that point; `conflict`; `port` */
-export async function buildBranch(dir: LocalDir, wanted: NewBranch): Promise<LocalState> {
+ *  @throws ComputeError `not_found` when the parent's storage does not have that point; `conflict`; `port`; `usage` */
+export const buildBranch = (dir: LocalDir, wanted: NewBranch): Promise<LocalState> =>
+  // Until others see them in its local.json.
+  withHolds((holds) => build(dir, wanted, holds));
+
+async function build(dir: LocalDir, wanted: NewBranch, holds: PortHolds): Promise<LocalState> {
   const { name, from, keep, listenAll } = wanted;
-  const final = branchDir(dir, name);
+  // Its path must not be too long.
+  const final = localDir(branchDir(dir, name).root);
   const root = join(dir.branches, `.new-${randomBytes(4).toString('hex')}`);
   // Nothing runs in it, so that the length of its path does not matter.
   const fresh: LocalDir = { ...final, root, state: join(root, 'local.json'), storage: join(root, 'storage') };
-  const ports = { ...(await portsFor(dir)), ...wanted.ports };
+  const ports = await portsOfBranch(final, wanted.ports, holds);
   try {
     ownDir(root, 0o755);
     const fd = openDirectory(root);
@@ -164,16 +163,4 @@ async function arrivedPoint({ dir }: Place, parent: TimelineDir, at: At): Promis
     }
   };
   return (await poll(look, { everyMs: lookMs, limitMs: arrivalMs }, never)) ?? forkPoint(parent, at);
-}
-
-/** Free ones that no other compute of the directory has, also while it does not run. Those that `up` prefers are left to it. */
-async function portsFor(dir: LocalDir): Promise<Ports> {
-  const main = readState(dir);
-  const nodes = nodeNames(dir).flatMap((name) => {
-    const node = readNode(dir, name);
-    return node === null ? [] : Object.values(node.ports);
-  });
-  const others = listBranches(dir).flatMap(({ state }) => Object.values(state.ports));
-  const own = main === null ? [] : Object.values(main.ports);
-  return choosePorts(preferred, new Set([...Object.values(preferred), ...own, ...nodes, ...others]));
 }

@@ -7,16 +7,19 @@ import { mainName } from '../names.ts';
 import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState, writeState } from '../state.ts';
 import { stopDir } from '../stop-dir.ts';
+import { heldTimelines } from '../storage/layout.ts';
 import { forkInto } from './build.ts';
 import { silent } from './end.ts';
 import { withTree } from './lock.ts';
 import { type Output, printPlace, progressOf, resultOf } from './output.ts';
 import { removeBranch } from './remove.ts';
-import { type RunOptions, asBefore, startInBackground } from './start.ts';
+import { type RunOptions, asStarted, startInBackground } from './start.ts';
 import {
   type BranchEntry,
+  type Damaged,
   branchDir,
   childrenOf,
+  findBranch,
   isRunning,
   listBranches,
   missing,
@@ -37,7 +40,7 @@ export async function remove(dir: LocalDir, name: string, options: Output, log: 
   const kept = nothing
     ? null
     : await withTree(dir, log, never, async () => {
-        const found = readBranch(dir, name);
+        const found = findBranch(dir, name);
         if (found === null) return null;
         refuseParent(dir, found, 'deleted');
         return removeBranch(dir, name, log);
@@ -50,8 +53,12 @@ export async function remove(dir: LocalDir, name: string, options: Output, log: 
 }
 
 /** @throws ComputeError `conflict` naming the branches that have its data */
-function refuseParent(dir: LocalDir, { name, state }: BranchEntry, what: string): void {
-  const children = childrenOf(listBranches(dir), state.timelineId).map((one) => one.name);
+function refuseParent(dir: LocalDir, found: BranchEntry | Damaged, what: string): void {
+  const { name } = found;
+  const timelines = 'state' in found ? [found.state] : heldTimelines(found.dir.storage);
+  const children = timelines.flatMap(({ timelineId }) =>
+    childrenOf(listBranches(dir), timelineId).map((one) => one.name),
+  );
   if (children.length === 0) return;
   throw new ComputeError(
     'conflict',
@@ -106,10 +113,12 @@ export async function resetBranch(
     if (found === null) throw missing(dir, name);
     const { parent } = found.state.branch;
     const from = parent === null ? null : placeOf(dir, listBranches(dir), parent.timelineId);
-    if (from === null)
-      throw new ComputeError('conflict', `"${name}" has no parent: it was created empty`, {
+    if (from === null) {
+      const why = parent === null ? 'has no parent: it was created empty' : 'has lost its parent';
+      throw new ComputeError('conflict', `"${name}" ${why}`, {
         hint: `delete it and create it again: ${commandFor(dir, `delete ${name}`)}`,
       });
+    }
     refuseParent(dir, found, 'reset');
     // Beside the former one, so that the compute stands still only for a restart.
     const forked = await forkInto(from, 'end', found.dir.storage);
@@ -135,16 +144,14 @@ export async function resetBranch(
       { name, from: from.name, lsn: forked.origin.lsn },
       `"${name}" has the data of ${from.name} at ${forked.origin.lsn}.`,
     );
-    const { listenAll = false, front = true } = found.state;
-    return running ? { listenAll, ...(front ? {} : { suspendAfter: 0 }) } : null;
+    return running ? asStarted(found.state) : null;
   });
   // Removes the former data.
   await withTree(dir, log, never, async () => {});
   if (ran)
     await startInBackground(
       branchDir(dir, name),
-      // One that never slept goes on so.
-      { ...asBefore, ...ran, pgBinDir: options.pgBinDir },
+      { ...ran, pgBinDir: options.pgBinDir ?? ran.pgBinDir },
       progress,
       never,
     );

@@ -42,7 +42,9 @@ export async function create(dir: LocalDir, name: string, options: Create, log: 
   progressOf(options).event(
     'created',
     { name, created },
-    created ? `Created "${name}".` : `"${name}" is there already.`,
+    created
+      ? `Created "${name}".`
+      : `"${name}" is there already${options.ttl === null ? '' : ', and when it is deleted stays as it is'}.`,
   );
   return finish(dir, name, options, { created });
 }
@@ -64,10 +66,14 @@ export async function branch(dir: LocalDir, name: string, options: Branch, log: 
   return finish(dir, name, options, { created: true });
 }
 
+/** The end of the year 9999. */
+const lastMs = 253_402_300_799_999;
+
 const newBranch = (name: string, options: Create): Omit<NewBranch, 'from'> => ({
   name,
   keep: keepOf(null, options),
-  expiresAt: options.ttl === null ? null : new Date(Date.now() + options.ttl * 1000).toISOString(),
+  expiresAt:
+    options.ttl === null ? null : new Date(Math.min(Date.now() + options.ttl * 1000, lastMs)).toISOString(),
   listenAll: options.listenAll,
   ports: {
     ...(options.port === null ? {} : { postgres: options.port }),
@@ -82,7 +88,9 @@ async function finish(
   fields: { readonly created: boolean },
 ): Promise<number> {
   const own = branchDir(dir, name);
-  if (!options.stopped) await startInBackground(own, options, progressOf(options), never);
+  // The ports of a new one are not known to anybody yet.
+  const newPorts = options.newPorts || fields.created;
+  if (!options.stopped) await startInBackground(own, { ...options, newPorts }, progressOf(options), never);
   return printPlace(dir, name, options, fields);
 }
 

@@ -1,5 +1,6 @@
 import { text as textOf } from 'node:stream/consumers';
 import { ComputeClient } from '../../client/external.ts';
+import { ComputeHttpError } from '../../client/http.ts';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { lineDiff, unified } from '../../core/line-diff.ts';
@@ -62,8 +63,25 @@ async function schemaOf(home: LocalDir, place: Place, database: string | null): 
     token: () => computeToken(state, 600),
     retries: 0,
   });
-  const sql = await textOf(await client.databaseSchema(database ?? state.database));
+  const wanted = database ?? state.database;
+  const sql = await client
+    .databaseSchema(wanted)
+    .then((body) => textOf(body))
+    .catch((error: unknown) => {
+      throw unread(home, name, wanted, error);
+    });
   return sql.split('\n').filter((line) => !/^(\\(un)?restrict |-- Dumped )/.test(line));
+}
+
+function unread(home: LocalDir, name: string, database: string, cause: unknown): ComputeError {
+  if (cause instanceof ComputeHttpError && cause.status === 404)
+    return new ComputeError('not_found', `"${name}" has no database ${JSON.stringify(database)}`, {
+      hint: `see which it has: ${commandFor(home, `psql ${name} -l`)}`,
+    });
+  return new ComputeError('conflict', `the schema of "${name}" could not be read`, {
+    cause,
+    hint: `see whether it works: ${commandFor(home, `status ${name}`)}`,
+  });
 }
 
 const painted =

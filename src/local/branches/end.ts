@@ -18,6 +18,10 @@ export async function endBranches(
   const names = namesIn(dir);
   const running = names.filter((name) => readPidFile(branchDir(dir, name).upPid) !== null);
   if (running.length > 0) report.progress(`Stopping ${running.join(', ')} ...`, '');
-  const were = await Promise.all(names.map((name) => stopDir(branchDir(dir, name), silent, log, signal)));
-  return were.includes(true);
+  const were = await Promise.allSettled(
+    names.map((name) => stopDir(branchDir(dir, name), silent, log, signal)),
+  );
+  // One that cannot be stopped does not keep the others running.
+  for (const one of were) if (one.status === 'rejected') throw one.reason;
+  return were.some((one) => one.status === 'fulfilled' && one.value);
 }

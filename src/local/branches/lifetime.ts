@@ -1,19 +1,15 @@
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { repeat } from '../../core/retry.ts';
 import { never } from '../../core/abort.ts';
-
-import { type LocalDir, type LocalState, localDir } from '../state.ts';
+import type { LocalDir, LocalState } from '../state.ts';
 import { withTree } from './lock.ts';
-import { childrenOf, isOver, isRunning, listBranches } from './tree.ts';
+import { childrenOf, homeOf, isOver, isRunning, listBranches } from './tree.ts';
 
 const lookMs = 1000;
 const sweepMs = 30_000;
 const lockMs = 2000;
-
-/** The directory that a branch lies in. */
-const homeOf = ({ root }: LocalDir): LocalDir => localDir(dirname(dirname(root)));
 
 /** Whether a branch is to go: its time is over, and nothing was branched from it. */
 const isToGo = (dir: LocalDir, state: LocalState): boolean =>

@@ -5,10 +5,10 @@ import { formatLsn } from '../../core/lsn.ts';
 import { shownBytes, shownMs } from '../../core/shown.ts';
 import { mainName } from '../names.ts';
 import { readPhase } from '../phase.ts';
-import { type LocalDir, readState } from '../state.ts';
-import { type Restorable, restorableOf } from '../storage/fork.ts';
+import type { LocalDir } from '../state.ts';
+import { type Restorable, restorableOf } from '../storage/ranges.ts';
 import { timelineDir } from '../storage/layout.ts';
-import { type BranchEntry, type Place, listBranches, placeOf } from './tree.ts';
+import { type BranchEntry, type Damaged, type Place, listBranches, mainState, placeOf } from './tree.ts';
 
 const text = (doc: string) => v.pipe(v.string(), v.description(doc));
 const textOrNull = (doc: string) => v.pipe(v.nullable(v.string()), v.description(doc));
@@ -48,10 +48,18 @@ export const listed = v.object({
 
 export type Listed = v.InferOutput<typeof listed>;
 
+/** One of `damaged` of `compute-local list --json`. */
+export const listedDamaged = v.object({
+  name: text('`main`, or the name of the branch.'),
+  dir: text('Its directory.'),
+  message: text('What is wrong with it.'),
+  hint: text('What to do.'),
+});
+
 /** The main compute, then every branch after its parent. */
 export function listAll(dir: LocalDir): Listed[] {
   const branches = listBranches(dir);
-  const main = readState(dir);
+  const main = mainState(dir);
   const after = (timelineId: string | null): Listed[] =>
     branches
       .filter((one) => parentOf(dir, branches, one)?.state.timelineId === timelineId)
@@ -128,8 +136,8 @@ function entriesOf(path: string): Dirent[] {
 const head = ['NAME', 'STATE', 'PARENT', 'AT', 'RESTORABLE FROM', 'EXPIRES IN', 'PORT', 'OWN', 'SHARED'];
 
 /** @param nowMs milliseconds since 1970 */
-export function listText(all: readonly Listed[], nowMs: number): string {
-  const rows = all.map((one) => [
+export function listText(all: readonly Listed[], nowMs: number, broken: readonly Damaged[] = []): string {
+  const sound = all.map((one) => [
     one.name,
     one.state,
     one.parent ?? '-',
@@ -140,6 +148,7 @@ export function listText(all: readonly Listed[], nowMs: number): string {
     shownBytes(one.storage_bytes),
     shownBytes(one.shared_bytes),
   ]);
+  const rows = [...sound, ...broken.map(({ name }) => [name, 'damaged', ...head.slice(2).map(() => '-')])];
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   return [head, ...rows]
     .map((row) =>

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { never } from '../../core/abort.ts';
-import { ComputeError } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { poll } from '../../core/poll.ts';
 import { type PgdataLock, lockPgdata } from '../../postgres/lock.ts';
@@ -66,21 +66,31 @@ async function tryLock({ branches }: LocalDir): Promise<PgdataLock | null> {
   }
 }
 
-/** Completes what was killed, and removes what is over. The caller holds the lock of the tree. */
+/** Completes what was killed, and removes what is over. The caller holds the lock of the tree. What cannot be removed now does not
+ *  keep the command from its own work. */
 async function complete(dir: LocalDir, log: Log): Promise<void> {
+  const each = async (name: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      log.warn(`${branchDir(dir, name).root} was not removed yet: ${explained(error)}`);
+    }
+  };
   if (readdirSync(dir.branches).some((name) => name.startsWith('.new-')))
     await withDirectory(dir.branches, (fd) => removeMade(fd, [madeUnfinishedBranch], never));
-  for (const name of restsIn(dir)) if (!holdsAnything(branchDir(dir, name))) await removeRest(dir, name);
+  for (const name of restsIn(dir))
+    await each(name, async () => {
+      if (!holdsAnything(branchDir(dir, name))) await removeRest(dir, name);
+    });
   for (const name of namesIn(dir))
-    if (existsSync(join(branchDir(dir, name).root, resetNote))) await removeBranch(dir, name, log);
-  for (const branch of listBranches(dir)) {
-    await removeFormer(branch, log);
-    if (
-      isOver(branch.state, Date.now()) &&
-      childrenOf(listBranches(dir), branch.state.timelineId).length === 0
-    )
-      await removeBranch(dir, branch.name, log);
-  }
+    if (existsSync(join(branchDir(dir, name).root, resetNote)))
+      await each(name, () => removeBranch(dir, name, log));
+  for (const branch of listBranches(dir))
+    await each(branch.name, async () => {
+      await removeFormer(branch, log);
+      const isInUse = childrenOf(listBranches(dir), branch.state.timelineId).length > 0;
+      if (isOver(branch.state, Date.now()) && !isInUse) await removeBranch(dir, branch.name, log);
+    });
 }
 
 /** Timelines of a reset that was killed: before the new one was in use, or afterwards. A running compute keeps them. */

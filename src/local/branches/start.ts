@@ -8,19 +8,15 @@ import { type RunningProcess, startProcess } from '../../process/process.ts';
 import { environmentForOwnPrograms } from '../environment.ts';
 import { readPhase, serves } from '../phase.ts';
 import { openLog, prepareDirs } from '../prepare.ts';
-import type { SleepOptions } from '../front/run.ts';
 import type { Report } from '../report.ts';
+import type { Started } from '../started.ts';
 import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
 
-export interface RunOptions extends SleepOptions {
-  readonly pgBinDir: string | null;
+export interface RunOptions extends Started {
   readonly port: number | null;
   readonly httpPort: number | null;
   readonly newPorts: boolean;
   readonly listenAll: boolean;
-  readonly compactAt: number;
-  readonly warnFree: number | null;
-  readonly stopFree: number | null;
   readonly keep: number | null;
   readonly keepAtMost: number | null;
 }
@@ -32,6 +28,14 @@ export const asBefore: RunOptions = {
   ...{ suspendAfter: sleepOptions.suspendAfter.fallback, suspendHardAfter: 0, suspendIgnore: '' },
   prepareAtMost: sleepOptions.prepareAtMost.fallback,
 };
+
+/** Those of its last start. Earlier versions noted two of them. */
+export const asStarted = ({ listenAll = false, front = true, started }: LocalState): RunOptions => ({
+  ...asBefore,
+  ...(front ? {} : { suspendAfter: 0 }),
+  ...started,
+  listenAll,
+});
 
 /** `up` gives its children 600 seconds. */
 const readyMs = 700_000;
@@ -55,7 +59,7 @@ export async function startInBackground(
   const look = (): true | null => {
     if (!existsSync(dir.root))
       throw new ComputeError('not_found', `${dir.root} was deleted while the compute was starting`, {
-        hint: 'its time may have been over: give a longer one with --ttl',
+        hint: 'another command has deleted it, or its time was over: give a longer one with --ttl',
       });
     if (started !== null) showProgress(started, seen, report);
     const phase = readPhase(dir.upPid)?.phase ?? null;
@@ -76,14 +80,14 @@ export async function startInBackground(
 
 const waiting = { everyMs: lookMs, limitMs: readyMs };
 
-interface Started {
+interface Spawned {
   readonly child: RunningProcess;
   readonly log: string;
   /** Where its part of the log begins, in bytes. */
   readonly from: number;
 }
 
-async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Started> {
+async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Spawned> {
   prepareDirs(dir);
   const log = openLog(dir, 'up');
   try {
@@ -134,7 +138,7 @@ const textSince = (path: string, bytes: number): string =>
   existsSync(path) ? readFileSync(path).subarray(bytes).toString() : '';
 
 /** What `up` says is its progress is this command's. */
-function showProgress({ log }: Started, seen: { bytes: number }, report: Report): void {
+function showProgress({ log }: Spawned, seen: { bytes: number }, report: Report): void {
   const text = textSince(log, seen.bytes);
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   seen.bytes += Buffer.byteLength(whole);
@@ -159,7 +163,7 @@ function parsed(line: string): Event | null {
 }
 
 /** The end of `up`, as it was reported: `Error:`, `Hint:` and `Code:`. */
-function failureOf(dir: LocalDir, { log, from }: Started): ComputeError {
+function failureOf(dir: LocalDir, { log, from }: Spawned): ComputeError {
   const lines = textSince(log, from).split('\n');
   const last = lines.slice(
     Math.max(

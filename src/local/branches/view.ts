@@ -36,7 +36,12 @@ export async function view(
   try {
     const report = progressOf({ json: false });
     report.progress(`Starting a view of ${from} at ${when} ...`, '');
-    const options = { ...asBefore, pgBinDir };
+    // Nobody knows its ports yet.
+    const options = {
+      ...asBefore,
+      newPorts: true,
+      pgBinDir: pgBinDir ?? place.state.started?.pgBinDir ?? null,
+    };
     const state = await startInBackground(branchDir(dir, name), options, report, never);
     return { state, remove: removeIt };
   } catch (error) {

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
+import { askYes } from '../ask-yes.ts';
 import { endBranches } from '../branches/end.ts';
 import { requireWritable } from '../claim.ts';
 import { endLeftovers } from '../leftovers.ts';
@@ -67,14 +66,5 @@ async function confirmed(dir: LocalDir): Promise<boolean> {
       },
     );
   }
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
-  try {
-    lines.setPrompt(`Delete the database in ${dir.root} and all its data? Type yes: `);
-    lines.prompt();
-    const answer = once(lines, 'line') as Promise<[string]>;
-    const [line] = await Promise.race([answer, once(lines, 'close').then(() => [''])]);
-    return line?.trim().toLowerCase() === 'yes';
-  } finally {
-    lines.close();
-  }
+  return askYes(`Delete the database in ${dir.root} and all its data?`, process.stdout);
 }

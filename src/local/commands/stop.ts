@@ -1,6 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import { endBranches } from '../branches/end.ts';
-import { missing, readBranch } from '../branches/tree.ts';
+import { findBranch, missing } from '../branches/tree.ts';
 import { endProcess, termThenKill } from '../../process/end.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { mainName } from '../names.ts';
@@ -46,7 +46,7 @@ async function stopped(
     await endProcess(running, `compute-local up of ${name}`, termThenKill(graceMs), signal);
     return true;
   }
-  const branch = readBranch(dir, name);
+  const branch = findBranch(dir, name);
   if (branch === null) throw missing(dir, name);
   return stopDir(branch.dir, report, log, signal);
 }

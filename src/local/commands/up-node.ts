@@ -18,6 +18,7 @@ import { type Node, asState, nodeDir, readNode, writeNode } from '../nodes.ts';
 import { primaryInForce, refuseMainName } from '../names.ts';
 import { notingPhase } from '../phase.ts';
 import { portsOfNode } from '../node-ports.ts';
+import { PortHolds } from '../port-holds.ts';
 import { prepareDirs } from '../prepare.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { withReason } from '../reason.ts';
@@ -26,6 +27,8 @@ import { type LocalDir, type LocalState, connectionUrl, stateOf } from '../state
 import { writerOf } from '../roles.ts';
 import { needStorage, storageStatusOf } from '../storage-api.ts';
 import { withCompute } from '../storage/compute-link.ts';
+import { forkPoint } from '../storage/fork.ts';
+import { timelineDir } from '../storage/layout.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Socket } from '../storage/tools.ts';
 import { untilStopped } from '../until-stopped.ts';
@@ -64,11 +67,12 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
     refuseForeignPgdata(own, systemIdOf(dir, main));
     ownDir(own.root, 0o755);
     const lock = await lockDir(own, 'wait until that one has ended, or choose another name with --name');
+    const holds = new PortHolds();
     try {
       prepareDirs(own);
       writePidFile(own.upPid, process.pid);
       await endLeftoverCompute(own, main, log, stop.signal);
-      const node = await nodeFor(context, name, mode);
+      const node = await nodeFor(context, name, mode, holds);
       const state = asState(main, node);
       const { compactAtBytes } = options;
       const child = {
@@ -99,6 +103,7 @@ export function upNode(dir: LocalDir, options: NodeOptions, given: Report, log: 
       });
     } finally {
       for (const file of [own.upPid, own.computePid]) rmSync(file, { force: true });
+      await holds.release();
       await lock.release();
     }
   });
@@ -120,9 +125,10 @@ async function modeOf(
       hint: 'choose another name with --name',
     });
   const storage = (): Promise<StorageStatus | null> => storageStatusOf(main, signal);
-  return {
-    atLsn: formatLsn(await storedLsn(atLsn, { storage, writer: writerOf(dir, main) }, report, signal)),
-  };
+  const lsn = await storedLsn(atLsn, { storage, writer: writerOf(dir, main) }, report, signal);
+  // The range may have gaps.
+  forkPoint(timelineDir(dir.storage, main.tenantId, main.timelineId), { lsn });
+  return { atLsn: formatLsn(lsn) };
 }
 
 /** The LSN that the node must reach: its own, or the primary's current one. */
@@ -148,7 +154,12 @@ async function untilReplayed(server: Socket, lsn: string, signal: AbortSignal): 
   );
 }
 
-async function nodeFor({ dir, options }: NodeContext, name: string, mode: Node['mode']): Promise<Node> {
+async function nodeFor(
+  { dir, options }: NodeContext,
+  name: string,
+  mode: Node['mode'],
+  holds: PortHolds,
+): Promise<Node> {
   const known = readNode(dir, name);
   const node: Node = {
     version: 1,
@@ -156,7 +167,7 @@ async function nodeFor({ dir, options }: NodeContext, name: string, mode: Node['
     computeId: `compute-local-${name}`,
     mode,
     listenAll: options.listenAll,
-    ports: await portsOfNode(dir, name, known?.ports ?? null, options),
+    ports: await portsOfNode(dir, name, known?.ports ?? null, options, holds),
   };
   writeNode(dir, node);
   return node;

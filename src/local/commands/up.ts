@@ -11,7 +11,8 @@ import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
-import { checkDistinct, choosePorts, preferred, refuseTaken } from '../ports.ts';
+import { portsOfUp } from '../node-ports.ts';
+import { PortHolds } from '../port-holds.ts';
 import { type RunningDashboard, startDashboard } from '../dashboard/serve.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
@@ -22,14 +23,8 @@ import type { HeldTimeline } from '../storage/layout.ts';
 import { writePidFile } from '../../process/pid-file.ts';
 import { notingPhase } from '../phase.ts';
 import type { Report } from '../report.ts';
-import {
-  type LocalDir,
-  type LocalState,
-  type Ports,
-  connectionUrl,
-  createState,
-  writeState,
-} from '../state.ts';
+import { startedWith } from '../started.ts';
+import { type LocalDir, type LocalState, connectionUrl, createState, writeState } from '../state.ts';
 import { type Stopping, untilStopped } from '../until-stopped.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
@@ -73,6 +68,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   createRoot(dir);
   const lock = await lockDir(dir);
   let state: LocalState | null = null;
+  const holds = new PortHolds();
   try {
     const { state: known, lost } = await takeOver(dir, running);
     prepareDirs(dir);
@@ -87,7 +83,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
         { ended: ended.join(', ') },
         `Stopped ${ended.join(' and ')} of an earlier run.`,
       );
-    state = await stateFor(dir, known, options, lost);
+    state = await stateFor(dir, known, options, lost, holds);
     const { postgres } = tools;
     report.event(
       'starting',
@@ -107,6 +103,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     await lifetimes;
   } finally {
     for (const file of [dir.upPid, dir.storagePid, dir.computePid, dir.sleep]) rmSync(file, { force: true });
+    await holds.release();
     await lock.release();
     if (state !== null) await removeIfOver(dir, state, log);
   }
@@ -203,32 +200,15 @@ async function stateFor(
   known: LocalState | null,
   options: UpOptions,
   lost: HeldTimeline | null,
+  holds: PortHolds,
 ): Promise<LocalState> {
-  const asked = {
-    ...(options.port === null ? {} : { postgres: options.port }),
-    ...(options.httpPort === null ? {} : { externalHttp: options.httpPort }),
-    ...(options.dashboardPort === null ? {} : { dashboard: options.dashboardPort }),
-  };
   const { listenAll } = options;
   const front = options.suspendAfter > 0;
-  if (known === null) {
-    const ports = { ...(await choosePorts(preferred)), ...asked };
-    checkDistinct(ports);
-    await refuseTaken(ports);
-    return createState(dir, ports, { listenAll, front }, lost, { keep: keepOf(null, options) });
-  }
-  const kept = options.newPorts ? await choosePorts(known.ports) : await withDashboard(known.ports);
-  const keep = keepOf(known.keep ?? null, options);
-  const state = { ...known, listenAll, front, keep, ports: { ...kept, ...asked } };
-  checkDistinct(state.ports);
-  await refuseTaken(state.ports);
+  const started = startedWith(options);
+  const ports = await portsOfUp(dir, known?.ports ?? null, options, holds);
+  const keep = keepOf(known?.keep ?? null, options);
+  if (known === null) return createState(dir, ports, { listenAll, front }, lost, { keep, started });
+  const state = { ...known, listenAll, front, started, keep, ports };
   if (JSON.stringify(state) !== JSON.stringify(known)) writeState(dir, state);
   return state;
-}
-
-/** Unlike the others, its port may change: nobody else knows it. Earlier versions had none. */
-async function withDashboard(known: Ports): Promise<Ports> {
-  const { dashboard = preferred.dashboard } = known;
-  const others = new Set(Object.values({ ...known, dashboard: 0 }));
-  return { ...known, ...(await choosePorts({ dashboard }, others)) };
 }

@@ -1,4 +1,5 @@
 import { hintOf, inline } from '../../core/errors.ts';
+import { listDamaged } from '../branches/tree.ts';
 import { mainName, primaryInForce } from '../names.ts';
 import { asState, nodeDir, nodeNames, readNode } from '../nodes.ts';
 import { inspectDir } from '../own.ts';
@@ -112,6 +113,8 @@ function knownComputes(
     unreadable.push(...problems);
     if (node !== null) computes.push({ name, mode: node.mode, state: asState(state, node), dir: own });
   }
+  for (const { name, error } of listDamaged(dir).filter((one) => one.name !== mainName))
+    unreadable.push(unreadableProblem(name, inline(error), hintOf(error)));
   const chosen = attempt(() => primaryInForce(dir), dir.primary);
   unreadable.push(...chosen.problems);
   return { computes, primary: chosen.state?.name ?? mainName, unreadable };

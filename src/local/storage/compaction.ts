@@ -112,7 +112,8 @@ export async function compact(
       return base;
     });
     // Nothing is awaited from here on, so that no other compute can become the writer in between.
-    finishBase(timeline.dir, fresh, number, { ...before, ...taken });
+    const { promotion: _, ...facts } = before;
+    finishBase(timeline.dir, fresh, number, { ...facts, ...taken });
     timeline.useNewBase();
     log.info({ base: number, lsn: formatLsn(taken.startLsn) }, 'the new base backup is in use');
   } catch (error) {
@@ -128,7 +129,15 @@ export async function compact(
 export function finishBase(dir: TimelineDir, fresh: string, number: number, facts: BaseFacts): void {
   const { crc32, tarBytes, startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline } = facts;
   const placed = { startLsn, stopLsn, systemId, postgresMajor, walSegmentBytes, timeline };
-  const text = factsText({ crc32, tarBytes, ...placed });
+  const { promotion } = facts;
+  const completeMs = Date.now();
+  const text = factsText({
+    crc32,
+    tarBytes,
+    ...placed,
+    completeMs,
+    ...(promotion === undefined ? {} : { promotion }),
+  });
   writeDurable(factsFile(fresh), text);
   fsyncPath(fresh);
   const final = join(dir.bases, String(number));

@@ -3,20 +3,11 @@ import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { fsyncPath, linkDurable, ownDir, writeAtomically } from '../../process/files.ts';
-import {
-  type Base,
-  type Bases,
-  type TimelineDir,
-  baseFile,
-  factsFile,
-  storedBases,
-  takenMs,
-  walDir,
-} from './layout.ts';
+import { type Base, type TimelineDir, baseFile, factsFile, takenMs, walDir } from './layout.ts';
 import { withoutPageHeader } from './range.ts';
+import { basesOf, endOf, gapAfter, shownRanges } from './ranges.ts';
 import { readWhole } from './segment-files.ts';
 import { isComplete, segmentName } from './segments.ts';
-import { WalEnd } from './wal-end.ts';
 import { endBefore, lastRecordEnd } from './wal-point.ts';
 
 /** Where in the history: an LSN, a moment in milliseconds since 1970, or the end of what is stored. */
@@ -28,51 +19,28 @@ export interface ForkPoint {
   readonly lsn: Lsn;
 }
 
-/** What can be restored. */
-export interface Restorable {
-  readonly from: Lsn;
-  /** When the oldest base backup was complete, in milliseconds since 1970. */
-  readonly fromMs: number;
-  readonly to: Lsn;
-}
-
-/** @throws ComputeError `local_storage` when there is no base backup */
-export function restorableOf(dir: TimelineDir): Restorable {
-  const bases = basesOf(dir);
-  const [oldest] = bases;
-  return { from: oldest.stopLsn, fromMs: takenMs(oldest), to: endOf(dir, bases.at(-1) as Base) };
-}
-
-/** @throws ComputeError `not_found` with the range when the storage does not have that; `local_storage` */
+/** @throws ComputeError `not_found` with what can be restored, when the storage does not have that; `local_storage` */
 export function forkPoint(dir: TimelineDir, at: At, nowMs = Date.now()): ForkPoint {
   const bases = basesOf(dir);
   const current = bases.at(-1) as Base;
-  if (at === 'end') return { base: current, lsn: endOf(dir, current) };
+  if (at === 'end') return { base: current, lsn: theEnd(dir, current, endOf(dir, current)) };
   const base = bases.findLast((one) => ('lsn' in at ? one.stopLsn <= at.lsn : takenMs(one) <= at.timeMs));
   const what = 'lsn' in at ? `LSN ${formatLsn(at.lsn)}` : new Date(at.timeMs).toISOString();
   if (base === undefined) throw outside(dir, `${what} is before the oldest base backup that is kept`);
+  const next = bases[bases.indexOf(base) + 1] ?? null;
   if ('timeMs' in at) {
     if (at.timeMs > nowMs) throw outside(dir, `${what} is in the future`);
     const { lsn: found, isLast } = endBefore(walOf(dir, base), base.stopLsn, at.timeMs);
-    const next = bases[bases.indexOf(base) + 1];
+    const lsn = found > base.stopLsn ? found : base.stopLsn;
     // Otherwise commits until then could be missing without a word.
-    if (isLast && next !== undefined && next.timeline === base.timeline && found < next.startLsn)
-      throw damaged(dir, `it ends or is damaged at ${formatLsn(found)}, before the next base backup`);
-    return { base, lsn: found > base.stopLsn ? found : base.stopLsn };
+    if (isLast) refuseUnknown(dir, { base, next, lsn, what, timeMs: at.timeMs });
+    return { base, lsn };
   }
   const wanted = withoutPageHeader(at.lsn, base.walSegmentBytes);
-  if (wanted > endOf(dir, base)) throw outside(dir, `${what} is not stored`);
+  if (wanted > endOf(dir, base)) throw outside(dir, `${what} is not stored${whyNot(dir, base, next)}`);
   const found = lastRecordEnd(walOf(dir, base), wanted);
   if (found === null) throw damaged(dir, `no WAL record ends before ${formatLsn(wanted)}`);
   return { base, lsn: found };
-}
-
-function basesOf(dir: TimelineDir): Bases {
-  const bases = storedBases(dir);
-  if (bases !== null) return bases;
-  throw new ComputeError('local_storage', `there is no base backup in ${dir.root}`, {
-    hint: 'restore the storage from a backup',
-  });
 }
 
 const walOf = (dir: TimelineDir, { timeline, walSegmentBytes, startLsn }: Base) => ({
@@ -82,22 +50,60 @@ const walOf = (dir: TimelineDir, { timeline, walSegmentBytes, startLsn }: Base) 
   start: startLsn,
 });
 
-const endOf = (dir: TimelineDir, base: Base): Lsn =>
-  new WalEnd(walDir(dir, base.timeline), base.walSegmentBytes, base.startLsn, base.timeline).find() ??
-  base.stopLsn;
-
-function outside(dir: TimelineDir, why: string): ComputeError {
-  const { from, fromMs, to } = restorableOf(dir);
-  const begin = `${formatLsn(from)} (${new Date(fromMs).toISOString()})`;
-  return new ComputeError('not_found', `${why}: ${begin} to ${formatLsn(to)} (now) can be restored`, {
-    hint: 'choose a point in this range; a larger one is kept with --keep',
-  });
+/** @throws ComputeError `local_storage` where WAL is missing before it */
+function theEnd(dir: TimelineDir, base: Base, end: Lsn): Lsn {
+  const gap = gapAfter(dir, base);
+  if (gap === null) return end;
+  throw damaged(dir, `it ends at ${formatLsn(end)}: ${gap} is missing, and later WAL is there`);
 }
 
-const damaged = (dir: TimelineDir, why: string, cause?: unknown): ComputeError =>
-  new ComputeError('local_storage', `the WAL in ${dir.root} cannot be used: ${why}`, {
-    cause,
-    hint: 'choose another point, or take the present: the current base backup does not need this WAL',
+interface LastBefore {
+  readonly base: Base;
+  readonly next: Base | null;
+  /** The end of the WAL after `base`, without a later commit than `timeMs`. */
+  readonly lsn: Lsn;
+  readonly what: string;
+  readonly timeMs: number;
+}
+
+/** @throws ComputeError when there may have been other commits until then: `local_storage` after a gap, `not_found` after a promotion */
+function refuseUnknown(dir: TimelineDir, { base, next, lsn, what, timeMs }: LastBefore): void {
+  if (next === null) return void theEnd(dir, base, lsn);
+  if (next.timeline === base.timeline) {
+    if (lsn >= next.startLsn) return;
+    const gap = gapAfter(dir, base);
+    const why = gap === null ? 'ends or is damaged' : `has a gap (${gap})`;
+    throw damaged(dir, `it ${why} at ${formatLsn(lsn)}, before the next base backup`);
+  }
+  const { promotion } = next;
+  const isKnown = promotion?.from === base.timeline && promotion.lsn <= lsn;
+  if (isKnown && (promotion.firstCommitMs === null || timeMs < promotion.firstCommitMs)) return;
+  const since = isKnown
+    ? ` (the first commit was at ${new Date(promotion.firstCommitMs ?? 0).toISOString()})`
+    : '';
+  throw outside(
+    dir,
+    `${what} is between a promotion at ${formatLsn(lsn)} and the base backup after it${since}`,
+  );
+}
+
+/** Why an LSN after a base backup is not stored; empty: it does not exist yet. */
+function whyNot(dir: TimelineDir, base: Base, next: Base | null): string {
+  if (next !== null && next.timeline !== base.timeline)
+    return ': it is between a promotion and the base backup after it';
+  const gap = gapAfter(dir, base);
+  if (gap !== null) return `: the WAL has a gap at ${gap}`;
+  return next === null ? '' : `: the WAL ends or is damaged at ${formatLsn(endOf(dir, base))}`;
+}
+
+const outside = (dir: TimelineDir, why: string): ComputeError =>
+  new ComputeError('not_found', `${why}: ${shownRanges(dir)}`, {
+    hint: 'choose a point in this range; a larger one is kept with --keep',
+  });
+
+const damaged = (dir: TimelineDir, why: string): ComputeError =>
+  new ComputeError('local_storage', `the WAL in ${dir.root} cannot be used: ${why}: ${shownRanges(dir)}`, {
+    hint: 'choose a point in this range, such as an LSN',
   });
 
 /** Creates another timeline in an empty directory: base backup and finished WAL are the same files, as hard links, so that they stay

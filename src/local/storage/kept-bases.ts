@@ -1,4 +1,3 @@
-import type { Lsn } from '../../core/lsn.ts';
 import { type HistoryLimits, type Keep, agedBases, oldestKept } from './history.ts';
 import {
   type Base,
@@ -39,11 +38,6 @@ export class KeptBases {
   /** What is from its end on can be restored. */
   get oldest(): Base {
     return this.#bases[0];
-  }
-
-  /** The newest that was complete before an LSN; null when there is none. */
-  before(lsn: Lsn): Base | null {
-    return this.#bases.findLast(({ stopLsn }) => stopLsn <= lsn) ?? null;
   }
 
   /** Removes all that are not to be kept, and the WAL before the oldest of each PG timeline. */

@@ -64,6 +64,20 @@ export interface Base {
   readonly walSegmentBytes: number;
   /** The PG timeline: a promotion begins a new one. */
   readonly timeline: number;
+  /** When it was complete, in milliseconds since 1970. Earlier versions left it out. */
+  readonly completeMs?: number;
+  /** Of the first base backup after a promotion. */
+  readonly promotion?: Promotion;
+}
+
+/** What was between the end of a PG timeline and the first base backup of the next one. */
+export interface Promotion {
+  /** The former PG timeline. */
+  readonly from: number;
+  /** Where it ended. */
+  readonly lsn: Lsn;
+  /** Of the commits before the end of the base backup, in milliseconds since 1970; null: there was none. */
+  readonly firstCommitMs: number | null;
 }
 
 export type BaseFacts = Omit<Base, 'number' | 'dir' | 'file'>;
@@ -72,7 +86,7 @@ export const baseFile = (dir: string): string => join(dir, 'base.deflate');
 export const factsFile = (dir: string): string => join(dir, 'base.json');
 
 export const factsText = (facts: BaseFacts): string =>
-  `${JSON.stringify({ ...facts, startLsn: formatLsn(facts.startLsn), stopLsn: formatLsn(facts.stopLsn) }, null, 2)}\n`;
+  `${JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? formatLsn(value as Lsn) : value), 2)}\n`;
 
 /** The current base backup, null when the timeline has none yet.
  *  @throws ComputeError `local_storage` when its description is damaged */
@@ -93,8 +107,10 @@ function readBase(dir: TimelineDir, number: number): Base {
     const facts = JSON.parse(readSmall(factsFile(base))) as Record<string, unknown>;
     const [startLsn, stopLsn] = [parseLsn(String(facts['startLsn'])), parseLsn(String(facts['stopLsn']))];
     if (startLsn === null || stopLsn === null) throw new Error('an LSN is missing or invalid');
+    const { promotion, ...rest } = facts;
     return {
-      ...(facts as unknown as BaseFacts),
+      ...(rest as unknown as BaseFacts),
+      ...(promotion === undefined ? {} : { promotion: readPromotion(promotion) }),
       // Missing in base backups of versions without promotions.
       timeline: typeof facts['timeline'] === 'number' ? facts['timeline'] : firstTimeline,
       startLsn,
@@ -109,6 +125,17 @@ function readBase(dir: TimelineDir, number: number): Base {
       hint: 'restore the storage from a backup; where a newer version of compute-local wrote it, use that version',
     });
   }
+}
+
+function readPromotion(value: unknown): Promotion {
+  const { from, lsn, firstCommitMs } = value as Record<keyof Promotion, unknown>;
+  const parsed = parseLsn(String(lsn));
+  if (parsed === null) throw new Error('an LSN is missing or invalid');
+  return {
+    from: Number(from),
+    lsn: parsed,
+    firstCommitMs: firstCommitMs === null ? null : Number(firstCommitMs),
+  };
 }
 
 const finishedNumbers = ({ bases }: TimelineDir): number[] =>
@@ -146,8 +173,9 @@ function readOlder(dir: TimelineDir, current: Base): { readable: Base[]; unreada
   return { readable, unreadable };
 }
 
-/** When a base backup was complete, in milliseconds since 1970. @throws the system's error */
-export const takenMs = ({ dir }: Base): number => statSync(factsFile(dir)).mtimeMs;
+/** When a base backup was complete, in milliseconds since 1970. A copy of the directory may not keep the time of a file.
+ *  @throws the system's error */
+export const takenMs = ({ dir, completeMs }: Base): number => completeMs ?? statSync(factsFile(dir)).mtimeMs;
 
 /** Removes incomplete base backups after a crash. Only to be called before a compaction can run. */
 export const removeUnfinished = ({ bases }: TimelineDir): void =>

@@ -61,15 +61,19 @@ const tries = 5;
 
 /** The segments from `first` to the last one, which may be partial; null when one is missing or too short. A last one
  *  that cannot contain WAL yet is left out. If the receiver renames a file during the check, it looks like a gap, so the
- *  check is repeated. */
+ *  check is repeated.
+ *  @param last what comes after it does not matter */
 export function segmentsFrom(
   walDir: string,
   segmentBytes: number,
   first: number,
   timeline = firstTimeline,
+  last = Infinity,
 ): Segment[] | null {
   for (let tried = 0; tried < tries; tried++) {
-    const all = listSegments(walDir, segmentBytes, timeline).filter((segment) => segment.number >= first);
+    const all = listSegments(walDir, segmentBytes, timeline).filter(
+      ({ number }) => number >= first && number <= last,
+    );
     if (!all.every((segment) => existsSync(segment.path))) continue;
     if (all.at(-1)?.partial === true && !isComplete(all.at(-1) as Segment, segmentBytes)) all.pop();
     const sound = all.every(
@@ -81,6 +85,23 @@ export function segmentsFrom(
     if (sound) return all;
   }
   return null;
+}
+
+/** The name of the first one that is missing from `first` on, while later ones are there; null: there is no gap. If the receiver
+ *  renames a file during the check, it looks like a gap, so the check is repeated. */
+export function segmentAfterGap(
+  walDir: string,
+  segmentBytes: number,
+  first: number,
+  timeline = firstTimeline,
+): string | null {
+  let missing = first;
+  for (let tried = 0; tried < tries; tried++) {
+    const all = listSegments(walDir, segmentBytes, timeline);
+    missing = firstMissing(all, first);
+    if (!all.some(({ number }) => number > missing)) return null;
+  }
+  return segmentName(missing, segmentBytes, timeline);
 }
 
 /** The number of the first one that is not there, from `first` on. */

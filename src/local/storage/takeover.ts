@@ -18,6 +18,7 @@ import { madeBase } from './made.ts';
 import { listSegments, segmentName } from './segments.ts';
 import type { Timeline } from './timeline.ts';
 import type { Troubles } from './troubles.ts';
+import { firstCommitUntil } from './wal-point.ts';
 import { readRegular, readSmall } from '../../process/regular-file.ts';
 
 /** A replica on this storage, which may be promoted at any time. */
@@ -137,7 +138,15 @@ async function newBase(
     copyBeginning(join(pgdata, 'pg_wal'), wal, first, walSegmentBytes, number);
     for (const file of readdirSync(wal)) fsyncPath(join(wal, file));
     for (const path of [wal, dir.root]) fsyncPath(path);
-    finishBase(dir, fresh, nextNumber(dir), { ...base, ...taken, timeline: number });
+    const stored = { dir: wal, segmentBytes: walSegmentBytes, timeline: number, start: began };
+    const firstCommitMs = firstCommitUntil(stored, taken.stopLsn);
+    const { promotion: _, ...facts } = base;
+    finishBase(dir, fresh, nextNumber(dir), {
+      ...{ ...facts, ...taken, timeline: number },
+      ...(firstCommitMs === undefined
+        ? {}
+        : { promotion: { from: base.timeline, lsn: began, firstCommitMs } }),
+    });
     timeline.useNewBase();
   } finally {
     removeFilesSync(fresh, madeBase);

@@ -8,19 +8,14 @@ import { KeptBases, type KeptOptions } from './kept-bases.ts';
 import type { Socket, Tools } from './tools.ts';
 import type { Snapshot } from './archive.ts';
 import { Fence } from './fence.ts';
+import { forkPoint } from './fork.ts';
 import { type Base, type TimelineDir, currentBase, removeUnfinished, walDir } from './layout.ts';
 import { Leases } from './leases.ts';
+import { missingWalOf } from './ranges.ts';
 import { Receiver } from './receiver.ts';
 import { refusalOf } from './refusal.ts';
 import { nowAt, readWhole, sizeOf } from './segment-files.ts';
-import {
-  type Segment,
-  firstMissing,
-  firstSegmentOf,
-  listSegments,
-  segmentName,
-  segmentsFrom,
-} from './segments.ts';
+import { type Segment, firstSegmentOf, listSegments, segmentsFrom } from './segments.ts';
 import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
 
@@ -140,14 +135,18 @@ export class Timeline {
   /** The parts of the answer to a base backup request; `release` it when it has been sent.
    *  @param primary true: the compute that is created from it becomes the only writer; all others are fenced first
    *  @param lsn must have been received; `0n` for the latest
-   *  @throws ComputeError `not_found` for an LSN that is not stored */
+   *  @throws ComputeError `not_found` with what can be restored, for an LSN that is not stored */
   async snapshot(
     primary: boolean,
     lsn: Lsn,
     signal: AbortSignal,
   ): Promise<{ snapshot: Snapshot; release: () => void }> {
     await this.#arrived(lsn, signal);
-    if (!primary) return this.#read(null, lsn === 0n ? this.#base : (this.kept.before(lsn) ?? this.#base));
+    if (!primary) {
+      if (lsn === 0n) return this.#read(null, this.#base);
+      const { base } = forkPoint(this.dir, { lsn });
+      return this.#read(null, base, Math.floor((Number(lsn) - 1) / base.walSegmentBytes));
+    }
     return this.handOver(async () => this.#read(this.#fence.next(), this.#base), signal);
   }
 
@@ -178,11 +177,7 @@ export class Timeline {
   /** Which WAL a start requires that is not there; null when it is complete.
    *  @throws the system's error when its directory cannot be read */
   missingWal(): string | null {
-    const { walSegmentBytes, timeline } = this.#base;
-    const first = firstSegmentOf(this.#base);
-    if (segmentsFrom(this.#walDir, walSegmentBytes, first, timeline)?.length) return null;
-    const missing = segmentName(firstMissing(this.#segments(), first), walSegmentBytes, timeline);
-    return `the WAL in ${this.#walDir} has a gap: ${missing} is missing or incomplete`;
+    return missingWalOf(this.dir, this.#base);
   }
 
   /** Bytes on disk. */
@@ -205,17 +200,18 @@ export class Timeline {
     return listSegments(this.#walDir, this.#base.walSegmentBytes, this.#base.timeline);
   }
 
-  #read(generation: number | null, base: Base): { snapshot: Snapshot; release: () => void } {
+  /** @param until the number of the last segment that is needed */
+  #read(
+    generation: number | null,
+    base: Base,
+    until = Infinity,
+  ): { snapshot: Snapshot; release: () => void } {
     const { walSegmentBytes, timeline } = base;
-    const segments = segmentsFrom(
-      walDir(this.dir, timeline),
-      walSegmentBytes,
-      firstSegmentOf(base),
-      timeline,
-    );
+    const wal = walDir(this.dir, timeline);
+    const segments = segmentsFrom(wal, walSegmentBytes, firstSegmentOf(base), timeline, until);
     const last = segments?.at(-1);
     if (segments === null || last === undefined)
-      throw new ComputeError('local_storage', this.missingWal() ?? `there is no WAL in ${this.#walDir}`);
+      throw new ComputeError('local_storage', missingWalOf(this.dir, base) ?? `there is no WAL in ${wal}`);
     const partial = last.partial ? readWhole(last, walSegmentBytes) : null;
     this.#readers++;
     let released = false;

@@ -56,7 +56,8 @@ export class WalPages {
     if (readSync(fd, bytes, 0, pageBytes, at % this.segmentBytes) < pageBytes) return null;
     const info = bytes.readUInt16LE(2);
     const long = at % this.segmentBytes === 0;
-    if (bytes[1] !== 0xd1 || bytes.readUInt32LE(4) !== this.#timeline) return null;
+    // Of the page that a promotion lies in, the beginning is of the former PG timeline.
+    if (bytes[1] !== 0xd1 || bytes.readUInt32LE(4) > this.#timeline) return null;
     if (Number(bytes.readBigUInt64LE(8)) !== at || Boolean(info & isLong) !== long) return null;
     if (long && bytes.readUInt32LE(32) !== this.segmentBytes) return null;
     return {

@@ -48,6 +48,20 @@ export const endBefore = (wal: StoredWal, from: Lsn, timeMs: number): { lsn: Lsn
     return { lsn: BigInt(found.end) as Lsn, isLast };
   });
 
+/** When the first transaction was committed in WAL that ends with a record at `to` or after it, in milliseconds since 1970. Null: none
+ *  was; undefined: the WAL is not complete. */
+export const firstCommitUntil = (wal: StoredWal, to: Lsn): number | null | undefined =>
+  reading(wal, (pages) => {
+    let found: number | null = null;
+    let isComplete = false;
+    const { end } = follow(pages, { end: Number(wal.start), previous: null }, (record) => {
+      isComplete = record.end > Number(to);
+      found = isComplete ? null : commitMs(record);
+      return isComplete || found !== null;
+    });
+    return found === null && !isComplete && end < Number(to) ? undefined : found;
+  });
+
 function reading<T>({ dir, segmentBytes, timeline }: StoredWal, work: (pages: WalPages) => T): T {
   const pages = new WalPages(dir, segmentBytes, timeline);
   try {

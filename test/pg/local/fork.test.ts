@@ -1,8 +1,17 @@
-import { linkSync, lstatSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  lstatSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
-import { fork, forkPoint, restorableOf } from '../../../src/local/storage/fork.ts';
+import { fork, forkPoint } from '../../../src/local/storage/fork.ts';
 import {
   type Base,
   type Bases,
@@ -10,6 +19,7 @@ import {
   takenMs,
   timelineDir,
 } from '../../../src/local/storage/layout.ts';
+import { restorableOf } from '../../../src/local/storage/ranges.ts';
 import { WalEnd } from '../../../src/local/storage/wal-end.ts';
 import { eventually } from '../../support/program.ts';
 import { localFixture, never, withStorage } from './fixture.ts';
@@ -85,11 +95,12 @@ test('with --keep, older base backups and their WAL stay until they are too old 
       .toSorted();
   Object.assign(state, { keep: { seconds: 86_400, maxBytes: null } });
   const storage = await local.serve(4 * 1024 * 1024);
+  let early = 0n as Lsn;
   try {
     const compute = await local.startCompute();
     await compute.query('create table t (n int, pad text)');
     const [row] = await compute.query(inserted);
-    const early = parseLsn(String(row?.['lsn'])) as Lsn;
+    early = parseLsn(String(row?.['lsn'])) as Lsn;
     await compute.query(fill);
     await expect.poll(() => storage.timeline.base.number).toBe(2);
     expect(bases()).toEqual(['1', '2']);
@@ -107,7 +118,25 @@ test('with --keep, older base backups and their WAL stay until they are too old 
   const beforeSecond = takenMs((storedBases(dir) as Bases)[1] as Base) - 1;
   renameSync(join(dir.wal, gap), join(dir.root, 'away'));
   expect(() => forkPoint(dir, { timeMs: beforeSecond })).toThrow('before the next base backup');
+  // What is before it can still be shown; what is in it is refused, with the name of the gap and both ranges.
+  const gapped = await local.serve();
+  try {
+    const { snapshot, release } = await gapped.timeline.snapshot(false, early, never);
+    expect(snapshot.base.number).toBe(1);
+    expect(snapshot.segments.at(-1)?.name).toBe(readdirSync(dir.wal).toSorted()[1]);
+    release();
+    const inside = gapped.timeline.base.startLsn;
+    const said = new RegExp(
+      `LSN ${formatLsn(inside)} is not stored: the WAL has a gap at ${gap}: \\S+ \\(.*\\) to \\S+, and \\S+ .* can be restored`,
+    );
+    await expect(gapped.timeline.snapshot(false, inside, never)).rejects.toThrow(said);
+    expect(() => forkPoint(dir, { lsn: inside })).toThrow(said);
+  } finally {
+    await gapped.close();
+  }
   renameSync(join(dir.root, 'away'), join(dir.wal, gap));
+  // Also after a copy that did not keep the times of the files.
+  utimesSync(join(dir.bases, '2', 'base.json'), 1, 1);
   expect(forkPoint(dir, { timeMs: beforeSecond }).base.number).toBe(1);
 
   // One that cannot be read for a while stays, with its WAL.

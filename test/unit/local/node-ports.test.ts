@@ -3,15 +3,24 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
-import { portsOfNode } from '../../../src/local/node-ports.ts';
-import { type NodePorts, nodeDir, writeNode } from '../../../src/local/nodes.ts';
+import { afterAll, afterEach, expect, test } from 'vitest';
+import { buildBranch } from '../../../src/local/branches/build.ts';
+import { branchDir } from '../../../src/local/branches/tree.ts';
+import { portsOfNode, portsOfUp } from '../../../src/local/node-ports.ts';
+import { type NodePorts, nodeDir, readNode, writeNode } from '../../../src/local/nodes.ts';
+import { PortHolds } from '../../../src/local/port-holds.ts';
 import { ownDir } from '../../../src/process/files.ts';
 import { choosePorts, preferred } from '../../../src/local/ports.ts';
-import { createState, localDir } from '../../../src/local/state.ts';
+import { createState, localDir, stateOf } from '../../../src/local/state.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'ports-'));
 afterAll(() => rmSync(home, { recursive: true }));
+
+let holds = new PortHolds();
+afterEach(async () => {
+  await holds.release();
+  holds = new PortHolds();
+});
 
 const notAsked = { port: null, httpPort: null, newPorts: false };
 
@@ -30,9 +39,11 @@ function putNode(dir: ReturnType<typeof localDir>, name: string, ports: NodePort
 
 test('a node takes no port of a primary that is starting again, and none of another node that is stopped', async () => {
   const { dir, main } = await stopped('stopped');
-  const first = await portsOfNode(dir, 'first', null, notAsked);
+  const first = await portsOfNode(dir, 'first', null, notAsked, holds);
   putNode(dir, 'first', first);
-  const second = Object.values(await portsOfNode(dir, 'second', null, { ...notAsked, newPorts: true }));
+  const second = Object.values(
+    await portsOfNode(dir, 'second', null, { ...notAsked, newPorts: true }, holds),
+  );
   const all = [...main, ...Object.values(first), ...second];
   expect(new Set(all).size).toBe(all.length);
 });
@@ -40,13 +51,13 @@ test('a node takes no port of a primary that is starting again, and none of anot
 test('a node keeps its ports, except those that became the primary’s meanwhile', async () => {
   const { dir, main } = await stopped('kept');
   const [postgres = 0, , internalHttp = 0] = main;
-  const first = await portsOfNode(dir, 'first', null, notAsked);
-  expect(await portsOfNode(dir, 'first', first, notAsked)).toEqual(first);
+  const first = await portsOfNode(dir, 'first', null, notAsked, holds);
+  expect(await portsOfNode(dir, 'first', first, notAsked, holds)).toEqual(first);
   const clash = { ...first, internalHttp };
-  const moved = await portsOfNode(dir, 'first', clash, notAsked);
+  const moved = await portsOfNode(dir, 'first', clash, notAsked, holds);
   expect(moved).toMatchObject({ postgres: first.postgres, externalHttp: first.externalHttp });
   expect(main).not.toContain(moved.internalHttp);
-  await expect(portsOfNode(dir, 'first', first, { ...notAsked, port: postgres })).rejects.toThrow(
+  await expect(portsOfNode(dir, 'first', first, { ...notAsked, port: postgres }, holds)).rejects.toThrow(
     `port ${postgres} is a port of the compute of \`up\``,
   );
 });
@@ -57,10 +68,59 @@ test('a port of a node that another program has taken is named, before anything 
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   try {
-    await expect(portsOfNode(dir, 'first', null, { ...notAsked, port })).rejects.toThrow(
+    await expect(portsOfNode(dir, 'first', null, { ...notAsked, port }, holds)).rejects.toThrow(
       `another program uses port ${port}`,
     );
   } finally {
     server.close();
   }
+});
+
+test('computes of any kind that start at the same moment never choose the same port', async () => {
+  const { dir, main } = await stopped('together');
+  const each = Array.from({ length: 8 }, () => new PortHolds());
+  const wanted = { from: null, keep: null, expiresAt: null, listenAll: false, ports: {} };
+  ownDir(dir.branches, 0o700);
+  // It runs.
+  await portsOfUp(dir, stateOf(dir).ports, notAsked, holds);
+  try {
+    const chosen = await Promise.all([
+      ...each.slice(0, 4).map((one, at) => portsOfNode(dir, `node-${at}`, null, notAsked, one)),
+      ...['a', 'b'].map(async (name) => (await buildBranch(dir, { ...wanted, name })).ports),
+      // The first start of another directory.
+      ...each.slice(4).map((one, at) => portsOfUp(localDir(join(home, `other-${at}`)), null, notAsked, one)),
+    ]);
+    const all = [...main, ...chosen.flatMap((ports) => Object.values(ports))];
+    expect(new Set(all).size).toBe(all.length);
+  } finally {
+    for (const one of each) await one.release();
+  }
+});
+
+test('a port that another compute-local holds is refused before anything starts, and free when that one has ended', async () => {
+  const { dir, main } = await stopped('held');
+  const other = new PortHolds();
+  const { ports } = stateOf(dir);
+  expect(await other.take(ports.pageserver)).toBe(true);
+  await expect(portsOfUp(dir, ports, notAsked, holds)).rejects.toThrow(
+    `another compute-local uses port ${ports.pageserver}, which is for the pageserver of the storage`,
+  );
+  await other.release();
+  expect(Object.values(await portsOfUp(dir, ports, notAsked, holds))).toEqual(main);
+});
+
+test('a branch takes no port of another compute of its directory, nor of the nodes of one', async () => {
+  const { dir } = await stopped('branches');
+  ownDir(dir.branches, 0o700);
+  const wanted = { from: null, keep: null, expiresAt: null, listenAll: false, ports: {} };
+  const a = await buildBranch(dir, { ...wanted, name: 'a' });
+  const own = branchDir(dir, 'a');
+  putNode(own, 'replica', await portsOfNode(own, 'replica', null, notAsked, holds));
+  for (const port of [a.ports.postgres, readNode(own, 'replica')?.ports.postgres ?? 0])
+    await expect(buildBranch(dir, { ...wanted, name: 'b', ports: { postgres: port } })).rejects.toThrow(
+      `port ${port} is a port of "`,
+    );
+  await expect(
+    portsOfUp(dir, stateOf(dir).ports, { ...notAsked, port: a.ports.postgres }, holds),
+  ).rejects.toThrow('is a port of "a"');
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parseAt } from '../../../../src/local/branches/at.ts';
 
 const now = Date.parse('2026-03-04T12:00:00Z');
@@ -28,8 +28,36 @@ test('without a zone, it is the time of this machine', () => {
   expect(at('2026-03-04')).toEqual({ timeMs: new Date(2026, 2, 4).getTime() });
 });
 
+test('a local time that the clocks show twice, or never, is refused, with the moments that it may mean', () => {
+  const { TZ } = process.env;
+  process.env['TZ'] = 'Europe/Berlin';
+  onTestFinished(() => {
+    if (TZ === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = TZ;
+  });
+  expect(at('2026-07-01 12:00')).toEqual({ timeMs: Date.parse('2026-07-01T10:00:00Z') });
+  expect(at('2026-10-25 02:30+01')).toEqual({ timeMs: Date.parse('2026-10-25T01:30:00Z') });
+  for (const wrong of ['2026-10-25 02:30', '2026-03-29 02:30'])
+    expect(() => at(wrong)).toThrow(expect.objectContaining({ code: 'usage' }));
+  expect(() => at('2026-10-25 02:30')).toThrow(
+    expect.objectContaining({
+      hint: 'give the time with its zone, 2026-10-25T00:30:00.000Z, 2026-10-25T01:30:00.000Z',
+    }),
+  );
+  expect(at('2026-10-25 03:00')).toEqual({ timeMs: Date.parse('2026-10-25T02:00:00Z') });
+});
+
+test('what was longer ago than there are dates is before everything', () => {
+  expect(at('999999999 weeks ago')).toEqual({ timeMs: 0 });
+});
+
 test.each([
   '',
+  '2026-02-30',
+  '2026-02-29T10:00:00Z',
+  '2026-04-31 10:00',
+  '2026-01-01 10:00+99',
+  '2026-01-01T10:00:60Z',
   '0/0',
   'yesterday',
   '2 hours',
