@@ -39,7 +39,7 @@ export async function portsOfNode(
   return settled(wished, given(asked), { owners, holds, stays });
 }
 
-/** Those of a compute with a storage of its own, in the same way. They stay, unless others were asked for: its URL is known.
+/** Those of a compute with a storage of its own, in the same way. Those that clients know stay, unless others were asked for.
  *  @param known null: it has none yet */
 export async function portsOfUp(
   dir: LocalDir,
@@ -48,15 +48,10 @@ export async function portsOfUp(
   holds: PortHolds,
 ): Promise<Ports> {
   const owners = (): Map<number, string> => portsOfOthers(dir, dir);
-  const asks = given(asked);
-  if (known === null || asked.newPorts)
-    return settled(known ?? preferred, asks, { owners, holds, stays: false });
-  // Unlike the others, the dashboard's may change: nobody else knows it. Earlier versions had none.
-  const { dashboard = preferred.dashboard } = known;
-  const others = (): Set<number> =>
-    new Set([...owners().keys(), ...Object.values({ ...known, dashboard: 0 })]);
-  const chosen = asks.dashboard === undefined ? await choosePorts({ dashboard }, others, holds) : {};
-  return settled({ ...known, ...chosen }, asks, { owners, holds, stays: true });
+  const stays = known !== null && !asked.newPorts;
+  // Earlier versions had no dashboard.
+  const wished = known === null ? preferred : { ...known, dashboard: known.dashboard ?? preferred.dashboard };
+  return settled(wished, given(asked), { owners, holds, stays });
 }
 
 /** Those of a branch that is created. What `up` prefers is left to it.
@@ -78,9 +73,11 @@ export async function portsOfBranch(
 interface Choice {
   readonly owners: () => ReadonlyMap<number, string>;
   readonly holds: PortHolds;
-  /** The wished ones and no others. */
+  /** The wished ones and no others where clients know them: in URLs, or in what asks the HTTP API. */
   readonly stays: boolean;
 }
+
+const ofClients: ReadonlySet<string> = new Set<keyof Ports>(['postgres', 'externalHttp']);
 
 async function settled<P extends Partial<Ports> & Pick<Ports, 'postgres' | 'externalHttp'>>(
   wished: P,
@@ -88,10 +85,12 @@ async function settled<P extends Partial<Ports> & Pick<Ports, 'postgres' | 'exte
   { owners, holds, stays }: Choice,
 ): Promise<P> {
   refuseOwned(asks, owners());
-  const asked = Object.values(asks) as number[];
+  const isFixed = ([name]: [string, unknown]): boolean => stays && ofClients.has(name);
   const rest = Object.entries(wished).filter(([name]) => !Object.hasOwn(asks, name));
-  const reserved = (): Set<number> => new Set([...owners().keys(), ...asked]);
-  const chosen = stays ? {} : await choosePorts(Object.fromEntries(rest), reserved, holds);
+  const [fixed, open] = [rest.filter(isFixed), rest.filter((one) => !isFixed(one))];
+  const kept = [...Object.values(asks), ...fixed.map(([, port]) => port)] as number[];
+  const reserved = (): Set<number> => new Set([...owners().keys(), ...kept]);
+  const chosen = await choosePorts(Object.fromEntries(open), reserved, holds);
   const ports: P = { ...wished, ...chosen, ...asks };
   checkDistinct(ports);
   await refuseTaken(ports, holds);

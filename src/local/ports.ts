@@ -73,22 +73,21 @@ async function anotherFree(use: (port: number) => Promise<boolean>): Promise<num
   });
 }
 
-/** Before anything is created: a compute that cannot listen would be started three times.
+/** Before anything is created: a compute that cannot listen would be started three times. Only ports that clients know are not
+ *  chosen anew.
  *  @param holds has them from then on
  *  @throws ComputeError `port` */
 export async function refuseTaken(ports: Partial<Ports>, holds: PortHolds): Promise<void> {
-  for (const [name, port] of Object.entries(ports) as [keyof Ports, number][]) {
-    const option = options[name];
+  for (const [name, option] of Object.entries(options) as [keyof Ports, string][]) {
+    const port = ports[name] ?? 0;
     const held = await holds.take(port);
-    // What listens on the others says so itself.
-    if (held && (option === undefined || port === 0 || (await isFree(port)))) continue;
+    if (held && (port === 0 || (await isFree(port)))) continue;
     const who = held ? 'another program' : 'another compute-local';
-    const other = option === undefined ? '--new-ports' : `${option} or --new-ports`;
     throw new ComputeError(
       'port',
       `${who} uses port ${port}, which is for ${uses[name].replace(/ \(.*/, '')}`,
       {
-        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${other}`,
+        hint: `stop that program (find it with: ss -ltnp), or choose another port with ${option} or --new-ports`,
       },
     );
   }

@@ -101,12 +101,27 @@ test('a port that another compute-local holds is refused before anything starts,
   const { dir, main } = await stopped('held');
   const other = new PortHolds();
   const { ports } = stateOf(dir);
-  expect(await other.take(ports.pageserver)).toBe(true);
+  expect(await other.take(ports.postgres)).toBe(true);
   await expect(portsOfUp(dir, ports, notAsked, holds)).rejects.toThrow(
-    `another compute-local uses port ${ports.pageserver}, which is for the pageserver of the storage`,
+    `another compute-local uses port ${ports.postgres}, which is for Postgres`,
   );
   await other.release();
   expect(Object.values(await portsOfUp(dir, ports, notAsked, holds))).toEqual(main);
+});
+
+test('a port that no client knows is another one when somebody has it: a second directory starts beside the first', async () => {
+  const { dir } = await stopped('second');
+  const other = new PortHolds();
+  const { ports } = stateOf(dir);
+  await other.take(ports.pageserver);
+  const server = createServer().listen(ports.internalHttp, '127.0.0.1');
+  await once(server, 'listening');
+  const now = await portsOfUp(dir, ports, notAsked, holds);
+  server.close();
+  await other.release();
+  const { pageserver, internalHttp, ...others } = ports;
+  expect(now).toMatchObject(others);
+  expect(new Set([...Object.values(now), pageserver, internalHttp]).size).toBe(9);
 });
 
 test('a branch takes no port of another compute of its directory, nor of the nodes of one', async () => {
