@@ -127,6 +127,7 @@ export function branchCommands<
       args: '[name]',
       options: {
         dir,
+        json,
         follow: {
           flag: '--follow',
           short: '-f',

@@ -202,12 +202,12 @@ export const computeLocal = {
     url: {
       doc: 'Print the connection URL, with its password.',
       args: '[name]',
-      options: { dir, name: ofCompute, role },
+      options: { dir, json, name: ofCompute, role },
     },
     token: {
       doc: 'Print a bearer token for the HTTP API, valid for one hour.',
       args: '[name]',
-      options: { dir, name: ofCompute },
+      options: { dir, json, name: ofCompute },
     },
     psql: {
       doc: 'Open psql. First the name of a compute may be given, also as NAME@LSN or NAME@TIME: then its data at that point, read-only. Options and arguments of psql are passed to it; after --, all of them.',
