@@ -9,19 +9,20 @@ import { memoryDir } from '../support/scratch.ts';
 
 let dir: string;
 let file: string;
+let made: { readonly file: string; readonly schema: string };
 beforeAll(async () => {
   dir = memoryDir();
   file = join(dir, 'compute.json');
   const program = startProgram('compute-local', ['init', '--dir', dir, '--json']);
-  expect(await program.exited()).toBe(0);
-  const made = JSON.parse(program.stdout()) as { file: string; schema: string };
-  expect([made.file, dirname(made.schema)]).toEqual([file, dir]);
+  await program.exited();
+  made = JSON.parse(program.stdout()) as typeof made;
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const withExamples = (): string => readFileSync(file, 'utf8').replaceAll(/^( *)\/\/ (["{].*)$/gm, '$1$2');
 
 test('an editor marks nothing in a new compute.json, nor when its examples are taken', async () => {
+  expect([made.file, dirname(made.schema)]).toEqual([file, dir]);
   expect(await openInEditor(file).marked()).toEqual([]);
   expect(withExamples()).toContain('\n    { "name": "web" },');
   expect(await openInEditor(file, withExamples()).marked()).toEqual([]);
