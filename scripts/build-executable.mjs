@@ -11,6 +11,7 @@ import { dashboardPage, pageForBundle } from './dashboard-page.mjs';
 import { common, lateEntries, lateFiles, lateWithCode, programs } from './bundle.mjs';
 import { inject } from './executable/elf.mjs';
 import { blankExports } from './executable/exports.mjs';
+import { withoutLanguages } from './executable/languages.mjs';
 import { migrationsForBundle } from './migrations-plugin.mjs';
 import { placeForPrivateCheckout } from './private-checkout.mjs';
 import { recordAll } from './record-all.mjs';
@@ -43,7 +44,6 @@ const rare = [
   'ws.late',
   'openapi-document.late',
   'page-text.late',
-  'compute-local',
 ];
 const fileOf = (name) => (rare.includes(name) ? `${name}.js.br` : `${name}.js`);
 
@@ -106,11 +106,13 @@ async function executable(arch) {
 qemu-user-static, libc6-${arch}-cross and libstdc++6-${arch}-cross (Debian) it can be made here, too.`,
     );
   if (starter !== null)
-    await recordAll({ ...starter, programs: withCode, bundle, cache, local: localHere() });
+    await recordAll({ ...starter, programs: withCode, bundle, cache, local: localHere(), commands: true });
   const dir = join(out, `linux-${arch}`);
   mkdirSync(dir, { recursive: true });
   const path = join(dir, 'compute_ctl');
-  const program = inject(readFileSync(node), makeBlob(arch, cache, starter !== null));
+  const contents = readFileSync(node);
+  const unused = withoutLanguages(contents);
+  const program = inject(contents, makeBlob(arch, cache, starter !== null), unused);
   blankExports(program);
   write(path, program);
   const others = [{ title: `Node.js ${process.version.slice(1)}`, text: nodeLicense(node) }];
@@ -146,20 +148,13 @@ function starterOf(arch, node) {
   return status === 0 ? { node: [emulator, ...args], patience: 10 } : null;
 }
 
-/** The compiled code of a program, compressed where the program is: that takes 3 ms, and 300 KB less. */
-function cacheOf(name, path) {
-  if (!rare.includes(name)) return [`${name}.js.cache`, path];
-  writeFileSync(`${path}.br`, brotliCompressSync(readFileSync(path)));
-  return [`${name}.js.cache.br`, `${path}.br`];
-}
-
 /** What Node finds in the executable: main.cjs and all that it loads. */
 function makeBlob(arch, cache, hasCaches) {
   const [config, output] = [join(work, `${arch}.json`), join(work, `${arch}.blob`)];
   const file = (name) => [name, join(work, name)];
   const assets = [
     ...[...Object.keys(bundles), ...Object.keys(lateEntries)].map((name) => file(fileOf(name))),
-    ...(hasCaches ? withCode.map((name) => cacheOf(name, cache(name))) : []),
+    ...(hasCaches ? withCode.map((name) => [`${name}.js.cache`, cache(name)]) : []),
   ];
   const isNative = arch === process.arch;
   writeFileSync(

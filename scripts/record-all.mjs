@@ -22,7 +22,7 @@ const watchedMs = 1500;
  *  @property {readonly string[]} local the command that starts compute-local
  *  @property {(program: string) => string} bundle its path
  *  @property {(program: string) => string} cache the path of what is recorded
- *  @property {boolean} [commands] also the short commands of compute-local: the executable has no room for what they compile
+ *  @property {boolean} [commands] also the short commands of compute-local
  *  @property {number} [patience] how many times as long as usual it may take */
 
 /** @param {Recording} recording */

@@ -3,9 +3,11 @@
 // For 64-bit little-endian programs at fixed addresses, as Node's are.
 // See https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html and elf(5).
 
+import { cut } from './cut.mjs';
+
 const executable = 2;
 /** Of segments. */
-const type = { load: 1, note: 4, phdr: 6 };
+const type = { load: 1, loader: 3, note: 4, phdr: 6 };
 /** Of sections. */
 const sectionType = { strings: 3, dynamic: 6, versionsRequired: 0x6ffffffe };
 const allocated = 2n;
@@ -62,11 +64,12 @@ const nameIn = (file, names) => (raw) => {
   return file.toString('latin1', start, file.indexOf(0, start));
 };
 
-/** The program with the blob in it and without its symbols. Its own bytes stay where they were.
- *  @param {Buffer} node Node's program  @param {Buffer} blob as `--experimental-sea-config` wrote it
+/** The program with the blob in it and without its symbols. Its own bytes keep their addresses.
+ *  @param {Buffer} program Node's  @param {Buffer} blob as `--experimental-sea-config` wrote it
+ *  @param {{ from: number, to: number }} [unused] a part of the file that is left out
  *  @returns {Buffer} */
-export function inject(node, blob) {
-  const elf = read(node);
+export function inject(program, blob, unused = { from: 0, to: 0 }) {
+  const { file: node, elf } = cut(program, read(program), unused);
   const segments = elf.segments.map(segment);
   const ofType = (wanted) => segments.filter((each) => each.type === wanted);
   const [loads, notes] = [ofType(type.load), ofType(type.note)];
@@ -81,10 +84,13 @@ export function inject(node, blob) {
   const at = roundUp(end, 8);
   const address = roundUp(top, pageSize) + pageSize + (at % pageSize);
 
+  moveSections(elf.sections, own, { at, address });
+  const loader = loaderBehindTable(segments, elf.sections, own);
   const sections = sectionTable(node, elf);
   const sectionsAt = roundUp(at + data.length + sections.names.length, 8);
   const result = Buffer.alloc(sectionsAt + sections.headers.length * sectionSize);
   node.copy(result, 0, 0, end);
+  if (loader !== null) node.copy(result, loader.to, loader.from, loader.from + loader.size);
   data.copy(result, at);
   sections.names.copy(result, at + data.length);
   sections.place(at + data.length);
@@ -108,8 +114,35 @@ function note(name, content) {
   return Buffer.concat([header, text, content, Buffer.alloc(roundUp(content.length, 4) - content.length)]);
 }
 
-/** The table has no room for one more. The entry that describes the table itself gives up its place: only programs that can be
- *  loaded anywhere need it. The new segment has the highest address, so it goes behind the other loaded ones. */
+/** What is in `range` of the file is elsewhere now. */
+function moveSections(sections, range, { at, address }) {
+  for (const raw of sections) {
+    const into = Number(raw.readBigUInt64LE(24)) - range.offset;
+    if (into < 0 || into >= range.size || (raw.readBigUInt64LE(8) & allocated) === 0n) continue;
+    raw.writeBigUInt64LE(BigInt(address + into), 16);
+    raw.writeBigUInt64LE(BigInt(at + into), 24);
+  }
+}
+
+/** The path of the loader is right behind the table, and the program's own notes, which have been copied, are behind it. For one
+ *  entry more the path moves over them.
+ *  @returns what of the file is moved; null: the table has room */
+function loaderBehindTable(segments, sections, notes) {
+  const loader = segments.find((each) => each.type === type.loader);
+  const to = headerSize + segments.length * segmentSize;
+  if (loader === undefined || to <= loader.offset) return null;
+  const { offset: from, size } = loader;
+  if (to + size > notes.offset + notes.size)
+    throw new Error('the table of segments has no room for one more');
+  const address = loader.address + to - from;
+  moveSections(sections, loader, { at: to, address });
+  loader.raw.writeBigUInt64LE(BigInt(to), 8);
+  for (const at of [16, 24]) loader.raw.writeBigUInt64LE(BigInt(address), at);
+  return { from, to, size };
+}
+
+/** The entry that describes the table itself gives up its place for the new one: only programs that can be loaded anywhere need it.
+ *  The new segment has the highest address, so it goes behind the other loaded ones. */
 function writeSegments(result, segments, { offset, address, size }) {
   const made = (kind, align) => {
     const raw = Buffer.alloc(segmentSize);
@@ -133,6 +166,7 @@ function writeSegments(result, segments, { offset, address, size }) {
     return i === lastLoad ? [each.raw, made(type.load, pageSize)] : [each.raw];
   });
   Buffer.concat(written).copy(result, headerSize);
+  result.writeUInt16LE(written.length, 56);
 }
 
 /** The sections that are loaded, and a table of their names: the symbols are not among them. */

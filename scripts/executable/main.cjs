@@ -47,7 +47,7 @@ function load(name) {
   loaded.set(name, module);
   const script = new Script(sourceOf(name), {
     filename: name,
-    cachedData: assetOrCompressed(`${name}.cache`),
+    cachedData: asset(`${name}.cache`),
   });
   script.runInThisContext()(module.exports, requireFor, module, name, '');
   return module.exports;

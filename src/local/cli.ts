@@ -1,4 +1,4 @@
-import { type Command, CommanderError } from 'commander';
+import type { Command } from 'commander';
 import { buildProgram } from '../config/command.ts';
 import { computeLocal } from '../config/options/compute-local.ts';
 import { mainOptions } from '../config/options/main.ts';
@@ -7,13 +7,13 @@ import type { Values } from '../config/options/entry.ts';
 import { readOptions } from '../config/read-options.ts';
 import { never } from '../core/abort.ts';
 import { buildVersion } from '../core/build.ts';
-import { ComputeError, errorCodes } from '../core/errors.ts';
+import { ComputeError } from '../core/errors.ts';
 import { type Log, createLog } from '../core/log.ts';
 import { becomeOsUser } from './become-os-user.ts';
-import { reportFailure } from '../core/report-failure.ts';
 import { closeInherited } from '../config/given-files.ts';
 import { saidAsFirstProcess } from '../process/first-process.ts';
 import { asRole } from './desired/login.ts';
+import { reportCommandFailure } from './failure.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
@@ -81,14 +81,10 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
   apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
   config: async (...given) => (await import('./desired/commands.ts')).config(...given),
-  url: async (dir, { name, role, json }, [given = name]) => {
-    const url = connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role));
-    return say(json ? JSON.stringify({ url }) : url);
-  },
-  token: async (dir, { name, json }, [given = name]) => {
-    const token = (await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600);
-    return say(json ? JSON.stringify({ token }) : token);
-  },
+  url: async (dir, { name, role, json }, [given = name]) =>
+    say('url', connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role)), json),
+  token: async (dir, { name, json }, [given = name]) =>
+    say('token', (await import('./compute-api.ts')).computeToken(stateNamed(dir, given), 3600), json),
   psql: async (dir, options, args) => (await import('./branches/psql.ts')).psqlNamed(dir, options, args, log),
   next: async (dir, options) => (await import('./commands/next.ts')).prepareNext(dir, options, log),
   storage: async (dir, options) => {
@@ -99,8 +95,8 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
 
 const isNode = ({ replica, atLsn }: OptionsOf<'up'>): boolean => replica || atLsn !== null;
 
-async function say(text: string): Promise<number> {
-  process.stdout.write(`${text}\n`);
+async function say(field: 'url' | 'token', text: string, json: boolean): Promise<number> {
+  process.stdout.write(`${json ? JSON.stringify({ [field]: text }) : text}\n`);
   return 0;
 }
 
@@ -136,8 +132,7 @@ async function run(): Promise<number> {
     await program.parseAsync();
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
-    return reportFailure(error, 'text');
+    return reportCommandFailure(error, process.argv.slice(2));
   }
 }
 

@@ -18,8 +18,9 @@ export interface Found {
 
 /** Every running Postgres process whose working directory is PGDATA: each changes to it when it starts. Includes
  *  processes whose PGDATA was deleted, or renamed by an earlier run. Linux only: without /proc nothing is found.
- *  @param pgdata absolute, no symbolic links */
-export function findPostgresOf(pgdata: string): Found {
+ *  @param pgdata absolute, no symbolic links
+ *  @param pids those that are looked at; left out: all of the machine */
+export function findPostgresOf(pgdata: string, pids: readonly number[] = processIds()): Found {
   const home = statSync(pgdata, { throwIfNoEntry: false });
   const ourMounts = readProcLink(process.pid, 'ns/mnt');
   const movedOrDeleted = formerNames(pgdata);
@@ -34,7 +35,7 @@ export function findPostgresOf(pgdata: string): Found {
   };
   const processes: PostgresProcess[] = [];
   const unreadable: number[] = [];
-  for (const pid of processIds()) {
+  for (const pid of pids) {
     const exe = readProcLink(pid, 'exe');
     if (exe.kind === 'unreadable' && home !== undefined && uidOf(pid) === home.uid && titled(pid)) {
       unreadable.push(pid);

@@ -23,10 +23,11 @@ interface TcpSocket {
 
 function hasSocket(pid: number, matches: (socket: TcpSocket) => boolean): boolean | null {
   try {
-    const inodes = new Set(
-      ['tcp', 'tcp6'].flatMap((table) => matching(`/proc/${pid}/net/${table}`, matches)),
+    const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => socketOf(`/proc/${pid}/fd/${fd}`)));
+    // The second table is read only where the first one does not have it.
+    return ['tcp', 'tcp6'].some((table) =>
+      matching(`/proc/${pid}/net/${table}`, matches).some((socket) => own.has(socket)),
     );
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => inodes.has(socketOf(`/proc/${pid}/fd/${fd}`)));
   } catch {
     return null;
   }
@@ -35,7 +36,7 @@ function hasSocket(pid: number, matches: (socket: TcpSocket) => boolean): boolea
 /** Inodes of such sockets in the network of the process. */
 function matching(table: string, matches: (socket: TcpSocket) => boolean): string[] {
   const portOf = (address: string): number => Number.parseInt(address.split(':')[1] ?? '', 16);
-  const lines = readFileSync(table, 'utf8').split('\n').slice(1);
+  const lines = readFileSync(table, 'latin1').split('\n').slice(1);
   return lines.flatMap((line) => {
     const [, local = '', remote = '', state = '', , , , , , inode = ''] = line.trim().split(/\s+/);
     const found = matches({ state, localPort: portOf(local), remotePort: portOf(remote) });

@@ -1,6 +1,5 @@
 import { closeSync, existsSync, fstatSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
 import { sleep } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { openRegular } from '../../process/regular-file.ts';
@@ -11,22 +10,8 @@ export interface LogOptions {
   readonly follow: boolean;
   readonly lines: number;
   readonly storage: boolean;
-  /** One object per line: `{"line":"…"}`. */
+  /** One object per line. */
   readonly json: boolean;
-}
-
-type Write = (chunk: Buffer) => void;
-
-const plain: Write = (chunk) => void process.stdout.write(chunk);
-
-function inLines(): Write {
-  const decoder = new StringDecoder('utf8');
-  let begun = '';
-  return (chunk) => {
-    const lines = (begun + decoder.write(chunk)).split('\n');
-    begun = lines.pop() ?? '';
-    process.stdout.write(lines.map((line) => `${JSON.stringify({ line })}\n`).join(''));
-  };
 }
 
 const chunkBytes = 64 * 1024;
@@ -42,19 +27,50 @@ export async function logs(dir: LocalDir, { follow, lines, storage, json }: LogO
     });
   const stop = new AbortController();
   process.stdout.on('error', () => stop.abort());
-  const write = json ? inLines() : plain;
-  let at = existsSync(path) ? printEnd(path, lines, write) : 0;
-  if (!follow) return 0;
+  const out = json ? objects() : asItIs;
+  let at = existsSync(path) ? printEnd(path, lines, out) : 0;
+  if (!follow) {
+    out.end();
+    return 0;
+  }
   onSignals((_, meaning) => void (meaning === 'ignore' || stop.abort()));
   while (!stop.signal.aborted) {
     await sleep(lookMs, stop.signal).catch(() => {});
-    at = printFrom(path, at, write);
+    at = printFrom(path, at, out);
   }
+  out.end();
   return 0;
 }
 
+/** Where the bytes of a log go. */
+interface Sink {
+  write(bytes: Buffer): void;
+  /** What is begun is all there is. */
+  end(): void;
+}
+
+const asItIs: Sink = { write: (bytes) => void process.stdout.write(bytes), end: () => {} };
+
+function objects(): Sink {
+  let rest: Buffer = Buffer.alloc(0);
+  const say = (line: Buffer): void =>
+    void process.stdout.write(`${JSON.stringify({ line: line.toString('utf8') })}\n`);
+  return {
+    write(bytes) {
+      rest = Buffer.concat([rest, bytes]);
+      for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
+        say(rest.subarray(0, end));
+        rest = rest.subarray(end + 1);
+      }
+    },
+    end() {
+      if (rest.length > 0) say(rest);
+    },
+  };
+}
+
 /** @returns the bytes that were printed of the file */
-function printEnd(path: string, lines: number, write: Write): number {
+function printEnd(path: string, lines: number, out: Sink): number {
   const fd = openRegular(path);
   try {
     const { size } = fstatSync(fd);
@@ -66,34 +82,34 @@ function printEnd(path: string, lines: number, write: Write): number {
       for (let at = from - begin - 1; at >= 0 && found <= lines; at--)
         // The last line ends with one, too.
         if (chunk[at] === 10 && begin + at !== size - 1 && ++found === lines)
-          return print(fd, begin + at + 1, write);
+          return print(fd, begin + at + 1, out);
       from = begin;
     }
-    return print(fd, 0, write);
+    return print(fd, 0, out);
   } finally {
     closeSync(fd);
   }
 }
 
 /** A log that has become shorter is a new one: the former has another name now. */
-function printFrom(path: string, at: number, write: Write): number {
+function printFrom(path: string, at: number, out: Sink): number {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size === at) return at;
   if (size === 0) return 0;
   const fd = openRegular(path);
   try {
-    return print(fd, size < at ? 0 : at, write);
+    return print(fd, size < at ? 0 : at, out);
   } finally {
     closeSync(fd);
   }
 }
 
-function print(fd: number, from: number, write: Write): number {
+function print(fd: number, from: number, out: Sink): number {
   const chunk = Buffer.alloc(chunkBytes);
   for (let at = from; ;) {
     const read = readSync(fd, chunk, 0, chunkBytes, at);
     if (read === 0) return at;
-    write(Buffer.from(chunk.subarray(0, read)));
+    out.write(Buffer.from(chunk.subarray(0, read)));
     at += read;
   }
 }

@@ -1,6 +1,4 @@
-import { ComputeError, adviceOn, codeOf, errorCodes, inline } from '../../core/errors.ts';
 import { writeLine } from '../../core/stderr.ts';
-import { FileProblems } from './problem.ts';
 
 /** Where a command writes: its result to stdout, what it is doing to stderr. */
 export interface Answer {
@@ -11,12 +9,10 @@ export interface Answer {
   result(value: object, text: string): void;
 }
 
-/** Runs a command. With `json`, what goes wrong is an object on stdout, too.
- *  @returns the exit code
- *  @throws what `work` threw, without `json` */
-export async function answered(json: boolean, work: (answer: Answer) => Promise<number>): Promise<number> {
+/** @param json the result is one object, and progress is not told */
+export function answerOf(json: boolean): Answer {
   const write = (text: string): void => void process.stdout.write(`${text}\n`);
-  const answer: Answer = {
+  return {
     json,
     progress: (text) => (json ? undefined : writeLine(text)),
     result: (value, text) => {
@@ -24,18 +20,4 @@ export async function answered(json: boolean, work: (answer: Answer) => Promise<
       else if (text !== '') write(text);
     },
   };
-  try {
-    return await work(answer);
-  } catch (error) {
-    if (!json || !(error instanceof ComputeError)) throw error;
-    write(JSON.stringify({ error: errorObject(error) }));
-    return errorCodes[codeOf(error)].exit;
-  }
 }
-
-const errorObject = (error: ComputeError): object => ({
-  code: codeOf(error),
-  message: inline(error),
-  hint: adviceOn(error).join('; '),
-  ...(error instanceof FileProblems ? { problems: error.problems } : {}),
-});

@@ -1,7 +1,7 @@
 import type { Values } from '../../config/options/entry.ts';
 import type { computeLocal } from '../../config/options/compute-local.ts';
 import type { LocalDir } from '../state.ts';
-import { answered } from './answer.ts';
+import { answerOf } from './answer.ts';
 import * as doApply from './apply.ts';
 import * as doConfig from './config.ts';
 import * as doInit from './init.ts';
@@ -14,16 +14,16 @@ type Options<N extends keyof typeof computeLocal.commands> = Values<
 >;
 
 export const init = (dir: LocalDir, { file, json }: Options<'init'>): Promise<number> =>
-  answered(json, (answer) => doInit.init(dir, file, answer));
+  doInit.init(dir, file, answerOf(json));
 
 export const plan = (dir: LocalDir, { file, json }: Options<'plan'>): Promise<number> =>
-  answered(json, (answer) => doPlan.plan(dir, file, answer));
+  doPlan.plan(dir, file, answerOf(json));
 
 export const apply = (dir: LocalDir, { json, ...options }: Options<'apply'>): Promise<number> =>
-  answered(json, (answer) => doApply.apply(dir, options, answer));
+  doApply.apply(dir, options, answerOf(json));
 
 export const config = (
   dir: LocalDir,
   { json, ...options }: Options<'config'>,
   args: readonly string[],
-): Promise<number> => answered(json, (answer) => doConfig.config(dir, options, args, answer));
+): Promise<number> => doConfig.config(dir, options, args, answerOf(json));

@@ -31,7 +31,7 @@ export function postmasterOf(pgdata: string): ProcessFacts | null {
   try {
     const named = readPostmasterPid(pgdata)?.pid ?? null;
     if (named === null || identify(named) === null) return null;
-    const isIts = findPostgresOf(pgdata).processes.some(({ pid }) => pid === named);
+    const isIts = findPostgresOf(pgdata, [named]).processes.length > 0;
     return isIts ? processFacts(named) : null;
   } catch {
     return null;
