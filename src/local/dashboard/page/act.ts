@@ -1,64 +1,131 @@
-import type { Offer, Outcome } from '../model.ts';
-import { h } from './dom.ts';
+import type { Messages, Offer, Outcome } from '../model.ts';
+import { h, keyed } from './dom.ts';
+import { type Form, formOf } from './form.ts';
 import { shownDuration } from './format.ts';
 
 /** Where the outcome is said; screen readers say it, too. */
 export const status = h('div', { class: 'status', role: 'status' });
 
-function say(text: string, kind: 'ok' | 'bad' | 'wait'): void {
+type Kind = 'ok' | 'bad' | 'wait';
+type Say = (text: string, kind: Kind) => void;
+
+const say: Say = (text, kind) => {
   status.className = `status ${kind}`;
   status.textContent = text;
+};
+
+interface Pending {
+  readonly offer: Offer;
+  readonly say: Say;
 }
 
-/** A button that asks before it does something. */
-export const actionButton = (offer: Offer): HTMLElement =>
+/** What the page waits for. */
+const pending = new Set<Pending>();
+
+/** The server says what it is doing. */
+export function tellProgress({ action, target, what }: Messages['progress']): void {
+  for (const { offer, say: to } of pending)
+    if (offer.action === action && offer.target === target) to(`${nameOf(offer)}: ${what}`, 'wait');
+}
+
+const nameOf = ({ title, target }: Offer): string => (target === '' ? title : `${title} ${target}`);
+
+/** A button that asks before it does something.
+ *  @param preset values of fields
+ *  @param about what it is about, where that is not its target */
+export const actionButton = (
+  offer: Offer,
+  preset: Readonly<Record<string, string>> = {},
+  about = offer.target,
+): HTMLElement =>
   h(
     'button',
     {
       type: 'button',
       class: offer.dangerous ? 'danger' : '',
       'data-action': offer.action,
-      click: () => confirm(offer),
+      'data-about': about,
+      ...keyed(`${offer.action} ${about}`),
+      'aria-label': about === '' ? offer.title : `${offer.title} ${about}`,
+      click: () => ask(offer, preset),
     },
     offer.title,
   );
 
-function confirm(offer: Offer): void {
-  const what = offer.target === '' ? offer.title : `${offer.title} ${offer.target}`;
+/** One that has something to be written stays open until the server has taken it. */
+function ask(offer: Offer, preset: Readonly<Record<string, string>>): void {
+  const what = nameOf(offer);
+  const form = formOf(offer.fields, preset);
+  const said = h('p', { class: 'said', role: 'status' });
+  const yes = h('button', { value: 'yes', class: offer.dangerous ? 'danger' : 'main' }, what);
   const dialog = h(
     'dialog',
     { 'aria-labelledby': 'ask', close: () => dialog.remove() },
     h('h2', { id: 'ask' }, `${what}?`),
     h('p', {}, offer.doc),
+    offer.lines.length === 0
+      ? null
+      : h('ul', { class: 'lines' }, ...offer.lines.map((line) => h('li', {}, line))),
     h(
       'form',
       {
         method: 'dialog',
-        submit: (event) => {
-          const { submitter } = event as SubmitEvent;
-          if (submitter?.getAttribute('value') === 'yes') void perform(offer, what);
+        submit(event) {
+          if ((event as SubmitEvent).submitter !== yes) return;
+          if (!form.isWritten) {
+            void perform(offer, form, say);
+            return;
+          }
+          event.preventDefault();
+          yes.disabled = true;
+          const sayHere: Say = (text, kind) => {
+            said.className = `said ${kind}`;
+            said.textContent = text;
+          };
+          void perform(offer, form, sayHere).then((outcome) => {
+            yes.disabled = false;
+            if (outcome?.ok !== true) return;
+            dialog.close();
+            say(said.textContent, 'ok');
+          });
         },
       },
-      h('button', { value: 'no' }, 'Cancel'),
-      h('button', { value: 'yes', class: offer.dangerous ? 'danger' : 'main' }, what),
+      ...form.elements,
+      said,
+      h('div', { class: 'buttons' }, h('button', { value: 'no', formnovalidate: true }, 'Cancel'), yes),
     ),
   );
   document.body.append(dialog);
   dialog.showModal();
 }
 
-async function perform({ action, target }: Offer, what: string): Promise<void> {
-  say(`${what} …`, 'wait');
+async function perform(offer: Offer, form: Form, to: Say): Promise<Outcome | null> {
+  const { action, target } = offer;
+  const what = nameOf(offer);
+  const waiting = { offer, say: to };
+  pending.add(waiting);
+  form.tell([]);
+  to(`${what} …`, 'wait');
   try {
     const answer = await fetch('actions', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ action, target }),
+      body: JSON.stringify({ action, target, fields: form.values() }),
     });
-    const { ok, message, ms } = (await answer.json()) as Outcome & { readonly error?: string };
-    if (ok) say(`${message} (${shownDuration(ms)})`, 'ok');
-    else say(`${what}: ${message ?? `status ${answer.status}`}`, 'bad');
+    const outcome = (await answer.json()) as Outcome & { readonly error?: string };
+    const { ok, message, hint, ms, problems = [] } = outcome;
+    form.tell(problems);
+    if (ok) to(`${message} (${shownDuration(ms)})`, 'ok');
+    else if (problems.length > 0 && form.isWritten) to('Nothing was done: see above.', 'bad');
+    else {
+      const reason = message ?? outcome.error ?? `status ${answer.status}`;
+      to(`${what}: ${reason}${typeof hint === 'string' ? `\nWhat to do: ${hint}` : ''}`, 'bad');
+    }
+    return outcome;
   } catch (error) {
-    say(`${what}: ${error instanceof Error ? error.message : 'no answer'}`, 'bad');
+    to(`${what}: ${error instanceof Error ? error.message : 'no answer'}`, 'bad');
+    return null;
+  } finally {
+    pending.delete(waiting);
   }
 }

@@ -24,7 +24,11 @@ export interface Store {
 }
 
 /** Follows the server's messages. @param draw is called when something has changed */
-export function openStore(draw: (view: View) => void, onLog: LogListener): Store {
+export function openStore(
+  draw: (view: View) => void,
+  onLog: LogListener,
+  onProgress: (progress: Messages['progress']) => void,
+): Store {
   let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: 'main' };
   const set = (changes: Partial<View>): void => {
     view = { ...view, ...changes };
@@ -42,6 +46,7 @@ export function openStore(draw: (view: View) => void, onLog: LogListener): Store
   on('model', (model) => set({ model, link: 'live' }));
   on('sample', (sample) => set({ samples: [...view.samples, sample].slice(-mostSamples) }));
   on('log', ({ name, lines }) => onLog(name, lines, false));
+  on('progress', onProgress);
   on('ended', ({ why }) => {
     source.close();
     set({ link: 'closed', why: `${why}. Start it again with: compute-local up` });
