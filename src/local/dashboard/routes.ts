@@ -106,7 +106,8 @@ const actions: Route<Dashboard, undefined, v.InferOutput<typeof asked>> = {
       (message): Outcome => ({ ok: true, message, hint: null, ms: elapsedMs(startMs), problems: [] }),
       (error: unknown): Outcome => failed(error, elapsedMs(startMs)),
     );
-    return json(outcome.ok ? 200 : outcome.problems.length > 0 ? 422 : 409, outcome);
+    // Also what was refused is the answer to what was asked; a browser would report another status as an error of the page.
+    return json(200, outcome);
   },
 };
 

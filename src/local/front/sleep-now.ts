@@ -4,7 +4,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Holder } from './holders.ts';
 
 /** For what ends soon by itself: a statement, and WAL on its way to the storage. */
-const patienceMs = 3000;
+const defaultPatienceMs = 3000;
 const tickMs = 50;
 
 interface Asked {
@@ -14,10 +14,15 @@ interface Asked {
 
 /** Lets others ask a compute to sleep at once, although it was used just now. */
 export class SleepNow {
+  readonly #patienceMs: number;
   #asked: Asked | null = null;
   #isAsleep = false;
   #isWatched = false;
   #hurry = (): void => {};
+
+  constructor(patienceMs = defaultPatienceMs) {
+    this.#patienceMs = patienceMs;
+  }
 
   get isAsked(): boolean {
     return this.#asked !== null;
@@ -31,7 +36,7 @@ export class SleepNow {
       throw new ComputeError('conflict', 'it was started to never sleep, or has not started yet', {
         hint: 'start it again with: compute-local up --suspend-after 5min',
       });
-    this.#asked ??= { answer: Promise.withResolvers(), untilMs: monotonicMs() + patienceMs };
+    this.#asked ??= { answer: Promise.withResolvers(), untilMs: monotonicMs() + this.#patienceMs };
     const { promise } = this.#asked.answer;
     promise.catch(() => {});
     this.#hurry();

@@ -166,7 +166,7 @@ export function catalogCard(): Drawn<Catalog> {
 }
 
 function lastApply({ state, error, hint, since, accepted }: CatalogObject, applied: Applied | null): Child {
-  const asked = accepted === null ? '' : `, asked for by the compute.json of ${shownTime(accepted)}`;
+  const asked = accepted === null ? '' : `; compute.json of ${shownTime(accepted)}`;
   switch (state) {
     case 'applied': {
       const when = applied === null ? 'applied' : `applied at ${shownTime(applied.at)}`;

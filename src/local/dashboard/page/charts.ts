@@ -1,9 +1,10 @@
 import uPlot from 'uplot';
 import type { Asleep, Figures, Sample } from '../model.ts';
 import { ownValue } from '../own-value.ts';
+import { rowsWith, saidAsleep } from './asleep-rows.ts';
 import { behind, card, h, styled, table } from './dom.ts';
 import { shownTime } from './format.ts';
-import { hatch, rowsWith, saidAsleep } from './hatch.ts';
+import { hatch } from './hatch.ts';
 
 export interface Series {
   readonly label: string;

@@ -12,11 +12,8 @@ import { logCard } from './log-card.ts';
 import { planCard } from './plan-card.ts';
 import { startsCard } from './starts-card.ts';
 import { storageCard } from './storage-card.ts';
-import { type View, openStore } from './store.ts';
+import { type View, mainName, openStore } from './store.ts';
 import { treeCard } from './tree-card.ts';
-
-/** As the server names it. */
-const mainName = 'main';
 
 const checks = checksCard();
 const compute = computeCard();

@@ -13,6 +13,9 @@ export interface View {
   readonly chosen: string;
 }
 
+/** The compute that `up` starts, as the server names it. */
+export const mainName = 'main';
+
 export type LogListener = (name: string, lines: readonly LogLine[], isWhole: boolean) => void;
 
 /** Half an hour. */
@@ -29,7 +32,7 @@ export function openStore(
   onLog: LogListener,
   onProgress: (progress: Messages['progress']) => void,
 ): Store {
-  let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: 'main' };
+  let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: mainName };
   const set = (changes: Partial<View>): void => {
     view = { ...view, ...changes };
     draw(view);

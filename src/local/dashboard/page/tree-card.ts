@@ -3,6 +3,7 @@ import { actionButton } from './act.ts';
 import type { Drawn } from './cards.ts';
 import { type Child, card, h, part } from './dom.ts';
 import { shownBytes, shownTime, words } from './format.ts';
+import { mainName } from './store.ts';
 
 export interface TreeShown {
   readonly tree: Tree | null;
@@ -64,10 +65,10 @@ function listOf(all: readonly TreeNode[], offers: readonly Offer[], depth: numbe
 function item(node: TreeNode, offers: readonly Offer[]): HTMLElement {
   const { name, state, restorable } = node;
   const general = offers.filter(({ action }) => action === 'branch' && restorable !== null);
+  // Those of main are at the compute itself.
+  const own = offers.filter(({ target }) => target === name && name !== mainName);
   const buttons = [
-    ...offers
-      .filter(({ action, target }) => target === name && action !== 'apply')
-      .map((one) => actionButton(one)),
+    ...own.map((one) => actionButton(one)),
     ...general.map((one) => actionButton(one, { from: name }, name)),
   ];
   return h(

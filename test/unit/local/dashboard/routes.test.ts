@@ -157,14 +157,14 @@ test('an action is a POST of JSON, and its outcome is the answer', () =>
     const good = await post('{"action":"stop","target":"a"}');
     expect([good.status, JSON.parse(good.body)]).toMatchObject([200, { ok: true, message: 'done' }]);
     const bad = await post('{"action":"fail","target":"a"}');
-    expect([bad.status, JSON.parse(bad.body)]).toMatchObject([409, { ok: false, message: 'it failed' }]);
+    expect([bad.status, JSON.parse(bad.body)]).toMatchObject([200, { ok: false, message: 'it failed' }]);
     expect(done).toHaveLength(2);
     for (const fields of ['7', '{"name":7}', `{"name":"${'x'.repeat(1001)}"}`])
       expect((await post(`{"action":"branch","target":"","fields":${fields}}`)).status).toBe(422);
     expect(done).toHaveLength(2);
     const refused = await post('{"action":"branch","target":"","fields":{"name":""}}');
     expect([refused.status, JSON.parse(refused.body)]).toMatchObject([
-      422,
+      200,
       {
         ok: false,
         hint: 'correct it and try again; nothing was changed',

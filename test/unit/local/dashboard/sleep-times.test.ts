@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { outagesIn } from '../../../../src/local/dashboard/outages.ts';
-import { rowsWith, saidAsleep } from '../../../../src/local/dashboard/page/hatch.ts';
+import { rowsWith, saidAsleep } from '../../../../src/local/dashboard/page/asleep-rows.ts';
 import { SleepTimes } from '../../../../src/local/dashboard/sleep-times.ts';
 
 const at = (second: number): string => new Date(second * 1000).toISOString();
