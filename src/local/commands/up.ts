@@ -102,6 +102,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
     const sleepNow = new SleepNow();
+    sleeps.canSleep = state.front === true;
     const { pgBinDir } = options;
     const dashboard = await startDashboard({ dir, state, report, log, pgBinDir, sleepNow, sleeps });
     try {

@@ -10,6 +10,8 @@ import type { Field, Plan, Tree } from './model.ts';
 /** What decides which actions there are. */
 export interface Facts {
   readonly report: StatusReport;
+  /** The main compute sleeps when nobody uses it. */
+  readonly sleeps: boolean;
   readonly tree: Tree | null;
   readonly plan: Plan | null;
 }

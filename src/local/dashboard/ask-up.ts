@@ -1,6 +1,6 @@
 import { withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
-import { listensOn } from '../../process/listens.ts';
+import { listensOn, ownUserListensOn } from '../../process/listens.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, commandFor, stateOf } from '../state.ts';
 import { linkSecret } from './link.ts';
@@ -21,8 +21,8 @@ export async function askUp(
     throw new ComputeError('conflict', 'the dashboard is served by compute-local up, which does not run', {
       hint: `start it with: ${commandFor(dir, 'up')}`,
     });
-  // Another program may listen there, and gets no token of ours. After root was given up, the system does not say.
-  if (port === 0 || listensOn(up.pid, port) === false)
+  // Another program may listen there, and gets no token of ours. After root was given up, the system only says whose it is.
+  if (port === 0 || !(listensOn(up.pid, port) ?? ownUserListensOn(port)))
     throw new ComputeError('conflict', 'the compute-local up that runs serves no dashboard', {
       hint: `end it and start it again with: ${commandFor(dir, 'up --dashboard-port PORT')}`,
     });

@@ -27,7 +27,7 @@ export const branchAction: Action = {
   dangerous: false,
   targets: (facts) => (parents(facts).length === 0 ? [] : ['']),
   fields: (facts) => [
-    text('name', 'Name', 'up to 31 lower-case letters, digits, - and _'),
+    text('name', 'Name', 'a to z, 0 to 9, - and _; at most 31'),
     {
       ...text('from', 'From', 'whose data'),
       ...{ kind: 'choice', value: mainName, choices: parents(facts) },

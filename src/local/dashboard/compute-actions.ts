@@ -21,12 +21,16 @@ const nodes = (is: (compute: ComputeReport) => boolean): Action['targets'] => {
 
 /** Main by its status, which knows more, and branches. */
 const places = (
-  isMain: (main: ComputeReport) => boolean,
+  isMain: (main: ComputeReport, facts: Facts) => boolean,
   isBranch: (branch: TreeNode) => boolean,
 ): Action['targets'] => {
-  return ({ report, tree }: Facts) => [
-    ...report.computes.filter((one) => one.name === mainName && isMain(one)).map(({ name }) => name),
-    ...(tree?.computes ?? []).filter((one) => one.name !== mainName && isBranch(one)).map(({ name }) => name),
+  return (facts) => [
+    ...facts.report.computes
+      .filter((one) => one.name === mainName && isMain(one, facts))
+      .map(({ name }) => name),
+    ...(facts.tree?.computes ?? [])
+      .filter((one) => one.name !== mainName && isBranch(one))
+      .map(({ name }) => name),
   ];
 };
 
@@ -54,7 +58,7 @@ export const computeActions: Readonly<Record<string, Action>> = {
     doc: 'Stops Postgres now, as if nobody had used it for a while. Idle clients stay connected, and the next statement wakes it. What would lose something keeps it awake.',
     dangerous: false,
     targets: places(
-      ({ state, sleep }) => state === 'running' && sleep !== null,
+      ({ state }, { sleeps }) => state === 'running' && sleeps,
       ({ state, sleeps }) => state === 'running' && sleeps,
     ),
     async run({ dir, sleepNow, signal }, name) {

@@ -173,7 +173,7 @@ export class Observer {
       history: this.#logs.history(),
       sleeps: this.#sleeps.all,
       ...{ tree, plan },
-      offers: offersOf({ report, tree, plan }),
+      offers: offersOf({ report, sleeps: this.#sleeps.canSleep, tree, plan }),
     };
   }
 }

@@ -22,6 +22,9 @@ export interface Page {
 export const policyOf = (own = ''): string =>
   `default-src 'none'; ${own}base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
+/** The script of the page cannot make elements, scripts or handlers of text. */
+const noMarkup = "require-trusted-types-for 'script'; trusted-types 'none'; ";
+
 /** Passed to the routes. */
 export interface Dashboard {
   readonly sessions: Sessions;
@@ -70,7 +73,7 @@ const pages: Route<Dashboard> = {
       return what === '' ? text(401, needsLink(true), html) : failure(401, 'there is no such session');
     if (what === '') {
       const shown = await page();
-      const policy = policyOf(`${shown.policy}; connect-src 'self'; img-src data:; `);
+      const policy = policyOf(`${shown.policy}; connect-src 'self'; img-src data:; ${noMarkup}`);
       return new Answer(200, shown.html, { 'content-type': html, 'content-security-policy': policy });
     }
     const lastId = headers['last-event-id'];

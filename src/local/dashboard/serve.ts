@@ -70,7 +70,7 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
   const perform = async (given: Given): Promise<string> => {
     const { action, target } = given;
     const plan = action === 'apply' ? await pendingPlan(dir, signal) : null;
-    const facts = { report: await collectStatus(dir), tree: readTree(dir), plan };
+    const facts = { report: await collectStatus(dir), sleeps: sleeps.canSleep, tree: readTree(dir), plan };
     const shown: Report = {
       event: (event, fields, text) => report.event(event, fields, text),
       progress: (what) => hub.publish('progress', { action, target, what }),

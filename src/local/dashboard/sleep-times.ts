@@ -5,6 +5,8 @@ const most = 200;
 
 /** When a compute has slept since its `up` began: also while nobody looked. */
 export class SleepTimes {
+  /** Whether it sleeps at all. */
+  canSleep = false;
   #all: readonly Asleep[] = [];
 
   /** The newest last. */

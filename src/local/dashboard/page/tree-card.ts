@@ -48,7 +48,7 @@ function listOf(all: readonly TreeNode[], offers: readonly Offer[], depth: numbe
   const starts = all.flatMap((one, at) => (one.depth === depth ? [at] : []));
   return h(
     'ul',
-    { class: depth === 0 ? 'tree' : '' },
+    depth === 0 ? { class: 'tree', 'aria-label': 'Computes' } : {},
     ...starts.map((at, index) => {
       const below = all.slice(at + 1, starts[index + 1]);
       const node = all[at] as TreeNode;

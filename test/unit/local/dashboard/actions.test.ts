@@ -23,9 +23,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
-const sleep = {} as ComputeReport['sleep'];
 const compute = (changes: Partial<ComputeReport>): ComputeReport =>
-  ({ name: 'main', role: 'primary', state: 'running', up_pid: 1, sleep, ...changes }) as ComputeReport;
+  ({ name: 'main', role: 'primary', state: 'running', up_pid: 1, ...changes }) as ComputeReport;
 const node = (changes: Partial<TreeNode>): TreeNode => ({
   ...{
     name: 'main',
@@ -45,6 +44,7 @@ const plan: Plan = {
 };
 const factsOf = (computes: ComputeReport[], more: Partial<Facts> = {}): Facts => ({
   report: { computes } as unknown as StatusReport,
+  sleeps: true,
   tree: null,
   plan: null,
   ...more,
@@ -56,12 +56,15 @@ const context: ActionContext = {
 const pairs = (facts: Facts): unknown[] => offersOf(facts).map(({ action, target }) => [action, target]);
 
 test('only what is possible is offered, and nothing else is done', () => {
-  const facts = factsOf([
-    compute({ role: 'replica', sleep: null }),
-    compute({ name: 'b' }),
-    compute({ name: 'c', role: 'replica' }),
-    compute({ name: 'd', role: 'view', state: 'stopped', up_pid: null }),
-  ]);
+  const facts = factsOf(
+    [
+      compute({ role: 'replica' }),
+      compute({ name: 'b' }),
+      compute({ name: 'c', role: 'replica' }),
+      compute({ name: 'd', role: 'view', state: 'stopped', up_pid: null }),
+    ],
+    { sleeps: false },
+  );
   expect(pairs(facts)).toEqual([
     ['stop', ''],
     ['promote', 'c'],

@@ -103,7 +103,7 @@ test('a token is exchanged once for a cookie, with which the page is shown', () 
     const page = await send('GET', first.headers.location ?? '', { cookie });
     expect(page).toMatchObject({ status: 200, body: '<p>the page</p>' });
     expect(page.headers['content-security-policy']).toBe(
-      "default-src 'none'; script-src 'sha256-x'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'sha256-x'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
     const again = await send('GET', `/?token=${token}`);
     expect(again.status).toBe(401);
