@@ -1,5 +1,5 @@
 import type { Messages, Offer, Outcome } from '../model.ts';
-import { h, keyed } from './dom.ts';
+import { focusOn, h, keyed } from './dom.ts';
 import { type Form, formOf } from './form.ts';
 import { shownDuration } from './format.ts';
 
@@ -37,30 +37,53 @@ export const actionButton = (
   offer: Offer,
   preset: Readonly<Record<string, string>> = {},
   about = offer.target,
-): HTMLElement =>
-  h(
+): HTMLElement => {
+  const key = `${offer.action} ${about}`;
+  // The button may have been drawn again meanwhile.
+  const closed = (): void => {
+    if (document.activeElement === document.body) focusOn(key);
+  };
+  return h(
     'button',
     {
       type: 'button',
       class: offer.dangerous ? 'danger' : '',
       'data-action': offer.action,
       'data-about': about,
-      ...keyed(`${offer.action} ${about}`),
+      ...keyed(key),
       'aria-label': about === '' ? offer.title : `${offer.title} ${about}`,
-      click: () => ask(offer, preset),
+      click: () => ask(offer, preset, closed),
     },
     offer.title,
   );
+};
 
 /** One that has something to be written stays open until the server has taken it. */
-function ask(offer: Offer, preset: Readonly<Record<string, string>>): void {
+function ask(offer: Offer, preset: Readonly<Record<string, string>>, closed: () => void): void {
   const what = nameOf(offer);
   const form = formOf(offer.fields, preset);
   const said = h('p', { class: 'said', role: 'status' });
+  // Not what Enter in a field means.
+  const no = h('button', { type: 'button', value: 'no', click: () => dialog.close() }, 'Cancel');
   const yes = h('button', { value: 'yes', class: offer.dangerous ? 'danger' : 'main' }, what);
-  const dialog = h(
+  const stay = async (): Promise<void> => {
+    yes.disabled = true;
+    const isDone = await perform(offer, form, (text, kind) => {
+      said.className = `said ${kind}`;
+      said.textContent = text;
+      // Where nobody waits for it there, or it is over.
+      if (kind === 'ok' || !dialog.open) say(text, kind);
+    });
+    yes.disabled = false;
+    if (isDone) dialog.close();
+  };
+  const end = (): void => {
+    dialog.remove();
+    closed();
+  };
+  const dialog: HTMLDialogElement = h(
     'dialog',
-    { 'aria-labelledby': 'ask', close: () => dialog.remove() },
+    { 'aria-labelledby': 'ask', close: end },
     h('h2', { id: 'ask' }, `${what}?`),
     h('p', {}, offer.doc),
     offer.lines.length === 0
@@ -71,35 +94,25 @@ function ask(offer: Offer, preset: Readonly<Record<string, string>>): void {
       {
         method: 'dialog',
         submit(event) {
-          if ((event as SubmitEvent).submitter !== yes) return;
           if (!form.isWritten) {
             void perform(offer, form, say);
             return;
           }
           event.preventDefault();
-          yes.disabled = true;
-          const sayHere: Say = (text, kind) => {
-            said.className = `said ${kind}`;
-            said.textContent = text;
-          };
-          void perform(offer, form, sayHere).then((outcome) => {
-            yes.disabled = false;
-            if (outcome?.ok !== true) return;
-            dialog.close();
-            say(said.textContent, 'ok');
-          });
+          void stay();
         },
       },
       ...form.elements,
       said,
-      h('div', { class: 'buttons' }, h('button', { value: 'no', formnovalidate: true }, 'Cancel'), yes),
+      h('div', { class: 'buttons' }, no, yes),
     ),
   );
   document.body.append(dialog);
   dialog.showModal();
 }
 
-async function perform(offer: Offer, form: Form, to: Say): Promise<Outcome | null> {
+/** @returns whether it was done */
+async function perform(offer: Offer, form: Form, to: Say): Promise<boolean> {
   const { action, target } = offer;
   const what = nameOf(offer);
   const waiting = { offer, say: to };
@@ -112,19 +125,19 @@ async function perform(offer: Offer, form: Form, to: Say): Promise<Outcome | nul
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ action, target, fields: form.values() }),
     });
-    const outcome = (await answer.json()) as Outcome & { readonly error?: string };
-    const { ok, message, hint, ms, problems = [] } = outcome;
+    const outcome = (await answer.json()) as Partial<Outcome> & { readonly error?: string };
+    const { ok, message, hint, ms = 0, problems = [] } = outcome;
     form.tell(problems);
-    if (ok) to(`${message} (${shownDuration(ms)})`, 'ok');
+    if (ok === true) to(`${message ?? ''} (${shownDuration(ms)})`, 'ok');
     else if (problems.length > 0 && form.isWritten) to('Nothing was done: see above.', 'bad');
     else {
       const reason = message ?? outcome.error ?? `status ${answer.status}`;
       to(`${what}: ${reason}${typeof hint === 'string' ? `\nWhat to do: ${hint}` : ''}`, 'bad');
     }
-    return outcome;
+    return ok === true;
   } catch (error) {
     to(`${what}: ${error instanceof Error ? error.message : 'no answer'}`, 'bad');
-    return null;
+    return false;
   } finally {
     pending.delete(waiting);
   }

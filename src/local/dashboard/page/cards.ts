@@ -178,7 +178,8 @@ function lastApply({ state, error, hint, since, accepted }: CatalogObject, appli
       return h('span', { class: 'fault' }, `not there${asked}`);
     case 'unknown':
       return `not looked at while Postgres does not run${asked}`;
-    default:
-      return 'created by SQL';
+    case 'by hand':
+    case 'built in':
   }
+  return 'created by SQL';
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLog } from '../../../../src/core/log.ts';
 import type { ActionContext, Facts } from '../../../../src/local/dashboard/action.ts';
 import { act, isAtOnce, offersOf } from '../../../../src/local/dashboard/actions.ts';
-import { FieldProblems } from '../../../../src/local/dashboard/field-problems.ts';
+import type { FieldProblems } from '../../../../src/local/dashboard/field-problems.ts';
 import type { Plan, TreeNode } from '../../../../src/local/dashboard/model.ts';
 import { SleepNow } from '../../../../src/local/front/sleep-now.ts';
 import { createState, localDir } from '../../../../src/local/state.ts';
