@@ -210,6 +210,10 @@ test('a branch is refused at its fields, created, put to sleep, woken, stopped a
   });
   const early = { name: 'dev', from: 'main', at: '2001-01-01', ttl: '' };
   expect(await act('branch', '', early)).toMatchObject({ problems: [{ path: 'fields.at' }] });
+  const progress = ask(`${open.page}events`, {
+    headers: { cookie: open.cookie },
+    until: (text) => messages(text, 'progress').some(({ what }) => what.includes('Starting it')),
+  });
   expect(await act('branch', '', { name: 'dev', from: 'main', at: '', ttl: '1h' })).toMatchObject({
     ok: true,
     message: expect.stringMatching(/^Branched dev from main at /) as string,
@@ -217,6 +221,7 @@ test('a branch is refused at its fields, created, put to sleep, woken, stopped a
   expect(await act('branch', '', { name: 'dev', from: 'main', at: '', ttl: '' })).toMatchObject({
     problems: [{ path: 'fields.name' }],
   });
+  expect(messages((await progress).body, 'progress')[0]).toMatchObject({ action: 'branch', target: '' });
   expect(await act('wake', 'dev')).toMatchObject({ ok: false, message: 'this cannot be done now' });
   for (const [action, message] of [
     ['sleep', 'dev sleeps.'],

@@ -67,11 +67,15 @@ export function acceptedIn(dir: LocalDir): Accepted | null {
   }
 }
 
-/** Changes when a file that the plan depends on has changed. */
+/** Changes when a file that the plan depends on has changed. Never throws. */
 export const planKey = (dir: LocalDir): string =>
   JSON.stringify(
     [fileOf(dir, null), join(dir.root, acceptedName)].map((path) => {
-      const stat = statSync(path, { throwIfNoEntry: false });
-      return stat === undefined ? null : [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs];
+      try {
+        const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+        return [ino, size, mtimeMs, ctimeMs];
+      } catch (error) {
+        return inline(error);
+      }
     }),
   );

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -35,6 +35,14 @@ test('a fault is named with its path and its place, whatever it has in it', asyn
   expect(JSON.stringify(problems)).toContain('<img src=x onerror=alert(1)>');
   writeFileSync(file, '{ "roles": [');
   expect(await pendingPlan(dir, never)).toMatchObject({ state: 'faulty', problems: [{ line: 1 }] });
+});
+
+test('a link that leads nowhere, and one to itself, is no end of the page', async () => {
+  rmSync(file);
+  symlinkSync('compute.json', file);
+  expect(planKey(dir)).toContain('ELOOP');
+  expect(await pendingPlan(dir, never)).toMatchObject({ state: 'faulty', problems: [], changes: [] });
+  rmSync(file);
 });
 
 test('while Postgres does not run it is compared with what was applied last, and nothing is changed', async () => {

@@ -1,7 +1,16 @@
-import { expect, test } from 'vitest';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Listed } from '../../../../src/local/branches/list.ts';
-import { treeOf } from '../../../../src/local/dashboard/tree.ts';
-import type { LocalState } from '../../../../src/local/state.ts';
+import { readTree, treeKey, treeOf } from '../../../../src/local/dashboard/tree.ts';
+import {
+  type LocalState,
+  createState,
+  localDir,
+  readState,
+  writeState,
+} from '../../../../src/local/state.ts';
 
 const listed = (name: string, parent: string | null): Listed => ({
   ...{ name, parent, state: 'running', parent_lsn: null, created_at: null, expires_at: null },
@@ -41,4 +50,28 @@ test('each compute is one deeper than its parent, and its URL has no password', 
     sharedBytes: 2,
   });
   expect(JSON.stringify(nodes)).not.toContain('hidden');
+});
+
+const ports = {
+  ...{ postgres: 1, externalHttp: 2, internalHttp: 3 },
+  ...{ pageserver: 4, safekeeper: 5, controlPlane: 6 },
+};
+
+test('a damaged branch is no end of the page, and the page of a branch has no tree', () => {
+  const root = mkdtempSync(join(tmpdir(), 'tree-'));
+  onTestFinished(() => rmSync(root, { recursive: true }));
+  const dir = localDir(root);
+  createState(dir, ports, { listenAll: false }, null);
+  expect(readTree(dir)).toMatchObject({ error: null, computes: [{ name: 'main', state: 'stopped' }] });
+  const before = treeKey(dir);
+  mkdirSync(join(root, 'branches', 'dev'), { recursive: true });
+  writeFileSync(join(root, 'branches', 'dev', 'local.json'), '{ "<img>');
+  expect(readTree(dir)).toMatchObject({
+    computes: [],
+    error: expect.stringContaining(join('branches', 'dev')) as string,
+  });
+  expect(treeKey(dir)).not.toBe(before);
+  const main = readState(dir) as LocalState;
+  writeState(dir, { ...main, branch: { parent: null, createdAt: '', expiresAt: null } });
+  expect(readTree(dir)).toBeNull();
 });
