@@ -1,9 +1,24 @@
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** Whether a process listens on a TCP port, of any address; null when the system does not let us see it.
  *  @see https://man7.org/linux/man-pages/man5/proc_pid_net.5.html */
 export const listensOn = (pid: number, port: number): boolean | null =>
   hasSocket(pid, ({ state, localPort }) => state === listening && localPort === port);
+
+/** Whether every listener on a TCP port, of any address, is this process's user; false without any. For where `listensOn` is null: of
+ *  users, everybody sees that. */
+export function ownUserListensOn(port: number): boolean {
+  try {
+    const users = ['tcp', 'tcp6'].flatMap((table) =>
+      socketsIn(`/proc/self/net/${table}`)
+        .filter(({ state, localPort }) => state === listening && localPort === port)
+        .map(({ user }) => user),
+    );
+    return users.length > 0 && users.every((user) => user === process.geteuid?.());
+  } catch {
+    return false;
+  }
+}
 
 /** Whether a process has a connection to a TCP port, of any address; null when the system does not let us see it. One that
  *  the other side has closed counts until the process notices. */
@@ -19,6 +34,8 @@ interface TcpSocket {
   readonly state: string;
   readonly localPort: number;
   readonly remotePort: number;
+  readonly user: number;
+  readonly inode: string;
 }
 
 function hasSocket(pid: number, matches: (socket: TcpSocket) => boolean): boolean | null {
@@ -26,21 +43,21 @@ function hasSocket(pid: number, matches: (socket: TcpSocket) => boolean): boolea
     const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => socketOf(`/proc/${pid}/fd/${fd}`)));
     // The second table is read only where the first one does not have it.
     return ['tcp', 'tcp6'].some((table) =>
-      matching(`/proc/${pid}/net/${table}`, matches).some((socket) => own.has(socket)),
+      socketsIn(`/proc/${pid}/net/${table}`).some((one) => matches(one) && own.has(`socket:[${one.inode}]`)),
     );
   } catch {
     return null;
   }
 }
 
-/** Inodes of such sockets in the network of the process. */
-function matching(table: string, matches: (socket: TcpSocket) => boolean): string[] {
+/** The sockets of a network; none where the kernel has no IPv6. */
+function socketsIn(table: string): TcpSocket[] {
+  if (!existsSync(table)) return [];
   const portOf = (address: string): number => Number.parseInt(address.split(':')[1] ?? '', 16);
-  const lines = readFileSync(table, 'latin1').split('\n').slice(1);
-  return lines.flatMap((line) => {
-    const [, local = '', remote = '', state = '', , , , , , inode = ''] = line.trim().split(/\s+/);
-    const found = matches({ state, localPort: portOf(local), remotePort: portOf(remote) });
-    return found ? [`socket:[${inode}]`] : [];
+  const lines = readFileSync(table, 'latin1').trim().split('\n').slice(1);
+  return lines.map((line) => {
+    const [, local = '', remote = '', state = '', , , , user = '', , inode = ''] = line.trim().split(/\s+/);
+    return { state, localPort: portOf(local), remotePort: portOf(remote), user: Number(user), inode };
   });
 }
 

@@ -20,6 +20,9 @@ export interface Page {
 
 interface Locator {
   click(): Promise<void>;
+  fill(text: string): Promise<void>;
+  selectOption(value: string): Promise<unknown>;
+  focus(): Promise<void>;
   textContent(): Promise<string | null>;
   count(): Promise<number>;
   getAttribute(name: string): Promise<string | null>;

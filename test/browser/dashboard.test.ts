@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,7 +7,11 @@ import type { Program } from '../support/program.ts';
 import { type Browser, type Page, axe, openChromium } from './chromium.ts';
 
 const pictures = fileURLToPath(new URL('../../tmp/dashboard', import.meta.url));
-const widths = [360, 800, 1440] as const;
+const widths = [360, 768, 1280] as const;
+/** Whoever may create roles, databases and log lines may choose this; a page that takes it for HTML would run it. */
+const hostile = '<img src=x onerror="window.hacked=1">';
+const second = 'constructor';
+const slowly = { timeout: 60_000, interval: 200 };
 const schemes = ['light', 'dark'] as const;
 
 let it: LocalRig;
@@ -23,8 +27,14 @@ beforeAll(async () => {
   const started = await it.upAndReady();
   up = started.program;
   await it.upAndReady(['--replica']);
-  await it.upAndReady(['--replica', '--name', 'second']);
   await queryLocal(started.to, 'create table t as select g, md5(g::text) from generate_series(1, 20000) g');
+  const quoted = `"${hostile.replaceAll('"', '""')}"`;
+  for (const sql of [
+    `create role ${quoted}`,
+    `create database ${quoted}`,
+    `do $$ begin raise warning '${hostile}'; end $$`,
+  ])
+    await it.command('psql', '--admin', '-c', sql);
   browser = await openChromium();
   page = await browser.newPage();
   page.on('console', (message) => {
@@ -35,6 +45,8 @@ beforeAll(async () => {
   await page.goto(stdout.trim());
   await page.waitForSelector('.pill.running');
   await page.waitForSelector('.start');
+  // There are figures from before, without it; and every object has something of that name.
+  await it.upAndReady(['--replica', '--name', second]);
 });
 afterAll(async () => {
   await browser?.close();
@@ -48,6 +60,133 @@ const textOf = async (selector: string): Promise<string> =>
 test('the token is no longer in the address, and nobody else can read the cookie', async () => {
   expect(await page.evaluate<string>('String(location)')).not.toContain('token');
   expect(await page.evaluate<string>('document.cookie')).toBe('');
+});
+
+test('it can be used with the keyboard alone', async () => {
+  await page.evaluate('document.body.focus()');
+  await page.keyboard.press('Tab');
+  const focused = '(document.activeElement.textContent || document.activeElement.value)';
+  expect(await page.evaluate<string>(focused)).toBe('Go to the content');
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate<string>(focused)).toBe('Stop everything');
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate<string>('document.activeElement.value')).toBe('main');
+  await page.keyboard.press('ArrowRight');
+  await expect.poll(() => textOf('main')).toContain('replica, replica');
+  await page.keyboard.press('ArrowLeft');
+  await expect.poll(() => textOf('main')).toContain('main, primary');
+});
+
+const choose = (name: string): Promise<void> => page.locator(`.tabs input[value="${name}"]`).click();
+const confirm = (answer: 'yes' | 'no'): Promise<void> =>
+  page.locator(`dialog button[value=${answer}]`).click();
+
+const act = (action: string, about: string): Promise<void> =>
+  page.locator(`main section [data-action=${action}][data-about="${about}"]`).click();
+const said = (): Promise<string> => textOf('main > .status');
+const card = (title: string): string => `section:has(h2:text-is("${title}"))`;
+const stateOf = (name: string): Promise<string> => textOf(`[data-compute=${name}] > .node .pill`);
+const writeDesired = (text: string): void => writeFileSync(join(it.dir, 'compute.json'), text);
+
+test('names of roles and databases, and log lines, are shown as they are', async () => {
+  await expect.poll(() => textOf(card('Roles and databases')), slowly).toContain(hostile);
+  await expect.poll(() => textOf('.log'), slowly).toContain(hostile);
+});
+
+test('without a compute.json the plan says how to get one, and a fault is shown with its path', async () => {
+  await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('compute-local init');
+  writeDesired(JSON.stringify({ settings: { port: 1, [hostile]: 1 } }));
+  await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('settings.port');
+  expect(await textOf(card('Pending plan'))).toContain('<img src=x');
+  await page.screenshot({ path: join(pictures, 'fault.png'), fullPage: true });
+});
+
+test('the plan is applied after it was shown once more', async () => {
+  writeDesired(
+    JSON.stringify({
+      roles: [{ name: 'ann' }],
+      databases: [{ name: 'shop <b>', owner: 'ann' }],
+      settings: { work_mem: '8MB', track_activity_query_size: 4096 },
+    }),
+  );
+  await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('4 changes');
+  expect(await textOf(card('Pending plan'))).toContain('Compared with the Postgres that runs');
+  await act('apply', 'main');
+  expect(await textOf('dialog')).toContain('+ database "shop <b>"');
+  expect(await axe(page)).toEqual([]);
+  await page.screenshot({ path: join(pictures, 'apply.png'), fullPage: false });
+  await confirm('yes');
+  await expect.poll(said, slowly).toMatch(/role "ann": applied[^]*waits for a restart/);
+  await expect.poll(() => textOf(card('Roles and databases')), slowly).toContain('shop <b>');
+  await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('takes effect at the next start');
+});
+
+test('a branch that cannot be is refused at its fields, and one that can is created and started', async () => {
+  await act('branch', 'main');
+  await page.locator('#field-name').fill(hostile);
+  await page.locator('#field-at').fill('soon');
+  await page.locator('#field-ttl').fill('never');
+  await confirm('yes');
+  await expect.poll(() => textOf('#field-name-problem'), slowly).toContain('cannot be a name');
+  expect(await textOf('#field-at-problem')).toContain('is not a point in the history');
+  expect(await textOf('#field-ttl-problem')).toContain('Expected a time');
+  expect(await page.locator('#field-name').getAttribute('aria-invalid')).toBe('true');
+  expect(await page.evaluate<string>('document.activeElement.id')).toBe('field-name');
+  expect(await axe(page)).toEqual([]);
+  await page.screenshot({ path: join(pictures, 'branch.png'), fullPage: false });
+  await page.locator('#field-name').fill('dev');
+  await page.locator('#field-at').fill('');
+  await page.locator('#field-ttl').fill('2h');
+  await page.keyboard.press('Enter');
+  await expect
+    .poll(said, slowly)
+    .toMatch(/Branched dev from main at [\dA-F]+\/[\dA-F]+\. It runs on port \d+.*\([\d.]+ m?s\)/);
+  await expect.poll(() => stateOf('dev'), slowly).toBe('running');
+  const text = await textOf('[data-compute=main] [data-compute=dev]');
+  for (const part of ['Branched from', 'main at', 'Is deleted', 'Restorable', 'postgresql://app@127.0.0.1:'])
+    expect(text).toContain(part);
+});
+
+test('a branch sleeps, wakes, stops and starts, and has a branch of its own', async () => {
+  for (const [action, outcome, state] of [
+    ['sleep', 'dev sleeps.', 'asleep'],
+    ['wake', 'dev is awake, after', 'running'],
+    ['stop-branch', 'dev has stopped.', 'stopped'],
+    ['start', 'dev runs on port', 'running'],
+  ] as const) {
+    await act(action, 'dev');
+    await confirm('yes');
+    await expect.poll(said, slowly).toContain(outcome);
+    await expect.poll(() => stateOf('dev'), slowly).toBe(state);
+  }
+  await act('branch', 'dev');
+  expect(await page.evaluate<string>(`document.querySelector('#field-from').value`)).toBe('dev');
+  await page.locator('#field-name').fill('deep');
+  await confirm('yes');
+  await expect.poll(() => stateOf('deep'), slowly).toBe('running');
+  expect(await page.locator('[data-compute=dev] [data-compute=deep]').count()).toBe(1);
+});
+
+test('main sleeps and wakes: the charts are hatched, and the plan is compared with the last apply', async () => {
+  await act('sleep', 'main');
+  await confirm('yes');
+  await expect.poll(said, slowly).toContain('main sleeps.');
+  await expect.poll(() => stateOf('main'), slowly).toBe('asleep');
+  await expect
+    .poll(() => textOf(card('Pending plan')), slowly)
+    .toContain('Compared with what was applied last');
+  for (const title of ['Sessions', 'Transactions per second', 'WAL written']) {
+    const chart = `${card(title)} [role=img]`;
+    await expect.poll(() => page.locator(chart).getAttribute('aria-label'), slowly).toContain('asleep since');
+    expect(await textOf(`${card(title)} tbody tr:first-child`)).toContain('asleep');
+  }
+  expect(await textOf(card('Roles and databases'))).toContain(hostile);
+  expect(await textOf(card('Downtimes'))).not.toContain('stopped');
+  await page.screenshot({ path: join(pictures, 'asleep.png'), fullPage: true });
+  await act('wake', 'main');
+  await confirm('yes');
+  await expect.poll(said, slowly).toMatch(/main is awake, after \d+ ms/);
+  await expect.poll(() => stateOf('main'), slowly).toBe('running');
 });
 
 for (const width of widths)
@@ -65,19 +204,6 @@ for (const width of widths)
       expect(await axe(page)).toEqual([]);
     });
 
-test('it can be used with the keyboard alone', async () => {
-  await page.evaluate('document.body.focus()');
-  await page.keyboard.press('Tab');
-  const focused = '(document.activeElement.textContent || document.activeElement.value)';
-  expect(await page.evaluate<string>(focused)).toBe('Go to the content');
-  await page.keyboard.press('Tab');
-  expect(await page.evaluate<string>(focused)).toBe('Stop everything');
-  await page.keyboard.press('Tab');
-  expect(await page.evaluate<string>('document.activeElement.value')).toBe('main');
-  await page.keyboard.press('ArrowRight');
-  await expect.poll(() => textOf('main')).toContain('replica, replica');
-});
-
 test('every chart has its figures in a table', async () => {
   for (const title of ['Sessions', 'Transactions per second', 'WAL written'])
     expect(await textOf(`details:has(summary:text("${title} as a table")) tbody`)).toMatch(/\d/);
@@ -90,24 +216,20 @@ test('the log can be filtered', async () => {
   await expect.poll(() => textOf('.log')).toBe('');
 });
 
-const choose = (name: string): Promise<void> => page.locator(`.tabs input[value="${name}"]`).click();
-const confirm = (answer: 'yes' | 'no'): Promise<void> =>
-  page.locator(`dialog button[value=${answer}]`).click();
-
 test('an action asks first, and Cancel does nothing', async () => {
-  await choose('second');
-  await page.locator('[data-action=stop-node]').click();
+  await choose(second);
+  await act('stop-node', second);
   expect(await axe(page)).toEqual([]);
   await page.screenshot({ path: join(pictures, 'dialog.png'), fullPage: false });
   await confirm('no');
   await expect.poll(() => page.locator('dialog').count()).toBe(0);
-  expect(await textOf('.status')).toBe('');
+  expect(await said()).not.toContain(second);
 });
 
 test('a node is stopped', async () => {
   await page.locator('[data-action=stop-node]').click();
   await confirm('yes');
-  await expect.poll(() => textOf('.status')).toMatch(/second has stopped\. \([\d.]+ m?s\)/);
+  await expect.poll(said).toMatch(/constructor has stopped\. \([\d.]+ m?s\)/);
   await expect.poll(() => textOf('main')).toContain('stopped');
 });
 
@@ -115,8 +237,15 @@ test('a replica is promoted', async () => {
   await choose('replica');
   await page.locator('[data-action=promote]').click();
   await confirm('yes');
-  await expect.poll(() => textOf('.status')).toContain('replica is the primary.');
+  await expect.poll(said).toContain('replica is the primary.');
   await expect.poll(() => textOf('main')).toContain('replica (primary) answers');
+});
+
+test('whatever names, messages and files have in them is text', async () => {
+  expect(await page.evaluate<unknown>('[typeof window.hacked, document.images.length]')).toEqual([
+    'undefined',
+    0,
+  ]);
 });
 
 test('everything is stopped, and the page says how to start it again', async () => {

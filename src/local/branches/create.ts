@@ -5,7 +5,7 @@ import { lockDir } from '../lock.ts';
 import { mainName } from '../names.ts';
 import { inspectDir } from '../own.ts';
 import { readPhase, serves } from '../phase.ts';
-import type { LocalDir } from '../state.ts';
+import type { LocalDir, LocalState } from '../state.ts';
 import { parseAt } from './at.ts';
 import { type NewBranch, buildBranch } from './build.ts';
 import { keepOf } from './keep.ts';
@@ -53,10 +53,7 @@ export async function create(dir: LocalDir, name: string, options: Create, log: 
 export async function branch(dir: LocalDir, name: string, options: Branch, log: Log): Promise<number> {
   const at = parseAt(options.at ?? 'now', Date.now());
   const from = findPlace(dir, options.from);
-  const state = await withTree(dir, log, never, async () => {
-    requireFreeName(dir, name);
-    return buildBranch(dir, { ...newBranch(name, options), from: { place: from, at } });
-  });
+  const state = await buildFrom(dir, { ...newBranch(name, options), from: { place: from, at } }, log);
   const lsn = state.branch?.parent?.lsn ?? '';
   progressOf(options).event(
     'branched',
@@ -65,6 +62,14 @@ export async function branch(dir: LocalDir, name: string, options: Branch, log: 
   );
   return finish(dir, name, options, { created: true });
 }
+
+/** Creates a branch, and does not start it.
+ *  @throws ComputeError `usage`, `conflict`, `not_found`, `busy` */
+export const buildFrom = (dir: LocalDir, wanted: NewBranch, log: Log): Promise<LocalState> =>
+  withTree(dir, log, never, async () => {
+    requireFreeName(dir, wanted.name);
+    return buildBranch(dir, wanted);
+  });
 
 /** The end of the year 9999. */
 const lastMs = 253_402_300_799_999;

@@ -7,6 +7,7 @@ import { keepOf } from '../branches/keep.ts';
 import { keepLifetimes, removeIfOver } from '../branches/lifetime.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { type SleepOptions, runWithSleep } from '../front/run.ts';
+import { SleepNow } from '../front/sleep-now.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
@@ -14,6 +15,7 @@ import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { portsOfUp } from '../node-ports.ts';
 import { PortHolds } from '../port-holds.ts';
 import { type RunningDashboard, startDashboard } from '../dashboard/serve.ts';
+import { SleepTimes } from '../dashboard/sleep-times.ts';
 import { claimDir, createRoot } from '../claim.ts';
 import { type Own, inspectDir } from '../own.ts';
 import { prepareDirs } from '../prepare.ts';
@@ -47,19 +49,21 @@ export interface UpOptions extends StorageOptions, SleepOptions {
 /** Runs the local compute until a signal: storage first, then compute_ctl; stopped in reverse.
  *  @returns the exit code */
 export function up(dir: LocalDir, options: UpOptions, given: Report, log: Log): Promise<number> {
-  const report = notingPhase(given, dir.upPid);
+  const sleeps = new SleepTimes();
+  const report = sleeps.noting(notingPhase(given, dir.upPid));
   return untilStopped(report, 'Stopped. The data stays in the storage.', (stopping) =>
-    prepareAndRun(dir, options, { report, log, ...stopping }),
+    prepareAndRun(dir, options, { report, log, sleeps, ...stopping }),
   );
 }
 
 interface Running extends Stopping {
   readonly report: Report;
   readonly log: Log;
+  readonly sleeps: SleepTimes;
 }
 
 async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running): Promise<void> {
-  const { report, log, stop, escalate } = running;
+  const { report, log, sleeps, stop, escalate } = running;
   const diskLimits = limitsOf(options);
   // Before anything is created.
   const before = inspectDir(dir);
@@ -93,9 +97,12 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
-    const dashboard = await startDashboard({ dir, state, report, log });
+    const sleepNow = new SleepNow();
+    sleeps.canSleep = state.front === true;
+    const { pgBinDir } = options;
+    const dashboard = await startDashboard({ dir, state, report, log, pgBinDir, sleepNow, sleeps });
     try {
-      await runChildren(context, { sleep: options, dashboard }, stop);
+      await runChildren(context, { sleep: options, sleepNow, dashboard }, stop);
     } finally {
       stop.abort();
       await dashboard?.close();
@@ -132,6 +139,7 @@ async function takeOver(dir: LocalDir, { report, log, stop }: Running): Promise<
 
 interface Beside {
   readonly sleep: SleepOptions;
+  readonly sleepNow: SleepNow;
   readonly dashboard: RunningDashboard | null;
 }
 
@@ -161,9 +169,13 @@ async function runChildren(context: UpContext, beside: Beside, stop: AbortContro
   }
 }
 
-function runCompute(context: UpContext, { sleep, dashboard }: Beside, signal: AbortSignal): Promise<void> {
+function runCompute(
+  context: UpContext,
+  { sleep, sleepNow, dashboard }: Beside,
+  signal: AbortSignal,
+): Promise<void> {
   const onReady = (): void => announce(context, dashboard);
-  if (context.state.front === true) return runWithSleep(context, sleep, onReady, signal);
+  if (context.state.front === true) return runWithSleep(context, sleep, { onReady, now: sleepNow }, signal);
   return keepRunning(computeChild(context, onReady), signal);
 }
 

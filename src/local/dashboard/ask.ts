@@ -5,7 +5,8 @@ import { computeState } from '../names.ts';
 import type { LocalDir } from '../state.ts';
 import { askAt, valueOf } from '../status/probe.ts';
 import type { ComputeReport } from '../status/schema.ts';
-import { detailsOf, noDetails } from './details.ts';
+import type { Accepted } from '../desired/accepted.ts';
+import { detailsOf, noDetails, notSeen } from './details.ts';
 import { type Counted, readMetrics } from './figures.ts';
 import type { Details } from './model.ts';
 
@@ -33,11 +34,19 @@ export async function askFigures(dir: LocalDir, compute: ComputeReport): Promise
   return text === null ? null : { atMs: monotonicMs(), values: readMetrics(text) };
 }
 
-export async function askDetails(dir: LocalDir, compute: ComputeReport): Promise<Details> {
+/** @param known what was known before: the roles and databases of a compute that does not run are still those */
+export async function askDetails(
+  dir: LocalDir,
+  compute: ComputeReport,
+  accepted: Accepted | null,
+  known: Details,
+): Promise<Details> {
   const [status, downtime, catalog] = await Promise.all([
     asked(dir, compute, (client) => client.status()),
     asked(dir, compute, (client) => client.downtime()),
     compute.state === 'running' ? asked(dir, compute, (client) => client.dbsAndRoles({ timeoutMs })) : null,
   ]);
-  return status === null ? noDetails : detailsOf(compute.name, status, downtime, catalog);
+  const now = status === null ? noDetails : detailsOf(compute.name, status, downtime, catalog, accepted);
+  if (now.objects.length > 0) return now;
+  return { ...now, objects: known.objects.length > 0 ? known.objects : notSeen(accepted) };
 }

@@ -1,6 +1,7 @@
 import { shownBytes } from '../../core/shown.ts';
 import type { ComputeReport, StatusReport, StorageReport } from '../status/schema.ts';
 import type { Check, Details } from './model.ts';
+import { ownValue } from './own-value.ts';
 
 const ok = (text: string): Check => ({ state: 'ok', text, hint: null });
 const wait = (text: string, hint: string | null = null): Check => ({ state: 'wait', text, hint });
@@ -21,7 +22,7 @@ export function checklist(report: StatusReport, details: Readonly<Record<string,
           report.storage,
           report.computes.some(({ role, state }) => role === 'primary' && state === 'asleep'),
         )),
-    ...report.computes.flatMap(({ name }) => details[name]?.checks ?? []),
+    ...report.computes.flatMap(({ name }) => ownValue(details, name)?.checks ?? []),
   ];
   const order = { bad: 0, wait: 1, ok: 2 } as const;
   return [...problems, ...parts].toSorted((a, b) => order[a.state] - order[b.state]);

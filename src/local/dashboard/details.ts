@@ -1,4 +1,6 @@
 import type { ComputeStatus, DbsAndRoles, Downtime as Downtimes } from '../../client/types.ts';
+import type { Accepted } from '../desired/accepted.ts';
+import { appName } from '../desired/names.ts';
 import type { CatalogObject, Check, Details, Downtime } from './model.ts';
 
 export const noDetails: Details = {
@@ -18,12 +20,13 @@ export const detailsOf = (
   status: ComputeStatus | null,
   downtime: Downtimes | null,
   catalog: DbsAndRoles | null,
+  accepted: Accepted | null,
 ): Details => ({
   status: status?.status ?? null,
   error: status?.error ?? null,
   lastActive: status?.last_active ?? null,
   downtime: downtime === null ? null : downtimeOf(downtime),
-  objects: catalog === null ? [] : objectsOf(catalog, status),
+  objects: catalog === null ? [] : objectsOf(catalog, status, accepted),
   checks: status === null ? [] : checksOf(name, status),
 });
 
@@ -43,28 +46,64 @@ const downtimeOf = ({ total_downtime_ms, incidents }: Downtimes): Downtime => ({
 const builtInRole = /^(pg_|cloud_admin$|neon_superuser$)/;
 const builtInDatabases: readonly string[] = ['postgres', 'template0', 'template1'];
 
-function objectsOf({ databases, roles }: DbsAndRoles, status: ComputeStatus | null): CatalogObject[] {
-  const failed = status?.failed_databases ?? [];
-  const missing = failed.filter(({ name }) => databases.every((one) => one.name !== name));
-  const applied = { owner: null, error: null, hint: null, since: null };
-  const database = (name: string, owner: string | null): CatalogObject => {
-    const failure = failed.find((one) => one.name === name);
-    const state = builtInDatabases.includes(name) ? 'built in' : 'applied';
-    if (failure === undefined) return { ...applied, kind: 'database', name, owner, state };
-    const { error, hint, since } = failure;
-    return { kind: 'database', name, owner, state: 'failed', error, hint, since };
-  };
-  return [
-    ...[...databases, ...missing.map(({ name }) => ({ name, owner: null }))].map(({ name, owner }) =>
-      database(name, owner),
+/** What a spec asks for, with when `apply` took it from a compute.json; null: it is always there. */
+function askedFor(accepted: Accepted | null): CatalogObject[] {
+  const blank = { owner: null, state: 'missing', error: null, hint: null, since: null } as const;
+  const at = accepted?.at ?? null;
+  const app = [
+    { ...blank, kind: 'database', name: appName, owner: appName, accepted: null },
+    { ...blank, kind: 'role', name: appName, accepted: null },
+  ] as const;
+  const own = [
+    ...(accepted?.databases ?? []).map(
+      ({ name, owner }) => ({ ...blank, kind: 'database', name, owner, accepted: at }) as const,
     ),
-    ...roles.map(({ name }) => ({
-      ...applied,
-      kind: 'role' as const,
-      name,
-      state: builtInRole.test(name) ? ('built in' as const) : ('applied' as const),
-    })),
+    ...(accepted?.roles ?? []).map(({ name }) => ({ ...blank, kind: 'role', name, accepted: at }) as const),
   ];
+  return [...app.filter((one) => !own.some((other) => isSame(one, other))), ...own];
+}
+
+const isSame = (a: Pick<CatalogObject, 'kind' | 'name'>, b: Pick<CatalogObject, 'kind' | 'name'>): boolean =>
+  a.kind === b.kind && a.name === b.name;
+
+/** The same, of a compute that was not looked at since `up` began, as one that sleeps. Pure. */
+export const notSeen = (accepted: Accepted | null): CatalogObject[] =>
+  askedFor(accepted).map((one) => ({ ...one, state: 'unknown' }));
+
+function objectsOf(
+  { databases, roles }: DbsAndRoles,
+  status: ComputeStatus | null,
+  accepted: Accepted | null,
+): CatalogObject[] {
+  const asked = askedFor(accepted);
+  const failed = status?.failed_databases ?? [];
+  const found = [
+    ...databases.map(({ name, owner }) => ({ kind: 'database', name, owner }) as const),
+    ...roles.map(({ name }) => ({ kind: 'role', name, owner: null }) as const),
+  ];
+  const all = [
+    ...found.map((one): CatalogObject => {
+      const wanted = asked.find((other) => isSame(one, other));
+      const isBuiltIn =
+        one.kind === 'role' ? builtInRole.test(one.name) : builtInDatabases.includes(one.name);
+      const state = wanted !== undefined ? 'applied' : isBuiltIn ? 'built in' : 'by hand';
+      return { ...one, state, accepted: wanted?.accepted ?? null, error: null, hint: null, since: null };
+    }),
+    ...asked.filter((one) => !found.some((other) => isSame(one, other))),
+    ...failed
+      .filter(({ name }) => ![...databases, ...asked].some((one) => one.name === name))
+      .map(({ name }): CatalogObject => ({
+        ...{ kind: 'database', name, owner: null, state: 'failed', accepted: null },
+        ...{ error: null, hint: null, since: null },
+      })),
+  ];
+  const inOrder = all.toSorted((a, b) => a.kind.localeCompare(b.kind));
+  return inOrder.map((one) => {
+    const failure = one.kind === 'database' ? failed.find(({ name }) => name === one.name) : undefined;
+    if (failure === undefined) return one;
+    const { error, hint, since } = failure;
+    return { ...one, state: 'failed', error, hint, since };
+  });
 }
 
 /** What is not well, of what compute_ctl says. */

@@ -8,5 +8,8 @@ export const linkSecret = ({ controlPlaneToken }: LocalState): Secret =>
 
 export const linksPath = '/links';
 
+/** Where the page of another directory asks for this compute's sleep. */
+export const sleepPath = '/sleep';
+
 /** @param port where the dashboard listens */
 export const linkUrl = (port: number, token: string): string => `http://127.0.0.1:${port}/?token=${token}`;

@@ -48,7 +48,10 @@ export interface CatalogObject {
   readonly name: string;
   /** Of a database. */
   readonly owner: string | null;
-  readonly state: 'applied' | 'failed' | 'built in';
+  /** `unknown`: asked for, and not looked at since `up` began. */
+  readonly state: 'applied' | 'failed' | 'missing' | 'unknown' | 'built in' | 'by hand';
+  /** When `apply` took it from a compute.json; null for all others. */
+  readonly accepted: string | null;
   /** Of what has failed. */
   readonly error: string | null;
   readonly hint: string | null;
@@ -80,6 +83,86 @@ export interface History {
   readonly applied: Applied | null;
 }
 
+/** A time in which a compute slept. */
+export interface Asleep {
+  readonly from: string;
+  /** Null while it lasts. */
+  readonly to: string | null;
+  /** Null: nobody did yet. */
+  readonly wokenBy: string | null;
+  /** How long the wake took. */
+  readonly wakeMs: number | null;
+}
+
+/** A compute with a storage of its own: main or a branch. */
+export interface TreeNode {
+  readonly name: string;
+  /** 0 for one without a parent. */
+  readonly depth: number;
+  readonly state: string;
+  readonly parent: string | null;
+  readonly parentLsn: string | null;
+  readonly createdAt: string | null;
+  readonly expiresAt: string | null;
+  readonly restorable: {
+    readonly fromLsn: string;
+    readonly fromTime: string;
+    readonly toLsn: string;
+  } | null;
+  readonly storageBytes: number;
+  readonly sharedBytes: number;
+  /** Without the password. */
+  readonly url: string;
+  /** It sleeps when nobody uses it. */
+  readonly sleeps: boolean;
+}
+
+export interface Tree {
+  /** Each one after its parent. */
+  readonly computes: readonly TreeNode[];
+  /** Why there are none. */
+  readonly error: string | null;
+}
+
+/** What `apply` would change. */
+export interface Plan {
+  /** Path of the compute.json. */
+  readonly file: string;
+  /** `absent`: there is no such file. `faulty`: it cannot be used, see `problems` or `error`. */
+  readonly state: 'absent' | 'faulty' | 'known';
+  /** What it was compared with; `last apply` while Postgres does not run. */
+  readonly against: 'Postgres' | 'last apply' | null;
+  /** When that was. */
+  readonly at: string;
+  /** When the last `apply` was accepted; null: there was none. */
+  readonly appliedAt: string | null;
+  /** One line each. */
+  readonly changes: readonly string[];
+  /** What is no longer asked for, and stays. */
+  readonly left: readonly string[];
+  readonly problems: readonly {
+    readonly path: string;
+    readonly line: number;
+    readonly column: number;
+    readonly message: string;
+  }[];
+  readonly error: string | null;
+  readonly hint: string | null;
+  /** Of the text of the file: `apply` changes nothing when it is another one by then. */
+  readonly digest: string | null;
+}
+
+/** What is asked for before something is done. */
+export interface Field {
+  readonly name: string;
+  readonly label: string;
+  readonly kind: 'text' | 'choice' | 'flag' | 'hidden';
+  readonly hint: string;
+  readonly value: string;
+  /** Of a choice. */
+  readonly choices: readonly string[];
+}
+
 export interface Offer {
   /** Its key in the table of actions. */
   readonly action: string;
@@ -89,6 +172,9 @@ export interface Offer {
   /** What follows from it. */
   readonly doc: string;
   readonly dangerous: boolean;
+  readonly fields: readonly Field[];
+  /** What it would do, one line each. */
+  readonly lines: readonly string[];
 }
 
 export interface Model {
@@ -100,6 +186,11 @@ export interface Model {
   readonly checks: readonly Check[];
   readonly details: Readonly<Record<string, Details>>;
   readonly history: Readonly<Record<string, History>>;
+  /** Of the main compute since its `up` began, the newest last. */
+  readonly sleeps: readonly Asleep[];
+  /** Null on the page of a branch. */
+  readonly tree: Tree | null;
+  readonly plan: Plan | null;
   readonly offers: readonly Offer[];
 }
 
@@ -145,6 +236,8 @@ export interface Messages {
   readonly model: Model;
   readonly sample: Sample;
   readonly log: LogNews;
+  /** What an action is doing. */
+  readonly progress: { readonly action: string; readonly target: string; readonly what: string };
   readonly ended: { readonly why: string };
 }
 
@@ -154,5 +247,14 @@ export type MessageName = keyof Messages;
 export interface Outcome {
   readonly ok: boolean;
   readonly message: string;
+  /** What to do, where something failed. */
+  readonly hint: string | null;
   readonly ms: number;
+  /** What is wrong with a field; its path in the request. */
+  readonly problems: readonly FieldProblem[];
+}
+
+export interface FieldProblem {
+  readonly path: string;
+  readonly message: string;
 }

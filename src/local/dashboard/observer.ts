@@ -12,7 +12,11 @@ import { noDetails } from './details.ts';
 import { FiguresOf } from './figures.ts';
 import { keptSizes } from './kept-sizes.ts';
 import { Logs } from './logs.ts';
-import type { Details, Messages, Model, Sample } from './model.ts';
+import type { Details, Messages, Model, Plan, Sample, Tree } from './model.ts';
+import { ownValue } from './own-value.ts';
+import { acceptedIn, pendingPlan, planKey } from './plan.ts';
+import type { SleepTimes } from './sleep-times.ts';
+import { readTree, treeKey } from './tree.ts';
 
 /** Between two looks. */
 const everyMs = 2000;
@@ -34,6 +38,7 @@ type Publish = <N extends 'model' | 'sample' | 'log'>(name: N, data: Messages[N]
 export class Observer {
   readonly #dir: LocalDir;
   readonly #publish: Publish;
+  readonly #sleeps: SleepTimes;
   readonly #closed: AbortSignal;
   readonly #logs = new Logs();
   readonly #sizes = keptSizes(sizesMs);
@@ -41,12 +46,15 @@ export class Observer {
   readonly #figures = new Map<string, FiguresOf>();
   #details: Readonly<Record<string, Details>> = {};
   #model: Model | null = null;
+  #tree: { readonly key: string; readonly tree: Tree | null } | null = null;
+  #plan: { readonly key: string; readonly plan: Plan } | null = null;
   #looks = 0;
   #running: { readonly stop: () => void; readonly ended: Promise<unknown> } | null = null;
   #cancelStop = (): void => {};
 
-  constructor(dir: LocalDir, publish: Publish, closed: AbortSignal) {
+  constructor(dir: LocalDir, publish: Publish, sleeps: SleepTimes, closed: AbortSignal) {
     this.#dir = dir;
+    this.#sleeps = sleeps;
     this.#publish = publish;
     this.#closed = closed;
   }
@@ -60,6 +68,11 @@ export class Observer {
     this.#cancelStop();
     this.#cancelStop = clients > 0 ? () => {} : alarm(lingerMs, () => this.#running?.stop());
     if (clients > 0 && this.#running === null && !this.#closed.aborted) this.#start();
+  }
+
+  /** Something was done: the next look asks for everything. */
+  touch(): void {
+    this.#looks = 0;
   }
 
   /** Resolves when no look is under way. */
@@ -95,7 +108,9 @@ export class Observer {
     const tookMs = elapsedMs(startMs);
     this.#logs.follow(report);
     await this.#readLogs();
-    await Promise.all([this.#sample(report), this.#askDetails(report)]);
+    const due = this.#looks++ % detailsEvery === 0;
+    await Promise.all([this.#sample(report), this.#askDetails(report, due), this.#readPlan(report, due)]);
+    this.#readTree(due);
     this.#model = this.#modelOf(report);
     this.#publish('model', this.#model);
     return Math.max(everyMs - elapsedMs(startMs), tookMs / mostOfTime - tookMs, 0);
@@ -113,16 +128,30 @@ export class Observer {
     this.#publish('sample', sample);
   }
 
-  async #askDetails(report: StatusReport): Promise<void> {
+  #readTree(due: boolean): void {
+    const key = treeKey(this.#dir);
+    if (due || this.#tree?.key !== key) this.#tree = { key, tree: readTree(this.#dir) };
+  }
+
+  async #readPlan({ computes }: StatusReport, due: boolean): Promise<void> {
+    const key = JSON.stringify([planKey(this.#dir), computes.map(({ state }) => state)]);
+    if (!due && this.#plan?.key === key) return;
+    this.#plan = { key, plan: await pendingPlan(this.#dir, this.#closed) };
+  }
+
+  async #askDetails(report: StatusReport, due: boolean): Promise<void> {
     const { report: before = null } = this.#model ?? {};
-    const due = this.#looks++ % detailsEvery === 0;
+    const accepted = acceptedIn(this.#dir);
     const asked = report.computes.map(async (compute) => {
       const earlier = before?.computes.find(({ name }) => name === compute.name);
       const isSame = earlier?.state === compute.state && earlier.compute_ctl_pid === compute.compute_ctl_pid;
-      const known = this.#details[compute.name] ?? noDetails;
+      const known = ownValue(this.#details, compute.name) ?? noDetails;
       // Until the end of a start, everything may have changed.
       const moves = compute.state === 'running' && known.status !== 'running';
-      return [compute.name, due || !isSame || moves ? await askDetails(this.#dir, compute) : known] as const;
+      return [
+        compute.name,
+        due || !isSame || moves ? await askDetails(this.#dir, compute, accepted, known) : known,
+      ] as const;
     });
     this.#details = Object.fromEntries(await Promise.all(asked));
   }
@@ -134,6 +163,7 @@ export class Observer {
   }
 
   #modelOf(report: StatusReport): Model {
+    const [tree, plan] = [this.#tree?.tree ?? null, this.#plan?.plan ?? null];
     return {
       at: new Date().toISOString(),
       version: buildVersion,
@@ -141,7 +171,9 @@ export class Observer {
       checks: checklist(report, this.#details),
       details: this.#details,
       history: this.#logs.history(),
-      offers: offersOf(report),
+      sleeps: this.#sleeps.all,
+      ...{ tree, plan },
+      offers: offersOf({ report, sleeps: this.#sleeps.canSleep, tree, plan }),
     };
   }
 }

@@ -1,4 +1,4 @@
-import type { Downtime, StatusChange } from './model.ts';
+import type { Asleep, Downtime, StatusChange } from './model.ts';
 
 type Incident = Downtime['incidents'][number];
 
@@ -12,8 +12,13 @@ const ends: Readonly<Record<string, string>> = {
 /** The times between the end of a compute and its next start, of which compute_ctl cannot tell: it is started anew. Pure.
  *  @param changes the newest first
  *  @param nowMs milliseconds since 1970
+ *  @param sleeps it was stopped since nobody used it: that is no outage
  *  @returns the newest first */
-export function outagesIn(changes: readonly StatusChange[], nowMs: number): Incident[] {
+export function outagesIn(
+  changes: readonly StatusChange[],
+  nowMs: number,
+  sleeps: readonly Asleep[] = [],
+): Incident[] {
   const found: Incident[] = [];
   let open: { readonly from: string; readonly why: string } | null = null;
   const add = (from: string, to: string | null, why: string): void => {
@@ -28,5 +33,8 @@ export function outagesIn(changes: readonly StatusChange[], nowMs: number): Inci
     open = null;
   }
   if (open !== null) add(open.from, null, open.why);
-  return found;
+  return found.filter(({ from }) => !sleeps.some((one) => isIn(from, one)));
 }
+
+/** compute_ctl is stopped a moment after the sleep began. */
+const isIn = (at: string, { from, to }: Asleep): boolean => at >= from && (to === null || at <= to);

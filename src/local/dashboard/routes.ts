@@ -1,11 +1,14 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import * as v from 'valibot';
-import { explained } from '../../core/errors.ts';
+import { hintOf, inline } from '../../core/errors.ts';
 import { elapsedMs, monotonicMs } from '../../core/clock.ts';
 import type { Secret } from '../../core/secret.ts';
 import { Answer, empty, failure, json, text } from '../../http/answer.ts';
 import { type Route, nothing } from '../../http/route.ts';
+import type { Given } from './actions.ts';
+import { FieldProblems } from './field-problems.ts';
 import type { Hub } from './hub.ts';
-import { linkUrl, linksPath } from './link.ts';
+import { linkUrl, linksPath, sleepPath } from './link.ts';
 import type { Outcome } from './model.ts';
 import { type Sessions, setCookie } from './sessions.ts';
 
@@ -19,6 +22,9 @@ export interface Page {
 export const policyOf = (own = ''): string =>
   `default-src 'none'; ${own}base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
+/** The script of the page cannot make elements, scripts or handlers of text. */
+const noMarkup = "require-trusted-types-for 'script'; trusted-types 'none'; ";
+
 /** Passed to the routes. */
 export interface Dashboard {
   readonly sessions: Sessions;
@@ -27,7 +33,9 @@ export interface Dashboard {
   readonly page: () => Promise<Page>;
   readonly port: () => number;
   /** @returns what was done @throws ComputeError */
-  readonly act: (given: { readonly action: string; readonly target: string }) => Promise<string>;
+  readonly act: (given: Given) => Promise<string>;
+  /** Lets the main compute sleep at once. @throws ComputeError `conflict` with what keeps it awake */
+  readonly sleep: (signal: AbortSignal) => Promise<void>;
 }
 
 const quiet = { auth: 'none', reply: nothing, errors: [], quiet: true } as const;
@@ -65,7 +73,7 @@ const pages: Route<Dashboard> = {
       return what === '' ? text(401, needsLink(true), html) : failure(401, 'there is no such session');
     if (what === '') {
       const shown = await page();
-      const policy = policyOf(`${shown.policy}; connect-src 'self'; img-src data:; `);
+      const policy = policyOf(`${shown.policy}; connect-src 'self'; img-src data:; ${noMarkup}`);
       return new Answer(200, shown.html, { 'content-type': html, 'content-security-policy': policy });
     }
     const lastId = headers['last-event-id'];
@@ -75,7 +83,11 @@ const pages: Route<Dashboard> = {
   },
 };
 
-const asked = v.object({ action: v.string(), target: v.string() });
+const asked = v.object({
+  action: v.string(),
+  target: v.string(),
+  fields: v.optional(v.record(v.string(), v.pipe(v.string(), v.maxLength(1000)))),
+});
 
 const actions: Route<Dashboard, undefined, v.InferOutput<typeof asked>> = {
   ...quiet,
@@ -94,26 +106,54 @@ const actions: Route<Dashboard, undefined, v.InferOutput<typeof asked>> = {
     if (headers.origin === undefined) return failure(403, 'the header Origin is missing');
     const startMs = monotonicMs();
     const outcome = await act(body).then(
-      (message): Outcome => ({ ok: true, message, ms: elapsedMs(startMs) }),
-      (error: unknown): Outcome => ({ ok: false, message: explained(error), ms: elapsedMs(startMs) }),
+      (message): Outcome => ({ ok: true, message, hint: null, ms: elapsedMs(startMs), problems: [] }),
+      (error: unknown): Outcome => failed(error, elapsedMs(startMs)),
     );
-    return json(outcome.ok ? 200 : 409, outcome);
+    // Also what was refused is the answer to what was asked; a browser would report another status as an error of the page.
+    return json(200, outcome);
   },
 };
+
+const failed = (error: unknown, ms: number): Outcome => ({
+  ok: false,
+  message: inline(error),
+  hint: hintOf(error),
+  ms,
+  problems: error instanceof FieldProblems ? error.problems : [],
+});
+
+const isCommand = ({ authorization = '' }: IncomingHttpHeaders, { linkSecret }: Dashboard): boolean =>
+  linkSecret.matches(/^bearer +(.+)$/i.exec(authorization)?.[1] ?? '');
+
+const wrongToken = (): Answer => failure(401, 'the bearer token is wrong');
 
 const links: Route<Dashboard> = {
   ...quiet,
   method: 'POST',
   path: linksPath,
   summary: 'A new link, for the command `dashboard`.',
-  handler({ headers: { authorization = '' } }, { sessions, linkSecret, port }) {
-    const [, given = ''] = /^bearer +(.+)$/i.exec(authorization) ?? [];
-    if (!linkSecret.matches(given)) return failure(401, 'the bearer token is wrong');
-    return json(201, { url: linkUrl(port(), sessions.link()) });
+  handler({ headers }, app) {
+    if (!isCommand(headers, app)) return wrongToken();
+    return json(201, { url: linkUrl(app.port(), app.sessions.link()) });
   },
 };
 
-export const routes: readonly Route<Dashboard>[] = [entry, pages, actions, links];
+const sleep: Route<Dashboard> = {
+  ...quiet,
+  method: 'POST',
+  path: sleepPath,
+  summary: 'Lets the compute sleep, for the page of the directory that this one is a branch in.',
+  limitMs: actionMs,
+  async handler({ headers, signal }, app) {
+    if (!isCommand(headers, app)) return wrongToken();
+    return app.sleep(signal).then(
+      () => json(200, {}),
+      (error: unknown) => json(409, { error: inline(error), hint: hintOf(error) }),
+    );
+  },
+};
+
+export const routes: readonly Route<Dashboard>[] = [entry, pages, actions, links, sleep];
 
 /** For people who come without a session. */
 function needsLink(had: boolean): string {

@@ -7,20 +7,28 @@ import type { Log } from '../../core/log.ts';
 import { noAuth } from '../../http/auth.ts';
 import { type RunningServer, startServer } from '../../http/server.ts';
 import { collectStatus } from '../status/collect.ts';
+import type { SleepNow } from '../front/sleep-now.ts';
 import type { Report } from '../report.ts';
 import type { LocalDir, LocalState } from '../state.ts';
-import { act } from './actions.ts';
+import { type Given, act, isAtOnce } from './actions.ts';
 import { Hub } from './hub.ts';
 import { linkSecret, linkUrl } from './link.ts';
 import { Observer } from './observer.ts';
+import { pendingPlan } from './plan.ts';
 import { type Dashboard, policyOf, routes } from './routes.ts';
 import { Sessions } from './sessions.ts';
+import type { SleepTimes } from './sleep-times.ts';
+import { readTree } from './tree.ts';
 
 export interface DashboardParts {
   readonly dir: LocalDir;
   readonly state: LocalState;
   readonly report: Report;
   readonly log: Log;
+  /** As `up` was told. */
+  readonly pgBinDir: string | null;
+  readonly sleepNow: SleepNow;
+  readonly sleeps: SleepTimes;
 }
 
 export interface RunningDashboard {
@@ -48,7 +56,8 @@ export async function startDashboard(parts: DashboardParts): Promise<RunningDash
   }
 }
 
-async function serve({ dir, state, report, log }: DashboardParts, port: number): Promise<RunningDashboard> {
+async function serve(parts: DashboardParts, port: number): Promise<RunningDashboard> {
+  const { dir, state, report, log, pgBinDir, sleepNow, sleeps } = parts;
   const over = new AbortController();
   const { signal } = over;
   const sessions = new Sessions();
@@ -57,7 +66,21 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
     full: () => observer.full(),
     changed: () => observer.watchedBy(hub.size),
   });
-  const observer = new Observer(dir, (name, data) => hub.publish(name, data), signal);
+  const observer = new Observer(dir, (name, data) => hub.publish(name, data), sleeps, signal);
+  const perform = async (given: Given): Promise<string> => {
+    const { action, target } = given;
+    const plan = action === 'apply' ? await pendingPlan(dir, signal) : null;
+    const facts = { report: await collectStatus(dir), sleeps: sleeps.canSleep, tree: readTree(dir), plan };
+    const shown: Report = {
+      event: (event, fields, text) => report.event(event, fields, text),
+      progress: (what) => hub.publish('progress', { action, target, what }),
+    };
+    try {
+      return await act(facts, given, { dir, pgBinDir, sleepNow, report: shown, log, signal });
+    } finally {
+      observer.touch();
+    }
+  };
   const server: RunningServer = await startServer<Dashboard>({
     program: 'compute-local',
     name: 'dashboard',
@@ -76,8 +99,8 @@ async function serve({ dir, state, report, log }: DashboardParts, port: number):
       linkSecret: linkSecret(state),
       page: async () => (await import('./page-text.ts')).page,
       port: () => server.port,
-      act: (given) =>
-        inTurn.add(async () => act(await collectStatus(dir), given, { dir, report, signal }), signal),
+      act: (given) => (isAtOnce(given.action) ? perform(given) : inTurn.add(() => perform(given), signal)),
+      sleep: (limited) => sleepNow.ask(limited),
     },
   });
   const beats = repeat(() => {

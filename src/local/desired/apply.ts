@@ -36,8 +36,17 @@ interface Told {
 /** Makes the compute what compute.json says, and keeps that for every later start. While nothing runs, the next start does it.
  *  @returns the exit code: 0, or 1 when something failed
  *  @throws FileProblems; ComputeError `usage`, `conflict`, `dir_refused`, `sql` */
-export async function apply(dir: LocalDir, options: ApplyOptions, answer: Answer): Promise<number> {
-  const file = readDesired(dir, options.file);
+export const apply = async (dir: LocalDir, options: ApplyOptions, answer: Answer): Promise<number> =>
+  applyFile(dir, readDesired(dir, options.file), options, answer);
+
+/** The same with a file that was read.
+ *  @throws ComputeError as `apply` */
+export async function applyFile(
+  dir: LocalDir,
+  file: ReadFile,
+  options: ApplyOptions,
+  answer: Answer,
+): Promise<number> {
   if (inspectDir(dir, 'stop').kind === 'new')
     throw new ComputeError('conflict', `there is no compute in ${dir.root}`, {
       hint: `create one with: ${commandFor(dir, 'init')}, or: ${commandFor(dir, 'up')}`,

@@ -34,14 +34,24 @@ export async function plan(dir: LocalDir, given: string | null, answer: Answer):
 }
 
 /** @throws FileProblems `spec_invalid` also for what only the server knows */
-export async function look(dir: LocalDir, { source, desired }: ReadFile): Promise<Looked> {
+export async function look(dir: LocalDir, file: ReadFile): Promise<Looked> {
   inspectDir(dir, 'stop');
+  await wake(dir, never);
+  return lookAsItIs(dir, file, never);
+}
+
+/** The same without waking it: while it sleeps, it does not run.
+ *  @throws FileProblems `spec_invalid`; ComputeError `sql` */
+export async function lookAsItIs(
+  dir: LocalDir,
+  { source, desired }: ReadFile,
+  signal: AbortSignal,
+): Promise<Looked> {
   const before = readAccepted(dir);
   const wanted = accept(desired, source.file, before);
-  await wake(dir, never);
   const writer = runningWriter(dir);
   if (writer === null) return { wanted, before, running: null, ...diff(wanted, before, null) };
-  const observed = await observe(writer.socket, wanted, never);
+  const observed = await observe(writer.socket, wanted, signal);
   const problems = serverProblems(wanted, Object.keys(desired.settings), observed);
   if (problems.length > 0) throw problemsIn(source, problems);
   return { wanted, before, running: { writer, observed }, ...diff(wanted, before, observed) };

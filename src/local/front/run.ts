@@ -15,6 +15,7 @@ import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
+import type { SleepNow } from './sleep-now.ts';
 import { type Counted, Sleeper } from './sleeper.ts';
 import { unloggedIn } from './unlogged.ts';
 
@@ -38,7 +39,7 @@ const startMs = 600_000;
 export async function runWithSleep(
   context: UpContext,
   { suspendAfter, suspendHardAfter, suspendIgnore, prepareAtMost }: SleepOptions,
-  onReady: () => void,
+  { onReady, now }: { readonly onReady: () => void; readonly now: SleepNow },
   signal: AbortSignal,
 ): Promise<void> {
   const { dir, state, report } = context;
@@ -58,6 +59,7 @@ export async function runWithSleep(
     front,
     report,
     limits,
+    now,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
     observe: (limited) => observe(server, limited),
     holdPorts: () =>

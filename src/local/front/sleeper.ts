@@ -1,5 +1,5 @@
 import { linked } from '../../core/abort.ts';
-import { monotonicMs, sleep } from '../../core/clock.ts';
+import { monotonicMs } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
@@ -17,6 +17,7 @@ import {
 import type { Observed } from './observe.ts';
 import type { Roster } from './roster.ts';
 import type { Session } from './session.ts';
+import { SleepNow } from './sleep-now.ts';
 import { leaveAll } from './suspend.ts';
 
 export interface SleeperOptions {
@@ -37,6 +38,8 @@ export interface SleeperOptions {
   /** Begins what is to be done until `signal` aborts. */
   readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
+  /** Who wants it to sleep at once. */
+  readonly now?: SleepNow;
 }
 
 export interface Counted {
@@ -53,12 +56,14 @@ const cannotReturn = 'a log-in that cannot be repeated';
 /** Runs the compute while somebody uses it. */
 export class Sleeper {
   readonly #options: SleeperOptions;
+  readonly #now: SleepNow;
   #counted: Counted = { suspends: 0, wakes: 0, wokenBy: null, lastWakeMs: null };
   #roster: Roster | null = null;
   #unreadableMs: number | null = null;
 
   constructor(options: SleeperOptions) {
     this.#options = options;
+    this.#now = options.now ?? new SleepNow();
   }
 
   /** Until `signal` aborts. @throws what the first start failed with */
@@ -67,8 +72,10 @@ export class Sleeper {
     for (let waking = false; ; waking = true) {
       const ended = await this.#untilUnused(waking, signal);
       if (signal.aborted) return;
-      report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
+      const why = this.#now.isAsked ? 'it was asked to' : unused(this.#options.limits);
+      report.event('asleep', { ended_sessions: ended }, asleepText(why, ended));
       this.#note([]);
+      this.#now.asleep();
       const held = await this.#options.holdPorts();
       const asleep = linked(signal);
       this.#options.whileAsleep(asleep.signal);
@@ -135,19 +142,27 @@ export class Sleeper {
     const { front, limits } = this.#options;
     const tickMs = Math.min(mostTickMs, Math.max(leastTickMs, limits.suspendAfterMs / 10));
     for (;;) {
-      await sleep(tickMs, signal);
-      if (!front.isAwake) continue;
-      const holders = await this.#holders(signal);
-      this.#note(holders);
-      if (holders.length > 0 || this.#roster === null) continue;
-      const ended = await this.#suspend(this.#roster, signal);
-      if (ended !== null) return ended;
+      await this.#now.pause(tickMs, signal);
+      const holders = front.isAwake ? await this.#holders(signal) : null;
+      if (holders !== null) {
+        this.#note(holders);
+        const roster = holders.length > 0 ? null : this.#roster;
+        const ended = roster === null ? null : await this.#suspend(roster, signal);
+        if (ended !== null) return ended;
+      }
+      this.#now.held(holders);
     }
+  }
+
+  /** For who wants it to sleep at once, only what it would lose counts. */
+  get #limits(): Limits {
+    const { limits } = this.#options;
+    return this.#now.isAsked ? { ...limits, suspendAfterMs: 0 } : limits;
   }
 
   /** What keeps it awake: the cheap questions first. */
   async #holders(signal: AbortSignal): Promise<Holder[]> {
-    const { front, limits } = this.#options;
+    const { front } = this.#options;
     const byClients = this.#heldByClients();
     if (byClients.length > 0) return byClients;
     const inPostgres = await this.#heldInPostgres(signal);
@@ -159,15 +174,16 @@ export class Sleeper {
       signal.throwIfAborted();
     }
     front.seen();
-    return heldByClients(this.#seen(), this.#last(), limits);
+    return this.#heldByClients();
   }
 
   #heldByClients(): Holder[] {
-    return heldByClients(this.#seen(), this.#last(), this.#options.limits);
+    return heldByClients(this.#seen(), this.#last(), this.#limits);
   }
 
   async #heldInPostgres(signal: AbortSignal): Promise<Holder[]> {
-    const { front, limits, observe, lastActiveMs, unlogged } = this.#options;
+    const { front, observe, lastActiveMs, unlogged } = this.#options;
+    const limits = this.#limits;
     try {
       const [observed, activeMs] = await Promise.all([observe(signal), lastActiveMs(signal)]);
       this.#unreadableMs = null;
@@ -211,7 +227,8 @@ export class Sleeper {
   }
 
   #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
-    const { front, limits, report } = this.#options;
+    const { front, report } = this.#options;
+    const limits = this.#limits;
     const isHeld = (): boolean => this.#heldByClients().length > 0;
     const onBegin = (): void => {
       report.event('suspending', {}, null);
@@ -225,7 +242,9 @@ export class Sleeper {
   }
 }
 
-function asleepText({ suspendAfterMs }: Limits, ended: number): string {
+const unused = ({ suspendAfterMs }: Limits): string => `nobody has used it for ${shownMs(suspendAfterMs)}`;
+
+function asleepText(why: string, ended: number): string {
   const cut = ended === 0 ? '' : ` ${ended} idle ${ended === 1 ? 'session was' : 'sessions were'} ended.`;
-  return `Asleep: nobody has used it for ${shownMs(suspendAfterMs)}.${cut} The next connection wakes it.`;
+  return `Asleep: ${why}.${cut} The next connection wakes it.`;
 }

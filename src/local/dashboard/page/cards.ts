@@ -2,7 +2,7 @@ import type { ComputeReport } from '../../status/schema.ts';
 import type { Applied, CatalogObject, Check, Downtime, Figures, Offer } from '../model.ts';
 import { actionButton } from './act.ts';
 import { type Child, card, h, part, table } from './dom.ts';
-import { shownBytes, shownDuration, shownTime, words } from './format.ts';
+import { shownBytes, shownDuration, shownMs, shownTime, words } from './format.ts';
 
 export interface Drawn<T> {
   readonly element: HTMLElement;
@@ -70,7 +70,7 @@ export function computeCard(): Drawn<ComputeShown | null> {
   const drawBody = part(body, (shown: ComputeShown | null): Child[] => {
     if (shown === null) return [];
     const { compute, lastActive, error, figures, offers } = shown;
-    const { name, role, ports, lsn, at_lsn, lag, connections, since, exits, detail } = compute;
+    const { name, role, ports, lsn, at_lsn, lag, connections, since, exits, detail, sleep } = compute;
     const behindBy = lag === null ? null : `${shownBytes(lag.bytes)} behind`;
     return [
       facts([
@@ -80,12 +80,13 @@ export function computeCard(): Drawn<ComputeShown | null> {
         [at_lsn === null ? 'LSN' : 'Shows LSN', [at_lsn ?? lsn ?? '–', behindBy].filter(Boolean).join(', ')],
         ['Sessions', connections === null ? '–' : sessionsText(connections, figures)],
         ['Last active', lastActive === null ? '–' : shownTime(lastActive)],
+        ['Sleep', sleepText(sleep, compute.state)],
         ['On disk', shownBytes(compute.disk_bytes)],
         ...(exits === 0 ? [] : [['Restarts', `${exits} since its up began`] as const]),
       ]),
       detail === null ? null : h('p', { class: 'note' }, detail),
       error === null ? null : h('pre', { class: 'error', tabindex: '0' }, error),
-      offers.length === 0 ? null : h('div', { class: 'actions' }, ...offers.map(actionButton)),
+      offers.length === 0 ? null : h('div', { class: 'actions' }, ...offers.map((one) => actionButton(one))),
     ];
   });
   return {
@@ -101,6 +102,15 @@ function sessionsText(clients: number, figures: Figures | null): string {
   const { active, inTransaction, limit } = figures ?? {};
   if (typeof limit !== 'number' || limit === 0) return String(clients);
   return `${clients} of ${limit}; ${active ?? 0} active, ${inTransaction ?? 0} idle in a transaction`;
+}
+
+function sleepText(sleep: ComputeReport['sleep'], state: string): string {
+  if (sleep === null) return state === 'running' ? 'never' : '–';
+  const { suspend_after_ms: afterMs, kept_awake_by: holders, woken_by: by, last_wake_ms: ms } = sleep;
+  const woken = by === null || ms === null ? '' : `; the last wake took ${shownDuration(ms)}, for ${by}`;
+  const who = holders.map((one) => `${words(one.kind)}: ${one.who}`).join(', ');
+  const held = who === '' ? '' : `; now kept awake by ${who}`;
+  return `after ${shownMs(afterMs)} without use${held}${woken}`;
 }
 
 export interface DowntimeShown {
@@ -147,20 +157,29 @@ export function catalogCard(): Drawn<Catalog> {
   const update = part(extra, ({ objects, applied }: Catalog): Child[] => {
     const own = objects.filter(({ state }) => state !== 'built in');
     const others = objects.length - own.length;
-    const when = applied === null ? 'applied' : `applied at ${shownTime(applied.at)}`;
-    rows.fill(
-      own.map(({ kind, name, owner, state, error, hint, since }) => [
-        name,
-        kind,
-        owner ?? '–',
-        state === 'applied'
-          ? h('span', { class: 'good' }, when)
-          : h('span', { class: 'fault' }, `failed since ${shownTime(since ?? '')}: ${error} ${hint ?? ''}`),
-      ]),
-    );
+    rows.fill(own.map((one) => [one.name, one.kind, one.owner ?? '–', lastApply(one, applied)]));
     builtIn.textContent = others === 0 ? '' : `and ${others} that PostgreSQL or compute_ctl brings along`;
     if (applied === null) return [];
     return [`${applied.statements} statements in ${shownDuration(applied.ms)}`];
   });
   return { element, update };
+}
+
+function lastApply({ state, error, hint, since, accepted }: CatalogObject, applied: Applied | null): Child {
+  const asked = accepted === null ? '' : `; compute.json of ${shownTime(accepted)}`;
+  switch (state) {
+    case 'applied': {
+      const when = applied === null ? 'applied' : `applied at ${shownTime(applied.at)}`;
+      return h('span', { class: 'good' }, `${when}${asked}`);
+    }
+    case 'failed':
+      return h('span', { class: 'fault' }, `failed since ${shownTime(since ?? '')}: ${error} ${hint ?? ''}`);
+    case 'missing':
+      return h('span', { class: 'fault' }, `not there${asked}`);
+    case 'unknown':
+      return `not looked at while Postgres does not run${asked}`;
+    case 'by hand':
+    case 'built in':
+  }
+  return 'created by SQL';
 }

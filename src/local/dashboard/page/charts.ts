@@ -1,7 +1,10 @@
 import uPlot from 'uplot';
-import type { Figures, Sample } from '../model.ts';
+import type { Asleep, Figures, Sample } from '../model.ts';
+import { ownValue } from '../own-value.ts';
+import { rowsWith, saidAsleep } from './asleep-rows.ts';
 import { behind, card, h, styled, table } from './dom.ts';
 import { shownTime } from './format.ts';
+import { hatch } from './hatch.ts';
 
 export interface Series {
   readonly label: string;
@@ -39,23 +42,26 @@ const colourOf = (name: string): string =>
 
 export function chartCard(options: ChartOptions): {
   element: HTMLElement;
-  update: (samples: readonly Sample[], compute: string) => void;
+  update: (samples: readonly Sample[], compute: string, sleeps: readonly Asleep[]) => void;
 } {
   const { title, series, shown } = options;
   const { element, body } = card(title, 4);
   const values = series.map(() => h('b', {}, '–'));
+  const asleep = h('span', { hidden: true }, h('i', { class: 'hatch' }), 'asleep');
   const legend = h(
     'p',
     { class: 'legend' },
     ...series.map(({ label, colour }, at) =>
       h('span', {}, styled(h('i'), { background: `var(${colour})` }), `${label} `, values[at] ?? null),
     ),
+    asleep,
   );
   const place = h('div', { class: 'chart', role: 'img' });
   const rows = table(`${title}, the newest first`, ['Time', ...series.map(({ label }) => label)]);
   body.append(legend, place, behind(title, rows));
   let plot: uPlot | null = null;
   let data: uPlot.AlignedData = [[]];
+  let spans: readonly Asleep[] = [];
 
   const tell = (index: number | null): void => {
     const at = index ?? data[0].length - 1;
@@ -64,7 +70,10 @@ export function chartCard(options: ChartOptions): {
   const draw = (): void => {
     plot?.destroy();
     plot = new uPlot(
-      optionsOf(options, place.clientWidth, () => data[0], tell),
+      optionsOf(options, place.clientWidth, () => data[0], {
+        setCursor: [({ cursor }) => tell(cursor.idx ?? null)],
+        drawClear: [(drawn) => hatch(drawn, spans, colourOf('--muted'))],
+      }),
       data,
       place,
     );
@@ -74,21 +83,21 @@ export function chartCard(options: ChartOptions): {
 
   return {
     element,
-    update(samples, compute) {
+    update(samples, compute, sleeps) {
       data = dataOf(samples, compute, series);
+      const [from] = rangeOf(data[0]);
+      spans = sleeps.filter(({ to }) => to === null || Date.parse(to) > from * 1000);
+      asleep.hidden = spans.length === 0;
       if (plot === null) draw();
       else plot.setData(data);
       tell(plot?.cursor.idx ?? null);
       const last = series.map(({ label }, at) => `${label} ${shown(data[at + 1]?.at(-1) ?? null)}`);
-      place.setAttribute('aria-label', `${title}: ${last.join(', ')}`);
+      place.setAttribute('aria-label', `${title}: ${last.join(', ')}${saidAsleep(spans)}`);
       rows.fill(
-        samples
-          .slice(-tableRows)
-          .toReversed()
-          .map(({ at, computes }) => [
-            shownTime(at),
-            ...series.map(({ value }) => shown(valueOf(computes[compute], value))),
-          ]),
+        rowsWith(samples.slice(-tableRows), sleeps, series.length, ({ at, computes }) => [
+          shownTime(at),
+          ...series.map(({ value }) => shown(valueOf(ownValue(computes, compute), value))),
+        ]),
       );
     },
   };
@@ -107,7 +116,7 @@ function dataOf(samples: readonly Sample[], compute: string, series: readonly Se
       for (const column of columns) column.push(null);
     }
     times.push(at / 1000);
-    series.forEach(({ value }, each) => columns[each]?.push(valueOf(computes[compute], value)));
+    series.forEach(({ value }, each) => columns[each]?.push(valueOf(ownValue(computes, compute), value)));
     before = at;
   }
   return [times, ...columns];
@@ -117,7 +126,7 @@ function optionsOf(
   { series, shown, least, unit }: ChartOptions,
   width: number,
   times: () => ArrayLike<number>,
-  tell: (index: number | null) => void,
+  hooks: uPlot.Hooks.Arrays,
 ): uPlot.Options {
   const [text, grid] = [colourOf('--muted'), colourOf('--line')];
   const font = '12px system-ui, sans-serif';
@@ -158,7 +167,7 @@ function optionsOf(
         ...(isLimit === true ? { dash: [4, 4] } : { fill: `${colourOf(colour)}22` }),
       })),
     ],
-    hooks: { setCursor: [(plot) => tell(plot.cursor.idx ?? null)] },
+    hooks,
   };
 }
 

@@ -40,9 +40,20 @@ export function part<T>(into: Element, draw: (data: T) => readonly Child[]): (da
     const now = JSON.stringify(data) ?? '';
     if (now === last) return;
     last = now;
+    const { activeElement: active } = document;
+    const key = into.contains(active) ? active?.getAttribute(keyName) : null;
     into.replaceChildren(...draw(data).filter((child) => child !== null));
+    if (typeof key === 'string') focusOn(key, into);
   };
 }
+
+const keyName = 'data-key';
+
+/** Keeps the focus on what takes its place when the part is drawn again. */
+export const keyed = (key: string): Readonly<Record<string, string>> => ({ [keyName]: key });
+
+export const focusOn = (key: string, within: ParentNode = document): void =>
+  within.querySelector<HTMLElement>(`[${keyName}="${CSS.escape(key)}"]`)?.focus();
 
 export interface Card {
   readonly element: HTMLElement;

@@ -1,16 +1,19 @@
 import { noHistory } from '../log-lines.ts';
 import { outagesIn } from '../outages.ts';
 import type { Model } from '../model.ts';
-import { actionButton, status } from './act.ts';
+import { ownValue } from '../own-value.ts';
+import { actionButton, status, tellProgress } from './act.ts';
 import { catalogCard, checksCard, computeCard, downtimeCard } from './cards.ts';
 import { chartCard } from './charts.ts';
 import { diagramCard } from './diagram-card.ts';
 import { type Child, h, part } from './dom.ts';
 import { shownNumber, shownRate, shownTime, words } from './format.ts';
 import { logCard } from './log-card.ts';
+import { planCard } from './plan-card.ts';
 import { startsCard } from './starts-card.ts';
 import { storageCard } from './storage-card.ts';
-import { type View, openStore } from './store.ts';
+import { type View, mainName, openStore } from './store.ts';
+import { treeCard } from './tree-card.ts';
 
 const checks = checksCard();
 const compute = computeCard();
@@ -19,6 +22,8 @@ const starts = startsCard();
 const downtimes = downtimeCard();
 const catalog = catalogCard();
 const storage = storageCard();
+const tree = treeCard();
+const plan = planCard();
 const log = logCard();
 const charts = [
   chartCard({
@@ -73,6 +78,8 @@ document.body.append(
       { class: 'grid' },
       checks.element,
       compute.element,
+      tree.element,
+      plan.element,
       ...charts.map(({ element }) => element),
       diagram.element,
       starts.element,
@@ -108,9 +115,9 @@ const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chos
     ),
   ),
 ]);
-const drawGeneral = part(general, (offers: Model['offers']) => offers.map(actionButton));
+const drawGeneral = part(general, (offers: Model['offers']) => offers.map((one) => actionButton(one)));
 
-const store = openStore(draw, (name, lines, isWhole) => log.take(name, lines, isWhole));
+const store = openStore(draw, (name, lines, isWhole) => log.take(name, lines, isWhole), tellProgress);
 
 function draw({ link, why, model, samples, chosen }: View): void {
   live.textContent = links[link];
@@ -120,7 +127,8 @@ function draw({ link, why, model, samples, chosen }: View): void {
     why === null ? '' : `${why}.${model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`}`;
   status.hidden = why !== null;
   if (model === null) return;
-  const { report, details, history, offers } = model;
+  const { report, details, history, sleeps } = model;
+  const offers = link === 'closed' ? [] : model.offers;
   overall.textContent = link === 'closed' ? 'not running' : words(report.state);
   overall.className = `pill ${link === 'closed' ? 'stopped' : report.state}`;
   document.title = `${link === 'closed' ? 'not running' : words(report.state)} · compute-local`;
@@ -131,9 +139,9 @@ function draw({ link, why, model, samples, chosen }: View): void {
   if (!tabs.contains(document.activeElement) || report.computes.length !== tabs.children.length - 1)
     drawTabs({ names: report.computes.map((one) => one.name), chosen: name });
   tabs.hidden = report.computes.length < 2;
-  drawGeneral(link === 'closed' ? [] : offers.filter(({ target }) => target === ''));
+  drawGeneral(offers.filter(({ action }) => action === 'stop'));
   checks.update(model.checks);
-  const told = details[name];
+  const told = ownValue(details, name);
   compute.update(
     now === null
       ? null
@@ -141,19 +149,23 @@ function draw({ link, why, model, samples, chosen }: View): void {
           compute: now,
           lastActive: told?.lastActive ?? null,
           error: told?.error ?? null,
-          figures: samples.at(-1)?.computes[name] ?? null,
-          offers: link === 'closed' ? [] : offers.filter(({ target }) => target === name),
+          figures: ownValue(samples.at(-1)?.computes ?? {}, name) ?? null,
+          offers: offers.filter(({ action, target }) => target === name && action !== 'apply'),
         },
   );
-  const past = history[name] ?? noHistory;
+  const past = ownValue(history, name) ?? noHistory;
+  const slept = name === mainName ? sleeps : [];
   diagram.update({ status: told?.status ?? null, history: past });
   starts.update(past.starts);
   downtimes.update({
     downtime: told?.downtime ?? null,
-    outages: outagesIn(past.changes, Date.parse(model.at)),
+    outages: outagesIn(past.changes, Date.parse(model.at), slept),
   });
   catalog.update({ objects: told?.objects ?? [], applied: past.applied });
   storage.update({ storage: report.storage, disk: report.disk });
+  tree.update({ tree: model.tree, offers });
+  plan.element.classList.toggle('w5', model.tree !== null);
+  plan.update({ plan: model.plan, offers });
   log.choose(name);
-  for (const chart of charts) chart.update(samples, name);
+  for (const chart of charts) chart.update(samples, name, slept);
 }

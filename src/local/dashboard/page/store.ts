@@ -13,6 +13,9 @@ export interface View {
   readonly chosen: string;
 }
 
+/** The compute that `up` starts, as the server names it. */
+export const mainName = 'main';
+
 export type LogListener = (name: string, lines: readonly LogLine[], isWhole: boolean) => void;
 
 /** Half an hour. */
@@ -24,8 +27,12 @@ export interface Store {
 }
 
 /** Follows the server's messages. @param draw is called when something has changed */
-export function openStore(draw: (view: View) => void, onLog: LogListener): Store {
-  let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: 'main' };
+export function openStore(
+  draw: (view: View) => void,
+  onLog: LogListener,
+  onProgress: (progress: Messages['progress']) => void,
+): Store {
+  let view: View = { link: 'connecting', why: null, model: null, samples: [], chosen: mainName };
   const set = (changes: Partial<View>): void => {
     view = { ...view, ...changes };
     draw(view);
@@ -42,6 +49,7 @@ export function openStore(draw: (view: View) => void, onLog: LogListener): Store
   on('model', (model) => set({ model, link: 'live' }));
   on('sample', (sample) => set({ samples: [...view.samples, sample].slice(-mostSamples) }));
   on('log', ({ name, lines }) => onLog(name, lines, false));
+  on('progress', onProgress);
   on('ended', ({ why }) => {
     source.close();
     set({ link: 'closed', why: `${why}. Start it again with: compute-local up` });

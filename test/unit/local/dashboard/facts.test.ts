@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { ComputeStatus } from '../../../../src/client/types.ts';
-import { act, offersOf } from '../../../../src/local/dashboard/actions.ts';
 import { checklist } from '../../../../src/local/dashboard/checklist.ts';
-import { detailsOf } from '../../../../src/local/dashboard/details.ts';
+import { detailsOf, notSeen } from '../../../../src/local/dashboard/details.ts';
 import { FiguresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
 import { keptSizes } from '../../../../src/local/dashboard/kept-sizes.ts';
-import { localDir } from '../../../../src/local/state.ts';
+import { ownValue } from '../../../../src/local/dashboard/own-value.ts';
+import type { Accepted } from '../../../../src/local/desired/accepted.ts';
 import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
 
 const compute = (changes: Partial<ComputeReport>): ComputeReport => ({
@@ -94,7 +94,7 @@ test('of roles and databases the page gets names and states, and never a passwor
     ],
     databases: [{ name: 'app', owner: 'app', options: null, restrict_conn: false, invalid: false }],
   };
-  const details = detailsOf('main', status, null, catalog);
+  const details = detailsOf('main', status, null, catalog, null);
   expect(details.objects.map(({ kind, name, state }) => [kind, name, state])).toEqual([
     ['database', 'app', 'applied'],
     ['database', 'shop', 'failed'],
@@ -106,6 +106,51 @@ test('of roles and databases the page gets names and states, and never a passwor
     ['bad', 'main: the database "shop" is not as its spec says: no such owner', 'create it'],
     ['wait', 'main: the service rsyslog is degraded: no collector', null],
   ]);
+});
+
+test('of each role and database it is said who asked for it, and whether it is there', () => {
+  const role = (name: string) => ({ name, encrypted_password: null, options: null });
+  const database = (name: string) => ({
+    name,
+    owner: 'app',
+    options: null,
+    restrict_conn: false,
+    invalid: false,
+  });
+  const accepted = {
+    at: '2026-01-01T00:00:00.000Z',
+    roles: [{ name: 'ann' }, { name: 'bob' }],
+    databases: [
+      { name: 'shop', owner: 'ann' },
+      { name: 'later', owner: 'ann' },
+    ],
+    logins: { ann: { password: 'hidden', verifier: 'hidden' } },
+  } as unknown as Accepted;
+  const catalog = {
+    roles: [role('app'), role('ann'), role('eve'), role('cloud_admin')],
+    databases: [database('app'), database('eves'), database('postgres')],
+  };
+  const { objects } = detailsOf('main', status, null, catalog, accepted);
+  expect(objects.map(({ kind, name, state, accepted: at }) => [kind, name, state, at !== null])).toEqual([
+    ['database', 'app', 'applied', false],
+    ['database', 'eves', 'by hand', false],
+    ['database', 'postgres', 'built in', false],
+    ['database', 'shop', 'failed', true],
+    ['database', 'later', 'missing', true],
+    ['role', 'app', 'applied', false],
+    ['role', 'ann', 'applied', true],
+    ['role', 'eve', 'by hand', false],
+    ['role', 'cloud_admin', 'built in', false],
+    ['role', 'bob', 'missing', true],
+  ]);
+  expect(notSeen(accepted).map(({ name, state }) => [name, state])).toContainEqual(['shop', 'unknown']);
+  expect(JSON.stringify([objects, notSeen(accepted)])).not.toContain('hidden');
+});
+
+test('a node may have the name of what every object has', () => {
+  const node = compute({ name: 'constructor', role: 'replica' });
+  expect(checklist(reportOf([node]), {}).map(({ text }) => text)).toContain('constructor (replica) answers');
+  expect(ownValue<string>({}, 'constructor')).toBeUndefined();
 });
 
 const counted = (atMs: number, commits: number) => ({
@@ -144,33 +189,6 @@ test('the WAL that was written is the way from one LSN to the next', () => {
   expect(rate('0/2000')).toBe(0);
   expect(rate('0/1000')).toBeNull();
   expect(rate(null)).toBeNull();
-});
-
-test('only what is possible is offered, and nothing else is done', () => {
-  const report = reportOf([
-    compute({ name: 'main', role: 'replica' }),
-    compute({ name: 'b', role: 'primary' }),
-    compute({ name: 'c', role: 'replica' }),
-    compute({ name: 'd', role: 'view', state: 'stopped', up_pid: null }),
-  ]);
-  expect(offersOf(report).map(({ action, target }) => [action, target])).toEqual([
-    ['stop', ''],
-    ['promote', 'c'],
-    ['stop-node', 'c'],
-  ]);
-  const context = {
-    dir: localDir('/d'),
-    report: { event() {}, progress() {} },
-    signal: new AbortController().signal,
-  };
-  for (const [action, target] of [
-    ['promote', 'main'],
-    ['promote', '../x'],
-    ['stop-node', 'd'],
-    ['toString', ''],
-    ['stop', 'main'],
-  ] as const)
-    expect(() => act(report, { action, target }, context)).toThrow('cannot be done now');
 });
 
 test('a directory is counted anew when some time has passed', async () => {

@@ -1,9 +1,11 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { expect, test } from 'vitest';
+import { ComputeError } from '../../../../src/core/errors.ts';
 import { createLog } from '../../../../src/core/log.ts';
 import { Secret } from '../../../../src/core/secret.ts';
 import { noAuth } from '../../../../src/http/auth.ts';
 import { startServer } from '../../../../src/http/server.ts';
+import { FieldProblems } from '../../../../src/local/dashboard/field-problems.ts';
 import { Hub } from '../../../../src/local/dashboard/hub.ts';
 import { type Dashboard, routes } from '../../../../src/local/dashboard/routes.ts';
 import { Sessions } from '../../../../src/local/dashboard/sessions.ts';
@@ -49,8 +51,11 @@ async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
       linkSecret: new Secret('secret of the command'),
       page: () => Promise.resolve({ html: '<p>the page</p>', policy: "script-src 'sha256-x'" }),
       port: () => 1,
+      sleep: () => Promise.reject(new ComputeError('conflict', 'ann keeps it awake', { hint: 'ask ann' })),
       act(given) {
         done.push(given);
+        if (given.action === 'branch')
+          return Promise.reject(new FieldProblems([{ path: 'fields.name', message: 'a name is missing' }]));
         return given.action === 'fail' ? Promise.reject(new Error('it failed')) : Promise.resolve('done');
       },
     },
@@ -98,7 +103,7 @@ test('a token is exchanged once for a cookie, with which the page is shown', () 
     const page = await send('GET', first.headers.location ?? '', { cookie });
     expect(page).toMatchObject({ status: 200, body: '<p>the page</p>' });
     expect(page.headers['content-security-policy']).toBe(
-      "default-src 'none'; script-src 'sha256-x'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'sha256-x'; connect-src 'self'; img-src data:; require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
     const again = await send('GET', `/?token=${token}`);
     expect(again.status).toBe(401);
@@ -152,8 +157,33 @@ test('an action is a POST of JSON, and its outcome is the answer', () =>
     const good = await post('{"action":"stop","target":"a"}');
     expect([good.status, JSON.parse(good.body)]).toMatchObject([200, { ok: true, message: 'done' }]);
     const bad = await post('{"action":"fail","target":"a"}');
-    expect([bad.status, JSON.parse(bad.body)]).toMatchObject([409, { ok: false, message: 'it failed' }]);
+    expect([bad.status, JSON.parse(bad.body)]).toMatchObject([200, { ok: false, message: 'it failed' }]);
     expect(done).toHaveLength(2);
+    for (const fields of ['7', '{"name":7}', `{"name":"${'x'.repeat(1001)}"}`])
+      expect((await post(`{"action":"branch","target":"","fields":${fields}}`)).status).toBe(422);
+    expect(done).toHaveLength(2);
+    const refused = await post('{"action":"branch","target":"","fields":{"name":""}}');
+    expect([refused.status, JSON.parse(refused.body)]).toMatchObject([
+      200,
+      {
+        ok: false,
+        hint: 'correct it and try again; nothing was changed',
+        problems: [{ path: 'fields.name', message: 'a name is missing' }],
+      },
+    ]);
+  }));
+
+test('the page of another directory lets it sleep, with the secret of the command alone', () =>
+  withRoutes(async ({ send, open }) => {
+    const { cookie } = await open();
+    for (const authorization of ['', 'Bearer x'])
+      expect((await send('POST', '/sleep', { cookie, authorization })).status).toBe(401);
+    expect((await send('GET', '/sleep', { authorization: 'Bearer secret of the command' })).status).toBe(405);
+    const answer = await send('POST', '/sleep', { authorization: 'Bearer secret of the command' });
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([
+      409,
+      { error: 'ann keeps it awake', hint: 'ask ann' },
+    ]);
   }));
 
 test('a stream is continued after the last message that was seen', () =>

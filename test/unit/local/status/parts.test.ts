@@ -12,7 +12,7 @@ import { Sizes } from '../../../../src/local/status/disk.ts';
 import { withoutPageHeader } from '../../../../src/local/storage/range.ts';
 import type { StorageStatus } from '../../../../src/local/storage/storage-status.ts';
 import { storedLsn } from '../../../../src/local/view-lsn.ts';
-import { listensOn } from '../../../../src/process/listens.ts';
+import { listensOn, ownUserListensOn } from '../../../../src/process/listens.ts';
 import { writePidFile } from '../../../../src/process/pid-file.ts';
 
 const megabyte = 1024 * 1024;
@@ -126,10 +126,27 @@ test('a process is asked at a port only if it listens there itself', async () =>
   const { port } = server.address() as { port: number };
   expect(listensOn(process.pid, port)).toBe(true);
   expect(listensOn(process.ppid, port)).not.toBe(true);
+  expect(ownUserListensOn(port)).toBe(true);
   server.close();
   await once(server, 'close');
+  expect(ownUserListensOn(port)).toBe(false);
   expect(listensOn(process.pid, port)).toBe(false);
   expect(listensOn(2 ** 22 + 1, port)).toBeNull();
+});
+
+const isRoot = process.geteuid?.() === 0;
+
+test.skipIf(!isRoot)('a token is not sent to a listener of another user', async () => {
+  const server = createServer();
+  // As in another program: sockets belong to who creates them.
+  process.seteuid?.(65_534);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  process.seteuid?.(0);
+  const { port } = server.address() as { port: number };
+  expect(ownUserListensOn(port)).toBe(false);
+  server.close();
+  await once(server, 'close');
 });
 
 test('the size of a directory counts what is on disk, and says when its time was up', async () => {
