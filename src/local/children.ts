@@ -13,6 +13,7 @@ import { readAccepted } from './desired/accepted.ts';
 import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
+import { dropFenced } from './next/places.ts';
 import type { Kept } from './supervisor.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
@@ -180,6 +181,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     start: () => {
       // The storage would only answer that there is no spec.
       readAccepted(dir);
+      if (state.front === true) dropFenced(dir, state);
       const aside = setAside(dir);
       if (aside.length > 0)
         report.event(

@@ -86,6 +86,26 @@ test('one that does not fit exactly is not used, and nothing is lost', async () 
   );
 });
 
+test('one that was made before another compute got its number is not used: its commits would hang', async () => {
+  await settled();
+  const { ports, controlPlaneToken } = local.state();
+  const ask = async (path: string, body?: unknown): Promise<Record<string, unknown>> => {
+    const headers = {
+      authorization: `Bearer ${String(controlPlaneToken)}`,
+      'content-type': 'application/json',
+    };
+    const init = body === undefined ? { headers } : { headers, method: 'POST', body: JSON.stringify(body) };
+    const answer = await fetch(`http://127.0.0.1:${ports['controlPlane']}${path}`, init);
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  // As a start does it whose compute is killed before the storage has anything of it.
+  const { generation, end_lsn } = await ask('/status');
+  await ask('/generation', { generation, end_lsn });
+  expect(await wake()).toContain('it is not complete');
+  expect(existsSync(next())).toBe(false);
+});
+
 test("somebody else's directory in its place is left alone, and keeps the next one from being prepared", async () => {
   await settled();
   rmSync(next(), { recursive: true });

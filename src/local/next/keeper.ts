@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { monotonicMs, raceAbort } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import { endChild, termThenKill } from '../../process/end.ts';
@@ -49,10 +49,16 @@ export class NextStart {
       const over = await raceAbort(child.closed, signal).catch(() => null);
       if (over === null) return report.event('not-prepared', { reason: 'it was stopped' }, null);
       const last = said as NextEvent | null;
-      if (last?.event === 'prepared') {
+      if (last?.event === 'prepared' && !signal.aborted) {
+        // Here, and not by that process: one that is late, or was left by an `up` that was killed, would put it there after the start
+        // of another compute, and its own would be refused by the storage.
+        renameSync(dir.nextFresh, dir.next);
         const ms = Math.round(monotonicMs() - startMs);
         report.event('prepared', { way: last.way, lsn: last.lsn, ms }, null);
-      } else report.event('not-prepared', { reason: last?.reason ?? 'its process was killed' }, null);
+      } else {
+        const reason = last?.event === 'failed' ? last.reason : 'its process was killed';
+        report.event('not-prepared', { reason }, null);
+      }
     } finally {
       await endChild(child, termThenKill(graceMs), escalate);
       rmSync(dir.nextPid, { force: true });

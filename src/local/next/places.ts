@@ -8,8 +8,12 @@ import { isPrepared, markPrepared, noteFile } from '../../postgres/prepared/note
 import { openDirectory } from '../../process/dir-fd.ts';
 import { endByPidFile } from '../../process/pid-file.ts';
 import { removeTree } from '../../process/remove-tree.ts';
+import { readSmall } from '../../process/regular-file.ts';
 import { entriesThatCount } from '../entries.ts';
-import type { LocalDir } from '../state.ts';
+import type { LocalDir, LocalState } from '../state.ts';
+import { Fence } from '../storage/fence.ts';
+import { generationFile } from '../storage/files.ts';
+import { timelineDir } from '../storage/layout.ts';
 
 const allOf = ({ next, nextFresh, nextTemplate }: LocalDir): string[] => [next, nextFresh, nextTemplate];
 
@@ -56,6 +60,22 @@ export async function freePlaces(dir: LocalDir, log: Log, signal: AbortSignal): 
   rmSync(join(dir.next, noteFile), { force: true });
   for (const path of [dir.nextFresh, dir.nextTemplate]) await stopLeftover(path, leftoverLimits, log, signal);
   for (const path of [dir.next, dir.nextFresh]) await removeTree(path, signal);
+}
+
+/** Called before a start: a next data directory whose number is not the newest any more is not used. Another compute has got a base
+ *  backup since then; the storage would receive nothing from this one, and its commits would wait for ever. */
+export function dropFenced(dir: LocalDir, { tenantId, timelineId }: LocalState): void {
+  if (ownerOf(dir.next) !== 'ours') return;
+  const { generation } = new Fence(timelineDir(dir.storage, tenantId, timelineId));
+  if (generationOf(dir.next) !== generation) rmSync(join(dir.next, noteFile), { force: true });
+}
+
+function generationOf(path: string): number | null {
+  try {
+    return Number(readSmall(join(path, generationFile)));
+  } catch {
+    return null;
+  }
 }
 
 /** Creates one, with its marker. Nothing is in its place. */

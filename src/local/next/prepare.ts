@@ -6,7 +6,7 @@ import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { shownBytes } from '../../core/shown.ts';
 import { type PreparedNote, noteFile, noteText } from '../../postgres/prepared/note.ts';
-import { renameDurable, writeDurable } from '../../process/files.ts';
+import { writeDurable } from '../../process/files.ts';
 import { bootId } from '../../process/identity.ts';
 import { runOk } from '../../process/run-process.ts';
 import { removeTree } from '../../process/remove-tree.ts';
@@ -39,7 +39,7 @@ export interface Prepared {
 }
 
 /** Makes the data directory of the next start, while nobody writes: the same as the base backup of the storage, with its WAL replayed. It
- *  is there as a whole or not at all.
+ *  does not put it into its place: only `up` knows that no start has begun meanwhile, see keeper.ts.
  *  @throws ComputeError; AbortError */
 export async function prepare(context: PrepareContext, signal: AbortSignal): Promise<Prepared> {
   const { dir, state, log } = context;
@@ -58,7 +58,6 @@ export async function prepare(context: PrepareContext, signal: AbortSignal): Pro
     writeDurable(join(dir.nextFresh, generationFile), `${generation}\n`);
     writeDurable(join(dir.nextFresh, noteFile), noteText(noteOf(context, source)));
     signal.throwIfAborted();
-    renameDurable(dir.nextFresh, dir.next);
     return { way, lsn };
   } catch (error) {
     // The rest of it is only space.
