@@ -9,6 +9,7 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
+import { showCopied } from './copied.ts';
 import { readAccepted } from './desired/accepted.ts';
 import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
@@ -117,6 +118,7 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
 
 function show(event: StorageEvent, report: Report): void {
   if (event.event === 'trouble' || event.event === 'trouble-over') reportTrouble(event, report);
+  if (event.event === 'copying') showCopied(event, report);
   if (event.event !== 'progress') return;
   const { step, bytes } = event;
   if (step === 'initdb') report.progress('Creating a new, empty cluster ...', '');

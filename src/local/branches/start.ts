@@ -6,10 +6,12 @@ import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
 import { environmentForOwnPrograms } from '../environment.ts';
+import { showCopied } from '../copied.ts';
 import { readPhase, serves } from '../phase.ts';
 import { openLog, prepareDirs } from '../prepare.ts';
 import type { SleepOptions } from '../front/run.ts';
 import type { Report } from '../report.ts';
+import type { Copied } from '../storage/copying.ts';
 import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
 
 export interface RunOptions extends SleepOptions {
@@ -141,6 +143,7 @@ function showProgress({ log }: Started, seen: { bytes: number }, report: Report)
   for (const line of whole.split('\n').filter((one) => one.startsWith('{'))) {
     const event = parsed(line);
     if (event?.event === 'progress') report.progress(String(event.what), String(event.done));
+    if (event !== null && isCopied(event)) showCopied(event, report);
   }
 }
 
@@ -148,7 +151,13 @@ interface Event {
   readonly event?: unknown;
   readonly what?: unknown;
   readonly done?: unknown;
+  readonly bytes?: unknown;
+  readonly total_bytes?: unknown;
+  readonly ms?: unknown;
 }
+
+const isCopied = (event: Event): event is Copied & Event =>
+  event.event === 'copying' && [event.bytes, event.total_bytes, event.ms].every(Number.isFinite);
 
 function parsed(line: string): Event | null {
   try {

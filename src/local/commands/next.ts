@@ -7,6 +7,7 @@ import { onSignals } from '../../process/signals.ts';
 import type { NextEvent } from '../next/events.ts';
 import { prepare } from '../next/prepare.ts';
 import { type LocalDir, stateOf } from '../state.ts';
+import type { Copied } from '../storage/copying.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface NextOptions extends Pick<StorageOptions, 'pgBinDir' | 'warnFree' | 'stopFree'> {
@@ -31,7 +32,9 @@ export async function prepareNext(dir: LocalDir, options: NextOptions, log: Log)
     const tools = await toolsFor(dir, state, options, stop.signal);
     const diskLimits = limitsOf(options);
     const mostBytes = options.prepareAtMost;
-    const done = await prepare({ dir, state, tools, diskLimits, mostBytes, log }, stop.signal);
+    const onCopied = (copied: Copied): void => tell({ event: 'preparing', ...copied });
+    const context = { dir, state, tools, diskLimits, mostBytes, onCopied, log };
+    const done = await prepare(context, stop.signal);
     tell({ event: 'prepared', ...done });
     return 0;
   } catch (error) {

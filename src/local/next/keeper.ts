@@ -44,7 +44,11 @@ export class NextStart {
     try {
       let said: NextEvent | null = null;
       createInterface({ input: child.stdout as Readable }).on('line', (line) => {
-        said = parseNextEvent(line) ?? said;
+        const event = parseNextEvent(line);
+        if (event?.event === 'preparing') {
+          const { bytes, total_bytes, ms } = event;
+          report.event('preparing', { bytes, total_bytes, ms }, null);
+        } else said = event ?? said;
       });
       const over = await raceAbort(child.closed, signal).catch(() => null);
       if (over === null) return report.event('not-prepared', { reason: 'it was stopped' }, null);

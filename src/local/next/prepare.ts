@@ -13,6 +13,7 @@ import { removeTree } from '../../process/remove-tree.ts';
 import { primaryNode } from '../nodes.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { claimGeneration, needStorage } from '../storage-api.ts';
+import type { Copied } from '../storage/copying.ts';
 import { type GivenLimits, limitsFor, spaceAt } from '../storage/disk.ts';
 import { generationFile } from '../storage/files.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
@@ -30,6 +31,8 @@ export interface PrepareContext {
   readonly diskLimits: GivenLimits;
   /** The database may have this many bytes; null: any number. */
   readonly mostBytes: number | null;
+  /** How far the data is unpacked, where that takes long. */
+  readonly onCopied: (copied: Copied) => void;
   readonly log: Log;
 }
 
@@ -67,7 +70,7 @@ export async function prepare(context: PrepareContext, signal: AbortSignal): Pro
 }
 
 async function fill(context: PrepareContext, source: Source, signal: AbortSignal): Promise<Way> {
-  const { dir, tools, log } = context;
+  const { dir, tools, onCopied, log } = context;
   createNext(dir.nextFresh);
   if (canClone(dir.nextFresh)) {
     const way = await updateTemplate(context, source, noteOf(context, source), signal);
@@ -75,7 +78,7 @@ async function fill(context: PrepareContext, source: Source, signal: AbortSignal
     return way;
   }
   await removeTree(dir.nextTemplate, signal);
-  await unpackSource(dir.nextFresh, source, signal);
+  await unpackSource(dir.nextFresh, source, onCopied, signal);
   await recover({ path: dir.nextFresh, tools, socketDir: dir.run, log }, source, signal);
   await flush(dir.nextFresh, tools, signal);
   return 'unpacked';

@@ -19,7 +19,7 @@ export type Way = 'unpacked' | 'advanced';
  *  @param note what it must say in the end
  *  @throws ComputeError; AbortError */
 export async function updateTemplate(
-  { dir, tools, log }: Pick<PrepareContext, 'dir' | 'tools' | 'log'>,
+  { dir, tools, onCopied, log }: Pick<PrepareContext, 'dir' | 'tools' | 'onCopied' | 'log'>,
   source: Source,
   note: PreparedNote,
   signal: AbortSignal,
@@ -47,7 +47,7 @@ export async function updateTemplate(
   }
   await removeTree(path, signal);
   createNext(path);
-  await unpackSource(path, source, signal);
+  await unpackSource(path, source, onCopied, signal);
   await run();
   return done('unpacked');
 }
