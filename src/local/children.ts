@@ -77,13 +77,18 @@ async function startNode(
 }
 
 /** What makes the next data directory: see next/. It ends with this process. */
-export function nextChild(context: UpContext, mostBytes: number | null): Promise<RunningProcess> {
+export function nextChild(
+  context: UpContext,
+  mostBytes: number | null,
+  onlyAdvance: boolean,
+): Promise<RunningProcess> {
   const { dir, tools } = context;
   const args = [
     'next',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
     ...(mostBytes === null ? [] : [`--prepare-at-most=${mostBytes}`]),
+    ...(onlyAdvance ? ['--only-advance'] : []),
     ...freeArgs(context),
   ];
   return startNode(context, 'next', args, dir.nextPid, { piped: true });

@@ -140,12 +140,25 @@ test('one whose making is killed is not used, and the next one is', async () => 
   expect(await wake()).toContain('a base backup is not needed');
 });
 
-test('the next up removes what is left, and finds every commit', async () => {
+test('an up that ended in order leaves it to the next one', async () => {
+  await settled();
+  const before = log().length;
+  const { code } = await local.command('stop');
+  expect([code, existsSync(next())]).toEqual([0, true]);
+  await program.exited();
+  ({ program, to } = await local.upAndReady(['--suspend-after', '500ms']));
+  expect(log().slice(before)).toContain('a base backup is not needed');
+  expect(await query('select count(*)::int as n from kept')).toEqual([{ n: rows }]);
+});
+
+test('after one that was killed it is not used, and every commit is found', async () => {
   await settled();
   program.kill('SIGKILL');
   await program.exited();
   expect(existsSync(next())).toBe(true);
-  ({ program, to } = await local.upAndReady(['--suspend-after', '0']));
+  const before = log().length;
+  ({ program, to } = await local.upAndReady());
+  expect(log().slice(before)).toContain('there is none');
   expect(existsSync(next())).toBe(false);
   expect(await query('select count(*)::int as n from kept')).toEqual([{ n: rows }]);
   const old = (): string[] => readdirSync(local.dir).filter((name) => name.startsWith('pgdata.old-'));

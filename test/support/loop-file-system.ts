@@ -37,7 +37,8 @@ function mounted(kind: FileSystem): Mounted {
   return {
     path,
     release() {
-      run('umount', path);
+      // What has just been killed may hold it for a moment longer.
+      run('umount', '--lazy', path);
       remove();
     },
   };

@@ -12,6 +12,7 @@ import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface NextOptions extends Pick<StorageOptions, 'pgBinDir' | 'warnFree' | 'stopFree'> {
   readonly prepareAtMost: number | null;
+  readonly onlyAdvance: boolean;
 }
 
 /** Everybody else goes first, also before its PostgreSQL. */
@@ -33,7 +34,16 @@ export async function prepareNext(dir: LocalDir, options: NextOptions, log: Log)
     const diskLimits = limitsOf(options);
     const mostBytes = options.prepareAtMost;
     const onCopied = (copied: Copied): void => tell({ event: 'preparing', ...copied });
-    const context = { dir, state, tools, diskLimits, mostBytes, onCopied, log };
+    const context = {
+      dir,
+      state,
+      tools,
+      diskLimits,
+      mostBytes,
+      onlyAdvance: options.onlyAdvance,
+      onCopied,
+      log,
+    };
     const done = await prepare(context, stop.signal);
     tell({ event: 'prepared', ...done });
     return 0;

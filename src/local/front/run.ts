@@ -76,6 +76,7 @@ export async function runWithSleep(
   });
   await front.listen();
   try {
+    await next.ahead(signal);
     await sleeper.run(signal);
   } finally {
     await front.close();

@@ -5,6 +5,8 @@ import { monotonicMs, raceAbort } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import { endChild, termThenKill } from '../../process/end.ts';
 import { type UpContext, nextChild } from '../children.ts';
+import { isWhole } from './places.ts';
+import { hasTemplate } from './template.ts';
 import { type NextEvent, parseNextEvent } from './events.ts';
 
 /** It stops its PostgreSQL first. */
@@ -24,10 +26,21 @@ export class NextStart {
 
   /** Begins when the one before has ended. The abort of `signal` ends it, and nobody waits for that. */
   begin(signal: AbortSignal): void {
+    this.#add(signal, false);
+  }
+
+  /** The same before the first start, which waits for it: only where that is quick, because an earlier run has left a template. */
+  async ahead(signal: AbortSignal): Promise<void> {
+    const { dir } = this.#context;
+    if (hasTemplate(dir) && !isWhole(dir.next)) this.#add(signal, true);
+    await this.settled();
+  }
+
+  #add(signal: AbortSignal, onlyAdvance: boolean): void {
     if (this.#mostBytes === 0) return;
     const { report } = this.#context;
     this.#last = this.#last
-      .then(() => this.#run(signal))
+      .then(() => this.#run(signal, onlyAdvance))
       .catch((error: unknown) => report.event('not-prepared', { reason: inline(error) }, null));
   }
 
@@ -36,11 +49,11 @@ export class NextStart {
     await this.#last;
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #run(signal: AbortSignal, onlyAdvance: boolean): Promise<void> {
     if (signal.aborted) return;
     const { dir, report, escalate } = this.#context;
     const startMs = monotonicMs();
-    const child = await nextChild(this.#context, this.#mostBytes);
+    const child = await nextChild(this.#context, this.#mostBytes, onlyAdvance);
     try {
       let said: NextEvent | null = null;
       createInterface({ input: child.stdout as Readable }).on('line', (line) => {

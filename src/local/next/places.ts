@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
@@ -21,16 +21,29 @@ const allOf = ({ next, nextFresh, nextTemplate }: LocalDir): string[] => [next, 
 const leftoverLimits = { fastMs: 0, immediateMs: 5000, killMs: 5000 };
 const graceMs = 10_000;
 
+/** Whether the last `up` has ended by itself, and not in a crash: it then removes its pid file last. */
+export const endedInOrder = (dir: LocalDir): boolean => !existsSync(dir.upPid);
+
 /** Ends what an earlier run has left of a preparation, and renames its directories, as compute_ctl does it with old data directories; it
- *  removes both kinds once the compute runs. */
-export async function clearNext(dir: LocalDir, log: Log, signal: AbortSignal): Promise<void> {
+ *  removes both kinds once the compute runs.
+ *  @param keepsWhole what is complete stays: a start looks whether it is right, and a preparation whether the template is */
+export async function clearNext(
+  dir: LocalDir,
+  keepsWhole: boolean,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   await endByPidFile(dir.nextPid, 'the preparation of an earlier run', graceMs, signal);
   for (const path of allOf(dir)) {
     if (ownerOf(path) !== 'ours') continue;
     await stopLeftover(path, leftoverLimits, log, signal);
+    if (keepsWhole && path !== dir.nextFresh && isWhole(path)) continue;
     renameSync(path, `${dir.pgdata}.old-${randomBytes(8).toString('hex')}`);
   }
 }
+
+/** Complete, unless the machine has been started again since then. */
+export const isWhole = (path: string): boolean => existsSync(join(path, noteFile));
 
 /** Whose it is. An empty one was left by a kill right after its creation. */
 export function ownerOf(path: string): 'nobody' | 'ours' | 'foreign' {

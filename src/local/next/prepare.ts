@@ -31,6 +31,8 @@ export interface PrepareContext {
   readonly diskLimits: GivenLimits;
   /** The database may have this many bytes; null: any number. */
   readonly mostBytes: number | null;
+  /** Nothing is prepared that would copy the data. */
+  readonly onlyAdvance: boolean;
   /** How far the data is unpacked, where that takes long. */
   readonly onCopied: (copied: Copied) => void;
   readonly log: Log;
@@ -77,6 +79,7 @@ async function fill(context: PrepareContext, source: Source, signal: AbortSignal
     await cloneTree(dir.nextTemplate, dir.nextFresh, signal);
     return way;
   }
+  if (context.onlyAdvance) throw new ComputeError('conflict', 'the file system cannot clone');
   await removeTree(dir.nextTemplate, signal);
   await unpackSource(dir.nextFresh, source, onCopied, signal);
   await recover({ path: dir.nextFresh, tools, socketDir: dir.run, log }, source, signal);

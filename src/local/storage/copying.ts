@@ -21,7 +21,11 @@ export function tellCopied(totalBytes: number, tell: (copied: Copied) => void): 
     const nowMs = monotonicMs();
     if (nowMs < nextMs) return;
     nextMs = nowMs + everyMs;
-    tell({ bytes: Math.min(bytes, totalBytes), total_bytes: totalBytes, ms: Math.round(nowMs - startMs) });
+    tell({
+      bytes: Math.min(Math.round(bytes), totalBytes),
+      total_bytes: totalBytes,
+      ms: Math.round(nowMs - startMs),
+    });
   };
 }
 
