@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { never } from '../../src/core/abort.ts';
 import { withPg } from '../../src/pg/client.ts';
-import type { PgTarget } from '../../src/pg/target.ts';
-import { type LocalRig, localRig, queryLocal } from '../support/local.ts';
+import { type LocalRig, localRig } from '../support/local.ts';
 import type { Program } from '../support/program.ts';
 import { type Mounted, loopFileSystem } from '../support/loop-file-system.ts';
 
@@ -57,13 +56,17 @@ test.for([
     expect(program.stdout()).not.toContain('"event":"not-prepared"');
     const log = readFileSync(join(dir, 'log/compute_ctl.log'), 'utf8');
     expect(log.split('a base backup is not needed')).toHaveLength(rounds + 1);
-    if (canClone) await usesTemplate(local, program, to);
+    if (canClone) await usesTemplate(local, program, () => query('select'));
   },
 );
 
 /** Stopped while it is awake, so that nothing but the template is left. */
-async function usesTemplate({ dir, upAndReady }: LocalRig, program: Program, to: PgTarget): Promise<void> {
-  await queryLocal(to, 'select');
+async function usesTemplate(
+  { dir, upAndReady }: LocalRig,
+  program: Program,
+  wake: () => Promise<unknown>,
+): Promise<void> {
+  await wake();
   program.kill('SIGINT');
   await program.exited();
   const next = await upAndReady(['--suspend-after', '5min']);
