@@ -12,18 +12,19 @@ import { floorRun } from './floor.ts';
 
 /** `npm run bench:wake -- --runs 50 --mb 25`: from the first byte of a client to its first row, of a database that sleeps; beside it in
  *  the same run: the floor of `bench:start`, which is what every start needs (untar, a bare Postgres), and the same query when it is awake. In memory by default: see `--dir`.
- *  `--prepare wait`: each wake has its data directory prepared; `no`: none has. `--floor no` leaves that out, which takes long for a large database. */
+ *  `--prepare wait`: each wake has its data directory prepared; `no`: none has; `both`: first the one, then, for `--full-runs` wakes of the same
+ *  database, the other. `--floor no` leaves that out, which takes long for a large database. */
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '50' },
     dir: { type: 'string', default: '/dev/shm' },
     mb: { type: 'string', default: '0' },
     prepare: { type: 'string', default: 'wait' },
+    'full-runs': { type: 'string', default: '3' },
     floor: { type: 'string', default: 'yes' },
   },
 });
 const limitMs = 1_800_000;
-const isPrepared = values.prepare === 'wait';
 const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
 chmodSync(dir, 0o755);
 const program = join(new URL('..', import.meta.url).pathname, 'compute-local.js');
@@ -34,7 +35,7 @@ class Up {
   readonly #events: Record<string, unknown>[] = [];
   #wake: () => void = () => {};
 
-  constructor() {
+  constructor(isPrepared: boolean) {
     const args = [program, 'up', '--dir', dir, '--json', '--suspend-after', '500ms', '--new-ports'];
     if (!isPrepared) args.push('--prepare-at-most', '0');
     this.child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -81,18 +82,19 @@ function row(name: string, numbers: readonly number[]): void {
   console.log(`${name.padEnd(44)}${[0, 0.5, 0.9, 0.99, 1].map((q) => at(numbers, q)).join('')}`);
 }
 
-async function measure(up: Up): Promise<void> {
+async function fill(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(
+    'create table if not exists filler as select n, repeat(md5(n::text), 30) as t from generate_series(1, $1) n',
+    [Number(values.mb) * 1000],
+  );
+  await client.end();
+}
+
+async function measure(up: Up, isPrepared: boolean, runs: number): Promise<void> {
   const { url } = (await up.next('ready')) as { url: string };
-  const mb = Number(values.mb);
-  if (mb > 0) {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    await client.query(
-      'create table filler as select n, repeat(md5(n::text), 30) as t from generate_series(1, $1) n',
-      [mb * 1000],
-    );
-    await client.end();
-  }
+  if (Number(values.mb) > 0) await fill(url);
   const prepares: number[] = [];
   const wakes: number[] = [];
   const starts: number[] = [];
@@ -100,17 +102,17 @@ async function measure(up: Up): Promise<void> {
   const floors: number[] = [];
   const state = JSON.parse(readFileSync(join(dir, 'local.json'), 'utf8')) as LocalJson;
   const { bindir } = defaultPostgres();
-  for (let run = 1; run <= Number(values.runs); run++) {
+  for (let run = 1; run <= runs; run++) {
     await up.next('asleep');
     if (isPrepared) prepares.push((await up.next('prepared'))['ms'] as number);
     if (values.floor === 'yes') floors.push((await floorRun(state, { dir, bindir })).floor);
     wakes.push(await firstRow(url));
     starts.push((await up.next('woken'))['ms'] as number);
     awake.push(await firstRow(url));
-    process.stderr.write(`\r${run}/${values.runs}`);
+    process.stderr.write(`\r${run}/${runs}`);
   }
   console.log(
-    `\n${values.runs} wakes of a database with ${mb} MB more than an empty one, milliseconds: least, p50, p90, p99, most`,
+    `\n${runs} wakes of a database with ${values.mb} MB more than an empty one, ${isPrepared ? 'each prepared' : 'nothing prepared'}, milliseconds: least, p50, p90, p99, most`,
   );
   row('first byte to first row, asleep', wakes);
   row('of these: demand until Postgres takes connections', starts);
@@ -124,11 +126,20 @@ async function measure(up: Up): Promise<void> {
   );
 }
 
-const up = new Up();
+async function run(isPrepared: boolean, runs: number): Promise<void> {
+  const up = new Up(isPrepared);
+  try {
+    await measure(up, isPrepared, runs);
+  } finally {
+    up.child.kill('SIGTERM');
+    if (up.child.exitCode === null) await once(up.child, 'exit');
+  }
+}
+
 try {
-  await measure(up);
+  if (values.prepare !== 'no') await run(true, Number(values.runs));
+  if (values.prepare !== 'wait')
+    await run(false, Number(values.prepare === 'no' ? values.runs : values['full-runs']));
 } finally {
-  up.child.kill('SIGTERM');
-  if (up.child.exitCode === null) await once(up.child, 'exit');
   rmSync(dir, { recursive: true, force: true });
 }

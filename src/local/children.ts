@@ -9,10 +9,12 @@ import { type RunningProcess, startProcess } from '../process/process.ts';
 import { endChild, termThenKill } from '../process/end.ts';
 import { systemIdOf } from './claim.ts';
 import { untilRunning } from './compute-api.ts';
+import { showCopied } from './copied.ts';
 import { readAccepted } from './desired/accepted.ts';
 import { afterStart } from './desired/after-start.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
+import { dropFenced } from './next/places.ts';
 import type { Kept } from './supervisor.ts';
 import { ownerOfPgdata } from './pgdata.ts';
 import { openLog } from './prepare.ts';
@@ -75,13 +77,18 @@ async function startNode(
 }
 
 /** What makes the next data directory: see next/. It ends with this process. */
-export function nextChild(context: UpContext, mostBytes: number | null): Promise<RunningProcess> {
+export function nextChild(
+  context: UpContext,
+  mostBytes: number | null,
+  onlyAdvance: boolean,
+): Promise<RunningProcess> {
   const { dir, tools } = context;
   const args = [
     'next',
     `--dir=${dir.root}`,
     `--pg-bin-dir=${binDirOf(tools)}`,
     ...(mostBytes === null ? [] : [`--prepare-at-most=${mostBytes}`]),
+    ...(onlyAdvance ? ['--only-advance'] : []),
     ...freeArgs(context),
   ];
   return startNode(context, 'next', args, dir.nextPid, { piped: true });
@@ -116,6 +123,7 @@ export function storageChild(context: UpContext, onReady: () => void): Kept {
 
 function show(event: StorageEvent, report: Report): void {
   if (event.event === 'trouble' || event.event === 'trouble-over') reportTrouble(event, report);
+  if (event.event === 'copying') showCopied(event, report);
   if (event.event !== 'progress') return;
   const { step, bytes } = event;
   if (step === 'initdb') report.progress('Creating a new, empty cluster ...', '');
@@ -180,6 +188,7 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     start: () => {
       // The storage would only answer that there is no spec.
       readAccepted(dir);
+      if (state.front === true) dropFenced(dir, state);
       const aside = setAside(dir);
       if (aside.length > 0)
         report.event(

@@ -31,7 +31,7 @@ type Action<N extends Name> = (
   args: readonly string[],
 ) => Promise<number>;
 
-const report = ({ json }: { readonly json: boolean }) => createReport(process.stdout, json);
+const report = ({ json }: { readonly json: boolean }) => createReport(process.stdout, json, process.stderr);
 
 /** The commands by name; each is loaded when it is called. */
 const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({

@@ -34,14 +34,16 @@ const endPostgres = (pgdata: string, log: Log, signal: AbortSignal): Promise<num
   raceAbort(stopLeftover(pgdata, leftoverLimits, log, signal), signal);
 
 /** Stops the processes that a killed `up` left running: the compute first, so that its last WAL still arrives.
+ *  @param keepsNext a prepared data directory that is complete stays for the next start
  *  @returns the names of what it stopped */
 export async function endLeftovers(
   dir: LocalDir,
   ids: HeldTimeline | null,
   log: Log,
   signal: AbortSignal,
+  keepsNext = false,
 ): Promise<string[]> {
-  await clearNext(dir, log, signal);
+  await clearNext(dir, keepsNext, log, signal);
   // Those of nodes whose own `up` was killed.
   const nodes: string[] = [];
   for (const name of nodeNames(dir))

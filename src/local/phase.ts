@@ -69,7 +69,7 @@ function after(noted: Noted, event: string): Noted {
 export function notingPhase(report: Report, pidFile: string): Report {
   let noted = atStart();
   return {
-    progress: (what, done) => report.progress(what, done),
+    progress: (what, done, part) => report.progress(what, done, part),
     event(event, fields, text) {
       const before = JSON.stringify(noted);
       noted = after(noted, event);

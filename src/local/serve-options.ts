@@ -3,6 +3,7 @@ import { Secret } from '../core/secret.ts';
 import { setPrimaryNode } from './nodes.ts';
 import { refreshWriter, replicasOf, specFor, writerOf } from './roles.ts';
 import type { LocalDir, LocalState } from './state.ts';
+import type { Copied } from './storage/copying.ts';
 import type { GivenLimits } from './storage/disk.ts';
 import type { ServeOptions } from './storage/serve.ts';
 import type { Tools } from './storage/tools.ts';
@@ -16,6 +17,7 @@ export interface ServeParts {
   readonly maxWalBytes: number;
   readonly diskLimits: GivenLimits;
   readonly tell?: (news: TroubleNews) => void;
+  readonly onCopy?: (copied: Copied) => void;
 }
 
 /** The storage's options for this directory and its computes. */

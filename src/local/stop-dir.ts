@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import type { Log } from '../core/log.ts';
 import { endProcess, termThenKill } from '../process/end.ts';
 import { readPidFile } from '../process/pid-file.ts';
+import { endedInOrder } from './next/places.ts';
 import { endLeftovers } from './leftovers.ts';
 import { endNodes } from './nodes.ts';
 import { inspectDir } from './own.ts';
@@ -27,7 +28,13 @@ export async function stopDir(
     report.progress(`Stopping pid ${running.pid} ...`, '');
     await endProcess(running, 'compute-local up', termThenKill(graceMs), signal);
   }
-  const left = await endLeftovers(dir, found.state ?? found.lost ?? found.resetting, log, signal);
+  const left = await endLeftovers(
+    dir,
+    found.state ?? found.lost ?? found.resetting,
+    log,
+    signal,
+    endedInOrder(dir),
+  );
   rmSync(dir.upPid, { force: true });
   return running !== null || left.length > 0;
 }

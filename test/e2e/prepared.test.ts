@@ -86,6 +86,26 @@ test('one that does not fit exactly is not used, and nothing is lost', async () 
   );
 });
 
+test('one that was made before another compute got its number is not used: its commits would hang', async () => {
+  await settled();
+  const { ports, controlPlaneToken } = local.state();
+  const ask = async (path: string, body?: unknown): Promise<Record<string, unknown>> => {
+    const headers = {
+      authorization: `Bearer ${String(controlPlaneToken)}`,
+      'content-type': 'application/json',
+    };
+    const init = body === undefined ? { headers } : { headers, method: 'POST', body: JSON.stringify(body) };
+    const answer = await fetch(`http://127.0.0.1:${ports['controlPlane']}${path}`, init);
+    expect(answer.status).toBe(200);
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  // As a start does it whose compute is killed before the storage has anything of it.
+  const { generation, end_lsn } = await ask('/status');
+  await ask('/generation', { generation, end_lsn });
+  expect(await wake()).toContain('it is not complete');
+  expect(existsSync(next())).toBe(false);
+});
+
 test("somebody else's directory in its place is left alone, and keeps the next one from being prepared", async () => {
   await settled();
   rmSync(next(), { recursive: true });
@@ -120,12 +140,25 @@ test('one whose making is killed is not used, and the next one is', async () => 
   expect(await wake()).toContain('a base backup is not needed');
 });
 
-test('the next up removes what is left, and finds every commit', async () => {
+test('an up that ended in order leaves it to the next one', async () => {
+  await settled();
+  const before = log().length;
+  const { code } = await local.command('stop');
+  expect([code, existsSync(next())]).toEqual([0, true]);
+  await program.exited();
+  ({ program, to } = await local.upAndReady(['--suspend-after', '500ms']));
+  expect(log().slice(before)).toContain('a base backup is not needed');
+  expect(await query('select count(*)::int as n from kept')).toEqual([{ n: rows }]);
+});
+
+test('after one that was killed it is not used, and every commit is found', async () => {
   await settled();
   program.kill('SIGKILL');
   await program.exited();
   expect(existsSync(next())).toBe(true);
-  ({ program, to } = await local.upAndReady(['--suspend-after', '0']));
+  const before = log().length;
+  ({ program, to } = await local.upAndReady());
+  expect(log().slice(before)).toContain('there is none');
   expect(existsSync(next())).toBe(false);
   expect(await query('select count(*)::int as n from kept')).toEqual([{ n: rows }]);
   const old = (): string[] => readdirSync(local.dir).filter((name) => name.startsWith('pgdata.old-'));

@@ -79,10 +79,10 @@ async function readyTarget(program: Program): Promise<PgTarget | null> {
   return null;
 }
 
-/** @param postgres which one to run; Debian's when left out */
-export function localRig(postgres?: Installed): LocalRig {
+/** @param postgres which one to run; Debian's when left out
+ *  @param dir an empty directory, which is removed in the end; in memory when left out */
+export function localRig(postgres?: Installed, dir = memoryDir()): LocalRig {
   const env = postgres === undefined ? {} : { COMPUTE_LOCAL_PG_BIN_DIR: postgres.bindir };
-  const dir = memoryDir();
   const pgdata = join(dir, 'pgdata');
   const programs: Program[] = [];
   const pid = (text: string, json: boolean): number =>

@@ -222,6 +222,13 @@ export const computeLocal = {
         dir: requiredDir,
         ...forPostgres,
         prepareAtMost: sleepOptions.prepareAtMost,
+        onlyAdvance: {
+          flag: '--only-advance',
+          kind: 'flag',
+          fallback: false,
+          group: 'options',
+          doc: 'Only if the template of an earlier run can be used.',
+        },
         ...freeLimits,
       },
       hidden: true,

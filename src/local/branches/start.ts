@@ -6,10 +6,12 @@ import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
 import { environmentForOwnPrograms } from '../environment.ts';
+import { showCopied } from '../copied.ts';
 import { readPhase, serves } from '../phase.ts';
 import { openLog, prepareDirs } from '../prepare.ts';
 import type { Report } from '../report.ts';
 import type { Started } from '../started.ts';
+import type { Copied } from '../storage/copying.ts';
 import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
 
 export interface RunOptions extends Started {
@@ -145,6 +147,7 @@ function showProgress({ log }: Spawned, seen: { bytes: number }, report: Report)
   for (const line of whole.split('\n').filter((one) => one.startsWith('{'))) {
     const event = parsed(line);
     if (event?.event === 'progress') report.progress(String(event.what), String(event.done));
+    if (event !== null && isCopied(event)) showCopied(event, report);
   }
 }
 
@@ -152,7 +155,13 @@ interface Event {
   readonly event?: unknown;
   readonly what?: unknown;
   readonly done?: unknown;
+  readonly bytes?: unknown;
+  readonly total_bytes?: unknown;
+  readonly ms?: unknown;
 }
+
+const isCopied = (event: Event): event is Copied & Event =>
+  event.event === 'copying' && [event.bytes, event.total_bytes, event.ms].every(Number.isFinite);
 
 function parsed(line: string): Event | null {
   try {

@@ -7,10 +7,12 @@ import { onSignals } from '../../process/signals.ts';
 import type { NextEvent } from '../next/events.ts';
 import { prepare } from '../next/prepare.ts';
 import { type LocalDir, stateOf } from '../state.ts';
+import type { Copied } from '../storage/copying.ts';
 import { type StorageOptions, limitsOf, toolsFor } from './storage.ts';
 
 export interface NextOptions extends Pick<StorageOptions, 'pgBinDir' | 'warnFree' | 'stopFree'> {
   readonly prepareAtMost: number | null;
+  readonly onlyAdvance: boolean;
 }
 
 /** Everybody else goes first, also before its PostgreSQL. */
@@ -31,7 +33,18 @@ export async function prepareNext(dir: LocalDir, options: NextOptions, log: Log)
     const tools = await toolsFor(dir, state, options, stop.signal);
     const diskLimits = limitsOf(options);
     const mostBytes = options.prepareAtMost;
-    const done = await prepare({ dir, state, tools, diskLimits, mostBytes, log }, stop.signal);
+    const onCopied = (copied: Copied): void => tell({ event: 'preparing', ...copied });
+    const context = {
+      dir,
+      state,
+      tools,
+      diskLimits,
+      mostBytes,
+      onlyAdvance: options.onlyAdvance,
+      onCopied,
+      log,
+    };
+    const done = await prepare(context, stop.signal);
     tell({ event: 'prepared', ...done });
     return 0;
   } catch (error) {

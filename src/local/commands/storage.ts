@@ -9,6 +9,7 @@ import { endLeftoverCompute } from '../leftovers.ts';
 import { serveOptions } from '../serve-options.ts';
 import { refuseLoss } from '../own.ts';
 import { type LocalDir, type LocalState, stateOf, writeState } from '../state.ts';
+import type { Copied } from '../storage/copying.ts';
 import type { GivenLimits } from '../storage/disk.ts';
 import { initialise } from '../storage/initialise.ts';
 import { type HeldTimeline, currentBase, timelineDir } from '../storage/layout.ts';
@@ -40,7 +41,8 @@ export async function storageDaemon(dir: LocalDir, options: StorageOptions, log:
     await ensureTimeline(dir, state, tools, stop.signal);
     const maxWalBytes = options.compactAtBytes;
     const diskLimits = limitsOf(options);
-    const parts = { dir, state, tools, log, maxWalBytes, diskLimits, tell };
+    const onCopy = (copied: Copied): void => tell({ event: 'copying', ...copied });
+    const parts = { dir, state, tools, log, maxWalBytes, diskLimits, tell, onCopy };
     const storage = await serveStorage(serveOptions(parts), stop.signal);
     // Also when it was not `up` that started it, so that `status` and `stop` find it.
     writePidFile(dir.storagePid, process.pid);

@@ -11,6 +11,7 @@ import { SleepNow } from '../front/sleep-now.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
 import { lockDir } from '../lock.ts';
+import { endedInOrder } from '../next/places.ts';
 import { endNodes, setPrimaryNode } from '../nodes.ts';
 import { portsOfUp } from '../node-ports.ts';
 import { PortHolds } from '../port-holds.ts';
@@ -76,11 +77,12 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   try {
     const { state: known, lost } = await takeOver(dir, running);
     prepareDirs(dir);
+    const keepsNext = options.suspendAfter > 0 && endedInOrder(dir);
     writePidFile(dir.upPid, process.pid);
     // Their storage has ended; from now on the compute that is started here is its primary.
     await endNodes(dir, report, stop.signal);
     setPrimaryNode(dir, null);
-    const ended = await endLeftovers(dir, known ?? lost, log, stop.signal);
+    const ended = await endLeftovers(dir, known ?? lost, log, stop.signal, keepsNext);
     if (ended.length > 0)
       report.event(
         'leftovers',

@@ -78,6 +78,7 @@ export async function runWithSleep(
   });
   await front.listen();
   try {
+    await next.ahead(signal);
     await sleeper.run(signal);
   } finally {
     await front.close();

@@ -1,5 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import type { LocalDir, LocalState } from '../state.ts';
+import type { Copied } from '../storage/copying.ts';
 import type { GivenLimits } from '../storage/disk.ts';
 import type { Tools } from '../storage/tools.ts';
 
@@ -11,5 +12,9 @@ export interface PrepareContext {
   readonly diskLimits: GivenLimits;
   /** The database may have this many bytes; null: any number. */
   readonly mostBytes: number | null;
+  /** Nothing is prepared that would copy the data. */
+  readonly onlyAdvance: boolean;
+  /** How far the data is unpacked, where that takes long. */
+  readonly onCopied: (copied: Copied) => void;
   readonly log: Log;
 }

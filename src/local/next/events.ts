@@ -1,7 +1,9 @@
+import type { Copied } from '../storage/copying.ts';
 import type { Way } from './template.ts';
 
-/** What the process that prepares says on its stdout, as its last line. */
+/** What the process that prepares says on its stdout; all but `preparing` are the last line. */
 export type NextEvent =
+  | ({ readonly event: 'preparing' } & Copied)
   | { readonly event: 'prepared'; readonly way: Way; readonly lsn: string }
   | { readonly event: 'failed'; readonly reason: string };
 

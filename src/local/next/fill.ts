@@ -5,18 +5,28 @@ import { workThrough } from '../../core/queue.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import { noteFile, preparedMarker } from '../../postgres/prepared/note.ts';
 import { unpack } from '../../tar/unpack.ts';
-import { plainArchive } from '../storage/archive.ts';
+import { plainArchive, sizesOf } from '../storage/archive.ts';
+import { type Copied, tellCopied } from '../storage/copying.ts';
 import { type Source, contentOf, segmentOf } from './source.ts';
 
 /** Unpacks the base backup with its WAL into an empty directory, as a base backup for a compute has it.
  *  @throws ComputeError `local_storage` when it is damaged; AbortError */
-export async function unpackSource(path: string, source: Source, signal: AbortSignal): Promise<void> {
+export async function unpackSource(
+  path: string,
+  source: Source,
+  onCopied: (copied: Copied) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { base, segments } = source;
   const last = segments.at(-1);
   const partial = last?.partial === true ? contentOf(last, base) : null;
+  const snapshot = { base, segments, partial, generation: null };
+  const tell = tellCopied(sizesOf(snapshot, false).totalBytes, onCopied);
   const pieces = async function* (): AsyncGenerator<Buffer> {
-    for await (const piece of plainArchive({ base, segments, partial, generation: null })) {
+    let bytes = 0;
+    for await (const piece of plainArchive(snapshot)) {
       signal.throwIfAborted();
+      tell((bytes += piece.length));
       yield piece;
     }
   };

@@ -1,10 +1,12 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync } from 'node:fs';
 import { monotonicMs, raceAbort } from '../../core/clock.ts';
 import { inline } from '../../core/errors.ts';
 import { endChild, termThenKill } from '../../process/end.ts';
 import { type UpContext, nextChild } from '../children.ts';
+import { isWhole } from './places.ts';
+import { hasTemplate } from './template.ts';
 import { type NextEvent, parseNextEvent } from './events.ts';
 
 /** It stops its PostgreSQL first. */
@@ -24,10 +26,21 @@ export class NextStart {
 
   /** Begins when the one before has ended. The abort of `signal` ends it, and nobody waits for that. */
   begin(signal: AbortSignal): void {
+    this.#add(signal, false);
+  }
+
+  /** The same before the first start, which waits for it: only where that is quick, because an earlier run has left a template. */
+  async ahead(signal: AbortSignal): Promise<void> {
+    const { dir } = this.#context;
+    if (hasTemplate(dir) && !isWhole(dir.next)) this.#add(signal, true);
+    await this.settled();
+  }
+
+  #add(signal: AbortSignal, onlyAdvance: boolean): void {
     if (this.#mostBytes === 0) return;
     const { report } = this.#context;
     this.#last = this.#last
-      .then(() => this.#run(signal))
+      .then(() => this.#run(signal, onlyAdvance))
       .catch((error: unknown) => report.event('not-prepared', { reason: inline(error) }, null));
   }
 
@@ -36,23 +49,33 @@ export class NextStart {
     await this.#last;
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #run(signal: AbortSignal, onlyAdvance: boolean): Promise<void> {
     if (signal.aborted) return;
     const { dir, report, escalate } = this.#context;
     const startMs = monotonicMs();
-    const child = await nextChild(this.#context, this.#mostBytes);
+    const child = await nextChild(this.#context, this.#mostBytes, onlyAdvance);
     try {
       let said: NextEvent | null = null;
       createInterface({ input: child.stdout as Readable }).on('line', (line) => {
-        said = parseNextEvent(line) ?? said;
+        const event = parseNextEvent(line);
+        if (event?.event === 'preparing') {
+          const { bytes, total_bytes, ms } = event;
+          report.event('preparing', { bytes, total_bytes, ms }, null);
+        } else said = event ?? said;
       });
       const over = await raceAbort(child.closed, signal).catch(() => null);
       if (over === null) return report.event('not-prepared', { reason: 'it was stopped' }, null);
       const last = said as NextEvent | null;
-      if (last?.event === 'prepared') {
+      if (last?.event === 'prepared' && !signal.aborted) {
+        // Here, and not by that process: one that is late, or was left by an `up` that was killed, would put it there after the start
+        // of another compute, and its own would be refused by the storage.
+        renameSync(dir.nextFresh, dir.next);
         const ms = Math.round(monotonicMs() - startMs);
         report.event('prepared', { way: last.way, lsn: last.lsn, ms }, null);
-      } else report.event('not-prepared', { reason: last?.reason ?? 'its process was killed' }, null);
+      } else {
+        const reason = last?.event === 'failed' ? last.reason : 'its process was killed';
+        report.event('not-prepared', { reason }, null);
+      }
     } finally {
       await endChild(child, termThenKill(graceMs), escalate);
       rmSync(dir.nextPid, { force: true });

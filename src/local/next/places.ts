@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
@@ -8,8 +8,12 @@ import { isPrepared, markPrepared, noteFile } from '../../postgres/prepared/note
 import { openDirectory } from '../../process/dir-fd.ts';
 import { endByPidFile } from '../../process/pid-file.ts';
 import { removeTree } from '../../process/remove-tree.ts';
+import { readSmall } from '../../process/regular-file.ts';
 import { entriesThatCount } from '../entries.ts';
-import type { LocalDir } from '../state.ts';
+import type { LocalDir, LocalState } from '../state.ts';
+import { Fence } from '../storage/fence.ts';
+import { generationFile } from '../storage/files.ts';
+import { timelineDir } from '../storage/layout.ts';
 
 const allOf = ({ next, nextFresh, nextTemplate }: LocalDir): string[] => [next, nextFresh, nextTemplate];
 
@@ -17,16 +21,29 @@ const allOf = ({ next, nextFresh, nextTemplate }: LocalDir): string[] => [next, 
 const leftoverLimits = { fastMs: 0, immediateMs: 5000, killMs: 5000 };
 const graceMs = 10_000;
 
+/** Whether the last `up` has ended by itself, and not in a crash: it then removes its pid file last. */
+export const endedInOrder = (dir: LocalDir): boolean => !existsSync(dir.upPid);
+
 /** Ends what an earlier run has left of a preparation, and renames its directories, as compute_ctl does it with old data directories; it
- *  removes both kinds once the compute runs. */
-export async function clearNext(dir: LocalDir, log: Log, signal: AbortSignal): Promise<void> {
+ *  removes both kinds once the compute runs.
+ *  @param keepsWhole what is complete stays: a start looks whether it is right, and a preparation whether the template is */
+export async function clearNext(
+  dir: LocalDir,
+  keepsWhole: boolean,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   await endByPidFile(dir.nextPid, 'the preparation of an earlier run', graceMs, signal);
   for (const path of allOf(dir)) {
     if (ownerOf(path) !== 'ours') continue;
     await stopLeftover(path, leftoverLimits, log, signal);
+    if (keepsWhole && path !== dir.nextFresh && isWhole(path)) continue;
     renameSync(path, `${dir.pgdata}.old-${randomBytes(8).toString('hex')}`);
   }
 }
+
+/** Complete, unless the machine has been started again since then. */
+export const isWhole = (path: string): boolean => existsSync(join(path, noteFile));
 
 /** Whose it is. An empty one was left by a kill right after its creation. */
 export function ownerOf(path: string): 'nobody' | 'ours' | 'foreign' {
@@ -56,6 +73,22 @@ export async function freePlaces(dir: LocalDir, log: Log, signal: AbortSignal): 
   rmSync(join(dir.next, noteFile), { force: true });
   for (const path of [dir.nextFresh, dir.nextTemplate]) await stopLeftover(path, leftoverLimits, log, signal);
   for (const path of [dir.next, dir.nextFresh]) await removeTree(path, signal);
+}
+
+/** Called before a start: a next data directory whose number is not the newest any more is not used. Another compute has got a base
+ *  backup since then; the storage would receive nothing from this one, and its commits would wait for ever. */
+export function dropFenced(dir: LocalDir, { tenantId, timelineId }: LocalState): void {
+  if (ownerOf(dir.next) !== 'ours') return;
+  const { generation } = new Fence(timelineDir(dir.storage, tenantId, timelineId));
+  if (generationOf(dir.next) !== generation) rmSync(join(dir.next, noteFile), { force: true });
+}
+
+function generationOf(path: string): number | null {
+  try {
+    return Number(readSmall(join(path, generationFile)));
+  } catch {
+    return null;
+  }
 }
 
 /** Creates one, with its marker. Nothing is in its place. */

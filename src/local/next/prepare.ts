@@ -5,7 +5,7 @@ import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
 import { shownBytes } from '../../core/shown.ts';
 import { type PreparedNote, noteFile, noteText } from '../../postgres/prepared/note.ts';
-import { renameDurable, writeDurable } from '../../process/files.ts';
+import { writeDurable } from '../../process/files.ts';
 import { bootId } from '../../process/identity.ts';
 import { runOk } from '../../process/run-process.ts';
 import { removeTree } from '../../process/remove-tree.ts';
@@ -29,7 +29,7 @@ export interface Prepared {
 }
 
 /** Makes the data directory of the next start, while nobody writes: the same as the base backup of the storage, with its WAL replayed. It
- *  is there as a whole or not at all.
+ *  does not put it into its place: only `up` knows that no start has begun meanwhile, see keeper.ts.
  *  @throws ComputeError; AbortError */
 export async function prepare(context: PrepareContext, signal: AbortSignal): Promise<Prepared> {
   const { dir, state, log } = context;
@@ -48,7 +48,6 @@ export async function prepare(context: PrepareContext, signal: AbortSignal): Pro
     writeDurable(join(dir.nextFresh, generationFile), `${generation}\n`);
     writeDurable(join(dir.nextFresh, noteFile), noteText(noteOf(context, source)));
     signal.throwIfAborted();
-    renameDurable(dir.nextFresh, dir.next);
     return { way, lsn };
   } catch (error) {
     // The rest of it is only space.
@@ -58,15 +57,16 @@ export async function prepare(context: PrepareContext, signal: AbortSignal): Pro
 }
 
 async function fill(context: PrepareContext, source: Source, signal: AbortSignal): Promise<Way> {
-  const { dir, tools, log } = context;
+  const { dir, tools, onCopied, log } = context;
   createNext(dir.nextFresh);
   if (canClone(dir.nextFresh)) {
     const way = await updateTemplate(context, source, noteOf(context, source), signal);
     await cloneTree(dir.nextTemplate, dir.nextFresh, signal);
     return way;
   }
+  if (context.onlyAdvance) throw new ComputeError('conflict', 'the file system cannot clone');
   await removeTree(dir.nextTemplate, signal);
-  await unpackSource(dir.nextFresh, source, signal);
+  await unpackSource(dir.nextFresh, source, onCopied, signal);
   await recover({ path: dir.nextFresh, tools, socketDir: dir.run, log }, source, signal);
   await flush(dir.nextFresh, tools, signal);
   return 'unpacked';

@@ -1,12 +1,14 @@
 import { readSmall } from '../../process/regular-file.ts';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { explained } from '../../core/errors.ts';
+import { ComputeError, explained } from '../../core/errors.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { type PreparedNote, noteFile, noteText, parseNote } from '../../postgres/prepared/note.ts';
 import { writeDurable } from '../../process/files.ts';
+import { bootId } from '../../process/identity.ts';
 import { removeTree } from '../../process/remove-tree.ts';
 import type { PrepareContext } from './context.ts';
+import type { LocalDir } from '../state.ts';
 import { addWal, unpackSource } from './fill.ts';
 import { createNext } from './places.ts';
 import { recover } from './recover.ts';
@@ -15,11 +17,15 @@ import { type Source, segmentOf } from './source.ts';
 /** From the base backup; or from what an earlier sleep has left, with the WAL since then. */
 export type Way = 'unpacked' | 'advanced';
 
+/** Whether a preparation would most likely only have to add WAL. */
+export const hasTemplate = ({ nextTemplate }: LocalDir): boolean =>
+  readTemplateNote(nextTemplate)?.bootId === bootId();
+
 /** Brings the template to the end of the storage. While it is changed it has no note: what is left of it then is never used.
  *  @param note what it must say in the end
  *  @throws ComputeError; AbortError */
 export async function updateTemplate(
-  { dir, tools, log }: Pick<PrepareContext, 'dir' | 'tools' | 'log'>,
+  { dir, tools, onlyAdvance, onCopied, log }: Omit<PrepareContext, 'state' | 'diskLimits' | 'mostBytes'>,
   source: Source,
   note: PreparedNote,
   signal: AbortSignal,
@@ -45,9 +51,10 @@ export async function updateTemplate(
       );
     }
   }
+  if (onlyAdvance) throw new ComputeError('conflict', 'the template is not of this history');
   await removeTree(path, signal);
   createNext(path);
-  await unpackSource(path, source, signal);
+  await unpackSource(path, source, onCopied, signal);
   await run();
   return done('unpacked');
 }

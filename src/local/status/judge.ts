@@ -1,4 +1,5 @@
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
+import { copiedText } from '../copied.ts';
 import { mayStart } from '../phase.ts';
 import type { ComputeFacts } from './compute-facts.ts';
 import { type Judged, judgeCompute, silence } from './judge-compute.ts';
@@ -43,7 +44,9 @@ export function judge(facts: Facts): Verdict {
   ];
   const status = storageReport(facts, storage, main);
   const end = parseLsn(status.end_lsn ?? '');
-  const reports = computes.map((one) => computeReport(one, judged.get(one.name) as Judged, primary, end));
+  const reports = computes.map((one) =>
+    computeReport(one, whileCopying(one, judged.get(one.name) as Judged, facts), primary, end),
+  );
   return { state: overall(facts, judged, storage, problems), computes: reports, storage: status, problems };
 }
 
@@ -175,6 +178,13 @@ function primaryProblems({ computes, primary }: Facts, judged: ReadonlyMap<strin
       hint: `unless it is running just now, repeat it: compute-local promote --name ${primary}`,
     });
   return problems;
+}
+
+/** What takes long in the start of a large database. */
+function whileCopying({ name }: ComputeFacts, judged: Judged, { primary, storage }: Facts): Judged {
+  const copied = valueOf(storage.http)?.copying ?? null;
+  if (copied === null || name !== primary || judged.state !== 'starting') return judged;
+  return { ...judged, detail: `the data directory is copied from the storage: ${copiedText(copied)}` };
 }
 
 function computeReport(

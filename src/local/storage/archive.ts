@@ -5,6 +5,7 @@ import { constants, createDeflateRaw, createInflateRaw, crc32 } from 'node:zlib'
 import { ComputeError } from '../../core/errors.ts';
 import type { Base } from './layout.ts';
 import { ownFiles } from './files.ts';
+import { sizeOf } from './segment-files.ts';
 import type { Segment } from './segments.ts';
 import { type TarEntry, writeTar } from '../../tar/write.ts';
 import { readRegular } from '../../process/regular-file.ts';
@@ -62,6 +63,19 @@ export async function* plainArchive(snapshot: Snapshot): AsyncGenerator<Buffer> 
     throw new ComputeError('local_storage', `the base backup ${base.file} is damaged: its checksum is wrong`);
   }
   yield* tail(snapshot);
+}
+
+/** For who shows how far it is: all bytes of the plain archive, and how many of them the first bytes of what is sent are. The base
+ *  backup is compressed evenly, more or less. */
+export function sizesOf(
+  { base, segments }: Snapshot,
+  gzip: boolean,
+): { readonly totalBytes: number; readonly unpacked: (sent: number) => number } {
+  const totalBytes = base.tarBytes + segments.length * base.walSegmentBytes;
+  const stored = gzip ? sizeOf(base.file) : base.tarBytes;
+  const unpacked = (sent: number): number =>
+    sent < stored ? (sent / stored) * base.tarBytes : base.tarBytes + sent - stored;
+  return { totalBytes, unpacked };
 }
 
 const readChunks = (path: string): AsyncIterable<Buffer> =>

@@ -8,7 +8,7 @@ import {
   serveWire,
   startupOptions,
 } from '../../wire/server.ts';
-import { gzipArchive, plainArchive } from './archive.ts';
+import { gzipArchive, plainArchive, sizesOf } from './archive.ts';
 import { shown, wireLimits } from './limits.ts';
 import type { ServedTimeline } from './safekeeper.ts';
 
@@ -87,7 +87,7 @@ async function answerLease(
 
 async function send(
   session: WireSession,
-  { timeline, access }: ServedTimeline,
+  { timeline, access, copying }: ServedTimeline,
   { command, token }: { command: BasebackupCommand; token: string },
   log: Log,
 ): Promise<void> {
@@ -102,7 +102,10 @@ async function send(
       { base: snapshot.base.number, segments: snapshot.segments.length, generation: snapshot.generation },
       'sending a base backup',
     );
-    await session.copyOut(command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot), 'SELECT 1');
+    const archive = command.gzip ? gzipArchive(snapshot) : plainArchive(snapshot);
+    const { totalBytes, unpacked } = sizesOf(snapshot, command.gzip);
+    const counted = primary ? copying.counted(archive, totalBytes, unpacked) : archive;
+    await session.copyOut(counted, 'SELECT 1');
     if (primary) access.started(token);
   } catch (error) {
     if (abortedBy(error, session.signal))

@@ -1,6 +1,7 @@
 import { formatLsn } from '../../core/lsn.ts';
 import { WireError, type WireServer, serveWire, startupOptions } from '../../wire/server.ts';
 import type { Access } from './access.ts';
+import type { Copying } from './copying.ts';
 import { shown, wireLimits } from './limits.ts';
 import type { Timeline } from './timeline.ts';
 import { answerReplication } from './wal-sender.ts';
@@ -11,6 +12,7 @@ export interface ServedTimeline {
   readonly timeline: Timeline;
   /** Judges the clients' password. */
   readonly access: Access;
+  readonly copying: Copying;
 }
 
 const columns = ['flush_lsn', 'commit_lsn'] as const;

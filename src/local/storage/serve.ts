@@ -7,6 +7,7 @@ import { Access } from './access.ts';
 import { claimGeneration } from './claim-generation.ts';
 import { keepCompact } from './compaction.ts';
 import { controlPlane } from './control-plane.ts';
+import { type Copied, Copying } from './copying.ts';
 import { type Keep, keepHistory } from './history.ts';
 import { timelineDir } from './layout.ts';
 import { pageserver } from './pageserver.ts';
@@ -60,6 +61,8 @@ export interface ServeOptions {
   readonly diskLimits: GivenLimits;
   /** Called with what went wrong, and when it is over. */
   readonly tell?: (news: TroubleNews) => void;
+  /** Called twice a second while a compute that is to write gets a large base backup. */
+  readonly onCopy?: (copied: Copied) => void;
   /** What is kept beside the current base backup; null or left out: nothing. */
   readonly keep?: Keep | null;
 }
@@ -91,7 +94,8 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
   const watch = new Watch({ path: options.dir, timeline, troubles, limits: options.diskLimits });
   const { maxWalBytes } = options;
   const access = new Access(options.storageToken);
-  const served = { tenantId, timelineId, timeline, access };
+  const copying = new Copying(options.onCopy ?? (() => {}));
+  const served = { tenantId, timelineId, timeline, access, copying };
   const wire = { pageserver: pageserver(served, log), safekeeper: safekeeper(served) };
   let http: RunningServer | null = null;
   const stopping = new AbortController();
@@ -120,7 +124,7 @@ export async function serveStorage(options: ServeOptions, signal: AbortSignal): 
         token: options.controlPlaneToken,
         spec: (computeId) => computes.spec(computeId, () => access.issueStart(), watch.level === 'stop'),
         claim: (known, end, limited) => claimGeneration(timeline, known, end, limited),
-        status: (): StorageStatus => storageStatus({ timeline, troubles, watch, maxWalBytes }),
+        status: (): StorageStatus => storageStatus({ timeline, troubles, watch, copying, maxWalBytes }),
         log,
       }),
     );

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { formatLsn, parseLsn } from '../../core/lsn.ts';
+import type { Copying } from './copying.ts';
 import { type Base, takenMs } from './layout.ts';
 import type { Timeline } from './timeline.ts';
 import { type Part, type TroubleKind, parts, troubleKinds } from './trouble-kinds.ts';
@@ -101,6 +102,20 @@ export const storageStatusSchema = v.object({
   ),
   attached: v.pipe(v.boolean(), v.description('Whether WAL is being received from the primary.')),
   generation: v.pipe(count, v.description('The number of the compute that may write.')),
+  copying: v.optional(
+    v.pipe(
+      v.nullable(
+        v.object({
+          bytes: bytes('What was sent'),
+          total_bytes: bytes('All of it'),
+          ms: v.pipe(v.number(), v.description('Milliseconds since it began.')),
+        }),
+      ),
+      v.description(
+        'How far the base backup of a starting primary is, unpacked; null when none is sent, and in the first two seconds.',
+      ),
+    ),
+  ),
   troubles: v.pipe(v.array(trouble), v.description('What is wrong with the storage; also in `problems`.')),
   disk: v.pipe(v.nullable(disk), v.description('Null while the file system does not answer.')),
 });
@@ -140,10 +155,17 @@ export interface StatusParts {
   readonly timeline: Timeline;
   readonly troubles: Troubles;
   readonly watch: Watch;
+  readonly copying: Copying;
   readonly maxWalBytes: number;
 }
 
-export function storageStatus({ timeline, troubles, watch, maxWalBytes }: StatusParts): StorageStatus {
+export function storageStatus({
+  timeline,
+  troubles,
+  watch,
+  copying,
+  maxWalBytes,
+}: StatusParts): StorageStatus {
   const { base, receiver, generation } = timeline;
   const end = formatLsn(timeline.knownEnd());
   return {
@@ -156,6 +178,7 @@ export function storageStatus({ timeline, troubles, watch, maxWalBytes }: Status
     history: historyStatus(timeline),
     attached: receiver.attached !== null,
     generation,
+    copying: copying.now,
     troubles: troubles.list(),
     disk: watch.status(),
   };

@@ -326,3 +326,14 @@ test('scripts tell by the exit code: works, does not run, is in trouble', () => 
     'running 0, asleep 0, starting 3, stopping 3, stopped 3, absent 3, trouble 4',
   );
 });
+
+test('a start that copies the data says how far it is', () => {
+  const http = { kind: 'answered', value: { status: 'init', error: null } } as const;
+  const copying = { bytes: 1024 ** 3, total_bytes: 4 * 1024 ** 3, ms: 4000 };
+  const facts = { ...storage, http: { kind: 'answered', value: { ...told, copying } } } as const;
+  const { computes } = judged([compute('main', false, { http, noted: noted('waking') })], { storage: facts });
+  expect(computes[0]).toMatchObject({
+    state: 'starting',
+    detail: 'the data directory is copied from the storage: 25 %, 1.0 GB of 4.0 GB, 256.0 MB/s, 12 s left',
+  });
+});
