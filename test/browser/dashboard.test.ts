@@ -150,7 +150,7 @@ test('a branch that cannot be is refused at its fields, and one that can is crea
 test('a branch sleeps, wakes, stops and starts, and has a branch of its own', async () => {
   for (const [action, outcome, state] of [
     ['sleep', 'dev sleeps.', 'asleep'],
-    ['wake', 'dev is awake, after', 'running'],
+    ['wake', 'dev is awake. (', 'running'],
     ['stop-branch', 'dev has stopped.', 'stopped'],
     ['start', 'dev runs on port', 'running'],
   ] as const) {
@@ -185,7 +185,7 @@ test('main sleeps and wakes: the charts are hatched, and the plan is compared wi
   await page.screenshot({ path: join(pictures, 'asleep.png'), fullPage: true });
   await act('wake', 'main');
   await confirm('yes');
-  await expect.poll(said, slowly).toMatch(/main is awake, after \d+ ms/);
+  await expect.poll(said, slowly).toMatch(/main is awake\. \([\d.]+ m?s\)/);
   await expect.poll(() => stateOf('main'), slowly).toBe('running');
 });
 

@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import { elapsedMs, monotonicMs } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { asBefore, startInBackground } from '../branches/start.ts';
 import { promote } from '../commands/promote.ts';
@@ -48,9 +47,8 @@ export const computeActions: Readonly<Record<string, Action>> = {
       ({ state }) => state === 'asleep',
     ),
     async run({ dir, signal }, name) {
-      const startMs = monotonicMs();
       await wake(dirOf(dir, name), signal);
-      return `${name} is awake, after ${elapsedMs(startMs)} ms.`;
+      return `${name} is awake.`;
     },
   },
   sleep: {
@@ -87,9 +85,8 @@ export const computeActions: Readonly<Record<string, Action>> = {
       const { listenAll = false, front } = stateOf(own);
       // One that never slept goes on so.
       const options = { ...asBefore, pgBinDir, listenAll, ...(front === false ? { suspendAfter: 0 } : {}) };
-      const startMs = monotonicMs();
       const { ports } = await startInBackground(own, options, report, signal);
-      return `${name} runs on port ${ports.postgres}, after ${elapsedMs(startMs)} ms.`;
+      return `${name} runs on port ${ports.postgres}.`;
     },
   },
   promote: {

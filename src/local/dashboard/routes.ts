@@ -32,8 +32,8 @@ export interface Dashboard {
   readonly linkSecret: Secret;
   readonly page: () => Promise<Page>;
   readonly port: () => number;
-  /** @returns what was done @throws ComputeError */
-  readonly act: (given: Given) => Promise<string>;
+  /** @returns what was done, and how long that alone took @throws ComputeError */
+  readonly act: (given: Given) => Promise<{ readonly message: string; readonly ms: number }>;
   /** Lets the main compute sleep at once. @throws ComputeError `conflict` with what keeps it awake */
   readonly sleep: (signal: AbortSignal) => Promise<void>;
 }
@@ -106,7 +106,7 @@ const actions: Route<Dashboard, undefined, v.InferOutput<typeof asked>> = {
     if (headers.origin === undefined) return failure(403, 'the header Origin is missing');
     const startMs = monotonicMs();
     const outcome = await act(body).then(
-      (message): Outcome => ({ ok: true, message, hint: null, ms: elapsedMs(startMs), problems: [] }),
+      ({ message, ms }): Outcome => ({ ok: true, message, hint: null, ms, problems: [] }),
       (error: unknown): Outcome => failed(error, elapsedMs(startMs)),
     );
     // Also what was refused is the answer to what was asked; a browser would report another status as an error of the page.

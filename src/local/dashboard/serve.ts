@@ -1,5 +1,5 @@
 import { never } from '../../core/abort.ts';
-import { within } from '../../core/clock.ts';
+import { elapsedMs, monotonicMs, within } from '../../core/clock.ts';
 import { codeOf, explained } from '../../core/errors.ts';
 import { Queue } from '../../core/queue.ts';
 import { repeat } from '../../core/retry.ts';
@@ -10,7 +10,7 @@ import { collectStatus } from '../status/collect.ts';
 import type { SleepNow } from '../front/sleep-now.ts';
 import type { Report } from '../report.ts';
 import type { LocalDir, LocalState } from '../state.ts';
-import { type Given, act, isAtOnce } from './actions.ts';
+import { act, isAtOnce } from './actions.ts';
 import { Hub } from './hub.ts';
 import { linkSecret, linkUrl } from './link.ts';
 import { Observer } from './observer.ts';
@@ -67,7 +67,7 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
     changed: () => observer.watchedBy(hub.size),
   });
   const observer = new Observer(dir, (name, data) => hub.publish(name, data), sleeps, signal);
-  const perform = async (given: Given): Promise<string> => {
+  const perform: Dashboard['act'] = async (given) => {
     const { action, target } = given;
     const plan = action === 'apply' ? await pendingPlan(dir, signal) : null;
     const facts = { report: await collectStatus(dir), sleeps: sleeps.canSleep, tree: readTree(dir), plan };
@@ -76,7 +76,9 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
       progress: (what) => hub.publish('progress', { action, target, what }),
     };
     try {
-      return await act(facts, given, { dir, pgBinDir, sleepNow, report: shown, log, signal });
+      const startMs = monotonicMs();
+      const message = await act(facts, given, { dir, pgBinDir, sleepNow, report: shown, log, signal });
+      return { message, ms: elapsedMs(startMs) };
     } finally {
       observer.touch();
     }

@@ -12,6 +12,7 @@ const diskParts = [
   ['Base backups', 'base_bytes'],
   ['WAL', 'wal_bytes'],
   ['Data directories', 'data_bytes'],
+  ['Prepared starts', 'prepared_bytes'],
   ['Logs', 'log_bytes'],
 ] as const;
 
@@ -29,24 +30,27 @@ export function storageCard(): Drawn<Stored> {
   );
   const drawDisk = part(picture, (disk: DiskReport | null): Child[] => {
     if (disk === null) return [];
+    const known = diskParts.map(([name, key]) => [name, disk[key]] as const);
+    const rest = disk.total_bytes - known.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const parts = [...known, ...(rest > 0 ? [['Branches and others', rest] as const] : [])];
     rows.fill([
-      ...diskParts.map(([name, key]) => [name, shownBytes(disk[key])]),
+      ...parts.map(([name, bytes]) => [name, shownBytes(bytes)]),
       ['All', shownBytes(disk.total_bytes)],
       ['Free on the disk', disk.free_bytes === null ? '–' : shownBytes(disk.free_bytes)],
     ]);
-    const bars = diskParts.map(([, key], at) =>
+    const bars = parts.map(([, bytes], at) =>
       styled(h('span'), {
-        width: `${(disk[key] / Math.max(disk.total_bytes, 1)) * 100}%`,
+        width: `${(bytes / Math.max(disk.total_bytes, 1)) * 100}%`,
         background: `var(--phase-${at})`,
       }),
     );
-    const legend = diskParts.map(([name, key], at) =>
+    const legend = parts.map(([name, bytes], at) =>
       h(
         'span',
         {},
         styled(h('i'), { background: `var(--phase-${at})` }),
         `${name} `,
-        h('b', {}, shownBytes(disk[key])),
+        h('b', {}, shownBytes(bytes)),
       ),
     );
     const all = `${shownBytes(disk.total_bytes)} on disk${disk.complete ? '' : ' at least'}`;

@@ -56,7 +56,9 @@ async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
         done.push(given);
         if (given.action === 'branch')
           return Promise.reject(new FieldProblems([{ path: 'fields.name', message: 'a name is missing' }]));
-        return given.action === 'fail' ? Promise.reject(new Error('it failed')) : Promise.resolve('done');
+        return given.action === 'fail'
+          ? Promise.reject(new Error('it failed'))
+          : Promise.resolve({ message: 'done', ms: 7 });
       },
     },
   });
@@ -155,7 +157,7 @@ test('an action is a POST of JSON, and its outcome is the answer', () =>
     expect((await post('{}')).status).toBe(422);
     expect(done).toEqual([]);
     const good = await post('{"action":"stop","target":"a"}');
-    expect([good.status, JSON.parse(good.body)]).toMatchObject([200, { ok: true, message: 'done' }]);
+    expect([good.status, JSON.parse(good.body)]).toMatchObject([200, { ok: true, message: 'done', ms: 7 }]);
     const bad = await post('{"action":"fail","target":"a"}');
     expect([bad.status, JSON.parse(bad.body)]).toMatchObject([200, { ok: false, message: 'it failed' }]);
     expect(done).toHaveLength(2);
