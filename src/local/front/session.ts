@@ -11,6 +11,7 @@ import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
 import { fatal, gone, goneText } from './messages.ts';
 import { farewell } from './pass.ts';
+import { refusalAfter } from './refusals.ts';
 import { resume } from './resume.ts';
 import { type Roster, verifierOf } from './roster.ts';
 import { clientKeyOf, opens } from './scram.ts';
@@ -138,9 +139,18 @@ export class Session {
       server.socket.destroy();
       return this.#join(startup);
     }
-    this.#key = await this.#limited('the log-in', (signal) => checkAsleep(client, startup, roster, signal));
-    if (this.#key === null) return farewell(client.socket);
-    const { server, ok } = await this.#demand(startup, this.#key);
+    const checked = await this.#limited('the log-in', (signal) =>
+      checkAsleep(client, startup, roster, signal),
+    );
+    if (checked === 'refused') return farewell(client.socket);
+    if (checked === 'undecided') {
+      this.#demands = true;
+      await this.#house.wake(this.who, this.#over.signal);
+      this.#demands = false;
+      return this.#join(startup);
+    }
+    this.#key = checked;
+    const { server, ok } = await this.#demand(startup, checked);
     client.socket.write(ok);
     this.#serveBy(server, (by) => this.#link.join(by));
   }
@@ -184,7 +194,8 @@ export class Session {
   canReturn(roster: Roster): boolean {
     const verifier = verifierOf(roster, this.role, Date.now());
     const { exchange } = this.#link.talk;
-    if (verifier === null) return false;
+    if (verifier === null || this.#startup === null || refusalAfter(this.#startup, roster) !== null)
+      return false;
     if (this.#key === null && exchange !== null) this.#key = clientKeyOf(exchange, verifier);
     // It may be that of an earlier password.
     return this.#key !== null && opens(this.#key, verifier);
