@@ -273,8 +273,32 @@ test('what reaches Postgres without the front wakes it: the superuser, and what 
     answers.push(stdout);
   }
   expect(answers[0]?.trim()).toBe('cloud_admin');
+  expect(events('waking').at(-3)).toMatchObject({ by: 'compute-local psql --admin' });
   expect(JSON.parse(answers[2] ?? '')).toMatchObject({ running: true });
   expect(JSON.parse(answers[3] ?? '')).toMatchObject({ accepted: true });
+});
+
+test('a command past the front keeps it awake for as long as it takes, whatever the role app may do', async () => {
+  await asleep();
+  const { ended_sessions: before = 0 } = (await status()).main.sleep ?? {};
+  const long =
+    'select pg_sleep(0); create role other; alter role app nologin; select pg_sleep(2.5); alter role app login';
+  const running = local.command('psql', '--admin', '-XAtc', long);
+  const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+  const command = { kind: 'command', who: 'compute-local psql --admin' };
+  await expect.poll(holders, slowly).toContainEqual(expect.objectContaining(command));
+  expect(await running).toMatchObject({ code: 0 });
+  await asleep();
+  expect((await status()).main.sleep).toMatchObject({ ended_sessions: before });
+  // Asleep, the role cannot log in; the command needs no role.
+  const off = await local.command('psql', '--admin', '-XAtc', 'alter role app nologin');
+  expect(off.code).toBe(0);
+  await asleep();
+  expect(await code(session())).toBe('28000');
+  expect(isAsleep()).toBe(true);
+  expect(
+    (await local.command('psql', '--admin', '-XAtc', 'alter role app login; drop role other')).code,
+  ).toBe(0);
 });
 
 test('a stop while it sleeps is as any other, and ends the clients that are still there', async () => {

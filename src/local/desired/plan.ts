@@ -1,6 +1,6 @@
 import { never } from '../../core/abort.ts';
 import { inspectDir } from '../own.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 import type { LocalDir } from '../state.ts';
 import { type Accepted, accept, readAccepted } from './accepted.ts';
 import { serverProblems } from './against-server.ts';
@@ -27,18 +27,19 @@ const changesExit = 3;
  *  @returns the exit code: 0 or 3
  *  @throws FileProblems; ComputeError `dir_refused`, `not_found`, `sql` */
 export async function plan(dir: LocalDir, given: string | null, answer: Answer): Promise<number> {
-  const looked = await look(dir, readDesired(dir, given));
+  const file = readDesired(dir, given);
+  const looked = await whileAwake(dir, 'plan', never, () => look(dir, file));
   const { changes, left, running } = looked;
   answer.result({ running: running !== null, changes, left }, planText(dir, given, looked));
   return changes.length === 0 ? 0 : changesExit;
 }
 
-/** @throws FileProblems `spec_invalid` also for what only the server knows */
+/** Of one that sleeps it sees nothing: see `whileAwake`.
+ *  @throws FileProblems `spec_invalid` also for what only the server knows */
 export async function look(dir: LocalDir, { source, desired }: ReadFile): Promise<Looked> {
   inspectDir(dir, 'stop');
   const before = readAccepted(dir);
   const wanted = accept(desired, source.file, before);
-  await wake(dir, never);
   const writer = runningWriter(dir);
   if (writer === null) return { wanted, before, running: null, ...diff(wanted, before, null) };
   const observed = await observe(writer.socket, wanted, never);

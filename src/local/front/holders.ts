@@ -9,6 +9,8 @@ export const holderKinds = {
   transaction: 'A session is in a transaction.',
   state:
     'A session is idle, but would lose what it has: temporary tables, LISTEN, advisory locks and the like.',
+  command: 'A command of compute-local that reaches Postgres or compute_ctl past the front.',
+  changing: 'compute_ctl applies a spec.',
   socket: 'A session on the Unix socket, which would end.',
   walsender: 'A WAL sender that is not the storage: a replica or a logical subscriber elsewhere.',
   backup: 'A base backup is taken.',
