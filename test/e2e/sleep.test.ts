@@ -223,6 +223,19 @@ test('rows of an unlogged table, which the next start would not have, keep it aw
   await client.end();
 });
 
+test('an unlogged sequence, which the next start would not have, keeps it awake', async () => {
+  const client = await session();
+  await client.query('create unlogged sequence numbers');
+  const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+  await expect.poll(holders, slowly).toMatchObject([{ kind: 'unlogged' }]);
+  expect((await client.query("select nextval('numbers')::int as n")).rows).toEqual([{ n: 1 }]);
+  await client.query('alter sequence numbers set logged');
+  await asleep();
+  expect((await client.query("select nextval('numbers') > 1 as goes_on")).rows).toEqual([{ goes_on: true }]);
+  await client.query('drop sequence numbers');
+  await client.end();
+});
+
 test('a commit that the storage does not have yet keeps it awake: the next start would be without it', async () => {
   const client = await session();
   const { tenantId, timelineId } = local.state() as unknown as Record<string, string>;

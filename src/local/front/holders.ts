@@ -18,7 +18,7 @@ export const holderKinds = {
   slot: 'A replication slot, which the next start would not have.',
   storage:
     'The storage does not have all WAL, or does not receive it: the next start would be without the rest.',
-  unlogged: 'An unlogged table with rows, which the next start would not have.',
+  unlogged: 'An unlogged table with rows, or an unlogged sequence, which the next start would not have.',
   activity: 'compute_ctl has seen activity less than `--suspend-after` ago: `last_active` of `GET /status`.',
   unreadable: 'Whether it is used could not be found out.',
 } as const;
