@@ -110,6 +110,14 @@ test('a compute that nobody uses is stopped, the storage is not, and status says
   // Nobody else gets the port meanwhile.
   const answer = await fetch(`http://127.0.0.1:${main.ports.http}/readyz`);
   expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('asleep')]);
+  // Both say so, without a token, and wake nothing.
+  const asked = await fetch(`http://127.0.0.1:${main.ports.http}/status`);
+  const since = expect.stringMatching(/^20.*Z$/) as unknown;
+  const counts = { suspends: 1, wakes: 0, ended_sessions: 0, clients: 0 };
+  expect([asked.status, await asked.json()]).toEqual([200, { status: 'asleep', since, ...counts }]);
+  const metrics = await (await fetch(`http://127.0.0.1:${main.ports.http}/metrics`)).text();
+  expect(metrics).toMatch(/\ncompute_local_asleep 1\n[^]*\ncompute_local_suspends_total 1\n/);
+  expect([isAsleep(), events('waking').length]).toEqual([true, 0]);
 });
 
 test('scans, cancel requests, TLS and clients that are refused wake nothing', async () => {

@@ -75,10 +75,11 @@ export async function runWithSleep(
         return { activeMs, isSettled: status === 'running' };
       },
     },
-    holdPorts: () =>
+    holdPorts: (facts) =>
       holdPorts(
         [state.ports.externalHttp, state.ports.internalHttp],
         state.listenAll === true ? '::' : '127.0.0.1',
+        facts,
       ),
     whileAsleep: (asleep) => next.begin(asleep),
     note: noteTo(dir.sleep, limits, front),

@@ -3,6 +3,7 @@ import { monotonicMs, sleep } from '../../core/clock.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
+import type { AsleepFacts } from './asleep-answers.ts';
 import type { Front } from './front.ts';
 import type { HeldPorts } from './hold-ports.ts';
 import type { Holder, Limits } from './holders.ts';
@@ -20,7 +21,7 @@ export interface SleeperOptions {
   readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
   readonly judge: Omit<JudgeOptions, 'front' | 'limits' | 'note'>;
   /** Keeps the ports of compute_ctl while it does not run. */
-  readonly holdPorts: () => Promise<HeldPorts>;
+  readonly holdPorts: (facts: () => AsleepFacts) => Promise<HeldPorts>;
   /** Begins what is to be done until `signal` aborts. */
   readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
@@ -56,7 +57,11 @@ export class Sleeper {
       if (signal.aborted) return;
       report.event('asleep', { ended_sessions: ended }, asleepText(this.#options.limits, ended));
       this.#note([]);
-      const held = await this.#options.holdPorts();
+      const sinceMs = Date.now();
+      const held = await this.#options.holdPorts(() => {
+        const { suspends, wakes } = this.#counted;
+        return { sinceMs, suspends, wakes, endedSessions: front.ended, clients: front.sessions.length };
+      });
       const asleep = linked(signal);
       this.#options.whileAsleep(asleep.signal);
       const by = await front.demanded(signal).catch(() => null);
