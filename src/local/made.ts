@@ -61,7 +61,7 @@ const madeCompute = (systemId: string | null): readonly Made[] => [
   {
     name: /^run$/,
     is: [
-      { name: /^\.s\.PGSQL\.\d+$/, is: 'socket' },
+      { name: /^(\.s\.PGSQL\.\d+|front\.sock)$/, is: 'socket' },
       { name: /^\.s\.PGSQL\.\d+\.lock$/, is: 'file' },
     ],
   },

@@ -110,6 +110,14 @@ test('a compute that nobody uses is stopped, the storage is not, and status says
   // Nobody else gets the port meanwhile.
   const answer = await fetch(`http://127.0.0.1:${main.ports.http}/readyz`);
   expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('asleep')]);
+  // Both say so, without a token, and wake nothing.
+  const asked = await fetch(`http://127.0.0.1:${main.ports.http}/status`);
+  const since = expect.stringMatching(/^20.*Z$/) as unknown;
+  const counts = { suspends: 1, wakes: 0, ended_sessions: 0, clients: 0 };
+  expect([asked.status, await asked.json()]).toEqual([200, { status: 'asleep', since, ...counts }]);
+  const metrics = await (await fetch(`http://127.0.0.1:${main.ports.http}/metrics`)).text();
+  expect(metrics).toMatch(/\ncompute_local_asleep 1\n[^]*\ncompute_local_suspends_total 1\n/);
+  expect([isAsleep(), events('waking').length]).toEqual([true, 0]);
 });
 
 test('scans, cancel requests, TLS and clients that are refused wake nothing', async () => {
@@ -223,6 +231,19 @@ test('rows of an unlogged table, which the next start would not have, keep it aw
   await client.end();
 });
 
+test('an unlogged sequence, which the next start would not have, keeps it awake', async () => {
+  const client = await session();
+  await client.query('create unlogged sequence numbers');
+  const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+  await expect.poll(holders, slowly).toMatchObject([{ kind: 'unlogged' }]);
+  expect((await client.query("select nextval('numbers')::int as n")).rows).toEqual([{ n: 1 }]);
+  await client.query('alter sequence numbers set logged');
+  await asleep();
+  expect((await client.query("select nextval('numbers') > 1 as goes_on")).rows).toEqual([{ goes_on: true }]);
+  await client.query('drop sequence numbers');
+  await client.end();
+});
+
 test('a commit that the storage does not have yet keeps it awake: the next start would be without it', async () => {
   const client = await session();
   const { tenantId, timelineId } = local.state() as unknown as Record<string, string>;
@@ -273,8 +294,32 @@ test('what reaches Postgres without the front wakes it: the superuser, and what 
     answers.push(stdout);
   }
   expect(answers[0]?.trim()).toBe('cloud_admin');
+  expect(events('waking').at(-3)).toMatchObject({ by: 'compute-local psql --admin' });
   expect(JSON.parse(answers[2] ?? '')).toMatchObject({ running: true });
   expect(JSON.parse(answers[3] ?? '')).toMatchObject({ accepted: true });
+});
+
+test('a command past the front keeps it awake for as long as it takes, whatever the role app may do', async () => {
+  await asleep();
+  const { ended_sessions: before = 0 } = (await status()).main.sleep ?? {};
+  const long =
+    'select pg_sleep(0); create role other; alter role app nologin; select pg_sleep(2.5); alter role app login';
+  const running = local.command('psql', '--admin', '-XAtc', long);
+  const holders = async (): Promise<unknown> => (await status()).main.sleep?.kept_awake_by;
+  const command = { kind: 'command', who: 'compute-local psql --admin' };
+  await expect.poll(holders, slowly).toContainEqual(expect.objectContaining(command));
+  expect(await running).toMatchObject({ code: 0 });
+  await asleep();
+  expect((await status()).main.sleep).toMatchObject({ ended_sessions: before });
+  // Asleep, the role cannot log in; the command needs no role.
+  const off = await local.command('psql', '--admin', '-XAtc', 'alter role app nologin');
+  expect(off.code).toBe(0);
+  await asleep();
+  expect(await code(session())).toBe('28000');
+  expect(isAsleep()).toBe(true);
+  expect(
+    (await local.command('psql', '--admin', '-XAtc', 'alter role app login; drop role other')).code,
+  ).toBe(0);
 });
 
 test('a stop while it sleeps is as any other, and ends the clients that are still there', async () => {

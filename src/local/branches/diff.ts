@@ -6,7 +6,7 @@ import { ComputeError } from '../../core/errors.ts';
 import { lineDiff, unified } from '../../core/line-diff.ts';
 import { computeToken } from '../compute-api.ts';
 import { type LocalDir, commandFor } from '../state.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 import { type Paint, paintFor } from '../status/text.ts';
 import { type Place, findPlace, isRunning, listBranches, placeOf } from './tree.ts';
 
@@ -57,19 +57,17 @@ async function schemaOf(home: LocalDir, place: Place, database: string | null): 
     throw new ComputeError('conflict', `"${name}" is not running`, {
       hint: `start it with: ${commandFor(home, `start ${name}`)}`,
     });
-  await wake(dir, never);
   const client = new ComputeClient({
     url: `http://127.0.0.1:${state.ports.externalHttp}`,
     token: () => computeToken(state, 600),
     retries: 0,
   });
   const wanted = database ?? state.database;
-  const sql = await client
-    .databaseSchema(wanted)
-    .then((body) => textOf(body))
-    .catch((error: unknown) => {
-      throw unread(home, name, wanted, error);
-    });
+  const sql = await whileAwake(dir, 'diff', never, async () =>
+    textOf(await client.databaseSchema(wanted)),
+  ).catch((error: unknown) => {
+    throw unread(home, name, wanted, error);
+  });
   return sql.split('\n').filter((line) => !/^(\\(un)?restrict |-- Dumped )/.test(line));
 }
 

@@ -6,7 +6,7 @@ import { socketOf } from '../names.ts';
 import { psql } from '../commands/psql.ts';
 import { toolsFor } from '../commands/storage.ts';
 import { type LocalDir, commandFor } from '../state.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 import { view } from './view.ts';
 import { homeNamed, stateNamed } from './resolve.ts';
 import { isRunning } from './tree.ts';
@@ -46,9 +46,10 @@ export async function psqlNamed(
         hint: `start it with: ${commandFor(dir, `start ${name}`)}`,
       });
     const login = asRole(home, state, options.role);
-    if (options.admin) await wake(home, never);
-    const socket = options.admin ? socketOf(home, state.branch === undefined ? of : null) : null;
-    return psql(login, await toolsFor(home, state, options, never), given, { socket });
+    const tools = await toolsFor(home, state, options, never);
+    if (!options.admin) return psql(login, tools, given);
+    const socket = socketOf(home, state.branch === undefined ? of : null);
+    return whileAwake(home, 'psql --admin', never, () => psql(login, tools, given, { socket }));
   }
   const { state, remove } = await view(dir, of ?? 'main', when.join('@'), options.pgBinDir, log);
   try {

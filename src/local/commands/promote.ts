@@ -8,7 +8,7 @@ import type { Report } from '../report.ts';
 import { specFor } from '../roles.ts';
 import { type LocalDir, type LocalState, commandFor, connectionUrl, stateOf } from '../state.ts';
 import { needStorage } from '../storage-api.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 
 const again = 'run the command again: it continues where it stopped';
 
@@ -19,11 +19,22 @@ export async function promote(
   report: Report,
   signal: AbortSignal,
 ): Promise<number> {
-  const main = stateOf(dir);
   const node = readNode(dir, name);
   if (node === null || node.mode !== 'replica' || !isRunning(dir, node)) throw notPromotable(dir, name, node);
   const before = primaryNode(dir);
-  if (before === null) await wake(dir, signal);
+  const work = (): Promise<number> => take(dir, node, before, report, signal);
+  return before === null ? whileAwake(dir, 'promote', signal, work) : work();
+}
+
+async function take(
+  dir: LocalDir,
+  node: Node,
+  before: string | null,
+  report: Report,
+  signal: AbortSignal,
+): Promise<number> {
+  const main = stateOf(dir);
+  const { name } = node;
   // Written first, so that a restart of the former primary does not make it the primary again.
   setPrimaryNode(dir, name);
   const state = asState(main, node);

@@ -1,7 +1,7 @@
 import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { lockApply } from '../lock.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState } from '../state.ts';
 import { withoutDropped, writeAccepted } from './accepted.ts';
@@ -53,14 +53,13 @@ export async function applyFile(
     });
   const lock = await lockApply(dir);
   try {
-    return await locked(dir, file, options, answer);
+    return await whileAwake(dir, 'apply', never, () => locked(dir, file, options, answer));
   } finally {
     await lock.release();
   }
 }
 
 async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answer: Answer): Promise<number> {
-  await wake(dir, never);
   await untilStarted(dir, answer, never);
   const looked = await look(dir, file);
   const drop = options.prune ? looked.left : [];

@@ -1,6 +1,6 @@
 import { never } from '../../core/abort.ts';
 import { inspectDir } from '../own.ts';
-import { wake } from '../wake.ts';
+import { whileAwake } from '../wake.ts';
 import type { LocalDir } from '../state.ts';
 import { type Accepted, accept, readAccepted } from './accepted.ts';
 import { serverProblems } from './against-server.ts';
@@ -27,20 +27,21 @@ const changesExit = 3;
  *  @returns the exit code: 0 or 3
  *  @throws FileProblems; ComputeError `dir_refused`, `not_found`, `sql` */
 export async function plan(dir: LocalDir, given: string | null, answer: Answer): Promise<number> {
-  const looked = await look(dir, readDesired(dir, given));
+  const file = readDesired(dir, given);
+  const looked = await whileAwake(dir, 'plan', never, () => look(dir, file));
   const { changes, left, running } = looked;
   answer.result({ running: running !== null, changes, left }, planText(dir, given, looked));
   return changes.length === 0 ? 0 : changesExit;
 }
 
-/** @throws FileProblems `spec_invalid` also for what only the server knows */
+/** Of one that sleeps it sees nothing: see `whileAwake`.
+ *  @throws FileProblems `spec_invalid` also for what only the server knows */
 export async function look(dir: LocalDir, file: ReadFile): Promise<Looked> {
   inspectDir(dir, 'stop');
-  await wake(dir, never);
   return lookAsItIs(dir, file, never);
 }
 
-/** The same without waking it: while it sleeps, it does not run.
+/** The same for who has looked at the directory before: while it sleeps, it does not run.
  *  @throws FileProblems `spec_invalid`; ComputeError `sql` */
 export async function lookAsItIs(
   dir: LocalDir,

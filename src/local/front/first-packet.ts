@@ -52,8 +52,8 @@ function parse({ raw, body }: { readonly raw: Buffer; readonly body: Buffer }): 
   const code = body.readUInt32BE(0);
   const [major, minor] = [code >>> 16, code & 0xffff];
   const parameters: ReadonlyMap<string, string> = major === 3 ? readStartup(body) : new Map();
-  const role = parameters.get('user') ?? '';
-  const database = parameters.get('database') ?? '';
+  const role = clipped(parameters.get('user') ?? '');
+  const database = clipped(parameters.get('database') ?? '');
   return {
     raw: Buffer.from(raw),
     major,
@@ -63,6 +63,14 @@ function parse({ raw, body }: { readonly raw: Buffer; readonly body: Buffer }): 
     application: parameters.get('application_name') ?? '',
     parameters,
   };
+}
+
+/** PostgreSQL looks for longer names by their beginning. */
+const nameBytes = 63;
+
+function clipped(name: string): string {
+  const bytes = Buffer.from(name);
+  return bytes.length <= nameBytes ? name : bytes.toString('utf8', 0, nameBytes);
 }
 
 /** Whether it asks for physical replication, which only the storage gets. */

@@ -7,8 +7,8 @@ import { Queue } from '../../core/queue.ts';
 import { openFilesLimit } from '../../process/proc.ts';
 import { sendCancel } from './connect.ts';
 import type { Client } from './ignored.ts';
-import { fatal, gone, goneText } from './messages.ts';
-import { farewell } from './pass.ts';
+import { gone, goneText } from './messages.ts';
+import { turnAway } from './pass.ts';
 import type { Roster } from './roster.ts';
 import type { House } from './house.ts';
 import { Session } from './session.ts';
@@ -21,13 +21,14 @@ export interface FrontOptions {
   readonly server: { readonly dir: string; readonly port: number };
   readonly superuser: string;
   readonly ignored: (client: Client) => boolean;
+  /** How long a client waits for a start; 60 s when left out. */
+  readonly wakeMs?: number;
 }
 
-/** `down`: there is no Postgres yet, or no more. `asleep`: from the moment on when clients are checked here. */
-type Mode = 'down' | 'awake' | 'asleep';
+/** `down`: there is no Postgres yet, or no more. `closing`: whether it is stopped is being decided. `asleep`: clients are checked here. */
+type Mode = 'down' | 'awake' | 'closing' | 'asleep';
 
-/** How long a client waits for a start. */
-const wakeMs = 60_000;
+const defaultWakeMs = 60_000;
 /** Clients that have not logged in; with one more, the oldest of them makes room. */
 const mostJoining = 2000;
 const logInsAtOnce = 32;
@@ -47,13 +48,13 @@ export class Front implements House<Session> {
   #mode: Mode = 'down';
   #roster: Roster | null = null;
   #ready = Promise.withResolvers<void>();
+  #decided = Promise.withResolvers<void>();
   #demand = Promise.withResolvers<string>();
   #isDemanded = false;
   #usedMs = monotonicMs();
   #ignoredMs = 0;
   #lastUser = '';
-  /** Sessions that were ended because Postgres was stopped. */
-  ended = 0;
+  #ended = 0;
 
   constructor(options: FrontOptions) {
     this.#options = options;
@@ -145,14 +146,22 @@ export class Front implements House<Session> {
     this.#ready.resolve();
   }
 
-  /** From now on clients are checked here, and wait. */
-  shut(roster: Roster): void {
-    this.#mode = 'asleep';
-    this.#roster = roster;
+  /** From now on clients wait, until `shut` or `reopen`. */
+  pause(): void {
+    this.#mode = 'closing';
     this.#ready = Promise.withResolvers();
+    this.#decided = Promise.withResolvers();
     this.#demand = Promise.withResolvers();
     this.#isDemanded = false;
-    for (const session of this.#sessions) session.freeze();
+    for (const session of this.#sessions) session.freeze(true);
+  }
+
+  /** From now on clients are checked here. */
+  shut(roster: Roster): void {
+    if (this.#mode !== 'closing') this.pause();
+    this.#mode = 'asleep';
+    this.#roster = roster;
+    this.#decided.resolve();
   }
 
   /** Postgres was not stopped after all. */
@@ -160,7 +169,8 @@ export class Front implements House<Session> {
     this.#mode = 'awake';
     this.#roster = null;
     this.#ready.resolve();
-    for (const session of this.#sessions) session.thaw();
+    this.#decided.resolve();
+    for (const session of this.#sessions) session.freeze(false);
   }
 
   /** Resolves with who wants to be served, since `shut`. */
@@ -168,10 +178,16 @@ export class Front implements House<Session> {
     return raceAbort(this.#demand.promise, signal);
   }
 
+  /** Resolves once it is known whether Postgres goes on. */
+  async decided(signal: AbortSignal): Promise<void> {
+    if (this.#mode === 'closing') await raceAbort(this.#decided.promise, signal);
+  }
+
   async wake(who: string, signal: AbortSignal): Promise<void> {
     if (this.#mode === 'awake') return;
     this.#isDemanded = true;
     this.#demand.resolve(who);
+    const { wakeMs = defaultWakeMs } = this.#options;
     await withDeadline('the start of Postgres', wakeMs, signal, () => this.#ready.promise);
   }
 
@@ -184,29 +200,38 @@ export class Front implements House<Session> {
 
   used(session: Session): void {
     if (this.isIgnored(session)) this.#ignoredMs = monotonicMs();
-    else {
-      this.#usedMs = monotonicMs();
-      this.#lastUser = session.who;
-    }
+    else this.usedBy(session.who);
+  }
+
+  /** Somebody whose use counts. */
+  usedBy(who: string): void {
+    this.#usedMs = monotonicMs();
+    this.#lastUser = who;
   }
 
   closed(session: Session): void {
     this.#sessions.delete(session);
   }
 
+  /** Sessions that were ended because Postgres was stopped. */
+  get ended(): number {
+    return this.#ended;
+  }
+
+  countEnded(sessions: number): void {
+    this.#ended += sessions;
+  }
+
   /** Ends a session that Postgres's stop does not leave. */
   endCounted(session: Session): void {
-    this.ended++;
+    this.countEnded(1);
     session.end(gone, goneText);
   }
 
   #accept(socket: Socket): void {
-    if (this.#mode === 'down') {
-      return refuse(socket, '57P03', 'the database system is starting up');
-    }
-    if (this.#sessions.size >= mostSessions) {
-      return refuse(socket, '53300', 'sorry, too many clients already');
-    }
+    if (this.#mode === 'down') return turnAway(socket, '57P03', 'the database system is starting up');
+    if (this.#sessions.size >= mostSessions)
+      return turnAway(socket, '53300', 'sorry, too many clients already');
     const session = new Session(this, socket);
     this.#sessions.add(session);
     this.#makeRoom();
@@ -221,10 +246,4 @@ export class Front implements House<Session> {
     if (joining.length > mostJoining)
       joining[0]?.end('53300', 'too many connections that have not logged in');
   }
-}
-
-function refuse(socket: Socket, sqlstate: string, text: string): void {
-  // Nothing of what it says is read.
-  socket.on('error', () => {}).resume();
-  farewell(socket, fatal(sqlstate, text));
 }

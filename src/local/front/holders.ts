@@ -9,6 +9,8 @@ export const holderKinds = {
   transaction: 'A session is in a transaction.',
   state:
     'A session is idle, but would lose what it has: temporary tables, LISTEN, advisory locks and the like.',
+  command: 'A command of compute-local that reaches Postgres or compute_ctl past the front.',
+  changing: 'compute_ctl applies a spec.',
   socket: 'A session on the Unix socket, which would end.',
   walsender: 'A WAL sender that is not the storage: a replica or a logical subscriber elsewhere.',
   backup: 'A base backup is taken.',
@@ -16,7 +18,7 @@ export const holderKinds = {
   slot: 'A replication slot, which the next start would not have.',
   storage:
     'The storage does not have all WAL, or does not receive it: the next start would be without the rest.',
-  unlogged: 'An unlogged table with rows, which the next start would not have.',
+  unlogged: 'An unlogged table with rows, or an unlogged sequence, which the next start would not have.',
   activity: 'compute_ctl has seen activity less than `--suspend-after` ago: `last_active` of `GET /status`.',
   unreadable: 'Whether it is used could not be found out.',
 } as const;

@@ -7,6 +7,9 @@ export interface House<Session> {
   readonly server: { readonly dir: string; readonly port: number };
   /** Who may log in. Null while Postgres runs, and checks that itself. */
   readonly roster: Roster | null;
+  readonly isAwake: boolean;
+  /** Resolves once it is known whether Postgres goes on, when it is about to be stopped. */
+  decided(signal: AbortSignal): Promise<void>;
   /** The superuser, who can log in only on the socket. */
   readonly superuser: string;
   /** Log-ins of clients that were checked before: a thousand at once would only be in each other's way. */

@@ -5,8 +5,15 @@ export const gone = '57P01';
 export const goneText = 'terminating connection due to administrator command';
 
 /** An error that ends the session. */
-export const fatal = (sqlstate: string, text: string): Buffer =>
-  message('E', ...['SFATAL', 'VFATAL', `C${sqlstate}`, `M${text}`].map(cstring), Buffer.from([0]));
+export function fatal(
+  sqlstate: string,
+  text: string,
+  { detail, hint }: { readonly detail?: string; readonly hint?: string } = {},
+): Buffer {
+  const more = [...(detail === undefined ? [] : [`D${detail}`]), ...(hint === undefined ? [] : [`H${hint}`])];
+  const fields = ['SFATAL', 'VFATAL', `C${sqlstate}`, `M${text}`, ...more];
+  return message('E', ...fields.map(cstring), Buffer.from([0]));
+}
 
 const int32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);

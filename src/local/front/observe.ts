@@ -1,4 +1,5 @@
 import { join, literal, sql } from '../../core/sql.ts';
+import type { PgClient } from '../../pg/client.ts';
 import { slotName, standbyName, withCompute } from '../storage/compute-link.ts';
 import type { Socket } from '../storage/tools.ts';
 import { type Roster, readRoster } from './roster.ts';
@@ -77,20 +78,28 @@ interface Row {
 
 /** @throws ComputeError when Postgres does not answer */
 export const observe = (server: Socket, signal: AbortSignal): Promise<Observed> =>
-  withCompute(server, signal, async (pg) => {
-    const sessions = await pg.query<Row>(sessionsQuery);
-    const backups = await pg.query<{ pid: number; application: string }>(backupsQuery);
-    const subscriptions = await pg.query<{ n: number }>(subscriptionsQuery);
-    return {
-      sessions: sessions.rows.map(({ transaction_ms: age, outside, idle_ms: idleMs, ...one }) => ({
-        ...one,
-        transactionMs: outside ? null : age,
-        idleMs,
-      })),
-      backups: backups.rows,
-      subscriptions: subscriptions.rows[0]?.n ?? 0,
-      slots: (await pg.query<{ name: string }>(slotsQuery)).rows.map(({ name }) => name),
-      stored: (await pg.query<{ stored: boolean }>(storedQuery)).rows[0]?.stored === true,
-      roster: await readRoster(pg),
-    };
-  });
+  withCompute(server, signal, observeBy);
+
+export async function observeBy(pg: PgClient): Promise<Observed> {
+  const sessions = await sessionsBy(pg);
+  const backups = await pg.query<{ pid: number; application: string }>(backupsQuery);
+  const subscriptions = await pg.query<{ n: number }>(subscriptionsQuery);
+  return {
+    sessions,
+    backups: backups.rows,
+    subscriptions: subscriptions.rows[0]?.n ?? 0,
+    slots: (await pg.query<{ name: string }>(slotsQuery)).rows.map(({ name }) => name),
+    stored: (await pg.query<{ stored: boolean }>(storedQuery)).rows[0]?.stored === true,
+    roster: await readRoster(pg),
+  };
+}
+
+/** Everybody's but ours. */
+export async function sessionsBy(pg: PgClient): Promise<ObservedSession[]> {
+  const { rows } = await pg.query<Row>(sessionsQuery);
+  return rows.map(({ transaction_ms: age, outside, idle_ms: idleMs, ...one }) => ({
+    ...one,
+    transactionMs: outside ? null : age,
+    idleMs,
+  }));
+}

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { alarm } from '../../core/clock.ts';
+import { fatal } from './messages.ts';
 
 /** For the last bytes to a client. */
 const farewellMs = 2000;
@@ -18,4 +19,10 @@ export function farewell(socket: Socket, bytes?: Buffer): void {
   else socket.end(bytes);
   const cancel = alarm(farewellMs, () => socket.destroy());
   socket.once('close', cancel);
+}
+
+/** Closes a connection of which nothing is read. */
+export function turnAway(socket: Socket, sqlstate: string, text: string): void {
+  socket.on('error', () => {}).resume();
+  farewell(socket, fatal(sqlstate, text));
 }

@@ -15,6 +15,8 @@ import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
+import { lookLast } from './last-look.ts';
+import { Leases } from './leases.ts';
 import type { SleepNow } from './sleep-now.ts';
 import { type Counted, Sleeper } from './sleeper.ts';
 import { unloggedIn } from './unlogged.ts';
@@ -51,6 +53,7 @@ export async function runWithSleep(
     superuser: 'cloud_admin',
     ignored: ignoring(suspendIgnore),
   });
+  const leases = new Leases(front, dir.run);
   const suspendAfterMs = Math.round(suspendAfter * 1000);
   const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
@@ -61,26 +64,35 @@ export async function runWithSleep(
     limits,
     now,
     compute: (waking, onPostgres) => computeOf(context, waking, { onReady, onPostgres }),
-    observe: (limited) => observe(server, limited),
-    holdPorts: () =>
+    judge: {
+      observe: (limited) => observe(server, limited),
+      lookLast: (limited) => lookLast(server, limited),
+      commands: () => leases.holders,
+      unlogged: () => Promise.resolve(unloggedIn(dir.pgdata)),
+      async askCompute(limited) {
+        const found = await computeStatus(state, limited);
+        if (found === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
+        const { status, last_active: active } = found;
+        const activeMs = active === null ? null : Math.max(0, Date.now() - Date.parse(active));
+        return { activeMs, isSettled: status === 'running' };
+      },
+    },
+    holdPorts: (facts) =>
       holdPorts(
         [state.ports.externalHttp, state.ports.internalHttp],
         state.listenAll === true ? '::' : '127.0.0.1',
+        facts,
       ),
-    unlogged: () => unloggedIn(dir.pgdata),
-    async lastActiveMs(limited) {
-      const status = await computeStatus(state, limited);
-      if (status === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
-      return status.last_active === null ? null : Math.max(0, Date.now() - Date.parse(status.last_active));
-    },
     whileAsleep: (asleep) => next.begin(asleep),
     note: noteTo(dir.sleep, limits, front),
   });
   await front.listen();
   try {
+    await leases.listen();
     await next.ahead(signal);
     await sleeper.run(signal);
   } finally {
+    await leases.close();
     await front.close();
     await next.settled();
   }

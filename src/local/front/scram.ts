@@ -36,11 +36,14 @@ export function parseVerifier(text: string | null): Verifier | null {
   return { iterations: Number(iterations), salt, storedKey, serverKey };
 }
 
-/** A verifier that no password fits. The same name gets the same one, as PostgreSQL does it, so that nobody finds out by asking
- *  twice which roles exist.
- *  @param secret of this process */
-export function mockVerifier(role: string, secret: Buffer): Verifier {
-  const salt = hmac(secret, `salt ${role}`).subarray(0, 16).toString('base64');
+/** A verifier that no password fits. The same name gets the same salt, the one that PostgreSQL gives it, so that nobody finds out by
+ *  asking twice which roles exist.
+ *  @param nonce of the cluster
+ *  @see scram_mock_salt in src/backend/libpq/auth-scram.c of PostgreSQL */
+export function mockVerifier(role: string, nonce: Buffer): Verifier {
+  const salt = sha256(Buffer.concat([Buffer.from(role), nonce]))
+    .subarray(0, 16)
+    .toString('base64');
   return { iterations: 4096, salt, storedKey: randomBytes(keyBytes), serverKey: randomBytes(keyBytes) };
 }
 

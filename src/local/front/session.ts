@@ -9,11 +9,11 @@ import { type Startup, readFirst, whoIs } from './first-packet.ts';
 import type { House } from './house.ts';
 import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
+import { keyToReturn } from './log-in-again.ts';
 import { fatal, gone, goneText } from './messages.ts';
 import { farewell } from './pass.ts';
 import { resume } from './resume.ts';
-import { type Roster, verifierOf } from './roster.ts';
-import { clientKeyOf, opens } from './scram.ts';
+import type { Roster } from './roster.ts';
 import type { Snapshot, State } from './session-state.ts';
 
 /** `joining`: not logged in. `detached`: its server process has ended, and its client does not know. */
@@ -23,8 +23,6 @@ export type Place = 'joining' | 'open' | 'detached' | 'over';
 const checkMs = 30_000;
 /** The letter of Terminate. */
 const goodbye = 0x58;
-
-const notNow = '57P03';
 
 /** One client, from its first byte to its last. */
 export class Session {
@@ -54,16 +52,12 @@ export class Session {
     return this.#startup?.role ?? '';
   }
 
-  get database(): string {
-    return this.#startup?.database ?? '';
-  }
-
   get application(): string {
     return this.#link.talk.parameters.get('application_name') ?? this.#startup?.application ?? '';
   }
 
   get who(): string {
-    return whoIs(this.role, this.database, this.application);
+    return whoIs(this.role, this.#startup?.database ?? '', this.application);
   }
 
   /** Of `monotonicMs`. */
@@ -112,7 +106,7 @@ export class Session {
   async serve(): Promise<void> {
     const { client } = this.#link;
     try {
-      const first = await this.#limited('the start of the connection', (signal) => readFirst(client, signal));
+      const first = await this.#limited('the first packet', (signal) => readFirst(client, signal));
       if (first.kind === 'cancel') await this.#house.cancel(first.key);
       if (first.kind !== 'startup') return this.#close();
       this.#startup = first.startup;
@@ -126,11 +120,12 @@ export class Session {
   }
 
   async #join(startup: Startup): Promise<void> {
+    await this.#limited('the log-in', (signal) => this.#house.decided(signal));
     const { roster, server: address } = this.#house;
     const { client } = this.#link;
     if (roster === null) {
       const server = new Channel(await connectToPostgres(address, this.#over.signal));
-      if (this.#house.roster === null) {
+      if (this.#house.isAwake) {
         server.socket.write(startup.raw);
         return this.#serveBy(server, (by) => this.#link.join(by));
       }
@@ -138,9 +133,17 @@ export class Session {
       server.socket.destroy();
       return this.#join(startup);
     }
-    this.#key = await this.#limited('the log-in', (signal) => checkAsleep(client, startup, roster, signal));
-    if (this.#key === null) return farewell(client.socket);
-    const { server, ok } = await this.#demand(startup, this.#key);
+    const checked = await this.#limited('the log-in', (signal) =>
+      checkAsleep(client, startup, roster, signal),
+    );
+    if (checked === 'refused') return farewell(client.socket);
+    if (checked === 'undecided') {
+      await this.#wake();
+      this.#demands = false;
+      return this.#join(startup);
+    }
+    this.#key = checked;
+    const { server, ok } = await this.#demand(startup, checked);
     client.socket.write(ok);
     this.#serveBy(server, (by) => this.#link.join(by));
   }
@@ -148,11 +151,15 @@ export class Session {
   /** Has Postgres started, if need be, and logs in there. */
   async #demand({ raw }: Startup, key: Buffer): Promise<{ readonly server: Channel; readonly ok: Buffer }> {
     const { signal } = this.#over;
-    this.#demands = true;
-    await this.#house.wake(this.who, signal);
+    await this.#wake();
     const work = (limited: AbortSignal): ReturnType<typeof openByKey> =>
       openByKey(this.#house.server, raw, key, limited);
     return this.#house.logIns.add(() => withDeadline('the log-in', checkMs, signal, work), signal);
+  }
+
+  #wake(): Promise<void> {
+    this.#demands = true;
+    return this.#house.wake(this.who, this.#over.signal);
   }
 
   #serveBy(server: Channel, join: (server: Channel) => void): void {
@@ -172,22 +179,19 @@ export class Session {
     }
   }
 
-  freeze(): void {
-    if (this.#place === 'open') this.#link.freeze();
-  }
-
-  thaw(): void {
-    if (this.#place === 'open') this.#link.thaw();
+  /** Whether its client waits. */
+  freeze(isFrozen: boolean): void {
+    if (this.#place !== 'open') return;
+    if (isFrozen) this.#link.freeze();
+    else this.#link.thaw();
   }
 
   /** Whether its log-in can be repeated. */
   canReturn(roster: Roster): boolean {
-    const verifier = verifierOf(roster, this.role, Date.now());
     const { exchange } = this.#link.talk;
-    if (verifier === null) return false;
-    if (this.#key === null && exchange !== null) this.#key = clientKeyOf(exchange, verifier);
-    // It may be that of an earlier password.
-    return this.#key !== null && opens(this.#key, verifier);
+    const key = keyToReturn({ startup: this.#startup, key: this.#key, exchange }, roster);
+    this.#key = key ?? this.#key;
+    return key !== null;
   }
 
   /** Leaves the server process, which ends, and keeps the client. */
@@ -240,7 +244,7 @@ export class Session {
     if (error instanceof Refused) this.#close(error.raw);
     else if (error instanceof ProtocolError) this.end('08P01', error.message);
     else if (codeOf(error) === 'deadline' && !this.#demands) this.#link.client.socket.destroy();
-    else this.end(notNow, 'the database system is starting up');
+    else this.end('57P03', 'the database system is starting up');
   }
 
   #limited<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -1,24 +1,16 @@
 import { linked } from '../../core/abort.ts';
 import { monotonicMs } from '../../core/clock.ts';
-import { inline } from '../../core/errors.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
+import type { AsleepFacts } from './asleep-answers.ts';
 import type { Front } from './front.ts';
 import type { HeldPorts } from './hold-ports.ts';
-import {
-  type Holder,
-  type Limits,
-  type Seen,
-  heldByActivity,
-  heldByClients,
-  heldInPostgres,
-} from './holders.ts';
-import type { Observed } from './observe.ts';
-import type { Roster } from './roster.ts';
-import type { Session } from './session.ts';
+import type { Holder, Limits } from './holders.ts';
+import { Judge, type JudgeOptions } from './judge.ts';
+import type { LastLook } from './last-look.ts';
 import { SleepNow } from './sleep-now.ts';
-import { leaveAll } from './suspend.ts';
+import { type Left, leaveAll } from './suspend.ts';
 
 export interface SleeperOptions {
   readonly front: Front;
@@ -28,13 +20,9 @@ export interface SleeperOptions {
    *  @param waking it has run before
    *  @param onPostgres called when Postgres takes connections, if that is known before it is ready */
   readonly compute: (waking: boolean, onPostgres: () => void) => Kept;
-  readonly observe: (signal: AbortSignal) => Promise<Observed>;
+  readonly judge: Omit<JudgeOptions, 'front' | 'limits' | 'note'>;
   /** Keeps the ports of compute_ctl while it does not run. */
-  readonly holdPorts: () => Promise<HeldPorts>;
-  /** Files of unlogged tables with rows. */
-  readonly unlogged: () => readonly string[];
-  /** Milliseconds since compute_ctl has seen activity; null for none. @throws when it does not say */
-  readonly lastActiveMs: (signal: AbortSignal) => Promise<number | null>;
+  readonly holdPorts: (facts: () => AsleepFacts) => Promise<HeldPorts>;
   /** Begins what is to be done until `signal` aborts. */
   readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
@@ -51,19 +39,20 @@ export interface Counted {
 
 /** How often it looks whether the compute is used. */
 const [leastTickMs, mostTickMs] = [100, 5000];
-const cannotReturn = 'a log-in that cannot be repeated';
 
 /** Runs the compute while somebody uses it. */
 export class Sleeper {
   readonly #options: SleeperOptions;
+  readonly #judge: Judge;
   readonly #now: SleepNow;
   #counted: Counted = { suspends: 0, wakes: 0, wokenBy: null, lastWakeMs: null };
-  #roster: Roster | null = null;
-  #unreadableMs: number | null = null;
 
   constructor(options: SleeperOptions) {
+    const { front, judge } = options;
     this.#options = options;
     this.#now = options.now ?? new SleepNow();
+    const limits = (): Limits => this.#limits;
+    this.#judge = new Judge({ ...judge, front, limits, note: (holders) => this.#note(holders) });
   }
 
   /** Until `signal` aborts. @throws what the first start failed with */
@@ -76,7 +65,11 @@ export class Sleeper {
       report.event('asleep', { ended_sessions: ended }, asleepText(why, ended));
       this.#note([]);
       this.#now.asleep();
-      const held = await this.#options.holdPorts();
+      const sinceMs = Date.now();
+      const held = await this.#options.holdPorts(() => {
+        const { suspends, wakes } = this.#counted;
+        return { sinceMs, suspends, wakes, endedSessions: front.ended, clients: front.sessions.length };
+      });
       const asleep = linked(signal);
       this.#options.whileAsleep(asleep.signal);
       const by = await front.demanded(signal).catch(() => null);
@@ -110,9 +103,9 @@ export class Sleeper {
       },
     };
     const running = keepRunning(kept, awake.signal, waking);
-    let ended = 0;
+    let left: Left | null = null;
     const untilUnused = async (): Promise<void> => {
-      ended = await this.#watch(awake.signal);
+      left = await this.#watch(awake.signal);
       awake.abort();
     };
     try {
@@ -122,7 +115,10 @@ export class Sleeper {
       awake.abort();
       awake.release();
     }
-    return ended;
+    const { ended, cutOff } = (left as Left | null) ?? { ended: 0, cutOff: Promise.resolve(0) };
+    const cut = await cutOff;
+    this.#options.front.countEnded(cut);
+    return ended + cut;
   }
 
   #woken(ms: number): void {
@@ -137,19 +133,16 @@ export class Sleeper {
     this.#note([]);
   }
 
-  /** Resolves when the compute is to be stopped, with the number of sessions that were ended. */
-  async #watch(signal: AbortSignal): Promise<number> {
+  /** Resolves when the compute is to be stopped. */
+  async #watch(signal: AbortSignal): Promise<Left> {
     const { front, limits } = this.#options;
     const tickMs = Math.min(mostTickMs, Math.max(leastTickMs, limits.suspendAfterMs / 10));
     for (;;) {
       await this.#now.pause(tickMs, signal);
-      const holders = front.isAwake ? await this.#holders(signal) : null;
-      if (holders !== null) {
-        this.#note(holders);
-        const roster = holders.length > 0 ? null : this.#roster;
-        const ended = roster === null ? null : await this.#suspend(roster, signal);
-        if (ended !== null) return ended;
-      }
+      const holders = front.isAwake ? await this.#judge.holders(signal) : null;
+      if (holders !== null) this.#note(holders);
+      const left = holders?.length === 0 ? await this.#suspend(signal) : null;
+      if (left !== null) return left;
       this.#now.held(holders);
     }
   }
@@ -160,81 +153,16 @@ export class Sleeper {
     return this.#now.isAsked ? { ...limits, suspendAfterMs: 0 } : limits;
   }
 
-  /** What keeps it awake: the cheap questions first. */
-  async #holders(signal: AbortSignal): Promise<Holder[]> {
-    const { front } = this.#options;
-    const byClients = this.#heldByClients();
-    if (byClients.length > 0) return byClients;
-    const inPostgres = await this.#heldInPostgres(signal);
-    if (inPostgres.length > 0) return inPostgres;
-    for (const session of front.sessions) {
-      if (session.found !== null) continue;
-      front.seen();
-      await session.inspect();
-      signal.throwIfAborted();
-    }
-    front.seen();
-    return this.#heldByClients();
-  }
-
-  #heldByClients(): Holder[] {
-    return heldByClients(this.#seen(), this.#last(), this.#limits);
-  }
-
-  async #heldInPostgres(signal: AbortSignal): Promise<Holder[]> {
-    const { front, observe, lastActiveMs, unlogged } = this.#options;
-    const limits = this.#limits;
-    try {
-      const [observed, activeMs] = await Promise.all([observe(signal), lastActiveMs(signal)]);
-      this.#unreadableMs = null;
-      this.#roster = observed.roster;
-      const known = new Set(front.sessions.flatMap(({ pid }) => pid ?? []));
-      return [
-        ...heldInPostgres(observed, known, (one) => front.isIgnored(one), limits),
-        ...unlogged().map((file): Holder => ({ kind: 'unlogged', who: file, sinceMs: 0 })),
-        ...heldByActivity(activeMs, monotonicMs() - front.seenMs, limits),
-      ];
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#unreadableMs ??= monotonicMs();
-      return [{ kind: 'unreadable', who: inline(error), sinceMs: monotonicMs() - this.#unreadableMs }];
-    }
-  }
-
-  #last(): { who: string; idleMs: number } {
-    const { front } = this.#options;
-    return { who: front.lastUser, idleMs: monotonicMs() - front.usedMs };
-  }
-
-  #seen(): Seen[] {
-    const { front } = this.#options;
-    return front.sessions.map((session) => ({
-      pid: session.pid,
-      who: session.who,
-      ignored: front.isIgnored(session),
-      busy: session.isComing || (session.place === 'open' && !session.quiet),
-      inTransaction: session.inTransaction,
-      idleMs: monotonicMs() - session.usedMs,
-      loses: this.#loses(session),
-    }));
-  }
-
-  #loses(session: Session): readonly string[] | null {
-    const { place, found } = session;
-    if (place !== 'open' || found === null) return null;
-    if ('holds' in found) return found.holds;
-    return this.#roster !== null && !session.canReturn(this.#roster) ? [cannotReturn] : [];
-  }
-
-  #suspend(roster: Roster, signal: AbortSignal): Promise<number | null> {
+  #suspend(signal: AbortSignal): Promise<Left | null> {
     const { front, report } = this.#options;
     const limits = this.#limits;
-    const isHeld = (): boolean => this.#heldByClients().length > 0;
+    const isHeld = (): boolean => this.#judge.heldByClients().length > 0;
     const onBegin = (): void => {
       report.event('suspending', {}, null);
       this.#counted = { ...this.#counted, suspends: this.#counted.suspends + 1 };
     };
-    return leaveAll({ front, limits, isHeld, onBegin }, roster, signal);
+    const look = (limited: AbortSignal): Promise<LastLook | null> => this.#judge.lookLast(limited);
+    return leaveAll({ front, limits, isHeld, look, onBegin }, signal);
   }
 
   #note(holders: readonly Holder[]): void {
