@@ -12,6 +12,7 @@ import { untilRunning } from './compute-api.ts';
 import { showCopied } from './copied.ts';
 import { readAccepted } from './desired/accepted.ts';
 import { afterStart } from './desired/after-start.ts';
+import { restartBehind } from './desired/behind.ts';
 import { environmentForOwnPrograms } from './environment.ts';
 import { type StorageEvent, parseEvent } from './events.ts';
 import { dropFenced } from './next/places.ts';
@@ -185,9 +186,10 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
   const env = { NEON_CONTROL_PLANE_TOKEN: state.controlPlaneToken };
   return {
     name: 'compute_ctl',
-    start: () => {
+    start: async () => {
       // The storage would only answer that there is no spec.
-      readAccepted(dir);
+      const wanted = readAccepted(dir);
+      if (wanted !== null) await restartBehind(dir, state, wanted, report);
       if (state.front === true) dropFenced(dir, state);
       const aside = setAside(dir);
       if (aside.length > 0)

@@ -69,6 +69,23 @@ test('a replica needs a storage that runs', async () => {
   expect(stderr).toContain('no local compute');
 });
 
+test('a replica follows a primary that has woken with larger limits than it had', async () => {
+  const { to: primary, program } = await it.upAndReady(['--suspend-after', '1s']);
+  const { to: replica } = await it.upAndReady(['--replica']);
+  await it.ok('init');
+  await it.ok('config', 'settings.max_connections', '150');
+  const sleeps = (): number => program.output().split('"event":"asleep"').length - 1;
+  const before = sleeps();
+  await it.ok('apply');
+  await eventually('it sleeps', () => sleeps() > before || undefined);
+  // The wake waits for the replica's restart.
+  await eventually('it wakes', () =>
+    query(primary, 'create table if not exists after_wake as select 1 as n'),
+  );
+  await eventually('the replica has replayed it', () => query(replica, 'select n from after_wake'));
+  expect(program.output()).toContain('its limits are below those of the primary');
+});
+
 test('a replica that cannot start says why, and not only in its log', async () => {
   await it.upAndReady();
   const other = createServer().listen(0, '127.0.0.1');
