@@ -122,6 +122,8 @@ export interface Tree {
   readonly computes: readonly TreeNode[];
   /** Why there are none. */
   readonly error: string | null;
+  /** Those that cannot be used: which, why, and what to do. */
+  readonly damaged: readonly string[];
 }
 
 /** What `apply` would change. */

@@ -1,7 +1,7 @@
-import { inline } from '../../core/errors.ts';
+import { hintOf, inline } from '../../core/errors.ts';
 import { formatUrl } from '../../pg/libpq-write.ts';
 import { type Listed, listAll } from '../branches/list.ts';
-import { type BranchEntry, listBranches } from '../branches/tree.ts';
+import { type BranchEntry, type Damaged, listBranches, listDamaged } from '../branches/tree.ts';
 import { mainName } from '../names.ts';
 import { readPhase } from '../phase.ts';
 import { type LocalDir, type LocalState, readState } from '../state.ts';
@@ -14,11 +14,14 @@ export function readTree(dir: LocalDir): Tree | null {
     if (main?.branch !== undefined) return null;
     const states = new Map(listBranches(dir).map(({ name, state }): [string, LocalState] => [name, state]));
     if (main !== null) states.set(mainName, main);
-    return { computes: treeOf(listAll(dir), states), error: null };
+    return { computes: treeOf(listAll(dir), states), error: null, damaged: listDamaged(dir).map(advice) };
   } catch (error) {
-    return { computes: [], error: inline(error) };
+    return { computes: [], error: inline(error), damaged: [] };
   }
 }
+
+const advice = ({ error }: Damaged): string =>
+  `${inline(error)}. What to do: ${hintOf(error) ?? 'look at its directory'}`;
 
 /** Pure. @param all each one after its parent */
 export function treeOf(all: readonly Listed[], states: ReadonlyMap<string, LocalState>): TreeNode[] {
@@ -58,7 +61,7 @@ export function treeKey(dir: LocalDir): string {
   const phase = ({ dir: own }: Pick<BranchEntry, 'dir'>): string => readPhase(own.upPid)?.phase ?? '';
   try {
     const branches = listBranches(dir).map((one) => [one.name, phase(one), one.state.branch.expiresAt]);
-    return JSON.stringify([phase({ dir }), branches]);
+    return JSON.stringify([phase({ dir }), branches, listDamaged(dir).map(({ name }) => name)]);
   } catch (error) {
     return inline(error);
   }

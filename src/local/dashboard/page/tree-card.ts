@@ -20,7 +20,8 @@ export function treeCard(): Drawn<TreeShown> {
     if (tree === null) return [];
     if (tree.error !== null)
       return [h('p', { class: 'error' }, `The branches cannot be listed: ${tree.error}`)];
-    return [listOf(tree.computes, offers, 0), ...noneYet(tree)];
+    const damaged = tree.damaged.map((text) => h('p', { class: 'error' }, text));
+    return [listOf(tree.computes, offers, 0), ...damaged, ...noneYet(tree)];
   });
   return {
     element,

@@ -86,7 +86,11 @@ test('only what is possible is offered, and nothing else is done', () => {
 
 test('main and branches sleep, wake, start and stop as their states allow, and only a stop of everything waits for nothing', () => {
   const states = ['running', 'asleep', 'stopped', 'starting', 'stopping'] as const;
-  const tree = { computes: [node({}), ...states.map((state) => node({ name: state, state }))], error: null };
+  const tree = {
+    computes: [node({}), ...states.map((state) => node({ name: state, state }))],
+    error: null,
+    damaged: [],
+  };
   expect(pairs(factsOf([compute({ state: 'asleep' })], { tree }))).toEqual([
     ['stop', ''],
     ['wake', 'main'],
@@ -98,7 +102,7 @@ test('main and branches sleep, wake, start and stop as their states allow, and o
     ['stop-branch', 'starting'],
     ['branch', ''],
   ]);
-  const never = { computes: [node({}), node({ name: 'busy', sleeps: false })], error: null };
+  const never = { computes: [node({}), node({ name: 'busy', sleeps: false })], error: null, damaged: [] };
   expect(pairs(factsOf([compute({})], { tree: never }))).toEqual([
     ['stop', ''],
     ['sleep', 'main'],
@@ -110,7 +114,7 @@ test('main and branches sleep, wake, start and stop as their states allow, and o
 
 test('a branch begins from what has data, and each field that is wrong is named', async () => {
   const empty = node({ name: 'empty', restorable: null });
-  const facts = factsOf([compute({})], { tree: { computes: [node({}), empty], error: null } });
+  const facts = factsOf([compute({})], { tree: { computes: [node({}), empty], error: null, damaged: [] } });
   const offer = offersOf(facts).find(({ action }) => action === 'branch');
   expect(offer?.fields.map(({ name, choices }) => [name, choices])).toEqual([
     ['name', []],

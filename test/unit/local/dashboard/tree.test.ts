@@ -67,11 +67,15 @@ test('a damaged branch is no end of the page, and the page of a branch has no tr
   mkdirSync(join(root, 'branches', 'dev'), { recursive: true });
   writeFileSync(join(root, 'branches', 'dev', 'local.json'), '{ "<img>');
   expect(readTree(dir)).toMatchObject({
-    computes: [],
-    error: expect.stringContaining(join('branches', 'dev')) as string,
+    computes: [{ name: 'main' }],
+    error: null,
+    damaged: [expect.stringMatching(/"dev" cannot be used: .*What to do: restore .*delete dev/)],
   });
   expect(treeKey(dir)).not.toBe(before);
   const main = readState(dir) as LocalState;
-  writeState(dir, { ...main, branch: { parent: null, createdAt: '', expiresAt: null } });
+  writeState(dir, {
+    ...main,
+    branch: { parent: null, createdAt: '2026-01-01T00:00:00.000Z', expiresAt: null },
+  });
   expect(readTree(dir)).toBeNull();
 });
