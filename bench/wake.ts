@@ -12,7 +12,7 @@ import { floorRun } from './floor.ts';
 
 /** `npm run bench:wake -- --runs 50 --mb 25`: from the first byte of a client to its first row, of a database that sleeps; beside it in
  *  the same run: the floor of `bench:start`, which is what every start needs (untar, a bare Postgres), and the same query when it is awake. In memory by default: see `--dir`.
- *  `--prepare wait`: each wake has its data directory prepared; `no`: none has; `both`: first the one, then, for `--full-runs` wakes of the same
+ *  `--prepare wait`: each wake has its data directory prepared; `no`: none has; `both`: first the one, then, for `--full` wakes of the same
  *  database, the other. `--floor no` leaves that out, which takes long for a large database. */
 const { values } = parseArgs({
   options: {
@@ -20,7 +20,7 @@ const { values } = parseArgs({
     dir: { type: 'string', default: '/dev/shm' },
     mb: { type: 'string', default: '0' },
     prepare: { type: 'string', default: 'wait' },
-    'full-runs': { type: 'string', default: '3' },
+    full: { type: 'string', default: '3' },
     floor: { type: 'string', default: 'yes' },
   },
 });
@@ -128,6 +128,8 @@ async function measure(up: Up, isPrepared: boolean, runs: number): Promise<void>
 
 async function run(isPrepared: boolean, runs: number): Promise<void> {
   const up = new Up(isPrepared);
+  // Nobody else would end it.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => up.child.kill('SIGTERM'));
   try {
     await measure(up, isPrepared, runs);
   } finally {
@@ -139,7 +141,7 @@ async function run(isPrepared: boolean, runs: number): Promise<void> {
 try {
   if (values.prepare !== 'no') await run(true, Number(values.runs));
   if (values.prepare !== 'wait')
-    await run(false, Number(values.prepare === 'no' ? values.runs : values['full-runs']));
+    await run(false, Number(values.prepare === 'no' ? values.runs : values.full));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

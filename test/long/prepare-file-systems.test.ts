@@ -28,7 +28,8 @@ test.for([
   { timeout: 600_000 },
   async ([kind, canClone], { skip }) => {
     place = loopFileSystem(kind);
-    if (place === null) return skip('it needs root, a loop device and the programs of the file system');
+    skip(place === null, 'it needs root, a loop device and the programs of the file system');
+    if (place === null) return;
     local = localRig(undefined, mkdtempSync(join(place.path, 'local-')));
     const { dir } = local;
     const { program, to } = await local.upAndReady(['--suspend-after', '500ms']);
@@ -61,16 +62,12 @@ test.for([
 );
 
 /** Stopped while it is awake, so that nothing but the template is left. */
-async function usesTemplate(
-  { dir, upAndReady }: LocalRig,
-  program: Program,
-  wake: () => Promise<unknown>,
-): Promise<void> {
+async function usesTemplate(rig: LocalRig, program: Program, wake: () => Promise<unknown>): Promise<void> {
   await wake();
   program.kill('SIGINT');
   await program.exited();
-  const next = await upAndReady(['--suspend-after', '5min']);
+  const next = await rig.upAndReady(['--suspend-after', '5min']);
   expect(next.program.stdout()).toContain('"way":"advanced"');
-  const log = readFileSync(join(dir, 'log/compute_ctl.log'), 'utf8');
+  const log = readFileSync(join(rig.dir, 'log/compute_ctl.log'), 'utf8');
   expect(log.split('a base backup is not needed')).toHaveLength(rounds + 3);
 }
