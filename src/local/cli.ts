@@ -80,6 +80,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   init: async (dir, options) => (await import('./desired/commands.ts')).init(dir, options),
   plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
   apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
+  password: async (...given) => (await import('./desired/commands.ts')).password(...given),
   config: async (...given) => (await import('./desired/commands.ts')).config(...given),
   url: async (dir, { name, role, json }, [given = name]) =>
     say('url', connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role)), json),

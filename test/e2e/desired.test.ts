@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PgTarget } from '../../src/pg/target.ts';
@@ -30,7 +30,7 @@ interface Answer {
     readonly accepted?: boolean;
     readonly changes?: readonly { kind: string; name: string }[];
     readonly outcomes?: readonly Outcome[];
-    readonly left?: readonly { name: string }[];
+    readonly left?: readonly { kind: string; name: string; database?: string }[];
     readonly dropped?: readonly { name: string }[];
     readonly error?: { readonly code: string; readonly problems?: readonly { path: string; line: number }[] };
   };
@@ -196,13 +196,16 @@ test('the superuser is reached through the socket of the directory, and neither 
 test('what is no longer named stays until it is dropped on request, and all else is there after a restart', async () => {
   writeFileSync(file(), '{ "roles": [{ "name": "new" }], "settings": { "work_mem": "16MB" } }');
   const kept = await json('apply');
-  expect(kept.body.left?.map(({ name }) => name)).toEqual(['shop', 'web']);
+  const extensions = ['earthdistance', 'cube', 'pg_stat_statements'];
+  expect(kept.body.left?.map(({ name }) => name)).toEqual(['shop', 'web', ...extensions]);
   await queryLocal({ ...(await as('web')), database: 'shop' }, 'create table t ()');
   const asked = await json('apply', '--prune');
   expect([asked.code, asked.body.error?.code]).toEqual([2, 'usage']);
   const pruned = await json('apply', '--prune', '--yes');
   expect(pruned.body.dropped?.map(({ name }) => name)).toEqual(['shop', 'web']);
-  expect((await json('apply')).body.left).toEqual([]);
+  expect((await json('apply')).body.left).toEqual(
+    extensions.map((name) => ({ kind: 'extension', name, database: 'app' })),
+  );
   await stopped();
   const up = await rig.upAndReady();
   program = up.program;
@@ -213,6 +216,163 @@ test('what is no longer named stays until it is dropped on request, and all else
        (select count(*)::int from pg_roles where rolname = 'web') as web`,
   );
   expect(rows).toEqual([{ mem: '16MB', most: '100', databases: 'app,postgres', web: 0 }]);
+});
+
+test('a role gets a new password: its URL has it, the former one is refused, also after a restart, and neither is in a log', async () => {
+  const former = await as('new');
+  const { code, stdout } = await rig.command('password', 'new');
+  expect([code, stdout]).toEqual([0, (await rig.command('url', '--role', 'new')).stdout]);
+  const fresh = targetOf(stdout);
+  expect(fresh.password?.reveal()).not.toBe(former.password?.reveal());
+  expect(await queryLocal(fresh, 'select 1 as one')).toEqual([{ one: 1 }]);
+  await expect(queryLocal(former, 'select 1')).rejects.toMatchObject({ cause: { code: '28P01' } });
+  expect(await json('plan')).toMatchObject({ code: 0, body: { changes: [] } });
+  await stopped();
+  expect((await json('password', 'new')).code).toBe(0);
+  const last = await as('new');
+  program = (await rig.upAndReady()).program;
+  expect(await queryLocal(last, 'select 1 as one')).toEqual([{ one: 1 }]);
+  await expect(queryLocal(fresh, 'select 1')).rejects.toMatchObject({ cause: { code: '28P01' } });
+  const logs = readdirSync(join(rig.dir, 'log')).map((name) =>
+    readFileSync(join(rig.dir, 'log', name), 'utf8'),
+  );
+  for (const { password } of [former, fresh, last])
+    expect(logs.join('').includes(password?.reveal() ?? '')).toBe(false);
+  expect((await json('password', 'nwe')).body.error?.code).toBe('not_found');
+  expect((await json('password', 'app')).body.error?.code).toBe('usage');
+});
+
+test('an extension that is no longer named is told with the way to drop it, until it is dropped', async () => {
+  writeFileSync(
+    file(),
+    '{ "roles": [{ "name": "new" }], "databases": [{ "name": "it\'s", "owner": "new" }], "extensions": ["hstore"] }',
+  );
+  expect((await json('apply')).code).toBe(0);
+  writeFileSync(
+    file(),
+    '{ "roles": [{ "name": "new" }], "databases": [{ "name": "it\'s", "owner": "new" }] }',
+  );
+  expect(await json('plan')).toMatchObject({
+    code: 0,
+    body: {
+      changes: [],
+      left: expect.arrayContaining([
+        { kind: 'extension', name: 'hstore', database: 'app' },
+        { kind: 'extension', name: 'hstore', database: "it's" },
+      ]) as unknown,
+    },
+  });
+  const applied = await rig.command('apply', '--prune');
+  expect([applied.code, applied.stdout]).toEqual([
+    0,
+    expect.stringContaining('extension "hstore" in database "app": no longer'),
+  ]);
+  const words = /-c '(.*)' -c '(.*)'$/m;
+  const calls = applied.stdout.split('\n').filter((line) => words.test(line) && line.includes('hstore'));
+  expect(calls).toHaveLength(2);
+  for (const call of calls) {
+    const [, connect = '', drop = ''] = words.exec(call) ?? [];
+    const statements = [connect, drop].map((text) => text.replaceAll(String.raw`'\''`, "'"));
+    const done = await rig.command('psql', '--admin', ...statements.flatMap((text) => ['-c', text]));
+    expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('DROP EXTENSION') });
+  }
+  expect((await json('plan')).body.left?.filter(({ name }) => name === 'hstore')).toEqual([]);
+});
+
+test('url, token and logs are objects for programs', async () => {
+  const { body } = await json('url', '--role', 'new');
+  expect(body).toEqual({ url: (await rig.command('url', '--role', 'new')).stdout.trim() });
+  expect((await json('token')).body).toEqual({ token: expect.stringMatching(/^ey.+\..+\..+$/) });
+  const { stdout } = await rig.command('logs', '-n', '3', '--json');
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown);
+  expect(lines).toEqual(Array.from({ length: 3 }, () => ({ line: expect.any(String) as string })));
+});
+
+/** Each would do something, if it was read as more than a name or a value. */
+const hostile = [
+  `we"b'; drop database app; --`,
+  '$(touch /tmp/hostile)',
+  "\\'; select 1",
+  '__proto__',
+  'constructor',
+  'Cloud_Admin',
+  'cloud_admin\u200b',
+  'ａpp',
+  '%s %I {}',
+  'ö'.repeat(31),
+];
+
+test('hostile names and values in compute.json are names and values, and nothing else', async () => {
+  const value = `it's "a" \\ value' # $(touch /tmp/hostile) include '/etc/passwd'`;
+  const roles = hostile.map((name) => ({ name }));
+  const databases = hostile.map((name) => ({ name, owner: name }));
+  const settings = { 'my.text': value, work_mem: '16MB' };
+  writeFileSync(file(), JSON.stringify({ roles, databases, extensions: ['cube'], settings }));
+  expect((await json('apply')).code).toBe(0);
+  expect(await json('plan')).toMatchObject({ code: 0, body: { changes: [] } });
+  for (const name of hostile) {
+    const { stdout } = await rig.command('url', '--role', name);
+    const to = targetOf(stdout);
+    expect(
+      await queryLocal(
+        to,
+        `select current_user::text as role, current_database()::text as database, current_setting('my.text') as text`,
+      ),
+    ).toEqual([{ role: name, database: name, text: value }]);
+  }
+  expect(existsSync('/tmp/hostile')).toBe(false);
+});
+
+test.each([
+  ['a role with a NUL', { roles: [{ name: 'a\0b' }] }, 'roles[0].name'],
+  ['a role with a long name', { roles: [{ name: 'ö'.repeat(32) }] }, 'roles[0].name'],
+  ['a database with no name', { databases: [{ name: '' }] }, 'databases[0].name'],
+  ['the superuser', { roles: [{ name: 'cloud_admin' }] }, 'roles[0].name'],
+  ['a line break in a value', { settings: { 'my.text': "a'\nfsync = off" } }, 'settings["my.text"]'],
+  [
+    'a line break in a name',
+    { settings: { 'work_mem\nfsync': 'off' } },
+    String.raw`settings["work_mem\nfsync"]`,
+  ],
+  ['an include', { settings: { include: '/etc/passwd' } }, 'settings.include'],
+  ['a setting that is a member of every object', { settings: { constructor: '1' } }, 'settings.constructor'],
+  ['a setting in the place of a prototype', '{ "settings": { "__proto__": "1" } }', 'settings.__proto__'],
+  ['a prototype with roles', '{ "__proto__": { "roles": [{ "name": "proto" }] } }', '__proto__'],
+  [
+    'a time that is more',
+    { roles: [{ name: 'a', valid_until: "infinity'; drop role app; --" }] },
+    'roles[0].valid_until',
+  ],
+  ['an extension from elsewhere', { extensions: ['../../../tmp/x'] }, 'extensions[0]'],
+])('%s is refused at its place in compute.json', async (_what, given, path) => {
+  writeFileSync(file(), typeof given === 'string' ? given : JSON.stringify(given));
+  const { code, body } = await json('apply');
+  expect([code, body.error?.code, body.error?.problems?.map((one) => one.path)]).toEqual([
+    1,
+    'spec_invalid',
+    [path],
+  ]);
+});
+
+test('an encoding, a locale and a template are values, too', async () => {
+  const text = `C' template app; drop database app; --`;
+  for (const key of ['encoding', 'locale', 'template']) {
+    writeFileSync(file(), JSON.stringify({ databases: [{ name: 'odd', [key]: text }] }));
+    const { code, body } = await json('apply');
+    expect([key, code, body.outcomes?.find(({ kind }) => kind === 'database')?.result]).toEqual([
+      key,
+      1,
+      'failed',
+    ]);
+  }
+  const rows = await queryLocal(
+    await as(hostile[0] ?? ''),
+    `select count(*)::int as n from pg_database where datname in ('app', 'odd')`,
+  );
+  expect(rows).toEqual([{ n: 1 }]);
 });
 
 test('reset removes what was accepted, and leaves the compute.json to its user', async () => {

@@ -12,8 +12,17 @@ import { type Program, eventually, startProgram } from './program.ts';
 /** What compute-local prints as the way to its Postgres. */
 export function targetOf(text: string): PgTarget {
   const url = new URL(text);
-  const [user, password, database] = [url.username, new Secret(url.password), url.pathname.slice(1)];
-  return { host: url.hostname, port: Number(url.port), user, password, database, options: '' };
+  const [user = '', password = '', database = ''] = [url.username, url.password, url.pathname.slice(1)].map(
+    decodeURIComponent,
+  );
+  return {
+    host: url.hostname,
+    port: Number(url.port),
+    user,
+    password: new Secret(password),
+    database,
+    options: '',
+  };
 }
 
 const session = {

@@ -23,13 +23,30 @@ export function withPgaudit(postgres: Installed): Audited | null {
   const root = unpacked(`pgaudit-${major}`, [`postgresql-${major}-pgaudit`], release);
   if (root === null) return null;
   const own = isDebian(postgres) ? copyOfDebian(postgres) : ownInstallation(postgres);
-  const share = join(root, `usr/share/postgresql/${major}/extension`);
-  for (const name of readdirSync(share)) copyFileSync(join(share, name), join(own.share, name));
-  copyFileSync(join(root, `usr/lib/postgresql/${major}/lib/pgaudit.so`), join(own.lib, 'pgaudit.so'));
+  addExtensions(root, own, major);
   copyFileSync(join(own.lib, 'auto_explain.so'), join(own.lib, 'pgauditlogtofile.so'));
   writeFileSync(join(own.share, 'pgauditlogtofile.control'), "default_version = '1.0'\nrelocatable = true\n");
   writeFileSync(join(own.share, 'pgauditlogtofile--1.0.sql'), 'select 1;\n');
   return own;
+}
+
+/** A copy of Debian's PostgreSQL with packages of its extensions, such as `cron`. Null where they cannot be had. */
+export function withExtensions(postgres: Installed, packages: readonly string[]): Audited | null {
+  const { major } = postgres;
+  const names = packages.map((name) => `postgresql-${major}-${name}`);
+  const root = unpacked(`extensions-${major}-${packages.join('-')}`, names);
+  if (root === null) return null;
+  const own = copyOfDebian(postgres);
+  addExtensions(root, own, major);
+  return own;
+}
+
+function addExtensions(root: string, own: Audited, major: number): void {
+  const share = join(root, `usr/share/postgresql/${major}/extension`);
+  for (const name of readdirSync(share)) copyFileSync(join(share, name), join(own.share, name));
+  const lib = join(root, `usr/lib/postgresql/${major}/lib`);
+  for (const name of readdirSync(lib))
+    if (name.endsWith('.so')) copyFileSync(join(lib, name), join(own.lib, name));
 }
 
 /** It finds its files from where its program is. */

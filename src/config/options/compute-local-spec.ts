@@ -73,6 +73,11 @@ export const specCommands = <
         yes: { ...flag, flag: '--yes', doc: 'Do not ask for confirmation.' },
       },
     },
+    password: {
+      doc: 'Give a role of compute.json a new password, which is generated, and print its URL. The former one is refused from then on.',
+      options: { dir, json },
+      args: '<role>',
+    },
     config: {
       doc: 'Print one value of compute.json, such as `settings.work_mem`, or change it; comments stay. Without a key, print all.',
       options: {

@@ -42,6 +42,14 @@ export interface Accepted {
   readonly logins: Readonly<Record<string, Login>>;
   /** Databases that are no longer wanted, and were not dropped. */
   readonly formerDatabases: readonly string[];
+  /** Extensions that are no longer wanted, where they were; missing in files of earlier versions. */
+  readonly formerExtensions?: readonly PlacedExtension[];
+}
+
+/** An extension in one database. */
+export interface PlacedExtension {
+  readonly name: string;
+  readonly database: string;
 }
 
 const pathOf = ({ root }: LocalDir): string => join(root, acceptedName);
@@ -78,6 +86,32 @@ export const loginOf = (accepted: Accepted | null, name: string): Login | null =
 export const formerRoles = ({ roles, logins }: Accepted): string[] =>
   Object.keys(logins).filter((name) => name !== appName && !roles.some((role) => role.name === name));
 
+/** The databases of each extension, in the order in which they are installed. */
+export function wantedExtensions(
+  wanted: Pick<Accepted, 'databases' | 'extensions'>,
+): (PlacedExtension & { readonly version: string | null })[] {
+  const all = [...new Set([appName, ...wanted.databases.map(({ name }) => name)])];
+  return wanted.extensions.flatMap(({ name, version, databases }) =>
+    (databases ?? all).map((database) => ({ name, database, version })),
+  );
+}
+
+/** What was wanted before and no longer is. One in a database that is no longer wanted goes with that. */
+function formerExtensions(
+  wanted: Pick<Accepted, 'databases' | 'extensions'>,
+  before: Accepted | null,
+): PlacedExtension[] {
+  if (before === null) return [];
+  const key = ({ name, database }: PlacedExtension): string => JSON.stringify([name, database]);
+  const kept = new Set(wantedExtensions(wanted).map(key));
+  const places = [appName, ...wanted.databases.map(({ name }) => name)];
+  const had = [...(before.formerExtensions ?? []), ...wantedExtensions(before)];
+  const former = had.filter((one) => places.includes(one.database) && !kept.has(key(one)));
+  return [
+    ...new Map(former.map(({ name, database }) => [key({ name, database }), { name, database }])).values(),
+  ];
+}
+
 /** What to accept: the passwords of known roles stay, new ones get one. */
 export function accept(desired: Desired, file: string, before: Accepted | null): Accepted {
   const databases = new Set(desired.databases.map(({ name }) => name));
@@ -88,21 +122,23 @@ export function accept(desired: Desired, file: string, before: Accepted | null):
   const settings = Object.fromEntries(
     Object.entries(desired.settings).map(([name, value]) => [name.toLowerCase(), settingText(value)]),
   );
+  const extensions = desired.extensions.map((one) =>
+    typeof one === 'string'
+      ? { name: one, version: null, databases: null }
+      : { name: one.name, version: one.version ?? null, databases: one.databases ?? null },
+  );
   return {
     version: 1,
     file,
     at: new Date().toISOString(),
     roles: desired.roles,
     databases: desired.databases,
-    extensions: desired.extensions.map((one) =>
-      typeof one === 'string'
-        ? { name: one, version: null, databases: null }
-        : { name: one.name, version: one.version ?? null, databases: one.databases ?? null },
-    ),
+    extensions,
     settings,
     largest: largestSoFar(settings, before),
     logins: { ...before?.logins, ...Object.fromEntries(logins) },
     formerDatabases: [...new Set(had)].filter((name) => name !== appName && !databases.has(name)),
+    formerExtensions: formerExtensions({ databases: desired.databases, extensions }, before),
   };
 }
 
@@ -121,7 +157,7 @@ export function withoutDropped(
   };
 }
 
-function newLogin(): Login {
+export function newLogin(): Login {
   const password = randomBytes(24).toString('base64url');
   return { password, verifier: scramVerifier(password) };
 }

@@ -1,7 +1,7 @@
 import { did } from '../../config/clearer.ts';
 import type { Accepted } from './accepted.ts';
 import type { Observed } from './observe.ts';
-import { debianPackage, preloadOf } from './packages.ts';
+import { installHint, preloadOf } from './packages.ts';
 import type { Problem } from './problem.ts';
 
 /** What only the server knows: names of settings, and which extensions are installed on this machine. Pure. */
@@ -21,6 +21,5 @@ export function serverProblems(wanted: Accepted, names: readonly string[], obser
 
 function missing(name: string, { major, available }: Observed): string {
   const meant = preloadOf(name) === null ? did(name, [...available.keys()]) : '';
-  const install = `apt-get install ${debianPackage(name, major)}`;
-  return `the extension ${JSON.stringify(name)} is not installed on this machine${meant}; for Debian's PostgreSQL: ${install}`;
+  return `the extension ${JSON.stringify(name)} is not installed on this machine${meant}; ${installHint(name, major)}`;
 }

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { LocalDir } from '../state.ts';
 import { type Accepted, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
-import { type Change, type Left, keyOf } from './change.ts';
+import { type Change, type Droppable, type Left, keyOf } from './change.ts';
 import { configure, refusalOf, refreshOthers, restart } from './configure.ts';
 import { type Diff, diff } from './diff.ts';
 import { installExtensions } from './install.ts';
@@ -15,14 +15,14 @@ import { type Writer, othersIn } from './running.ts';
 export interface Applied {
   readonly outcomes: readonly Outcome[];
   readonly left: readonly Left[];
-  readonly dropped: readonly Left[];
+  readonly dropped: readonly Droppable[];
   /** Why the compute refused the spec; then what was in force before stays. */
   readonly refusal: Refusal | null;
 }
 
 export interface ApplyContext {
   readonly dir: LocalDir;
-  readonly drop: readonly Left[];
+  readonly drop: readonly Droppable[];
   readonly restart: boolean;
   readonly answer: Answer;
   readonly signal: AbortSignal;

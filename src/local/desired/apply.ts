@@ -7,7 +7,7 @@ import { type LocalDir, commandFor, readState } from '../state.ts';
 import { withoutDropped, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
 import { type ApplyContext, applyRunning } from './apply-running.ts';
-import type { Left } from './change.ts';
+import { type Droppable, isDroppable } from './change.ts';
 import { untilStarted } from './configure.ts';
 import { confirmed } from './confirm.ts';
 import { toolsFor } from '../commands/storage.ts';
@@ -15,7 +15,7 @@ import { checkStopped } from './check-stopped.ts';
 import { type PlacedOutcome, type Refusal, leftText, outcomeText, waits } from './outcome.ts';
 import { type Looked, look } from './plan.ts';
 import { placeOfChange } from './place-of-change.ts';
-import { type ReadFile, commandWith, readDesired } from './read.ts';
+import { type ReadFile, commandWith, dropCommands, readDesired } from './read.ts';
 
 export interface ApplyOptions {
   readonly file: string | null;
@@ -30,6 +30,7 @@ interface Told {
   readonly dir: LocalDir;
   /** A command line for hints, with this directory and this file. */
   readonly how: (words: string) => string;
+  readonly drops: ReturnType<typeof dropCommands>;
   readonly answer: Answer;
 }
 
@@ -62,7 +63,7 @@ export async function applyFile(
 async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answer: Answer): Promise<number> {
   await untilStarted(dir, answer, never);
   const looked = await look(dir, file);
-  const drop = options.prune ? looked.left : [];
+  const drop = options.prune ? looked.left.filter(isDroppable) : [];
   if (looked.running === null && drop.length > 0)
     throw new ComputeError('conflict', '--prune requires a running compute', {
       hint: `start it with: ${commandFor(dir, 'up')}`,
@@ -74,9 +75,10 @@ async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answ
   }
   const { running } = looked;
   const how = (words: string): string => commandWith(dir, words, options.file);
-  if (running === null) return applyStopped(file, looked, options, { dir, how, answer });
+  const drops = dropCommands(dir, options.file);
+  if (running === null) return applyStopped(file, looked, options, { dir, how, drops, answer });
   const { restart } = options;
-  return applied(file, looked, running, { dir, how, drop, restart, answer, signal: never });
+  return applied(file, looked, running, { dir, how, drops, drop, restart, answer, signal: never });
 }
 
 /** @throws ComputeError `spec_invalid` with what would keep the next start from working */
@@ -84,7 +86,7 @@ async function applyStopped(
   file: ReadFile,
   looked: Looked,
   options: ApplyOptions,
-  { dir, how, answer }: Told,
+  { dir, drops, answer }: Told,
 ): Promise<number> {
   const { wanted, changes, left } = looked;
   const { postgres } = await toolsFor(dir, readState(dir), options, never);
@@ -92,7 +94,7 @@ async function applyStopped(
   writeAccepted(dir, wanted);
   const text = [
     `Accepted. It is not running: the next \`${commandFor(dir, 'up')}\` applies it.`,
-    ...leftText(left, how('apply --prune')),
+    ...leftText(left, drops),
   ];
   const outcomes = changes.map((one): PlacedOutcome => ({ ...one, ...waits, place: null }));
   answer.result(
@@ -108,7 +110,7 @@ async function applied(
   running: NonNullable<Looked['running']>,
   context: ApplyContext & Told,
 ): Promise<number> {
-  const { dir, how } = context;
+  const { dir, how, drops } = context;
   const { left, dropped, refusal, ...found } = await applyRunning(context, looked, running);
   const outcomes = found.outcomes.map((one) => ({
     ...one,
@@ -117,7 +119,7 @@ async function applied(
   if (refusal === null) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
   const text = [
     ...appliedText(outcomes, dropped, how('apply --restart')),
-    ...leftText(left, how('apply --prune')),
+    ...leftText(left, drops),
     ...(refusal === null ? [] : refusalText(outcomes, refusal)),
   ];
   context.answer.result(
@@ -137,7 +139,7 @@ const refusalText = (outcomes: readonly PlacedOutcome[], { reason, hint }: Refus
 
 function appliedText(
   outcomes: readonly PlacedOutcome[],
-  dropped: readonly Left[],
+  dropped: readonly Droppable[],
   restart: string,
 ): string[] {
   const waiting = outcomes.some(({ result }) => result === 'waits');

@@ -14,11 +14,18 @@ export interface Change {
   readonly restart: boolean;
 }
 
-/** Something that compute.json no longer names, and that stays until it is dropped. */
-export interface Left {
+/** A role or a database that compute.json no longer names, and that stays until it is dropped. */
+export interface Droppable {
   readonly kind: 'role' | 'database';
   readonly name: string;
 }
+
+/** An extension stays, too; it is dropped by hand, since its types and functions may be in use. */
+export type Left =
+  | Droppable
+  | { readonly kind: 'extension'; readonly name: string; readonly database: string };
+
+export const isDroppable = (one: Left): one is Droppable => one.kind !== 'extension';
 
 export const keyOf = ({ kind, name, database }: Pick<Change, 'kind' | 'name' | 'database'>): string =>
   JSON.stringify([kind, name, database]);

@@ -5,6 +5,7 @@ import { answerOf } from './answer.ts';
 import * as doApply from './apply.ts';
 import * as doConfig from './config.ts';
 import * as doInit from './init.ts';
+import * as doPassword from './password.ts';
 import * as doPlan from './plan.ts';
 
 // The commands with their options; each resolves with the exit code.
@@ -27,3 +28,9 @@ export const config = (
   { json, ...options }: Options<'config'>,
   args: readonly string[],
 ): Promise<number> => doConfig.config(dir, options, args, answerOf(json));
+
+export const password = (
+  dir: LocalDir,
+  { json }: Options<'password'>,
+  [role = '']: readonly string[],
+): Promise<number> => doPassword.password(dir, role, answerOf(json));

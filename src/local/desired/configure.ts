@@ -11,7 +11,7 @@ import { type LocalDir, commandFor, stateOf } from '../state.ts';
 import { storageStatusOf } from '../storage-api.ts';
 import type { Accepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
-import type { Left } from './change.ts';
+import type { Droppable } from './change.ts';
 import type { Refusal } from './outcome.ts';
 import { type Writer, othersIn, writerIn } from './running.ts';
 
@@ -30,7 +30,7 @@ const configureMs = 600_000;
 export async function configure(
   dir: LocalDir,
   writer: Writer,
-  { wanted, before, drop }: { wanted: Accepted; before: Accepted | null; drop: readonly Left[] },
+  { wanted, before, drop }: { wanted: Accepted; before: Accepted | null; drop: readonly Droppable[] },
   signal: AbortSignal,
 ): Promise<ComputeStatus> {
   const storage = await storageStatusOf(stateOf(dir), signal);
@@ -53,7 +53,7 @@ export async function configure(
   }
 }
 
-function withDrops(body: ConfigureRequest, drop: readonly Left[]): ConfigureRequest {
+function withDrops(body: ConfigureRequest, drop: readonly Droppable[]): ConfigureRequest {
   if (drop.length === 0) return body;
   const delta_operations = drop.map(({ kind, name }) => ({
     action: kind === 'database' ? 'delete_db' : 'delete_role',

@@ -1,10 +1,10 @@
 import { ComputeError } from '../../core/errors.ts';
 import { askYes } from '../ask-yes.ts';
-import { type Left, objectText } from './change.ts';
+import { type Droppable, objectText } from './change.ts';
 
 /** Asks on the terminal before data is dropped; the question goes to stderr.
  *  @throws ComputeError `usage` when there is no terminal */
-export async function confirmed(drop: readonly Left[]): Promise<boolean> {
+export async function confirmed(drop: readonly Droppable[]): Promise<boolean> {
   const what = drop.map((one) => objectText({ ...one, database: null })).join(', ');
   if (!process.stdin.isTTY)
     throw new ComputeError('usage', `--prune would drop ${what}, but cannot ask: stdin is not a terminal`, {

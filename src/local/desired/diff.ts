@@ -1,10 +1,10 @@
 import { parseValidUntil } from '../../catalog/role-attributes.ts';
-import { type Accepted, formerRoles, loginOf } from './accepted.ts';
+import { type Accepted, formerRoles, loginOf, wantedExtensions } from './accepted.ts';
 import type { Change, Left } from './change.ts';
 import type { Observed, ObservedRole, ObservedSetting } from './observe.ts';
 import { whyOwned } from './owned.ts';
 import type { DesiredRole } from './schema.ts';
-import { wantedExtensions, wantedSettings } from './to-spec.ts';
+import { wantedSettings } from './to-spec.ts';
 
 export interface Diff {
   readonly changes: readonly Change[];
@@ -36,6 +36,9 @@ function leftOf(wanted: Accepted, observed: Observed | null): Left[] {
   return [
     ...databases.map((name) => ({ kind: 'database', name }) as const),
     ...roles.map((name) => ({ kind: 'role', name }) as const),
+    ...(wanted.formerExtensions ?? [])
+      .filter(({ name, database }) => observed?.extensions.get(database)?.has(name) ?? observed === null)
+      .map((one) => ({ kind: 'extension', ...one }) as const),
   ];
 }
 

@@ -5,7 +5,7 @@ import type { LocalState } from '../state.ts';
 import { type Change, keyOf } from './change.ts';
 import type { Observed } from './observe.ts';
 import type { Failure } from './outcome.ts';
-import { debianPackage, preloadOf } from './packages.ts';
+import { installHint } from './packages.ts';
 
 /** Installs extensions through compute_ctl, one after the other: one may need another.
  *  @param changes those of extensions
@@ -35,7 +35,7 @@ export async function installExtensions(
         failures.delete(keyOf(change));
       } catch (error) {
         signal.throwIfAborted();
-        failures.set(keyOf(change), failureOf(name, error));
+        failures.set(keyOf(change), failureOf(error));
         failed.push(change);
       }
     }
@@ -46,16 +46,17 @@ export async function installExtensions(
 
 const notInstalled = (name: string, major: number): Failure => ({
   reason: `the extension ${JSON.stringify(name)} is not installed on this machine`,
-  hint: `for Debian's PostgreSQL: apt-get install ${debianPackage(name, major)}`,
+  hint: installHint(name, major),
 });
 
-function failureOf(name: string, error: unknown): Failure {
+function failureOf(error: unknown): Failure {
   const reason = error instanceof ComputeHttpError ? error.message : explained(error);
   const [, needed] = /required extension "([^"]+)" is not installed/.exec(reason) ?? [];
   if (needed !== undefined)
     return { reason, hint: `add "${needed}" to the extensions of compute.json, for the same databases` };
-  return {
+  // In PostgreSQL's own words; other failures have other causes.
+  const isPreload = /shared_preload_libraries|must be loaded|unrecognized configuration parameter/.test(
     reason,
-    hint: preloadOf(name) === null ? null : 'restart Postgres: compute-local apply --restart',
-  };
+  );
+  return { reason, hint: isPreload ? 'restart Postgres: compute-local apply --restart' : null };
 }

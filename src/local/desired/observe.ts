@@ -3,8 +3,7 @@ import { withOwnPg } from '../../database/own-sql.ts';
 import { sql, literal, join } from '../../core/sql.ts';
 import type { PgTarget } from '../../pg/target.ts';
 import type { Socket } from '../storage/tools.ts';
-import { type Accepted, formerRoles } from './accepted.ts';
-import { wantedExtensions } from './to-spec.ts';
+import { type Accepted, formerRoles, wantedExtensions } from './accepted.ts';
 
 export interface ObservedRole {
   readonly createdb: boolean;
@@ -97,7 +96,10 @@ export async function observe(server: Socket, wanted: Accepted, signal: AbortSig
   });
   const row = await main;
   const existing = new Map(Object.entries(row.databases ?? {}));
-  const open = [...new Set(places.map(({ database }) => database))].filter((name) => existing.has(name));
+  const former = wanted.formerExtensions ?? [];
+  const open = [...new Set([...places, ...former].map(({ database }) => database))].filter((name) =>
+    existing.has(name),
+  );
   const extensions = await Promise.all(
     open.map(async (database) => {
       const at = { ...session, target: { ...session.target, major: row.major }, database };

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../core/errors.ts';
 import type { Place } from './problem.ts';
-import { type Change, type Left, changeText, keyOf, objectText } from './change.ts';
+import { ident } from '../../core/sql.ts';
+import { type Change, type Left, changeText, isDroppable, keyOf, objectText } from './change.ts';
 
 /** What has become of one object. `waits`: for the next start of Postgres. */
 export interface Outcome extends Change {
@@ -85,13 +86,35 @@ export const outcomeText = (one: PlacedOutcome): string =>
     ...(one.hint === null ? [] : [`      Hint: ${one.hint}`]),
   ].join('\n');
 
-/** @param how such as `compute-local apply --prune` */
-export const leftText = (left: readonly Left[], how: string): string[] =>
-  left.length === 0
-    ? []
-    : [
-        ...left.map(
-          (one) => `  = ${objectText({ ...one, database: null })}: no longer in compute.json, and stays`,
-        ),
-        `  To drop what is no longer in compute.json: ${how}`,
-      ];
+/** Command lines for what is left. */
+interface DropCommands {
+  readonly prune: string;
+  /** psql as the superuser. */
+  readonly psql: string;
+}
+
+export function leftText(left: readonly Left[], commands: DropCommands): string[] {
+  const stays = left.map((one) => {
+    const database = one.kind === 'extension' ? one.database : null;
+    return `  = ${objectText({ ...one, database })}: no longer in compute.json, and stays`;
+  });
+  const byHand = left.flatMap((one) =>
+    one.kind === 'extension' ? [`    ${dropExtension(one, commands.psql)}`] : [],
+  );
+  return [
+    ...stays,
+    ...(left.some(isDroppable) ? [`  To drop what is no longer in compute.json: ${commands.prune}`] : []),
+    ...(byHand.length > 0 ? ['  To drop an extension that nothing uses:', ...byHand] : []),
+  ];
+}
+
+/** For a shell. */
+const dropExtension = (
+  { name, database }: { readonly name: string; readonly database: string },
+  psql: string,
+): string =>
+  `${psql} ${[`\\connect ${ident(database).reveal()}`, `drop extension ${ident(name).reveal()}`]
+    .map((statement) => `-c ${shellWord(statement)}`)
+    .join(' ')}`;
+
+const shellWord = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -18,6 +18,16 @@ const preloads: Readonly<Record<string, string>> = {
 export const preloadOf = (extension: string): string | null =>
   Object.hasOwn(preloads, extension) ? (preloads[extension] ?? null) : null;
 
+/** Extensions that can be in one database only, and the setting that names it. */
+const singles: Readonly<Record<string, string>> = { pg_cron: 'cron.database_name' };
+
+export const databaseSettingOf = (extension: string): string | null =>
+  Object.hasOwn(singles, extension) ? (singles[extension] ?? null) : null;
+
+/** Without them an extension does not work here; the file may say otherwise. Jobs of pg_cron would log in over TCP, without a password. */
+export const settingsFor = (extension: string, database: string): Readonly<Record<string, string>> =>
+  extension === 'pg_cron' ? { 'cron.database_name': database, 'cron.use_background_workers': 'on' } : {};
+
 /** What Debian calls an extension after `postgresql-MAJOR-`, where it is not the extension's own name with hyphens.
  *  @see https://packages.debian.org/source/stable/pgvector for one of them */
 const debianNames: Readonly<Record<string, string>> = {
@@ -53,6 +63,10 @@ const contrib = new Set(
     'pgstattuple plpgsql postgres_fdw refint seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp xml2'
   ).split(' '),
 );
+
+/** How an extension is probably installed; not every package is in every release of Debian. */
+export const installHint = (extension: string, major: number): string =>
+  `for Debian's PostgreSQL: apt-get install ${debianPackage(extension, major)} (where Debian has none, apt.postgresql.org may)`;
 
 /** The Debian package that an extension is probably in. */
 export function debianPackage(extension: string, major: number): string {

@@ -9,7 +9,7 @@ import { changeText } from './change.ts';
 import { type Diff, diff } from './diff.ts';
 import { type Observed, observe } from './observe.ts';
 import { leftText } from './outcome.ts';
-import { type ReadFile, commandWith, problemsIn, readDesired } from './read.ts';
+import { type ReadFile, commandWith, dropCommands, problemsIn, readDesired } from './read.ts';
 import { type Writer, runningWriter } from './running.ts';
 
 /** What is wanted, what is there, and the difference. */
@@ -68,5 +68,5 @@ function planText(dir: LocalDir, given: string | null, { changes, left, running 
         ];
   const note =
     running === null ? ['It is not running: this is the difference from what was applied last.'] : [];
-  return [...lines, ...leftText(left, commandWith(dir, 'apply --prune', given)), ...note].join('\n');
+  return [...lines, ...leftText(left, dropCommands(dir, given)), ...note].join('\n');
 }

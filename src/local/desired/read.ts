@@ -10,7 +10,7 @@ import { FileProblems, type Problem } from './problem.ts';
 import { ruleProblems } from './rules.ts';
 import { type Desired, desiredSchema } from './schema.ts';
 import { shapeProblems } from './shape.ts';
-import { type Source, duplicates, parseSource, placed } from './source.ts';
+import { type Source, duplicates, membersOf, parseSource, placed } from './source.ts';
 
 /** What a file asks for, and where each part stands. */
 export interface ReadFile {
@@ -25,6 +25,12 @@ export const fileOf = ({ root }: LocalDir, given: string | null): string =>
 /** A command line for hints, with the file where it is not that of the directory. */
 export const commandWith = (dir: LocalDir, words: string, given: string | null): string =>
   commandFor(dir, given === null ? words : `${words} --file ${given}`);
+
+/** For what the file no longer names. */
+export const dropCommands = (dir: LocalDir, given: string | null) => ({
+  prune: commandWith(dir, 'apply --prune', given),
+  psql: commandFor(dir, 'psql --admin'),
+});
 
 /** Reads and checks a compute.json.
  *  @throws ComputeError `not_found`; FileProblems `config_unreadable`, `spec_invalid` with everything that is wrong */
@@ -54,7 +60,7 @@ function missing(dir: LocalDir, path: string): ComputeError {
 
 /** @throws FileProblems `spec_invalid` */
 export function checkedSource(source: Source): ReadFile {
-  const given = [...duplicates(source.root), ...lists(source.value)];
+  const given = [...duplicates(source.root), ...lists(source.value), ...lostSettings(source)];
   const result = v.safeParse(desiredSchema, source.value);
   if (!result.success || given.length > 0)
     throw problemsIn(source, [...given, ...shapeProblems(result.issues ?? [])]);
@@ -68,6 +74,14 @@ const lists = (value: unknown): Problem[] =>
   (['', 'settings'] as const)
     .filter((name) => Array.isArray(name === '' ? value : (value as Partial<Desired> | null)?.[name]))
     .map((name) => ({ path: name === '' ? [] : [name], message: 'expected an object, found a list' }));
+
+/** Names that every object has: the schema passes over them without a word. */
+const lostNames = ['__proto__', 'constructor', 'prototype'];
+
+const lostSettings = ({ root }: Source): Problem[] =>
+  membersOf(root, ['settings']).flatMap((name) =>
+    lostNames.includes(name) ? [{ path: ['settings', name], message: 'is not a name of a setting' }] : [],
+  );
 
 /** In the order of the file. */
 export function problemsIn(source: Source, problems: readonly Problem[]): FileProblems {

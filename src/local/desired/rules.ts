@@ -3,6 +3,7 @@ import { did } from '../../config/clearer.ts';
 import { nameFault, textFault } from '../../core/sql.ts';
 import type { JsonPath } from '../../spec/path.ts';
 import { appName } from './names.ts';
+import { databaseSettingOf } from './packages.ts';
 import { whyOwned, whyUnusable } from './owned.ts';
 import type { Problem } from './problem.ts';
 import { type Desired, settingText } from './schema.ts';
@@ -71,9 +72,12 @@ function extensionProblems({ extensions, databases }: Desired): Problem[] {
   return extensions.flatMap((one, at): Problem[] => {
     const given = typeof one === 'string' ? [] : (one.databases ?? []);
     const path = typeof one === 'string' ? ['extensions', at] : ['extensions', at, 'name'];
+    const name = names[at]?.name ?? '';
+    const isAll = typeof one === 'string' || one.databases === undefined;
     return [
-      ...unless(nameFault(names[at]?.name ?? ''), path),
+      ...unless(nameFault(name), path),
       ...unless(twice(names, at), path),
+      ...unless(severalFault(name, isAll ? known : given), path),
       ...given.flatMap((database, index): Problem[] =>
         known.includes(database)
           ? []
@@ -86,6 +90,12 @@ function extensionProblems({ extensions, databases }: Desired): Problem[] {
       ),
     ];
   });
+}
+
+/** Some extensions work in one database only. */
+function severalFault(name: string, databases: readonly string[]): string | null {
+  if (databaseSettingOf(name) === null || new Set(databases).size < 2) return null;
+  return `${JSON.stringify(name)} can be in one database only: { "name": ${JSON.stringify(name)}, "databases": [${JSON.stringify(databases[0])}] }`;
 }
 
 /** @see src/backend/utils/misc/guc.c valid_custom_variable_name */

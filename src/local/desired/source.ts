@@ -68,6 +68,12 @@ export function placeAt({ root, text }: Source, path: JsonPath): Place {
   return { path: shownPath(path), ...placeOf(text, shown.offset) };
 }
 
+/** The names of an object's members; none where there is no object. */
+export function membersOf(root: Node, path: JsonPath): string[] {
+  const { type, children = [] } = findNodeAtLocation(root, [...path]) ?? {};
+  return type === 'object' ? children.map(({ children: [key] = [] }) => String(key?.value)) : [];
+}
+
 /** Members that are given twice, of which a parser keeps only one. */
 export function duplicates(node: Node, path: JsonPath = []): Problem[] {
   const { type, children = [] } = node;

@@ -1,8 +1,7 @@
 import { addLibraries } from '../../postgres/preload-libraries.ts';
 import type { LocalState } from '../state.ts';
-import { type Accepted, loginOf } from './accepted.ts';
-import { appName } from './names.ts';
-import { preloadOf } from './packages.ts';
+import { type Accepted, loginOf, wantedExtensions } from './accepted.ts';
+import { preloadOf, settingsFor } from './packages.ts';
 import { forStandby } from './standby.ts';
 import type { DesiredDatabase, DesiredRole } from './schema.ts';
 
@@ -81,22 +80,15 @@ function databaseOptions({ encoding, locale, template }: Partial<DesiredDatabase
 
 const preload = 'shared_preload_libraries';
 
-/** With the libraries that the extensions need, after those of the file. */
-export function wantedSettings({ settings, extensions }: Accepted): Readonly<Record<string, string>> {
+/** With what the extensions need: libraries, after those of the file, and settings that the file does not have. */
+export function wantedSettings(wanted: Accepted): Readonly<Record<string, string>> {
+  const { settings, extensions } = wanted;
+  const needed = wantedExtensions(wanted).map(({ name, database }) => settingsFor(name, database));
+  const all = Object.fromEntries([...needed, settings].flatMap((some) => Object.entries(some)));
   const libraries = extensions.flatMap(({ name }) => preloadOf(name) ?? []);
-  if (libraries.length === 0) return settings;
-  return { ...settings, [preload]: addLibraries(settings[preload] ?? '', libraries) };
+  if (libraries.length === 0) return all;
+  return { ...all, [preload]: addLibraries(settings[preload] ?? '', libraries) };
 }
 
 const settingsOf = (wanted: Accepted, standby: boolean): Readonly<Record<string, string>> =>
   standby ? forStandby(wantedSettings(wanted), wanted) : wantedSettings(wanted);
-
-/** The databases of each extension, in the order in which they are installed. */
-export function wantedExtensions(
-  wanted: Accepted,
-): { readonly name: string; readonly database: string; readonly version: string | null }[] {
-  const all = [...new Set([appName, ...wanted.databases.map(({ name }) => name)])];
-  return wanted.extensions.flatMap(({ name, version, databases }) =>
-    (databases ?? all).map((database) => ({ name, database, version })),
-  );
-}

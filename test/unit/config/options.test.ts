@@ -27,6 +27,7 @@ test('the command lines are those of three programs', () => {
     'compute-local init',
     'compute-local plan',
     'compute-local apply',
+    'compute-local password',
     'compute-local config',
     'compute-local url',
     'compute-local token',

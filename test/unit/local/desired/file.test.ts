@@ -27,6 +27,13 @@ test('a new compute.json asks for nothing, and names the description beside it',
   });
 });
 
+test('an extension that can be in one database only is refused without one', () => {
+  expect(() => read('{ "databases": [{ "name": "shop" }], "extensions": ["pg_cron"] }')).toThrow(
+    '"pg_cron" can be in one database only',
+  );
+  expect(() => read('{ "extensions": ["pg_cron"] }')).not.toThrow();
+});
+
 test('every example of a new compute.json is valid once its comment sign is taken away', () => {
   const { desired } = read(template.replaceAll(/^ {4}\/\/ (?=[{"])/gm, '    '));
   expect(desired.roles).toHaveLength(2);

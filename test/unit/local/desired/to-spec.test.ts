@@ -138,7 +138,7 @@ test('a setting that PostgreSQL does not know, and an extension that is not inst
     ['settings.wrok_mem', 'PostgreSQL 17 has no such setting (did you mean "work_mem"?)'],
     [
       'extensions.0',
-      'the extension "vector" is not installed on this machine; for Debian\'s PostgreSQL: apt-get install postgresql-17-pgvector',
+      'the extension "vector" is not installed on this machine; for Debian\'s PostgreSQL: apt-get install postgresql-17-pgvector (where Debian has none, apt.postgresql.org may)',
     ],
     ['extensions.1', expect.stringContaining('(did you mean "hstore"?)')],
   ]);
