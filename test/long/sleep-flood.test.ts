@@ -27,7 +27,9 @@ beforeAll(async () => {
 afterAll(() => local.clean(), 120_000);
 
 const count = (event: string): number => program.stdout().split(`"event":"${event}"`).length - 1;
-const asleep = () => expect.poll(() => count('asleep') > count('waking'), { timeout: 120_000 }).toBe(true);
+const asleep = async (): Promise<void> => {
+  await expect.poll(() => count('asleep') > count('waking'), { timeout: 120_000 }).toBe(true);
+};
 const password = (): string => to.password?.reveal() ?? '';
 
 /** Runs `work` many times, some at once. @returns milliseconds */
