@@ -35,6 +35,8 @@ export interface SleepOptions {
 /** A wake is short, and its clients wait for every millisecond of it. */
 const readyPollMs = 3;
 const startMs = 600_000;
+/** After a spec that could not be applied, Postgres goes on. */
+const settled: ReadonlySet<string> = new Set(['running', 'failed']);
 
 /** Runs the compute behind a front, which stops it when nobody uses it and starts it when somebody does.
  *  @throws what the first start failed with; ComputeError `port` */
@@ -74,7 +76,7 @@ export async function runWithSleep(
         if (found === null) throw new ComputeError('conflict', 'compute_ctl does not answer');
         const { status, last_active: active } = found;
         const activeMs = active === null ? null : Math.max(0, Date.now() - Date.parse(active));
-        return { activeMs, isSettled: status === 'running' };
+        return { activeMs, isSettled: settled.has(status) };
       },
     },
     holdPorts: (facts) =>

@@ -1,5 +1,5 @@
 import { linked } from '../../core/abort.ts';
-import { monotonicMs } from '../../core/clock.ts';
+import { monotonicMs, within } from '../../core/clock.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
@@ -37,6 +37,7 @@ export interface Counted {
   readonly lastWakeMs: number | null;
 }
 
+const cutOffMs = 1000;
 /** How often it looks whether the compute is used. */
 const [leastTickMs, mostTickMs] = [100, 5000];
 
@@ -116,7 +117,8 @@ export class Sleeper {
       awake.release();
     }
     const { ended, cutOff } = (left as Left | null) ?? { ended: 0, cutOff: Promise.resolve(0) };
-    const cut = await cutOff;
+    // A Postgres that nobody has stopped, because its compute_ctl was killed, goes on until the next start.
+    const cut = (await within(cutOff, cutOffMs, signal)) ?? 0;
     this.#options.front.countEnded(cut);
     return ended + cut;
   }
