@@ -2,15 +2,11 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { ComputeError } from '../../core/errors.ts';
 import { readRegular } from '../../process/regular-file.ts';
 import { fsyncPath } from '../../process/files.ts';
-import { type Segment, listSegments } from './segments.ts';
-
-/** A segment that was completed since it was listed has its final name. */
-export const nowAt = ({ path, partial }: Segment): string =>
-  partial && !existsSync(path) ? path.slice(0, -'.partial'.length) : path;
+import { type Segment, listSegments, settled } from './segments.ts';
 
 /** @throws ComputeError `local_storage` when it has another size */
 export function readWhole(segment: Segment, bytes: number): Buffer {
-  const content = readRegular(nowAt(segment), bytes);
+  const content = readRegular(settled(segment).path, bytes);
   if (content.length === bytes) return content;
   throw new ComputeError('local_storage', `${segment.path} has ${content.length} bytes instead of ${bytes}`);
 }

@@ -40,7 +40,8 @@ export const firstSegmentOf = (base: {
   readonly walSegmentBytes: number;
 }): number => Math.floor(Number(base.startLsn) / base.walSegmentBytes);
 
-/** The received segments in order. If a segment exists both complete and as a partial file, the complete one counts. */
+/** The received segments in order. If a segment exists both complete and as a partial file, the complete one counts. One that the
+ *  receiver finishes meanwhile is there, too. */
 export function listSegments(walDir: string, segmentBytes: number, timeline = firstTimeline): Segment[] {
   const found = new Map<number, Segment>();
   for (const file of readdirSync(walDir)) {
@@ -50,7 +51,26 @@ export function listSegments(walDir: string, segmentBytes: number, timeline = fi
     if (number === null || (partial && found.has(number))) continue;
     found.set(number, { number, name, path: join(walDir, file), partial });
   }
+  // While a directory is read, a file that gets another name can be seen under neither, and one that is newer all the same.
+  const last = Math.max(...found.keys());
+  for (let number = last - 1; number > last - renamedAtMost; number--) {
+    const name = segmentName(Math.max(0, number), segmentBytes, timeline);
+    const path = join(walDir, name);
+    if (number >= 0 && !found.has(number) && existsSync(path))
+      found.set(number, { number, name, path, partial: false });
+  }
   return [...found.values()].toSorted((a, b) => a.number - b.number);
+}
+
+/** Segments that can be finished while their directory is read, and more. */
+const renamedAtMost = 64;
+
+/** As it is now: one that was finished since it was listed has its final name. */
+export function settled(segment: Segment): Segment {
+  const { path, partial } = segment;
+  return partial && !existsSync(path)
+    ? { ...segment, path: path.slice(0, -'.partial'.length), partial: false }
+    : segment;
 }
 
 /** True when the file has its full size: pg_receivewal fills a segment with zeros before it writes into it. */
@@ -71,9 +91,9 @@ export function segmentsFrom(
   last = Infinity,
 ): Segment[] | null {
   for (let tried = 0; tried < tries; tried++) {
-    const all = listSegments(walDir, segmentBytes, timeline).filter(
-      ({ number }) => number >= first && number <= last,
-    );
+    const all = listSegments(walDir, segmentBytes, timeline)
+      .filter(({ number }) => number >= first && number <= last)
+      .map(settled);
     if (!all.every((segment) => existsSync(segment.path))) continue;
     if (all.at(-1)?.partial === true && !isComplete(all.at(-1) as Segment, segmentBytes)) all.pop();
     const sound = all.every(

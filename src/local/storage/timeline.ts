@@ -14,8 +14,8 @@ import { Leases } from './leases.ts';
 import { missingWalOf } from './ranges.ts';
 import { Receiver } from './receiver.ts';
 import { refusalOf } from './refusal.ts';
-import { nowAt, readWhole, sizeOf } from './segment-files.ts';
-import { type Segment, firstSegmentOf, listSegments, segmentsFrom } from './segments.ts';
+import { readWhole, sizeOf } from './segment-files.ts';
+import { type Segment, firstSegmentOf, listSegments, segmentsFrom, settled } from './segments.ts';
 import type { Troubles } from './troubles.ts';
 import { WalEnd } from './wal-end.ts';
 
@@ -189,7 +189,7 @@ export class Timeline {
   /** Checks that the WAL is complete from the segment before `lsn`. */
   syncFrom(lsn: Lsn): void {
     const first = Math.floor(Number(lsn) / this.#base.walSegmentBytes) - 1;
-    for (const segment of this.#segments()) if (segment.number >= first) fsyncPath(nowAt(segment));
+    for (const segment of this.#segments()) if (segment.number >= first) fsyncPath(settled(segment).path);
   }
 
   get #walDir(): string {

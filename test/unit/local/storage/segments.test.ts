@@ -1,10 +1,13 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   listSegments,
+  segmentAfterGap,
   segmentName,
   segmentNumber,
   segmentsFrom,
@@ -71,6 +74,40 @@ test.each([
     const found = segmentsFrom(dir, megabyte, 1)?.map(({ number }) => String(number)) ?? null;
     expect(found).toEqual(expected);
   } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+/** Finishes one segment after the other, as pg_receivewal does. */
+const receiver = `
+  const { closeSync, ftruncateSync, openSync, renameSync } = require('node:fs');
+  const { workerData: { dir, names, bytes }, parentPort } = require('node:worker_threads');
+  for (const name of names) {
+    const fd = openSync(dir + '/' + name + '.partial', 'w');
+    ftruncateSync(fd, bytes);
+    closeSync(fd);
+    renameSync(dir + '/' + name + '.partial', dir + '/' + name);
+  }
+  parentPort.postMessage('done');
+`;
+
+test('segments that are finished while their directory is listed are no gap', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'segments-'));
+  const names = Array.from({ length: 4000 }, (_, at) => segmentName(at + 1, megabyte));
+  const worker = new Worker(receiver, { eval: true, workerData: { dir, names, bytes: megabyte } });
+  try {
+    let isDone = false;
+    const ended = once(worker, 'message').then(() => (isDone = true));
+    const looks: boolean[] = [];
+    while (!isDone) {
+      looks.push(segmentsFrom(dir, megabyte, 1) !== null && segmentAfterGap(dir, megabyte, 1) === null);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    expect(looks).not.toContain(false);
+    expect(segmentsFrom(dir, megabyte, 1)).toHaveLength(names.length);
+  } finally {
+    await worker.terminate();
     rmSync(dir, { recursive: true });
   }
 });
