@@ -3,6 +3,7 @@ import { explained } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { adoptPrepared } from '../postgres/prepared/adopt.ts';
 import type { Wanted } from '../postgres/prepared/note.ts';
+import { buildVersion } from '../core/build.ts';
 import { bootId } from '../process/identity.ts';
 import { type StartContext, pathOf } from './context.ts';
 
@@ -39,5 +40,12 @@ export async function usePrepared(
 function wantedBy({ spec, settings, lsn }: StartContext): Wanted | null {
   if (spec.mode.kind !== 'primary') return null;
   const { tenantId, timelineId } = spec;
-  return { tenantId, timelineId, lsn, postgresMajor: settings.bin.major, bootId: bootId() };
+  return {
+    tenantId,
+    timelineId,
+    lsn,
+    postgresMajor: settings.bin.major,
+    bootId: bootId(),
+    version: buildVersion,
+  };
 }

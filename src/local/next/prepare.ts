@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildVersion } from '../../core/build.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
@@ -90,6 +91,7 @@ const noteOf = ({ state, tools }: PrepareContext, { base, last }: Source): Prepa
   postgresMajor: tools.postgres.major,
   postgresTimeline: base.timeline,
   bootId: bootId(),
+  version: buildVersion,
 });
 
 const idleMs = 10_000;

@@ -69,7 +69,15 @@ function readTemplateNote(path: string): PreparedNote | null {
 
 /** The same history, and all WAL since then is stored. */
 export function canAdvance(old: PreparedNote, note: PreparedNote, { base, segments }: Source): boolean {
-  const same = ['tenantId', 'timelineId', 'systemId', 'postgresMajor', 'postgresTimeline', 'bootId'] as const;
+  const same = [
+    'tenantId',
+    'timelineId',
+    'systemId',
+    'postgresMajor',
+    'postgresTimeline',
+    'bootId',
+    'version',
+  ] as const;
   const [first] = segments;
   return (
     same.every((name) => old[name] === note[name]) &&

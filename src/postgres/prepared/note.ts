@@ -30,9 +30,11 @@ const schema = v.object({
   postgresMajor: v.number(),
   postgresTimeline: v.number(),
   bootId: v.string(),
+  version: v.string(),
 });
 
-/** What a prepared directory holds. `lsn`: where its WAL ends; `checkpoint`: where the last record of it begins, a checkpoint. */
+/** What a prepared directory holds. `lsn`: where its WAL ends; `checkpoint`: where the last record of it begins, a checkpoint;
+ *  `version`: of the program that made it. */
 export type PreparedNote = v.InferOutput<typeof schema>;
 
 export const noteText = (note: PreparedNote): string =>
@@ -49,7 +51,10 @@ export function parseNote(text: string): PreparedNote | null {
 }
 
 /** What a start needs. */
-export type Wanted = Pick<PreparedNote, 'tenantId' | 'timelineId' | 'lsn' | 'postgresMajor' | 'bootId'>;
+export type Wanted = Pick<
+  PreparedNote,
+  'tenantId' | 'timelineId' | 'lsn' | 'postgresMajor' | 'bootId' | 'version'
+>;
 
 /** Why a start must not use it; null when it is exactly what the base backup would give.
  *  @param control what its `pg_control` says; null when it was not stopped in order */
@@ -60,6 +65,9 @@ export function unfit(note: PreparedNote, wanted: Wanted, control: RestartPoint 
     return `it ends at LSN ${formatLsn(note.lsn)}, and this start is at ${formatLsn(wanted.lsn)}`;
   if (note.postgresMajor !== wanted.postgresMajor)
     return `it is of PostgreSQL ${note.postgresMajor}, and this is ${wanted.postgresMajor}`;
+  // Its pg_hba.conf, for one, may be another one by now.
+  if (note.version !== wanted.version)
+    return `version ${note.version} made it, and this is ${wanted.version}`;
   // Nobody knows what had reached the disk then.
   if (note.bootId !== wanted.bootId || wanted.bootId === 'unknown')
     return 'the machine was started again since it was made';

@@ -36,6 +36,7 @@ const note: PreparedNote = {
   postgresMajor: 17,
   postgresTimeline: 1,
   bootId: 'boot',
+  version: '1.0.0',
 };
 const keep = new Set(['postgresql.conf', markerFile]);
 

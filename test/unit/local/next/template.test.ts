@@ -14,6 +14,7 @@ const note: PreparedNote = {
   postgresMajor: 17,
   postgresTimeline: 1,
   bootId: 'boot',
+  version: '1.0.0',
 };
 const from = (number: number): Source => {
   const segment = { number, name: '', path: '', partial: false };

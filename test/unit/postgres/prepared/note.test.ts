@@ -12,6 +12,7 @@ const note: PreparedNote = {
   postgresMajor: 17,
   postgresTimeline: 1,
   bootId: 'boot',
+  version: '1.0.0',
 };
 const control = { systemId: note.systemId, checkpoint: note.checkpoint };
 
@@ -31,6 +32,7 @@ test('only a directory for exactly this start is used', () => {
   );
   expect(unfit(note, { ...note, postgresMajor: 18 }, control)).toContain('PostgreSQL 17');
   expect(unfit(note, { ...note, bootId: 'next' }, control)).toContain('started again');
+  expect(unfit(note, { ...note, version: '1.0.1' }, control)).toContain('version 1.0.0 made it');
   const unknown = { ...note, bootId: 'unknown' };
   expect(unfit(unknown, unknown, control)).toContain('started again');
   expect(unfit(note, note, null)).toContain('not stopped in order');
