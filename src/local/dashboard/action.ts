@@ -5,7 +5,8 @@ import { mainName } from '../names.ts';
 import type { Report } from '../report.ts';
 import type { LocalDir } from '../state.ts';
 import type { StatusReport } from '../status/schema.ts';
-import type { Field, Plan, Tree } from './model.ts';
+import type { Field, Plan } from './model.ts';
+import type { Tree } from './tree-model.ts';
 
 /** What decides which actions there are. */
 export interface Facts {

@@ -11,7 +11,7 @@ import { wake } from '../wake.ts';
 import { type Action, type Facts, dirOf } from './action.ts';
 import { askUp } from './ask-up.ts';
 import { sleepPath } from './link.ts';
-import type { TreeNode } from './model.ts';
+import type { TreeNode } from './tree-model.ts';
 
 const nodes = (is: (compute: ComputeReport) => boolean): Action['targets'] => {
   return ({ report }) =>

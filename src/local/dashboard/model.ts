@@ -1,5 +1,6 @@
 import type { Status } from '../../core/status.ts';
 import type { StatusReport } from '../status/schema.ts';
+import type { Tree } from './tree-model.ts';
 
 // What the server tells the page. Nothing here is secret: every value is picked one by one.
 
@@ -92,38 +93,6 @@ export interface Asleep {
   readonly wokenBy: string | null;
   /** How long the wake took. */
   readonly wakeMs: number | null;
-}
-
-/** A compute with a storage of its own: main or a branch. */
-export interface TreeNode {
-  readonly name: string;
-  /** 0 for one without a parent. */
-  readonly depth: number;
-  readonly state: string;
-  readonly parent: string | null;
-  readonly parentLsn: string | null;
-  readonly createdAt: string | null;
-  readonly expiresAt: string | null;
-  readonly restorable: {
-    readonly fromLsn: string;
-    readonly fromTime: string;
-    readonly toLsn: string;
-  } | null;
-  readonly storageBytes: number;
-  readonly sharedBytes: number;
-  /** Without the password. */
-  readonly url: string;
-  /** It sleeps when nobody uses it. */
-  readonly sleeps: boolean;
-}
-
-export interface Tree {
-  /** Each one after its parent. */
-  readonly computes: readonly TreeNode[];
-  /** Why there are none. */
-  readonly error: string | null;
-  /** Those that cannot be used: which, why, and what to do. */
-  readonly damaged: readonly string[];
 }
 
 /** What `apply` would change. */

@@ -5,7 +5,7 @@ import { type BranchEntry, type Damaged, listBranches, listDamaged } from '../br
 import { mainName } from '../names.ts';
 import { readPhase } from '../phase.ts';
 import { type LocalDir, type LocalState, readState } from '../state.ts';
-import type { Tree, TreeNode } from './model.ts';
+import type { Tree, TreeNode } from './tree-model.ts';
 
 /** All computes of a directory with storages of their own; null in the directory of a branch. Never throws. */
 export function readTree(dir: LocalDir): Tree | null {

@@ -104,9 +104,8 @@ export class Session {
 
   /** Serves the client. Resolves when it is on its way, or gone. Never rejects. */
   async serve(): Promise<void> {
-    const { client } = this.#link;
     try {
-      const first = await this.#limited('the first packet', (signal) => readFirst(client, signal));
+      const first = await this.#limited('the first packet', (signal) => readFirst(this.#link.client, signal));
       if (first.kind === 'cancel') await this.#house.cancel(first.key);
       if (first.kind !== 'startup') return this.#close();
       this.#startup = first.startup;
@@ -150,11 +149,10 @@ export class Session {
 
   /** Has Postgres started, if need be, and logs in there. */
   async #demand({ raw }: Startup, key: Buffer): Promise<{ readonly server: Channel; readonly ok: Buffer }> {
-    const { signal } = this.#over;
     await this.#wake();
-    const work = (limited: AbortSignal): ReturnType<typeof openByKey> =>
-      openByKey(this.#house.server, raw, key, limited);
-    return this.#house.logIns.add(() => withDeadline('the log-in', checkMs, signal, work), signal);
+    const open = (signal: AbortSignal): ReturnType<typeof openByKey> =>
+      openByKey(this.#house.server, raw, key, signal);
+    return this.#house.logIns.add(() => this.#limited('the log-in', open), this.#over.signal);
   }
 
   #wake(): Promise<void> {
@@ -247,7 +245,6 @@ export class Session {
     else this.end('57P03', 'the database system is starting up');
   }
 
-  #limited<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return withDeadline(what, checkMs, this.#over.signal, work);
-  }
+  readonly #limited = <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    withDeadline(what, checkMs, this.#over.signal, work);
 }

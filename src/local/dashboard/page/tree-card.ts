@@ -1,4 +1,5 @@
-import type { Offer, Tree, TreeNode } from '../model.ts';
+import type { Offer } from '../model.ts';
+import type { Tree, TreeNode } from '../tree-model.ts';
 import { actionButton } from './act.ts';
 import type { Drawn } from './cards.ts';
 import { type Child, card, h, part } from './dom.ts';
