@@ -3,6 +3,7 @@ import { ComputeError } from '../../core/errors.ts';
 import { listensOn, ownUserListensOn } from '../../process/listens.ts';
 import { readPidFile } from '../../process/pid-file.ts';
 import { type LocalDir, commandFor, stateOf } from '../state.ts';
+import { isSuccess, limitedAnswer } from '../get-json.ts';
 import { linkSecret } from './link.ts';
 
 /** Asks the dashboard of a running `up`, as only who may read its local.json can.
@@ -27,14 +28,18 @@ export async function askUp(
       hint: `end it and start it again with: ${commandFor(dir, 'up --dashboard-port PORT')}`,
     });
   return withDeadline('the answer of compute-local up', limitMs, given, async (signal) => {
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${linkSecret(state).reveal()}` },
-      redirect: 'error',
-      signal,
-    }).catch(() => null);
-    const body: unknown = await (answer?.json() ?? Promise.resolve(null)).catch(() => null);
+    const url = `http://127.0.0.1:${port}${path}`;
+    const secret = linkSecret(state).reveal();
+    const answer = await limitedAnswer(url, secret, signal, { method: 'POST' }).catch(() => null);
     signal.throwIfAborted();
-    return { ok: answer?.ok === true, body };
+    return { ok: answer !== null && isSuccess(answer), body: jsonOrNull(answer?.text ?? '') };
   });
+}
+
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
 }
