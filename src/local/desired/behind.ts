@@ -5,7 +5,7 @@ import { explained } from '../../core/errors.ts';
 import { sql } from '../../core/sql.ts';
 import { nodeNames, readNode } from '../nodes.ts';
 import type { Report } from '../report.ts';
-import type { LocalDir, LocalState } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor } from '../state.ts';
 import { withCompute } from '../storage/compute-link.ts';
 import type { Accepted } from './accepted.ts';
 import { restart } from './configure.ts';
@@ -24,10 +24,12 @@ export async function restartBehind(
   report: Report,
 ): Promise<void> {
   if (Object.keys(largest).length === 0 || writerIn(dir)?.state.computeId !== state.computeId) return;
-  for (const other of othersIn(dir)) {
+  // A view replays nothing that is new.
+  const isView = (name: string): boolean =>
+    nodeNames(dir).includes(name) && readNode(dir, name)?.mode !== 'replica';
+  const follow = async (other: Writer): Promise<void> => {
     const name = basename(other.dir.root);
-    // A view replays nothing that is new.
-    if (nodeNames(dir).includes(name) && readNode(dir, name)?.mode !== 'replica') continue;
+    if (isView(name)) return;
     try {
       await withDeadline(`the restart of ${name}`, limitMs, never, async (signal) => {
         if (!(await isBehind(other, largest, signal))) return;
@@ -35,14 +37,17 @@ export async function restartBehind(
         await restart(other, signal);
       });
     } catch (error) {
-      const what = `"${name}" may not follow the primary, whose limits are larger now`;
+      const reason = explained(error);
+      const hint = `if it does not follow, end it with \`${commandFor(dir, `stop ${name}`)}\` and start it again`;
       report.event(
         'replica-behind',
-        { name, reason: explained(error) },
-        `${what}: ${explained(error)}\nHint: restart it`,
+        { name, reason, hint },
+        `"${name}" may not follow the primary, whose limits may be larger now: ${reason}\nHint: ${hint}`,
       );
     }
-  }
+  };
+  // At once, since a client waits.
+  await Promise.all(othersIn(dir).map(follow));
 }
 
 const isBehind = ({ socket }: Writer, largest: Accepted['largest'], signal: AbortSignal): Promise<boolean> =>
