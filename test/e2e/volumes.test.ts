@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { markerFile } from '../../src/postgres/marker.ts';
-import { emptyPgdata, preparePgdata } from '../../src/postgres/prepare.ts';
+import { emptyPgdata } from '../../src/postgres/prepare.ts';
 import { scratchDir } from '../support/cluster.ts';
+import { expectFresh, fill, prepare } from '../support/former-pgdata.ts';
 
 // What only root can set up: these tests keep root, and so have directories of root.
 
@@ -24,9 +25,6 @@ function mayDo(program: string, on: readonly string[], off: readonly string[]): 
 const mayMount = mayDo('mount', ['-t', 'tmpfs', 'none'], ['umount']);
 const mayProtect = mayDo('chattr', ['+i'], ['chattr', '-i']);
 
-const never = new AbortController().signal;
-const prepare = (path: string) => preparePgdata(path, never);
-
 let home: string;
 let pgdata: string;
 beforeEach(() => {
@@ -34,19 +32,6 @@ beforeEach(() => {
   pgdata = join(home, 'pgdata');
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
-
-function fill(dir: string): void {
-  mkdirSync(join(dir, 'base', '1'), { recursive: true });
-  writeFileSync(join(dir, markerFile), `Created: ${statSync(dir, { bigint: true }).birthtimeNs}\n`);
-  writeFileSync(join(dir, 'PG_VERSION'), '15\n');
-  writeFileSync(join(dir, 'base', '1', '1259'), 'x');
-  symlinkSync('/etc', join(dir, 'link'));
-}
-
-function expectFresh(dir: string): void {
-  expect(readdirSync(dir)).toEqual([markerFile]);
-  expect(statSync(dir).mode & 0o777).toBe(0o700);
-}
 
 test.runIf(mayMount)('a mounted volume is emptied in place, one mounted inside stays', async () => {
   mkdirSync(pgdata);
@@ -86,7 +71,7 @@ test.runIf(mayProtect)('what cannot be removed is an error that names it', async
   fill(pgdata);
   execFileSync('chattr', ['+i', join(pgdata, 'PG_VERSION')]);
   try {
-    await expect(emptyPgdata(pgdata, never)).rejects.toMatchObject({
+    await expect(emptyPgdata(pgdata, new AbortController().signal)).rejects.toMatchObject({
       code: 'pgdata_refused',
       message: expect.stringContaining('PG_VERSION') as string,
     });

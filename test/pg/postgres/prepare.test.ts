@@ -19,10 +19,10 @@ import {
 import { markerFile } from '../../../src/postgres/marker.ts';
 import { emptyPgdata, preparePgdata } from '../../../src/postgres/prepare.ts';
 import { scratchDir } from '../../support/cluster.ts';
+import { expectFresh, fill, prepare } from '../../support/former-pgdata.ts';
 
 const never = new AbortController().signal;
 const uid = process.getuid?.();
-const prepare = (path: string) => preparePgdata(path, never);
 
 let home: string;
 let pgdata: string;
@@ -31,21 +31,6 @@ beforeEach(() => {
   pgdata = join(home, 'pgdata');
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
-
-/** What an earlier start has left. */
-function fill(dir: string): void {
-  mkdirSync(join(dir, 'base', '1'), { recursive: true });
-  writeFileSync(join(dir, markerFile), `Created: ${statSync(dir, { bigint: true }).birthtimeNs}\n`);
-  writeFileSync(join(dir, 'PG_VERSION'), '15\n');
-  writeFileSync(join(dir, 'base', '1', '1259'), 'x');
-  symlinkSync('/etc', join(dir, 'link'));
-}
-
-function expectFresh(dir: string): void {
-  expect(readdirSync(dir)).toEqual([markerFile]);
-  expect(statSync(dir).mode & 0o777).toBe(0o700);
-  expect(statSync(dir).uid).toBe(uid);
-}
 
 test('a data directory that is not there is made for the user of Postgres', async () => {
   expect((await prepare(pgdata)).path).toBe(pgdata);
