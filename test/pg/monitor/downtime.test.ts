@@ -128,11 +128,15 @@ test.for(['after', 'before'])(
   'when no connection is left Postgres is full, which is said and is not downtime: %s the monitor has its own',
   async (when) => {
     let letGo = (): void => {};
-    const held = new Promise<void>((resolve) => (letGo = resolve));
-    const taken: Promise<unknown>[] = [];
+    let isOver = false;
+    const held = new Promise<void>((resolve) => (letGo = resolve)).then(() => void (isOver = true));
+    const taken: Promise<void>[] = [];
+    // Whatever is free for a moment, such as a connection of the monitor that ends, is taken, too.
+    const hold = async (): Promise<void> => {
+      while (!isOver) await session(cluster.target, () => held).catch(() => pause(10));
+    };
     const fill = async (): Promise<void> => {
-      const hold = (): Promise<void> => session(cluster.target, () => held);
-      for (let each = 0; each < 14; each++) taken.push(hold().catch(() => {}));
+      for (let each = 0; each < 14; each++) taken.push(hold());
       const refusal = () =>
         session(cluster.target, async () => {}).then(
           () => null,
