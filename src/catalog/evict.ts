@@ -69,7 +69,8 @@ export async function endingStrangers<T>(
 ): Promise<T> {
   const waiting = linked(options.signal);
   let holders: readonly string[] = [];
-  const found = (names: readonly string[]): void => void (holders = names);
+  let before: readonly string[] = [];
+  const found = (names: readonly string[]): void => void ([before, holders] = [holders, names]);
   const watching = watch(client, { ...options, signal: waiting.signal }, options.signal, found).catch(
     (error: unknown) => {
       if (!waiting.signal.aborted)
@@ -79,7 +80,8 @@ export async function endingStrangers<T>(
   try {
     return await work();
   } catch (error) {
-    throw naming(error, holders);
+    // The last look may have come just after the wait was over.
+    throw naming(error, holders.length > 0 ? holders : before);
   } finally {
     waiting.abort();
     waiting.release();

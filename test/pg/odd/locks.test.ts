@@ -1,6 +1,10 @@
+import type { QueryConfig } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { never } from '../../../src/core/abort.ts';
+import { endingStrangers } from '../../../src/catalog/evict.ts';
 import type { CatalogInput } from '../../../src/catalog/input.ts';
 import type { CatalogFailure } from '../../../src/catalog/result.ts';
+import { defaultLimits } from '../../../src/catalog/session.ts';
 import { type PgClient, destroyPg } from '../../../src/pg/client.ts';
 import { type Cluster, startCluster } from '../../support/cluster.ts';
 import { installedPostgres } from '../../support/postgres-versions.ts';
@@ -118,6 +122,30 @@ describe.each(versions)('PostgreSQL $major', (postgres) => {
     );
     await query({ ...cluster.target, user: 'ann', database: 'app' }, `rollback prepared 'p "1"'`);
     await run(parts);
+  });
+
+  test('a last look that comes after the wait does not take away the name', async () => {
+    await sql('create table looked ()');
+    const waiter = await hold({ ...cluster.target, user: 'cloud_admin' }, "set lock_timeout = '1500ms'");
+    const watcher = await hold({ ...cluster.target, user: 'cloud_admin' }, 'select');
+    held.push(waiter, watcher);
+    const holder = await holding('begin; lock table looked', 'cloud_admin', 'postgres');
+    let looks = 0;
+    const counting = new Proxy(watcher, {
+      get: (of, name) =>
+        name === 'query'
+          ? async (asked: QueryConfig) => of.query(asked).finally(() => looks++)
+          : (Reflect.get(of, name) as unknown),
+    });
+    const limits = { ...defaultLimits, lockMs: 1500 };
+    const options = { target: cluster.target, limits, signal: never, watcher: counting };
+    const work = endingStrangers(waiter, options, async () => {
+      const failure: unknown = await waiter.query('select from looked').catch((error: unknown) => error);
+      const until = looks + 2;
+      await eventually('one more look', () => looks >= until || undefined);
+      throw failure;
+    });
+    await expect(work).rejects.toThrow(`a lock is held by process ${pidOf(holder)} of role "cloud_admin"`);
   });
 
   test('so does the inspection of a database', async () => {
