@@ -3,6 +3,7 @@ import type { Accepted } from './desired/accepted.ts';
 import { type WantedParts, wantedParts } from './desired/to-spec.ts';
 import { readOnlySetting, standbyName } from './storage/compute-link.ts';
 import { timelineDir } from './storage/layout.ts';
+import { tlsFilesOf } from './started.ts';
 import type { LocalDir, LocalState } from './state.ts';
 
 type Vartype = 'string' | 'integer' | 'bool' | 'enum';
@@ -124,6 +125,8 @@ export function localSpec(
   { token = state.storageToken, writesStopped = false, wanted = null }: LocalSpecOptions = {},
 ): unknown {
   const { ports } = state;
+  // A front speaks TLS itself, and Postgres is behind it.
+  const tls = state.front === true ? null : tlsFilesOf(state.started);
   const parts = wantedParts(state, wanted, role !== 'primary');
   const pageserver = formatUrl({ user: 'no_user', host: '127.0.0.1', port: ports.pageserver });
   const { x } = state.signingKey;
@@ -132,6 +135,7 @@ export function localSpec(
     spec: {
       format_version: 1,
       suspend_timeout_seconds: 0,
+      ...(tls !== null && { features: ['tls_experimental'] }),
       mode: modeOf(role),
       cluster: {
         cluster_id: state.computeId,
@@ -152,6 +156,7 @@ export function localSpec(
       storage_auth_token: token,
     },
     compute_ctl_config: {
+      ...(tls !== null && { tls: { key_path: tls.keyPath, cert_path: tls.certPath } }),
       jwks: { keys: [{ kty: 'OKP', crv: 'Ed25519', x, alg: 'EdDSA', use: 'sig', kid: 'compute-local' }] },
     },
   };

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,6 +9,8 @@ import { forkPoint } from '../../src/local/storage/fork.ts';
 import { storedBases, timelineDir } from '../../src/local/storage/layout.ts';
 import { type LocalRig, rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
 import { eventually } from '../support/program.ts';
+import { scratchDir } from '../support/scratch.ts';
+import { makePemPair, writePair } from '../support/tls-pairs.ts';
 
 const it = rigPerTest();
 
@@ -69,9 +71,15 @@ test('a replica needs a storage that runs', async () => {
   expect(stderr).toContain('no local compute');
 });
 
-test('a replica follows a primary that has woken with larger limits than it had', async () => {
-  const { to: primary, program } = await it.upAndReady(['--suspend-after', '1s']);
+test('a replica follows a primary that has woken with larger limits than it had, both with the same TLS', async () => {
+  const keys = scratchDir('replica-tls');
+  const files = writePair(keys, makePemPair('localhost'));
+  const tls = { mode: 'verify-full', serverName: 'localhost', rootCert: files.certPath } as const;
+  const args = [`--tls-cert=${files.certPath}`, `--tls-key=${files.keyPath}`];
+  const { to: primary, program } = await it.upAndReady(['--suspend-after', '1s', ...args]);
   const { to: replica } = await it.upAndReady(['--replica']);
+  for (const to of [primary, replica])
+    expect(await query({ ...to, tls }, 'select 1 as n')).toEqual([{ n: 1 }]);
   await it.ok('init');
   await it.ok('config', 'settings.max_connections', '150');
   const sleeps = (): number => program.output().split('"event":"asleep"').length - 1;
@@ -80,10 +88,11 @@ test('a replica follows a primary that has woken with larger limits than it had'
   await eventually('it sleeps', () => sleeps() > before || undefined);
   // The wake waits for the replica's restart.
   await eventually('it wakes', () =>
-    query(primary, 'create table if not exists after_wake as select 1 as n'),
+    query({ ...primary, tls }, 'create table if not exists after_wake as select 1 as n'),
   );
   await eventually('the replica has replayed it', () => query(replica, 'select n from after_wake'));
   expect(program.output()).toContain('its limits are below those of the primary');
+  rmSync(keys, { recursive: true });
 });
 
 test('a replica that cannot start says why, and not only in its log', async () => {

@@ -1,6 +1,6 @@
 import type { OptionEntry } from './entry.ts';
 
-/** Of `compute-local up`: when the compute is stopped because nobody uses it. */
+/** Of `compute-local up`: what clients of Postgres meet first, and when it is stopped because nobody uses it. */
 export const sleepOptions = {
   suspendAfter: {
     flag: '--suspend-after',
@@ -31,6 +31,25 @@ export const sleepOptions = {
     fallbackDoc: 'none',
     group: 'options',
     doc: 'Roles and applications whose sessions do not count as use, with commas between them: role:NAME, app:NAME, or NAME for either; * at the end stands for anything.',
+  },
+  tlsCert: {
+    flag: '--tls-cert',
+    kind: 'path',
+    value: 'FILE',
+    env: 'COMPUTE_LOCAL_TLS_CERT',
+    fallback: null,
+    fallbackDoc: 'no TLS',
+    group: 'options',
+    doc: 'The certificate, with its chain, for clients that want TLS, in PEM. A renewed one is taken without a restart.',
+  },
+  tlsKey: {
+    flag: '--tls-key',
+    kind: 'path',
+    value: 'FILE',
+    env: 'COMPUTE_LOCAL_TLS_KEY',
+    fallback: null,
+    group: 'options',
+    doc: 'Its key, readable for the user that compute-local runs as.',
   },
   prepareAtMost: {
     flag: '--prepare-at-most',

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { sleepOptions } from '../../config/options/sleep.ts';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
 import { monotonicMs } from '../../core/clock.ts';
@@ -29,6 +30,7 @@ export const asBefore: RunOptions = {
   ...{ compactAt: 256 * 1024 * 1024, warnFree: null, stopFree: null, keep: null, keepAtMost: null },
   ...{ suspendAfter: sleepOptions.suspendAfter.fallback, suspendHardAfter: 0, suspendIgnore: '' },
   prepareAtMost: sleepOptions.prepareAtMost.fallback,
+  ...{ tlsCert: null, tlsKey: null },
 };
 
 /** Those of its last start. Earlier versions noted two of them. */
@@ -112,13 +114,16 @@ async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Spawned> {
   }
 }
 
+/** It has another working directory. */
+const absolute = (path: string | null = null): string | null => path && resolve(path);
+
 const milliseconds = (seconds: number): string => `${Math.round(seconds * 1000)}ms`;
 
 function argumentsOf(options: RunOptions): string[] {
   const given = (flag: string, value: string | number | null): string[] =>
     value === null ? [] : [`--${flag}=${value}`];
   return [
-    ...given('pg-bin-dir', options.pgBinDir),
+    ...given('pg-bin-dir', absolute(options.pgBinDir)),
     ...given('port', options.port),
     ...given('http-port', options.httpPort),
     ...given('compact-at', options.compactAt),
@@ -130,6 +135,8 @@ function argumentsOf(options: RunOptions): string[] {
     ...given('suspend-hard-after', milliseconds(options.suspendHardAfter)),
     ...given('prepare-at-most', options.prepareAtMost),
     ...given('suspend-ignore', options.suspendIgnore === '' ? null : options.suspendIgnore),
+    ...given('tls-cert', absolute(options.tlsCert)),
+    ...given('tls-key', absolute(options.tlsKey)),
     ...(options.newPorts ? ['--new-ports'] : []),
     ...(options.listenAll ? ['--listen-all'] : []),
   ];

@@ -7,6 +7,8 @@ import { keepOf } from '../branches/keep.ts';
 import { keepLifetimes, removeIfOver } from '../branches/lifetime.ts';
 import { type UpContext, computeChild, storageChild } from '../children.ts';
 import { type SleepOptions, runWithSleep } from '../front/run.ts';
+import type { Encryption } from '../front/encryption.ts';
+import { openTls } from '../front/open-tls.ts';
 import { SleepNow } from '../front/sleep-now.ts';
 import { keepRunning } from '../supervisor.ts';
 import { endLeftovers } from '../leftovers.ts';
@@ -40,6 +42,9 @@ export interface UpOptions extends StorageOptions, SleepOptions {
   readonly dashboardPort: number | null;
   /** Postgres and the HTTP API listen on all addresses. */
   readonly listenAll: boolean;
+  /** PEM files, as given; null: no TLS. */
+  readonly tlsCert: string | null;
+  readonly tlsKey: string | null;
   /** Choose another port for each one that is in use. */
   readonly newPorts: boolean;
   /** Seconds that the history is kept, and what it may take; null: as before. */
@@ -67,6 +72,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   const { report, log, sleeps, stop, escalate } = running;
   const diskLimits = limitsOf(options);
   // Before anything is created.
+  const encryption = await openTls(startedWith(options), report);
   const before = inspectDir(dir);
   const held = before.kind === 'new' || before.resetting !== null ? null : (before.state ?? before.lost);
   const tools = await toolsFor(dir, held, options, stop.signal);
@@ -96,6 +102,8 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
       { dir: dir.root, postgres: postgres.version, bin_dir: postgres.dir },
       `PostgreSQL ${postgres.version} from ${postgres.dir}; all data is in ${dir.root}`,
     );
+    if (encryption !== null)
+      report.event('tls', { certificate: encryption.described }, `TLS with the ${encryption.described}`);
     const { compactAtBytes } = options;
     const context = { dir, state, tools, compactAtBytes, diskLimits, report, escalate };
     const lifetimes = keepLifetimes(dir, state, { stop: () => stop.abort(), log }, stop.signal);
@@ -104,7 +112,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
     const { pgBinDir } = options;
     const dashboard = await startDashboard({ dir, state, report, log, pgBinDir, sleepNow, sleeps });
     try {
-      await runChildren(context, { sleep: options, sleepNow, dashboard }, stop);
+      await runChildren(context, { sleep: options, sleepNow, dashboard, encryption }, stop);
     } finally {
       stop.abort();
       await dashboard?.close();
@@ -143,6 +151,7 @@ interface Beside {
   readonly sleep: SleepOptions;
   readonly sleepNow: SleepNow;
   readonly dashboard: RunningDashboard | null;
+  readonly encryption: Encryption | null;
 }
 
 /** The compute requires the storage until its end, so the storage is stopped only when the compute has ended. */
@@ -173,11 +182,12 @@ async function runChildren(context: UpContext, beside: Beside, stop: AbortContro
 
 function runCompute(
   context: UpContext,
-  { sleep, sleepNow, dashboard }: Beside,
+  { sleep, sleepNow, dashboard, encryption }: Beside,
   signal: AbortSignal,
 ): Promise<void> {
   const onReady = (): void => announce(context, dashboard);
-  if (context.state.front === true) return runWithSleep(context, sleep, { onReady, now: sleepNow }, signal);
+  if (context.state.front === true)
+    return runWithSleep(context, sleep, { onReady, now: sleepNow, encryption }, signal);
   return keepRunning(computeChild(context, onReady), signal);
 }
 

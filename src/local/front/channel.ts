@@ -17,7 +17,7 @@ const messageBytes = 256 * 1024;
 
 /** A socket that is read message by message, until its bytes are handed on as they come. */
 export class Channel {
-  readonly socket: Socket;
+  #socket: Socket;
   #held: Buffer[] = [];
   #heldBytes = 0;
   #consumer: ((chunk: Buffer) => void) | null = null;
@@ -25,14 +25,39 @@ export class Channel {
   #wake: () => void = () => {};
 
   constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    const end = (): void => {
-      this.#ended = true;
-      this.#wake();
-    };
-    socket.once('end', end).once('close', end);
+    this.#socket = socket;
+    this.#listen();
   }
+
+  /** What its messages are read from and written to. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  /** From now on messages come and go inside of what `wrap` makes of the socket. What is held is for it. */
+  encrypt<S extends Socket>(wrap: (socket: Socket) => S): S {
+    const plain = this.#socket;
+    plain.removeListener('data', this.#onData).removeListener('end', this.#onEnd).pause();
+    const held = Buffer.concat(this.#held);
+    [this.#held, this.#heldBytes] = [[], 0];
+    if (held.length > 0) plain.unshift(held);
+    const encrypted = wrap(plain);
+    this.#socket = encrypted;
+    this.#listen();
+    return encrypted;
+  }
+
+  #listen(): void {
+    this.#socket.on('error', () => {}).on('data', this.#onData);
+    this.#socket.once('end', this.#onEnd).once('close', this.#onEnd);
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#take(chunk);
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#wake();
+  };
 
   get ended(): boolean {
     return this.#ended;
@@ -74,7 +99,7 @@ export class Channel {
     const held = this.#held;
     [this.#held, this.#heldBytes] = [[], 0];
     for (const chunk of held) this.#take(chunk);
-    this.socket.resume();
+    this.#socket.resume();
   }
 
   /** From now on bytes are held. */
@@ -86,7 +111,7 @@ export class Channel {
     if (this.#consumer !== null) return this.#consumer(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#heldBytes > messageBytes) this.socket.pause();
+    if (this.#heldBytes > messageBytes) this.#socket.pause();
     this.#wake();
   }
 
@@ -101,7 +126,7 @@ export class Channel {
     const whole = bytes.length >= total;
     const rest = whole ? bytes.subarray(total) : bytes;
     [this.#held, this.#heldBytes] = [rest.length === 0 ? [] : [rest], rest.length];
-    if (this.#heldBytes <= messageBytes && this.socket.isPaused()) this.socket.resume();
+    if (this.#heldBytes <= messageBytes && this.#socket.isPaused()) this.#socket.resume();
     if (!whole) return null;
     const type = untyped ? '' : String.fromCharCode(bytes[0] as number);
     return { type, raw: bytes.subarray(0, total), body: bytes.subarray(headBytes, total) };

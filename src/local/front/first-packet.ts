@@ -1,9 +1,10 @@
 import type { Channel } from './channel.ts';
 import { ProtocolError, readStartup } from '../../wire/messages.ts';
+import type { Encryption } from './encryption.ts';
 
 /** How a client wants to begin. */
 export type First =
-  /** Also one that speaks TLS at once, as to a server that has no TLS. */
+  /** Also one that begins with TLS where there is none, or does not say that it speaks this protocol. */
   | { readonly kind: 'gone' }
   | { readonly kind: 'cancel'; readonly key: Buffer }
   | { readonly kind: 'startup'; readonly startup: Startup };
@@ -29,11 +30,21 @@ const handshake = 0x16;
 const cancelBytes = 8;
 
 /** Answers what may come before the start-up packet, by itself: there is no encryption behind it.
+ *  @param encryption null: none
  *  @throws ProtocolError; AbortError of `signal` */
-export async function readFirst(client: Channel, signal: AbortSignal): Promise<First> {
-  await client.any(signal);
-  if (client.firstByte === handshake) return { kind: 'gone' };
+export async function readFirst(
+  client: Channel,
+  encryption: Encryption | null,
+  signal: AbortSignal,
+): Promise<First> {
   const asked = new Set<number>();
+  await client.any(signal);
+  if (client.firstByte === handshake) {
+    const named = await encryption?.around(client);
+    await client.any(signal);
+    if (named?.() !== true) return { kind: 'gone' };
+    asked.add(sslRequest).add(gssEncRequest);
+  }
   for (;;) {
     const packet = await client.next(true, signal);
     if (packet === null) return { kind: 'gone' };
@@ -42,9 +53,15 @@ export async function readFirst(client: Channel, signal: AbortSignal): Promise<F
       return { kind: 'cancel', key: packet.body.subarray(4) };
     if (code !== sslRequest && code !== gssEncRequest) return { kind: 'startup', startup: parse(packet) };
     // Each of them once at most.
-    if (asked.has(code)) throw new ProtocolError('start of a connection: encryption was already refused');
+    if (asked.has(code)) throw new ProtocolError('start of a connection: encryption was already answered');
     asked.add(code);
-    client.socket.write('N');
+    if (code === sslRequest && encryption !== null) {
+      // Somebody between could have put it there.
+      if (client.holds) throw new ProtocolError('start of a connection: bytes after the request for TLS');
+      client.socket.write('S');
+      await encryption.around(client);
+      asked.add(gssEncRequest);
+    } else client.socket.write('N');
   }
 }
 

@@ -6,24 +6,14 @@ import { ComputeError } from '../../core/errors.ts';
 import { Queue } from '../../core/queue.ts';
 import { openFilesLimit } from '../../process/proc.ts';
 import { sendCancel } from './connect.ts';
+import type { Encryption } from './encryption.ts';
+import type { FrontOptions } from './options.ts';
 import type { Client } from './ignored.ts';
 import { gone, goneText } from './messages.ts';
 import { turnAway } from './pass.ts';
 import type { Roster } from './roster.ts';
 import type { House } from './house.ts';
 import { Session } from './session.ts';
-
-export interface FrontOptions {
-  /** Null: all addresses. */
-  readonly host: string | null;
-  readonly port: number;
-  /** The socket of Postgres. */
-  readonly server: { readonly dir: string; readonly port: number };
-  readonly superuser: string;
-  readonly ignored: (client: Client) => boolean;
-  /** How long a client waits for a start; 60 s when left out. */
-  readonly wakeMs?: number;
-}
 
 /** `down`: there is no Postgres yet, or no more. `closing`: whether it is stopped is being decided. `asleep`: clients are checked here. */
 type Mode = 'down' | 'awake' | 'closing' | 'asleep';
@@ -41,6 +31,7 @@ const mostSessions = Math.floor(openFilesLimit() / 4);
 export class Front implements House<Session> {
   readonly server: FrontOptions['server'];
   readonly superuser: string;
+  readonly encryption: Encryption | null;
   readonly logIns = new Queue(logInsAtOnce);
   readonly #options: FrontOptions;
   readonly #listener: Server;
@@ -60,6 +51,7 @@ export class Front implements House<Session> {
     this.#options = options;
     this.server = options.server;
     this.superuser = options.superuser;
+    this.encryption = options.encryption ?? null;
     this.#listener = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
     this.#ready.promise.catch(() => {});
   }

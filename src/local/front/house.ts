@@ -1,10 +1,13 @@
 import type { Queue } from '../../core/queue.ts';
+import type { Encryption } from './encryption.ts';
 import type { Roster } from './roster.ts';
 
 /** What a session needs of the front. */
 export interface House<Session> {
   /** The socket of Postgres. */
   readonly server: { readonly dir: string; readonly port: number };
+  /** Null: none. */
+  readonly encryption: Encryption | null;
   /** Who may log in. Null while Postgres runs, and checks that itself. */
   readonly roster: Roster | null;
   readonly isAwake: boolean;

@@ -51,6 +51,8 @@ export function readSaslInitial(body: Buffer): { readonly mechanism: string; rea
 export const negotiateVersion = (version: number, options: readonly string[]): Buffer =>
   message('v', int32(version), int32(options.length), ...options.map(cstring));
 
+/** The letter of Terminate. */
+export const goodbye = 0x58;
 export const terminate = (): Buffer => message('X');
 export const sync = (): Buffer => message('S');
 export const query = (text: string): Buffer => message('Q', cstring(text));

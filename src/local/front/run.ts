@@ -9,6 +9,7 @@ import { computeStatus, untilRunning } from '../compute-api.ts';
 import { NextStart } from '../next/keeper.ts';
 import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
+import type { Encryption } from './encryption.ts';
 import { Front } from './front.ts';
 import { holdPorts } from './hold-ports.ts';
 import type { Holder, Limits } from './holders.ts';
@@ -32,6 +33,13 @@ export interface SleepOptions {
   readonly prepareAtMost: number | null;
 }
 
+export interface Around {
+  readonly onReady: () => void;
+  readonly now: SleepNow;
+  /** Of the connections of clients; null: none. */
+  readonly encryption: Encryption | null;
+}
+
 /** A wake is short, and its clients wait for every millisecond of it. */
 const readyPollMs = 3;
 const startMs = 600_000;
@@ -43,7 +51,7 @@ const settled: ReadonlySet<string> = new Set(['running', 'failed']);
 export async function runWithSleep(
   context: UpContext,
   { suspendAfter, suspendHardAfter, suspendIgnore, prepareAtMost }: SleepOptions,
-  { onReady, now }: { readonly onReady: () => void; readonly now: SleepNow },
+  { onReady, now, encryption }: Around,
   signal: AbortSignal,
 ): Promise<void> {
   const { dir, state, report } = context;
@@ -54,6 +62,7 @@ export async function runWithSleep(
     server,
     superuser: 'cloud_admin',
     ignored: ignoring(suspendIgnore),
+    encryption,
   });
   const leases = new Leases(front, dir.run);
   const suspendAfterMs = Math.round(suspendAfter * 1000);

@@ -10,7 +10,7 @@ import type { House } from './house.ts';
 import { Refused, openByKey } from './key-log-in.ts';
 import { Link } from './link.ts';
 import { keyToReturn } from './log-in-again.ts';
-import { fatal, gone, goneText } from './messages.ts';
+import { fatal, gone, goneText, goodbye } from './messages.ts';
 import { farewell } from './pass.ts';
 import { resume } from './resume.ts';
 import type { Roster } from './roster.ts';
@@ -21,8 +21,6 @@ export type Place = 'joining' | 'open' | 'detached' | 'over';
 
 /** Milliseconds for a log-in; where only Postgres is asked, that has its own limit. */
 const checkMs = 30_000;
-/** The letter of Terminate. */
-const goodbye = 0x58;
 
 /** One client, from its first byte to its last. */
 export class Session {
@@ -105,7 +103,9 @@ export class Session {
   /** Serves the client. Resolves when it is on its way, or gone. Never rejects. */
   async serve(): Promise<void> {
     try {
-      const first = await this.#limited('the first packet', (signal) => readFirst(this.#link.client, signal));
+      const first = await this.#limited('the first packet', (signal) =>
+        readFirst(this.#link.client, this.#house.encryption, signal),
+      );
       if (first.kind === 'cancel') await this.#house.cancel(first.key);
       if (first.kind !== 'startup') return this.#close();
       this.#startup = first.startup;

@@ -52,6 +52,8 @@ describe('compute-local', () => {
         suspendAfter: 300,
         suspendHardAfter: 0,
         suspendIgnore: '',
+        tlsCert: null,
+        tlsKey: null,
       },
     });
     expect((await local(['promote'])).options).toEqual({ dir: null, json: false, name: 'replica' });
