@@ -1,9 +1,7 @@
 import { never } from '../../core/abort.ts';
 import type { Log } from '../../core/log.ts';
-import { claimDir, createRoot } from '../claim.ts';
-import { lockDir } from '../lock.ts';
 import { mainName } from '../names.ts';
-import { inspectDir } from '../own.ts';
+import { ownRoot } from '../own-root.ts';
 import { readPhase, serves } from '../phase.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { parseAt } from './at.ts';
@@ -32,7 +30,7 @@ interface Branch extends Create {
 export async function create(dir: LocalDir, name: string, options: Create, log: Log): Promise<number> {
   if (name === mainName) return start(dir, name, options);
   requireName(name);
-  await claimRoot(dir);
+  await ownRoot(dir);
   const created = await withTree(dir, log, never, async () => {
     if (readBranch(dir, name) !== null) return false;
     requireFreeName(dir, name);
@@ -101,7 +99,7 @@ async function finish(
 
 /** `start [NAME]`, in the background. */
 export async function start(dir: LocalDir, name: string, options: Start): Promise<number> {
-  if (name === mainName) await claimRoot(dir);
+  if (name === mainName) await ownRoot(dir);
   const own = name === mainName ? dir : (readBranch(dir, name)?.dir ?? null);
   if (own === null) throw missing(dir, name);
   const phase = readPhase(own.upPid)?.phase ?? null;
@@ -109,16 +107,4 @@ export async function start(dir: LocalDir, name: string, options: Start): Promis
     progressOf(options).event('running', { name }, `"${name}" runs already, with the options of its start.`);
   await startInBackground(own, options, progressOf(options), never);
   return printPlace(dir, name, options);
-}
-
-/** Makes the directory of `--dir` ours where it is new. */
-async function claimRoot(dir: LocalDir): Promise<void> {
-  if (inspectDir(dir).kind === 'own') return;
-  createRoot(dir);
-  const lock = await lockDir(dir);
-  try {
-    claimDir(dir);
-  } finally {
-    await lock.release();
-  }
 }

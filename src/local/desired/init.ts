@@ -1,10 +1,8 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ComputeError } from '../../core/errors.ts';
 import { writeDurable } from '../../process/files.ts';
-import { claimDir, createRoot } from '../claim.ts';
-import { lockDir } from '../lock.ts';
-import { inspectDir } from '../own.ts';
+import { ownRoot } from '../own-root.ts';
 import type { LocalDir } from '../state.ts';
 import type { Answer } from './answer.ts';
 import { schemaText } from './json-schema.ts';
@@ -36,17 +34,4 @@ export async function init(dir: LocalDir, given: string | null, answer: Answer):
   for (const line of next) answer.progress(line);
   answer.result({ file, schema, created }, file);
   return 0;
-}
-
-/** Makes a new directory ours, as `up` would. */
-async function ownRoot(dir: LocalDir): Promise<void> {
-  const found = inspectDir(dir);
-  if (found.kind === 'own') return;
-  if (!existsSync(dir.root) || !statSync(dir.root).isDirectory()) createRoot(dir);
-  const lock = await lockDir(dir);
-  try {
-    claimDir(dir);
-  } finally {
-    await lock.release();
-  }
 }

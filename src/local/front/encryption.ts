@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import type { SecureContext } from 'node:tls';
+import type * as Tls from 'node:tls';
 import { explained } from '../../core/errors.ts';
 import { type TlsFiles, type TlsPair, readPair } from '../../postgres/tls.ts';
 import type { Channel } from './channel.ts';
@@ -16,15 +16,15 @@ const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_NO_TI
 /** The TLS of the front, with the pair that is in the files at the time. */
 export class Encryption {
   readonly #files: TlsFiles;
-  readonly #tls: typeof import('node:tls');
+  readonly #tls: typeof Tls;
   readonly #tell: (text: string) => void;
   #stamp: string;
-  #context: SecureContext;
+  #context: Tls.SecureContext;
   #pair: TlsPair;
 
   private constructor(
     files: TlsFiles,
-    tls: typeof import('node:tls'),
+    tls: typeof Tls,
     first: { readonly stamp: string; readonly pair: TlsPair },
     tell: (text: string) => void,
   ) {
@@ -81,7 +81,7 @@ export class Encryption {
     }
   }
 
-  #contextOf({ key, cert }: TlsPair): SecureContext {
+  #contextOf({ key, cert }: TlsPair): Tls.SecureContext {
     return this.#tls.createSecureContext({
       key: key.reveal(),
       cert,
