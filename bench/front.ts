@@ -59,7 +59,9 @@ async function run(program: string, args: readonly string[]): Promise<string> {
 
 const at = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? 0;
-const shown = (number: number, digits = 0): string => number.toFixed(digits).padStart(10);
+/** A dash where a machine was too busy to do anything. */
+const shown = (number: number, digits = 0): string =>
+  (Number.isFinite(number) ? number.toFixed(digits) : '-').padStart(10);
 const cpuUs = (): number => {
   const { user, system } = process.cpuUsage();
   return user + system;
