@@ -1,5 +1,4 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
 import { join } from 'node:path';
@@ -94,11 +93,18 @@ export class RawClient {
   readonly socket: Socket;
   #bytes = Buffer.alloc(0);
   #closed = false;
+  #wake: () => void = () => {};
 
   constructor(port: number) {
     this.socket = connect(port, '127.0.0.1').on('error', () => {});
-    this.socket.on('data', (chunk) => (this.#bytes = Buffer.concat([this.#bytes, chunk])));
-    this.socket.once('close', () => (this.#closed = true));
+    this.socket.on('data', (chunk) => {
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#wake();
+    });
+    this.socket.once('close', () => {
+      this.#closed = true;
+      this.#wake();
+    });
   }
 
   /** The next message; null at the end. */
@@ -111,7 +117,7 @@ export class RawClient {
         return found;
       }
       if (this.#closed) return null;
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]);
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 

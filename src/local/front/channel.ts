@@ -15,6 +15,9 @@ const startupBytes = 10_000;
 /** Of one message while messages are read one by one: the log-in, and what the front asks itself. */
 const messageBytes = 256 * 1024;
 
+/** Held of a client that waits, or has not logged in: its first packet fits. */
+export const clientBytes = startupBytes;
+
 /** A socket that is read message by message, until its bytes are handed on as they come. */
 export class Channel {
   #socket: Socket;
@@ -23,9 +26,12 @@ export class Channel {
   #consumer: ((chunk: Buffer) => void) | null = null;
   #ended = false;
   #wake: () => void = () => {};
+  readonly #mostHeld: number;
 
-  constructor(socket: Socket) {
+  /** @param mostHeld bytes; with more, nothing is read until some are taken. No message that is read one by one may be longer */
+  constructor(socket: Socket, mostHeld = messageBytes) {
     this.#socket = socket;
+    this.#mostHeld = mostHeld;
     this.#listen();
   }
 
@@ -111,7 +117,7 @@ export class Channel {
     if (this.#consumer !== null) return this.#consumer(chunk);
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#heldBytes > messageBytes) this.#socket.pause();
+    if (this.#heldBytes > this.#mostHeld) this.#socket.pause();
     this.#wake();
   }
 
@@ -126,7 +132,7 @@ export class Channel {
     const whole = bytes.length >= total;
     const rest = whole ? bytes.subarray(total) : bytes;
     [this.#held, this.#heldBytes] = [rest.length === 0 ? [] : [rest], rest.length];
-    if (this.#heldBytes <= messageBytes && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#heldBytes <= this.#mostHeld && this.#socket.isPaused()) this.#socket.resume();
     if (!whole) return null;
     const type = untyped ? '' : String.fromCharCode(bytes[0] as number);
     return { type, raw: bytes.subarray(0, total), body: bytes.subarray(headBytes, total) };

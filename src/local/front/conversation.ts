@@ -6,6 +6,7 @@ import { type Exchange, mechanism, readClientFinal, readClientFirst } from './sc
 export type Hidden = 'settings' | 'backup' | 'library' | 'connections' | 'statements';
 
 /** Calls that leave such a state behind. Statements are not parsed: the word is enough, in a comment, too. */
+const anyCall = /set_config|pg_backup_start|pg_start_backup|dblink_connect/i;
 const calls: readonly (readonly [RegExp, Hidden])[] = [
   [/set_config/i, 'settings'],
   [/pg_(backup_start|start_backup)/i, 'backup'],
@@ -15,9 +16,13 @@ const calls: readonly (readonly [RegExp, Hidden])[] = [
 const overlap = 20;
 
 /** The tags of statements whose body may set a parameter of an application, such as `app.tenant`, which pg_settings does not list. */
-const bodies = /^(DO|CALL)$/;
+const bodies: ReadonlySet<string> = new Set(['DO', 'CALL']);
+/** Lengths of the tags that count, with their ends: most others, such as those with a number of rows, are not even read. */
+const tagBytes: ReadonlySet<number> = new Set(
+  ['DISCARD ALL', 'SET', 'LOAD', ...bodies].map((tag) => tag.length + 1),
+);
 /** In a Parse, which may be executed much later: SET of a name with a dot. */
-const setsOwn = /(?:^|[;\n]|\*\/)\s*set\s+(?:session\s+)?"?\w+"?\s*\./i;
+const setsOwn = /(?:^|[;\n]|\*\/)\s*set\s+(?:session\s+)?(?:"[^"]*\.|(?:"[^"]*"|[^\s"=.;]+)\s*\.)/i;
 /** Of the Parse messages that are kept for one client. */
 const statementsBytes = 256 * 1024;
 
@@ -53,21 +58,25 @@ export class Conversation {
   #copies = false;
   /** A prepared statement may set a parameter of an application. */
   #parsedSet = false;
+  /** What may set one was sent since Postgres was last ready: it may come after a DISCARD ALL that was sent with it. */
+  #setsSent = false;
   /** The unnamed statement was sent, and Postgres was not ready since. */
   #unnamedSent = false;
 
   constructor() {
     this.fromClient = new FrameTrack({
       wants: (type, length) => this.#clientBegins(type, length),
-      piece: (_, bytes) => this.#scan(bytes),
+      piece: (_, bytes, isLast) => this.#scan(bytes, isLast),
       body: (type, bytes) => this.#clientSaid(type, bytes),
     });
     this.fromServer = new FrameTrack({
-      wants: (type) => {
+      heeds: 'ZSCKREG',
+      wants: (type, length) => {
         // It may have been the Parse of it that failed.
         if (type === 'E' && this.#unnamedSent) this.#forget('');
         if (type === 'G') this.#copies = true;
-        return 'ZSCKR'.includes(type) ? 'body' : 'nothing';
+        if (type === 'C') return tagBytes.has(length) ? 'body' : 'nothing';
+        return type === 'E' || type === 'G' ? 'nothing' : 'body';
       },
       body: (type, bytes) => this.#serverSaid(type, bytes),
     });
@@ -102,9 +111,8 @@ export class Conversation {
     if (type === 'S' || type === 'Q') this.#unsynced = false;
     else if ('PBEDCH'.includes(type)) this.#unsynced = true;
     // A function that is called by its number may be any.
-    if (type === 'F') this.hidden.add('settings');
+    if (type === 'F') this.#hide('settings');
     if (type === 'Q') this.#forget('');
-    this.#tail = '';
     if (type === 'C') return 'body';
     if (type === 'P' && length <= keptBytes) return 'body';
     // What is too long cannot be sent again.
@@ -122,14 +130,14 @@ export class Conversation {
     if (name === '') this.#unnamedSent = true;
     if (setsOwn.test(body.toString('latin1', name.length + 1))) this.#parsedSet = true;
     this.#keep(name, body);
-    this.#scan(body);
+    this.#scan(body, true);
   }
 
   #keep(name: string, parse: Buffer): void {
     this.#forget(name);
     if (this.#statementBytes + parse.length > statementsBytes) this.hidden.add('statements');
     else {
-      this.statements.set(name, parse);
+      this.statements.set(name, Buffer.from(parse));
       this.#statementBytes += parse.length;
     }
   }
@@ -139,11 +147,16 @@ export class Conversation {
     this.statements.delete(name);
   }
 
-  #scan(bytes: Buffer): void {
+  #scan(bytes: Buffer, isLast: boolean): void {
     const text = this.#tail + bytes.toString('latin1');
-    for (const [call, state] of calls) if (call.test(text)) this.hidden.add(state);
+    if (anyCall.test(text)) for (const [call, state] of calls) if (call.test(text)) this.#hide(state);
     this.#dot ||= text.includes('.');
-    this.#tail = text.slice(-overlap);
+    this.#tail = isLast ? '' : text.slice(-overlap);
+  }
+
+  #hide(state: Hidden): void {
+    this.hidden.add(state);
+    if (state === 'settings') this.#setsSent = true;
   }
 
   /** Remembers the proof of the password, from which the ClientKey can be had once its verifier is known. */
@@ -159,25 +172,28 @@ export class Conversation {
       // The first one ends the log-in, and answers nothing.
       if (this.loggedIn) this.#pending = Math.max(0, this.#pending - 1);
       this.loggedIn = true;
-      this.#status = body.toString('latin1');
+      this.#status = String.fromCharCode(body[0] ?? 0);
       this.#copies = false;
       if (this.busy) return;
       this.#syncs = 0;
       this.#dot = false;
+      this.#setsSent = false;
       this.#unnamedSent = false;
     } else if (type === 'S') {
       const [name = '', value = ''] = body.toString('utf8').split('\0');
       this.parameters.set(name, value);
-    } else if (type === 'K') this.key = body;
+    } else if (type === 'K') this.key = Buffer.from(body);
     else if (type === 'C') this.#completed(nameIn(body, 0));
     else if (authKind(body) === auth.saslContinue)
       this.#begun = { ...this.#begun, serverFirst: body.toString('utf8', 4) };
   }
 
   #completed(tag: string): void {
-    if (tag === 'DISCARD ALL') this.hidden.delete('settings');
+    if (tag === 'DISCARD ALL') {
+      if (!this.#setsSent) this.hidden.delete('settings');
+    }
     // The name of a parameter that pg_settings does not list has a dot.
-    else if (bodies.test(tag) || (tag === 'SET' && (this.#dot || this.#parsedSet)))
+    else if (bodies.has(tag) || (tag === 'SET' && (this.#dot || this.#parsedSet)))
       this.hidden.add('settings');
     else if (tag === 'LOAD') this.hidden.add('library');
   }

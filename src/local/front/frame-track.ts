@@ -2,11 +2,13 @@
 export type Wanted = 'nothing' | 'pieces' | 'body';
 
 export interface FrameListener {
+  /** The letters of the messages that count; left out: all. The others pass by uncalled, as the rows of a large result do. */
+  readonly heeds?: string;
   /** A message begins. @param length bytes of its body */
   wants(type: string, length: number): Wanted;
-  /** A part of a body. */
-  piece?(type: string, bytes: Buffer): void;
-  /** A whole body. */
+  /** A part of a body, which is only lent. @param isLast the message ends with it */
+  piece?(type: string, bytes: Buffer, isLast: boolean): void;
+  /** A whole body, which is only lent. */
   body?(type: string, bytes: Buffer): void;
 }
 
@@ -14,11 +16,15 @@ const headBytes = 5;
 /** A longer body is not kept, whoever wants it. */
 export const keptBytes = 64 * 1024;
 
+const nothing = Buffer.alloc(0);
+
 /** Follows the messages of a byte stream that is passed on as it is, in chunks of any size. It keeps nothing but the bodies that
- *  are asked for. */
+ *  are asked for and have not come in one chunk. Each byte of a busy database goes by here: nothing is copied or created for
+ *  messages that nobody heeds. */
 export class FrameTrack {
   readonly #listener: FrameListener;
-  #head = Buffer.alloc(0);
+  readonly #heeds: readonly boolean[];
+  #head = nothing;
   #type = '';
   #left = 0;
   #wanted: Wanted = 'nothing';
@@ -27,6 +33,7 @@ export class FrameTrack {
 
   constructor(listener: FrameListener) {
     this.#listener = listener;
+    this.#heeds = heededBy(listener.heeds);
   }
 
   /** Whether no message is in transit. Never again once a length was impossible: then nothing is known of the stream. */
@@ -35,48 +42,72 @@ export class FrameTrack {
   }
 
   push(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length && !this.#broken;) {
-      if (this.#left > 0) {
-        const part = chunk.subarray(at, at + this.#left);
-        at += part.length;
-        this.#take(part);
-      } else at += this.#begin(chunk.subarray(at));
+    let at = this.#left > 0 ? this.#take(chunk, 0) : 0;
+    while (at < chunk.length && !this.#broken) {
+      const isWhole = this.#head.length === 0 && chunk.length - at >= headBytes;
+      at = isWhole ? this.#begin(chunk, at, chunk, at + headBytes) : this.#gather(chunk, at);
     }
   }
 
-  /** @returns how many bytes it has used */
-  #begin(bytes: Buffer): number {
-    const missing = headBytes - this.#head.length;
-    if (bytes.length < missing) {
-      this.#head = Buffer.concat([this.#head, bytes]);
-      return bytes.length;
-    }
-    const head = this.#head.length === 0 ? bytes : Buffer.concat([this.#head, bytes.subarray(0, missing)]);
-    this.#head = Buffer.alloc(0);
-    const length = head.readUInt32BE(1) - 4;
+  /** For a head that comes in several chunks. @returns up to where the chunk is used, as all of these do */
+  #gather(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + headBytes - this.#head.length);
+    const head = Buffer.concat([this.#head, chunk.subarray(at, end)]);
+    this.#head = head.length < headBytes ? head : nothing;
+    return head.length < headBytes ? end : this.#begin(head, 0, chunk, end);
+  }
+
+  #begin(head: Buffer, headAt: number, chunk: Buffer, at: number): number {
+    const letter = head[headAt] as number;
+    const length = head.readUInt32BE(headAt + 1) - 4;
     if (length < 0) {
       this.#broken = true;
-      return bytes.length;
+      return at;
     }
-    this.#type = String.fromCharCode(head[0] as number);
     this.#left = length;
-    const wanted = this.#listener.wants(this.#type, length);
+    if (this.#heeds[letter] === true) this.#heed(String.fromCharCode(letter), length);
+    else this.#wanted = 'nothing';
+    return this.#take(chunk, at);
+  }
+
+  #heed(type: string, length: number): void {
+    const wanted = this.#listener.wants(type, length);
+    this.#type = type;
     this.#wanted = wanted === 'body' && length > keptBytes ? 'nothing' : wanted;
-    if (length === 0) this.#end();
-    return missing;
+    if (length === 0) this.#want(nothing);
   }
 
-  #take(part: Buffer): void {
-    this.#left -= part.length;
-    if (this.#wanted === 'pieces') this.#listener.piece?.(this.#type, part);
-    // A copy: the chunk may be large, and is not kept for the sake of a part.
-    else if (this.#wanted === 'body') this.#kept.push(Buffer.from(part));
-    if (this.#left === 0) this.#end();
+  #take(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#left);
+    if (end === at) return at;
+    this.#left -= end - at;
+    if (this.#wanted !== 'nothing') this.#want(chunk.subarray(at, end));
+    return end;
   }
 
-  #end(): void {
-    const kept = this.#kept;
-    this.#kept = [];
-    if (this.#wanted === 'body') this.#listener.body?.(this.#type, Buffer.concat(kept));
+  #want(part: Buffer): void {
+    const isLast = this.#left === 0;
+    if (this.#wanted === 'pieces') this.#listener.piece?.(this.#type, part, isLast);
+    else if (this.#wanted === 'nothing') return;
+    else if (isLast && this.#kept.length === 0) this.#listener.body?.(this.#type, part);
+    else {
+      // A copy: the chunk may be large, and is not kept for the sake of a part.
+      this.#kept.push(Buffer.from(part));
+      if (!isLast) return;
+      const kept = this.#kept;
+      this.#kept = [];
+      this.#listener.body?.(this.#type, Buffer.concat(kept));
+    }
   }
+}
+
+const all = Array.from({ length: 256 }, () => true);
+const known = new Map<string, readonly boolean[]>();
+
+/** By letter; the same for all streams of a kind. */
+function heededBy(letters: string | undefined): readonly boolean[] {
+  if (letters === undefined) return all;
+  const found = known.get(letters) ?? all.map((_, code) => letters.includes(String.fromCharCode(code)));
+  known.set(letters, found);
+  return found;
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type Server, type Socket, createServer } from 'node:net';
 import { never } from '../../core/abort.ts';
-import { monotonicMs, raceAbort, withDeadline } from '../../core/clock.ts';
+import { raceAbort, withDeadline } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { Queue } from '../../core/queue.ts';
 import { openFilesLimit } from '../../process/proc.ts';
@@ -14,6 +14,7 @@ import { turnAway } from './pass.ts';
 import type { Roster } from './roster.ts';
 import type { House } from './house.ts';
 import { Session } from './session.ts';
+import { Usage } from './usage.ts';
 
 /** `down`: there is no Postgres yet, or no more. `closing`: whether it is stopped is being decided. `asleep`: clients are checked here. */
 type Mode = 'down' | 'awake' | 'closing' | 'asleep';
@@ -22,17 +23,22 @@ const defaultWakeMs = 60_000;
 /** Clients that have not logged in; with one more, the oldest of them makes room. */
 const mostJoining = 2000;
 const logInsAtOnce = 32;
+const cancelsAtOnce = 16;
 /** For the last bytes to all clients. */
 const closeMs = 10_000;
 /** Two files for each: the client's and the server's; half of them is left for everything else. */
 const mostSessions = Math.floor(openFilesLimit() / 4);
+/** With those that are being turned away; the system's own way to refuse is for more. */
+const mostSockets = mostSessions + Math.floor(openFilesLimit() / 8);
 
 /** Listens in place of Postgres, and passes every client on to it. */
 export class Front implements House<Session> {
   readonly server: FrontOptions['server'];
   readonly superuser: string;
   readonly encryption: Encryption | null;
+  readonly usage = new Usage();
   readonly logIns = new Queue(logInsAtOnce);
+  readonly #cancels = new Queue(cancelsAtOnce);
   readonly #options: FrontOptions;
   readonly #listener: Server;
   readonly #sessions = new Set<Session>();
@@ -42,9 +48,7 @@ export class Front implements House<Session> {
   #decided = Promise.withResolvers<void>();
   #demand = Promise.withResolvers<string>();
   #isDemanded = false;
-  #usedMs = monotonicMs();
-  #ignoredMs = 0;
-  #lastUser = '';
+  #hopeless = hopeless();
   #ended = 0;
 
   constructor(options: FrontOptions) {
@@ -53,6 +57,7 @@ export class Front implements House<Session> {
     this.superuser = options.superuser;
     this.encryption = options.encryption ?? null;
     this.#listener = createServer({ noDelay: true, keepAlive: true }, (socket) => this.#accept(socket));
+    this.#listener.maxConnections = mostSockets;
     this.#ready.promise.catch(() => {});
   }
 
@@ -104,26 +109,6 @@ export class Front implements House<Session> {
     return [...this.#sessions].filter(({ place }) => place === 'joining');
   }
 
-  /** When a client was last served that counts; of `monotonicMs`. */
-  get usedMs(): number {
-    return this.#usedMs;
-  }
-
-  /** When one was served at all, or asked by us. */
-  get seenMs(): number {
-    return Math.max(this.#usedMs, this.#ignoredMs);
-  }
-
-  /** Who was last served. */
-  get lastUser(): string {
-    return this.#lastUser;
-  }
-
-  /** Something of ours is about to show in the statistics of the server. */
-  seen(): void {
-    this.#ignoredMs = monotonicMs();
-  }
-
   isIgnored(client: Client): boolean {
     return this.#options.ignored(client);
   }
@@ -133,8 +118,7 @@ export class Front implements House<Session> {
     if (this.#mode === 'awake') return;
     this.#mode = 'awake';
     this.#roster = null;
-    this.#usedMs = monotonicMs();
-    this.#lastUser = '';
+    this.usage.byNamed('');
     this.#ready.resolve();
   }
 
@@ -180,29 +164,33 @@ export class Front implements House<Session> {
     this.#isDemanded = true;
     this.#demand.resolve(who);
     const { wakeMs = defaultWakeMs } = this.#options;
-    await withDeadline('the start of Postgres', wakeMs, signal, () => this.#ready.promise);
+    const started = Promise.race([this.#ready.promise, this.#hopeless.promise]);
+    await withDeadline('the start of Postgres', wakeMs, signal, () => started);
+  }
+
+  /** Tells those who wait why Postgres cannot be started now. Who comes next waits again. */
+  giveUp(why: ComputeError): void {
+    const { reject } = this.#hopeless;
+    this.#hopeless = hopeless();
+    reject(why);
   }
 
   async cancel(key: Buffer): Promise<void> {
-    if (this.#mode !== 'awake') return;
+    // Other keys than those of its sessions nobody can have from here: Postgres need not start a process for them.
     const current = [...this.#sessions].map((session) => session.keyFor(key)).find((each) => each !== null);
+    if (current === undefined || current === null) return;
     // Whether it could be passed on is never said.
-    await sendCancel(this.server, current ?? key).catch(() => {});
+    await this.#cancels.add(() => sendCancel(this.server, current), never).catch(() => {});
   }
 
   used(session: Session): void {
-    if (this.isIgnored(session)) this.#ignoredMs = monotonicMs();
-    else this.usedBy(session.who);
-  }
-
-  /** Somebody whose use counts. */
-  usedBy(who: string): void {
-    this.#usedMs = monotonicMs();
-    this.#lastUser = who;
+    if (this.isIgnored(session)) this.usage.ignored(session);
+    else this.usage.by(session);
   }
 
   closed(session: Session): void {
     this.#sessions.delete(session);
+    this.usage.left(session);
   }
 
   /** Sessions that were ended because Postgres was stopped. */
@@ -238,4 +226,11 @@ export class Front implements House<Session> {
     if (joining.length > mostJoining)
       joining[0]?.end('53300', 'too many connections that have not logged in');
   }
+}
+
+function hopeless(): PromiseWithResolvers<never> {
+  const found = Promise.withResolvers<never>();
+  // Nobody need wait for it.
+  found.promise.catch(() => {});
+  return found;
 }

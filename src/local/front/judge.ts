@@ -58,11 +58,11 @@ export class Judge {
     if (inPostgres.length > 0) return inPostgres;
     for (const session of front.sessions) {
       if (session.found !== null) continue;
-      front.seen();
+      front.usage.seen();
       await session.inspect();
       signal.throwIfAborted();
     }
-    front.seen();
+    front.usage.seen();
     return heldByClients(this.#seen(), this.#last(), limits());
   }
 
@@ -93,7 +93,7 @@ export class Judge {
       ...heldInPostgres(observed, known, (one) => front.isIgnored(one), limits),
       ...(await unlogged(signal)).map((what): Holder => ({ kind: 'unlogged', who: what, sinceMs: 0 })),
       ...(ctl.isSettled ? [] : [{ kind: 'changing', who: 'compute_ctl', sinceMs: 0 } as const]),
-      ...heldByActivity(ctl.activeMs, monotonicMs() - front.seenMs, limits),
+      ...heldByActivity(ctl.activeMs, monotonicMs() - front.usage.seenMs, limits),
     ];
   }
 
@@ -122,7 +122,7 @@ export class Judge {
 
   #last(): { who: string; idleMs: number } {
     const { front } = this.#options;
-    return { who: front.lastUser, idleMs: monotonicMs() - front.usedMs };
+    return { who: front.usage.last, idleMs: monotonicMs() - front.usage.usedMs };
   }
 
   #seen(): Seen[] {

@@ -18,7 +18,7 @@ const most = 200;
 
 interface Woken {
   wake(who: string, signal: AbortSignal): Promise<void>;
-  usedBy(who: string): void;
+  readonly usage: { byNamed(who: string): void };
 }
 
 /** Commands of compute-local that reach Postgres or compute_ctl past the front. Each has a connection here for as long as it needs
@@ -81,7 +81,7 @@ export class Leases {
       over.abort();
       const held = this.#held.get(socket);
       this.#held.delete(socket);
-      if (held !== undefined && line.endsWith('\n')) this.#front.usedBy(held.who);
+      if (held !== undefined && line.endsWith('\n')) this.#front.usage.byNamed(held.who);
     });
   }
 
@@ -89,7 +89,7 @@ export class Leases {
     this.#held.set(socket, { who, startMs: monotonicMs() });
     try {
       await this.#front.wake(who, signal);
-      this.#front.usedBy(who);
+      this.#front.usage.byNamed(who);
       socket.write(`${awakeWord}\n`);
     } catch (error) {
       socket.end(`${inline(error)}\n`);

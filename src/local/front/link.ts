@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { alarm, withDeadline } from '../../core/clock.ts';
 import { cstring, message } from '../../wire/messages.ts';
-import { Channel, type Packet } from './channel.ts';
+import { Channel, type Packet, clientBytes } from './channel.ts';
 import { Conversation } from './conversation.ts';
 import { terminate } from './messages.ts';
 import { farewell, pass } from './pass.ts';
@@ -26,7 +26,7 @@ export class Link {
   #given: Buffer | null = null;
 
   constructor(socket: Socket, listener: LinkListener) {
-    this.client = new Channel(socket);
+    this.client = new Channel(socket, clientBytes);
     this.#listener = listener;
   }
 
@@ -39,9 +39,10 @@ export class Link {
     return this.#server === null || this.talk.key === null ? null : this.talk.key.readInt32BE(0);
   }
 
-  /** Nothing is under way in either direction. What a client has sent that waits is not under way yet. */
+  /** Nothing is under way in either direction. What a client has sent that waits is not under way yet; what it was sent and does not
+   *  take is, since nothing else is read from Postgres meanwhile. */
   get isQuiet(): boolean {
-    return this.talk.idle && this.#server?.holds === false;
+    return this.talk.idle && this.#server?.holds === false && this.client.socket.writableLength === 0;
   }
 
   /** The key with which Postgres can be asked to cancel what this client does; null when it is not this client's. */

@@ -11,7 +11,7 @@ import { isReady } from '../storage/compute-link.ts';
 import type { Kept } from '../supervisor.ts';
 import type { Encryption } from './encryption.ts';
 import { Front } from './front.ts';
-import { holdPorts } from './hold-ports.ts';
+import { holdPorts, takenPort } from './hold-ports.ts';
 import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
 import { writeNote } from './note.ts';
@@ -68,6 +68,7 @@ export async function runWithSleep(
   const suspendAfterMs = Math.round(suspendAfter * 1000);
   const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
+  const httpPorts = [state.ports.externalHttp, state.ports.internalHttp];
   const next = new NextStart(context, prepareAtMost);
   const sleeper = new Sleeper({
     front,
@@ -88,12 +89,10 @@ export async function runWithSleep(
         return { activeMs, isSettled: settled.has(status) };
       },
     },
+    // As compute_ctl does it.
     holdPorts: (facts) =>
-      holdPorts(
-        [state.ports.externalHttp, state.ports.internalHttp],
-        state.listenAll === true ? '::' : '127.0.0.1',
-        facts,
-      ),
+      holdPorts(httpPorts, state.listenAll === true ? ['::'] : ['127.0.0.1', '::1'], facts),
+    obstacle: () => takenPort(httpPorts),
     whileAsleep: (asleep) => next.begin(asleep),
     note: noteTo(dir.sleep, limits, front),
   });

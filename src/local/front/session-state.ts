@@ -4,6 +4,7 @@ import type { Conversation, Hidden } from './conversation.ts';
 import { bind, close, describe, execute, ownStatement, parse, readRow } from './extended.ts';
 import { message } from '../../wire/messages.ts';
 import { sync } from './messages.ts';
+import { look } from './session-look.ts';
 
 /** What a session needs to go on in another server process. */
 export interface Snapshot {
@@ -31,23 +32,6 @@ const hiddenWords: Readonly<Record<Hidden, string>> = {
   connections: 'connections of dblink',
   statements: 'prepared statements that are too long to be kept',
 };
-
-/** Everything is named with its schema: the session may have any search_path. Names of relations are compared as OIDs. */
-const look = `select 'setting', name, setting, '' from pg_catalog.pg_settings where source operator(pg_catalog.=) 'session'
- union all select 'prepared', name, from_sql::pg_catalog.text, statement from pg_catalog.pg_prepared_statements
-  where name operator(pg_catalog.<>) '${ownStatement}'
- union all select 'user', session_user::pg_catalog.text, '', ''
- union all select 'state', 'temporary tables', '', '' where exists (select from pg_catalog.pg_depend
-  where refclassid operator(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
-    and refobjid operator(pg_catalog.=) pg_catalog.pg_my_temp_schema())
- union all select 'state', 'LISTEN', '', '' where exists (select from pg_catalog.pg_listening_channels())
- union all select 'state', 'cursors', '', '' where exists (select from pg_catalog.pg_cursors where is_holdable)
- union all select 'state', 'advisory locks', '', '' where exists (select from pg_catalog.pg_locks
-  where locktype operator(pg_catalog.=) 'advisory' and pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())
- union all select 'state', 'temporary replication slots', '', '' where exists (select from pg_catalog.pg_replication_slots
-  where temporary and active_pid operator(pg_catalog.=) pg_catalog.pg_backend_pid())
- union all select 'state', 'SET ROLE', '', '' where current_user operator(pg_catalog.<>) session_user
-  or pg_catalog.current_setting('role') operator(pg_catalog.<>) 'none'`;
 
 const setOne = 'select pg_catalog.set_config($1, $2, false)';
 

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net';
 import { monotonicMs, withDeadline } from '../../core/clock.ts';
-import { codeOf } from '../../core/errors.ts';
-import { ProtocolError } from '../../wire/messages.ts';
 import { Channel } from './channel.ts';
 import { checkAsleep } from './check-asleep.ts';
 import { connectToPostgres } from './connect.ts';
 import { type Startup, readFirst, whoIs } from './first-packet.ts';
 import type { House } from './house.ts';
-import { Refused, openByKey } from './key-log-in.ts';
+import { openByKey } from './key-log-in.ts';
+import { lastWords } from './last-words.ts';
 import { Link } from './link.ts';
 import { keyToReturn } from './log-in-again.ts';
 import { fatal, gone, goneText, goodbye } from './messages.ts';
@@ -239,10 +238,9 @@ export class Session {
 
   #fail(error: unknown): void {
     if (this.#over.signal.aborted) return;
-    if (error instanceof Refused) this.#close(error.raw);
-    else if (error instanceof ProtocolError) this.end('08P01', error.message);
-    else if (codeOf(error) === 'deadline' && !this.#demands) this.#link.client.socket.destroy();
-    else this.end('57P03', 'the database system is starting up');
+    const words = lastWords(error, this.#demands);
+    if (words === null) this.#link.client.socket.destroy();
+    else this.#close(words);
   }
 
   readonly #limited = <T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>

@@ -1,5 +1,6 @@
 import { linked } from '../../core/abort.ts';
 import { monotonicMs, within } from '../../core/clock.ts';
+import type { ComputeError } from '../../core/errors.ts';
 import { shownMs } from '../../core/shown.ts';
 import type { Report } from '../report.ts';
 import { type Kept, keepRunning } from '../supervisor.ts';
@@ -23,6 +24,8 @@ export interface SleeperOptions {
   readonly judge: Omit<JudgeOptions, 'front' | 'limits' | 'note'>;
   /** Keeps the ports of compute_ctl while it does not run. */
   readonly holdPorts: (facts: () => AsleepFacts) => Promise<HeldPorts>;
+  /** Another program that keeps it from starting. */
+  readonly obstacle: () => Promise<ComputeError | null>;
   /** Begins what is to be done until `signal` aborts. */
   readonly whileAsleep: (signal: AbortSignal) => void;
   readonly note: (state: Counted, holders: readonly Holder[]) => void;
@@ -38,6 +41,8 @@ export interface Counted {
 }
 
 const cutOffMs = 1000;
+/** How long a start may fail before clients are told of a reason that does not end by itself. */
+const hopeMs = 10_000;
 /** How often it looks whether the compute is used. */
 const [leastTickMs, mostTickMs] = [100, 5000];
 
@@ -97,6 +102,10 @@ export class Sleeper {
     const compute = this.#options.compute(waking, onPostgres);
     const kept: Kept = {
       ...compute,
+      onExit: (exit, failure, nextMs) => {
+        if (isAsleep && monotonicMs() - startMs > hopeMs) void this.#explain();
+        compute.onExit(exit, failure, nextMs);
+      },
       onReady: (restart) => {
         onPostgres();
         if (!isWaking) compute.onReady(restart);
@@ -121,6 +130,12 @@ export class Sleeper {
     const cut = (await within(cutOff, cutOffMs, signal)) ?? 0;
     this.#options.front.countEnded(cut);
     return ended + cut;
+  }
+
+  /** Tells clients that wait what keeps Postgres from starting, where that is another program. */
+  async #explain(): Promise<void> {
+    const why = await this.#options.obstacle().catch(() => null);
+    if (why !== null) this.#options.front.giveUp(why);
   }
 
   #woken(ms: number): void {

@@ -48,10 +48,10 @@ async function decide(
   { front, limits, isHeld, look, onBegin }: SuspendOptions,
   signal: AbortSignal,
 ): Promise<Left | null> {
-  const { usedMs } = front;
+  const { usedMs } = front.usage;
   const isNeeded = (): boolean =>
     front.isDemanded ||
-    front.usedMs !== usedMs ||
+    front.usage.usedMs !== usedMs ||
     front.sessions.some((one) => one.isWaiting && !front.isIgnored(one));
   const settled = (): true | null => (isNeeded() || isSettled(front) ? true : null);
   await poll(settled, { everyMs: 10, limitMs: settleMs }, signal).catch((error: unknown) => {

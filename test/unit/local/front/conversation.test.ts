@@ -102,6 +102,31 @@ test('a SET of a name with a dot is noticed when it was prepared long before it 
   expect([...talk.hidden]).toEqual(['settings']);
 });
 
+test.each([
+  ['set session "my app".tenant = 1', true],
+  ['set "app.tenant" = 1', true],
+  ['/* why */ set \u00e9t\u00e9.x to 1', true],
+  ['update t set x = t.y + 1.5', false],
+  ["set search_path to 'a.b'", false],
+])('a prepared %s is one that may leave a parameter of an application: %s', (text, isOwn) => {
+  const talk = loggedIn();
+  talk.fromClient.push(Buffer.concat([parse('s', text), sync()]));
+  talk.fromServer.push(ready());
+  talk.fromClient.push(Buffer.concat([bind('s', []), execute(), sync()]));
+  talk.fromServer.push(Buffer.concat([commandComplete('SET'), ready()]));
+  expect(talk.hidden.has('settings')).toBe(isOwn);
+});
+
+test('DISCARD ALL does not forget what was sent with it, and may come after it', () => {
+  const talk = loggedIn();
+  talk.fromClient.push(Buffer.concat([query('discard all'), query("select set_config('a.b', '1', false)")]));
+  talk.fromServer.push(Buffer.concat([commandComplete('DISCARD ALL'), ready()]));
+  talk.fromServer.push(Buffer.concat([commandComplete('SELECT 1'), ready()]));
+  expect([...talk.hidden]).toEqual(['settings']);
+  runs(talk, 'discard all', 'DISCARD ALL');
+  expect(talk.hidden.size).toBe(0);
+});
+
 test('an unnamed statement that Postgres may have refused is not kept', () => {
   const talk = loggedIn();
   talk.fromClient.push(Buffer.concat([parse('', 'select 1'), sync()]));
@@ -166,6 +191,23 @@ test('a length that cannot be ends what is known of a stream, and nothing else',
   talk.fromClient.push(Buffer.from([0x51, 0, 0, 0, 1, 0x51]));
   talk.fromClient.push(query('select 1'));
   expect(talk.idle).toBe(false);
+});
+
+test('what is not heeded passes by, and a body is whole, however both are cut', () => {
+  const row = message('D', Buffer.alloc(300));
+  const all = Buffer.concat([row, commandComplete('SET'), row, row, parameterStatus('a', 'b'), ready(), row]);
+  for (let cut = 0; cut <= all.length; cut++) {
+    const seen: string[] = [];
+    const track = new FrameTrack({
+      heeds: 'CSZ',
+      wants: () => 'body',
+      body: (type, bytes) => void seen.push(`${type}${bytes.toString('latin1')}`),
+    });
+    track.push(all.subarray(0, cut));
+    track.push(all.subarray(cut));
+    expect(seen).toEqual(['CSET\0', 'Sa\0b\0', 'ZI']);
+    expect(track.atBoundary).toBe(true);
+  }
 });
 
 test('any bytes in any pieces are taken without an error', () => {
