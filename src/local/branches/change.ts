@@ -4,6 +4,7 @@ import type { Log } from '../../core/log.ts';
 import { renameDurable } from '../../process/files.ts';
 import { lockDir } from '../lock.ts';
 import { mainName } from '../names.ts';
+import { nodeNames } from '../nodes.ts';
 import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState, writeState } from '../state.ts';
 import { stopDir } from '../stop-dir.ts';
@@ -20,6 +21,7 @@ import {
   branchDir,
   childrenOf,
   findBranch,
+  isNode,
   isRunning,
   listBranches,
   missing,
@@ -36,6 +38,7 @@ export async function remove(dir: LocalDir, name: string, options: Output, log: 
       hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
     });
   requireName(name);
+  if (nodeNames(dir).includes(name)) throw isNode(dir, name);
   const nothing = inspectDir(dir, 'stop').kind === 'new';
   const kept = nothing
     ? null
@@ -82,6 +85,8 @@ export async function rename(
   await withTree(dir, log, never, async () => {
     const found = readBranch(dir, name);
     if (found === null) throw missing(dir, name);
+    if (name === fresh)
+      throw new ComputeError('conflict', `"${name}" has that name already`, { hint: 'choose another name' });
     requireFreeName(dir, fresh);
     if (isRunning(found.dir))
       throw new ComputeError('conflict', `"${name}" cannot be renamed while it runs`, {
