@@ -16,6 +16,7 @@ import { asRole } from './desired/login.ts';
 import { reportCommandFailure } from './failure.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
+import { watchOutput } from './stdout.ts';
 import { calledAs, dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
 import { mainName } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
@@ -125,15 +126,19 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
 async function run(): Promise<number> {
   const level = process.argv[2] === 'storage' ? 'info' : 'warn';
   const log = createLog({ format: 'text', level });
+  const written = watchOutput(process.stdout, process.stderr);
   let exitCode = 0;
-  const program = buildProgram(computeLocal, buildVersion, async (name, command) => {
+  const called = async (name: keyof typeof commands, command: Command): Promise<void> => {
     if (isManualCommand(name)) {
       const { manual } = await import('../manual/manual.ts');
       process.stdout.write(manual(name, command.args[0] ?? 'compute-local'));
     } else exitCode = await act(name, log, command);
-  });
+  };
+  const program = buildProgram(computeLocal, buildVersion, called, process.argv[2]);
   try {
     await program.parseAsync();
+    const unwritten = await written();
+    if (unwritten !== null) throw unwritten;
     return exitCode;
   } catch (error) {
     return reportCommandFailure(error, process.argv.slice(2));
