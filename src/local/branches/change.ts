@@ -31,12 +31,15 @@ import {
   requireName,
 } from './tree.ts';
 
+/** Of main, for what removes its data. */
+const onlyWhole = (dir: LocalDir, what: string): ComputeError =>
+  new ComputeError('usage', `main cannot be ${what}`, {
+    hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
+  });
+
 /** `delete NAME`. One that is missing is a success. */
 export async function remove(dir: LocalDir, name: string, options: Output, log: Log): Promise<number> {
-  if (name === mainName)
-    throw new ComputeError('usage', 'main cannot be deleted', {
-      hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
-    });
+  if (name === mainName) throw onlyWhole(dir, 'deleted');
   requireName(name);
   if (nodeNames(dir).includes(name)) throw isNode(dir, name);
   const nothing = inspectDir(dir, 'stop').kind === 'new';
@@ -111,6 +114,7 @@ export async function resetBranch(
   options: Output & Pick<RunOptions, 'pgBinDir'>,
   log: Log,
 ): Promise<number> {
+  if (name === mainName) throw onlyWhole(dir, 'reset to a parent: it has none');
   requireName(name);
   const progress = progressOf(options);
   const ran = await withTree(dir, log, never, async () => {

@@ -168,9 +168,11 @@ export function missing(dir: LocalDir, name: string, otherwise = ''): ComputeErr
     `there is no compute with the name ${JSON.stringify(name.slice(0, 100))} in ${dir.root}`,
     {
       hint:
-        names.length === 0
-          ? 'create one with: compute-local create NAME'
-          : `the names are: ${names.join(', ')}${otherwise}`,
+        name === mainName
+          ? `create it with: ${commandFor(dir, 'start')}${names.length === 0 ? '' : `; the names are: ${names.join(', ')}`}`
+          : names.length === 0
+            ? `create one with: ${commandFor(dir, 'create NAME')}`
+            : `the names are: ${names.join(', ')}${otherwise}`,
     },
   );
 }
