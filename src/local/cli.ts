@@ -17,6 +17,7 @@ import { reportCommandFailure } from './failure.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
 import { watchOutput } from './stdout.ts';
+import { Interrupted } from './branches/interrupt.ts';
 import { calledAs, dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
 import { mainName } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
@@ -141,6 +142,7 @@ async function run(): Promise<number> {
     if (unwritten !== null) throw unwritten;
     return exitCode;
   } catch (error) {
+    if (error instanceof Interrupted) error.end();
     return reportCommandFailure(error, process.argv.slice(2));
   }
 }

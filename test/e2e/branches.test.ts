@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
 import { rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
-import { eventually } from '../support/program.ts';
+import { eventually, startProgram } from '../support/program.ts';
 
 const it = rigPerTest();
 
@@ -167,6 +167,15 @@ test('a compute of its own begins empty and is reused; a branch whose time is ov
   expect(await it.ok('delete', 'noted')).toContain('mine.txt');
   expect(readdirSync(join(it.dir, 'branches/noted'))).toEqual(['mine.txt']);
   expect(await refused('dir_refused', 'branch', 'noted', '--from', 'own', '--stopped')).toContain('noted');
+
+  // Ctrl-C while it starts: nothing goes on in the background, and the next start begins again.
+  const cut = startProgram('compute-local', ['create', 'cut', '--dir', it.dir]);
+  await eventually('it is starting', () => cut.stderr().includes('Creating a new') || undefined);
+  cut.kill('SIGINT');
+  expect(await cut.exited(60_000)).toBe('SIGINT');
+  expect((await list()).find(({ name }) => name === 'cut')).toMatchObject({ state: 'stopped' });
+  expect(await it.ok('stop', 'cut')).toContain('"cut" is not running.');
+  await it.ok('delete', 'cut');
 
   expect((await list()).map(({ name }) => name)).toEqual(['own']);
   expect(await refused('dir_refused', 'branch', 'foreign', '--from', 'own', '--stopped')).toContain(

@@ -49,6 +49,9 @@ test('a wrong option of compute-local names the nearest one, and where the help 
     2,
     "Error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
   ]);
+  // The first word is right.
+  const more = await run('compute-local', ['status', 'one', 'two']);
+  expect(more.stderr).toMatch(/^Error: unexpected argument 'two': status takes \[name\]\nHint: /);
 });
 
 test('a reader of the output that has gone is no failure, and a full disk is one', () => {

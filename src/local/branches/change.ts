@@ -11,6 +11,7 @@ import { stopDir } from '../stop-dir.ts';
 import { heldTimelines } from '../storage/layout.ts';
 import { forkInto } from './build.ts';
 import { silent } from './end.ts';
+import { interruptible } from './interrupt.ts';
 import { withTree } from './lock.ts';
 import { type Output, printPlace, progressOf, resultOf } from './output.ts';
 import { removeBranch } from './remove.ts';
@@ -158,11 +159,13 @@ export async function resetBranch(
   // Removes the former data.
   await withTree(dir, log, never, async () => {});
   if (ran)
-    await startInBackground(
-      branchDir(dir, name),
-      { ...ran, pgBinDir: options.pgBinDir ?? ran.pgBinDir },
-      progress,
-      never,
+    await interruptible((signal) =>
+      startInBackground(
+        branchDir(dir, name),
+        { ...ran, pgBinDir: options.pgBinDir ?? ran.pgBinDir },
+        progress,
+        signal,
+      ),
     );
   return printPlace(dir, name, options);
 }

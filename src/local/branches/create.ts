@@ -10,6 +10,7 @@ import { type LocalDir, type LocalState, commandFor, readState } from '../state.
 import { parseAt } from './at.ts';
 import { type NewBranch, buildBranch } from './build.ts';
 import { isUp, refuseWithoutEffect } from './in-force.ts';
+import { interruptible } from './interrupt.ts';
 import { keepOf } from './keep.ts';
 import { withTree } from './lock.ts';
 import { type Output, printPlace, progressOf } from './output.ts';
@@ -118,7 +119,10 @@ async function finish(
   const own = branchDir(dir, name);
   // The ports of a new one are not known to anybody yet.
   const newPorts = options.newPorts || fields.created;
-  if (!options.stopped) await startInBackground(own, { ...options, newPorts }, progressOf(options), never);
+  if (!options.stopped)
+    await interruptible((signal) =>
+      startInBackground(own, { ...options, newPorts }, progressOf(options), signal),
+    );
   return printPlace(dir, name, options, fields);
 }
 
@@ -138,7 +142,7 @@ export async function start(
   const phase = readPhase(own.upPid)?.phase ?? null;
   if (phase !== null && serves(phase))
     progressOf(options).event('running', { name }, `"${name}" runs already, with the options of its start.`);
-  await startInBackground(own, options, progressOf(options), never);
+  await interruptible((signal) => startInBackground(own, options, progressOf(options), signal));
   return printPlace(dir, name, options);
 }
 
