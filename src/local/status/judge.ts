@@ -79,8 +79,7 @@ function judgeStorage(
     problems: [{ kind, about: 'storage', message: detail, hint }],
   });
   const log = `its log: ${dir.log}/storage.log`;
-  const { process, http } = storage;
-  const { up, noted } = main;
+  const [{ process, http }, { up, noted }] = [storage, main];
   const isStarting = noted !== null && mayStart(noted, nowMs);
   if (process === null) {
     if (up !== null && noted?.phase === 'stopping') return { state: 'stopped', detail: null, problems: [] };
