@@ -3,16 +3,7 @@
 // both protocols, from a double of the pageserver in another process. Also what it would cost to fsync every file.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  chmodSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chownSync, mkdirSync, chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +14,7 @@ import { openPageserver } from '../src/storage/basebackup.ts';
 import { startFakeGrpc } from '../test/support/fake-grpc.ts';
 import { startFakePageserver } from '../test/support/fake-storage.ts';
 import { defaultPostgres, osUser } from '../test/support/postgres-versions.ts';
+import { benchDir } from './bench-dir.ts';
 import { type Archive, storageArchive } from './storage-archive.ts';
 
 const { values } = parseArgs({
@@ -107,7 +99,7 @@ async function measured(url: string, into: string): Promise<Fetched> {
   return JSON.parse(text) as Fetched;
 }
 
-const work = (): string => mkdtempSync(join(values.dir, 'bench-basebackup-'));
+const work = (): string => benchDir(values.dir);
 
 /** A fresh cluster without its WAL, and as many relation files of page-like bytes as asked for. */
 function makeArchive(home: string, moreMb: number): Archive {

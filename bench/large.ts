@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
@@ -14,6 +14,7 @@ import { type PgClient, withPg } from '../src/pg/client.ts';
 import { computeSpecSchema } from '../src/spec/schema.ts';
 import { type Cluster, startCluster } from '../test/support/cluster.ts';
 import { type Rig, rig } from '../test/support/compute.ts';
+import { benchDir } from './bench-dir.ts';
 
 // `npm run bench:large -- --databases 10000 --roles 10000 --rounds 3`: starts of compute_ctl on a cluster with many databases
 // and roles, with nothing to change, and with one change: a role with a new password, a new role and a new database.
@@ -187,8 +188,7 @@ async function start(tarball: Buffer, what: Kind): Promise<Sample> {
   }
 }
 
-const home = mkdtempSync(join(values.dir, 'large-'));
-chmodSync(home, 0o755);
+const home = benchDir(values.dir);
 process.env['COMPUTE_CTL_TEST_HOME'] = home;
 process.on('exit', () => rmSync(home, { recursive: true, force: true }));
 const begin = performance.now();

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, chmodSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { defaultPostgres } from '../test/support/postgres-versions.ts';
 import { type LocalJson, computeOf, controlPlaneOf, lineOf, withStorage } from '../scripts/local-storage.mjs';
+import { benchDir } from './bench-dir.ts';
 import { type Candidate, candidates } from './candidates.ts';
 import { bareRoundTrips } from './round-trips.ts';
 import { floorRun } from './floor.ts';
@@ -29,8 +30,7 @@ const runs = Number(values.runs);
 /** Memory is looked at after so many milliseconds without work. */
 const idleMs = 1500;
 const { bindir } = defaultPostgres();
-const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
-chmodSync(dir, 0o755);
+const dir = benchDir(values.dir);
 const dist = new URL('..', import.meta.url).pathname;
 
 interface Line {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import type { LocalJson } from '../scripts/local-storage.mjs';
 import { defaultPostgres } from '../test/support/postgres-versions.ts';
+import { benchDir } from './bench-dir.ts';
 import { floorRun } from './floor.ts';
 
 /** `npm run bench:wake -- --runs 50 --mb 25`: from the first byte of a client to its first row, of a database that sleeps; beside it in
@@ -25,8 +26,7 @@ const { values } = parseArgs({
   },
 });
 const limitMs = 1_800_000;
-const dir = mkdtempSync(join(values.dir, 'compute-ctl-bench-'));
-chmodSync(dir, 0o755);
+const dir = benchDir(values.dir);
 const program = join(new URL('..', import.meta.url).pathname, 'compute-local.js');
 
 /** The events of `up`, as they come. */

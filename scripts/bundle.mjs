@@ -1,5 +1,6 @@
 // What every bundle of the programs has in common: dist/*.js and the single executable.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { root } from './run.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -30,6 +31,12 @@ export const lateEntries = Object.fromEntries(
 /** A start waits for these, so they have compiled code, too. */
 export const lateWithCode = ['grpc-js.late'];
 
+/** What packages load at once and these programs never use takes milliseconds of each command. */
+const instead = [
+  { name: 'node:child_process', by: '/commander/', file: 'scripts/never-made.cjs' },
+  { name: 'worker_threads', by: '/pino/', file: 'scripts/main-thread.cjs' },
+];
+
 /** A plugin of esbuild. */
 export const lateFiles = {
   name: 'late-files',
@@ -39,6 +46,10 @@ export const lateFiles = {
         ? { path: `./${lateFile(path)}.js`, external: true }
         : undefined,
     );
+    for (const { name, by, file } of instead)
+      onResolve({ filter: new RegExp(`^${name}$`) }, ({ importer }) =>
+        importer.includes(`/node_modules${by}`) ? { path: join(root, file) } : undefined,
+      );
   },
 };
 

@@ -20,8 +20,12 @@ export function clearer(
   if (!message.startsWith('error: too many arguments')) return message;
   const [first = ''] = argv;
   if (!names.includes(first) && names.length > 0 && word.test(first)) return unknownCommand(first, names);
-  const shown = command.args.find((one) => word.test(one));
-  return `error: unexpected argument${shown === undefined ? '' : ` '${shown}'`}: options begin with --, and their values follow them`;
+  const known = command.registeredArguments;
+  const shown = command.args.slice(known.length).find((one) => word.test(one));
+  const takes = known.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`)).join(' ');
+  const why =
+    takes === '' ? 'options begin with --, and their values follow them' : `${command.name()} takes ${takes}`;
+  return `error: unexpected argument${shown === undefined ? '' : ` '${shown}'`}: ${why}`;
 }
 
 function unknownOption(given: string, { options }: Command): string {

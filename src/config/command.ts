@@ -28,11 +28,13 @@ export function buildCommand(words: string, entry: CommandEntry): Command {
 }
 
 /** Builds the parser of a program that consists of commands.
- *  @param act is called with the given command's name and parser */
+ *  @param act is called with the given command's name and parser
+ *  @param called the first word of the call: where it is a command, the parsers of the others are not built */
 export function buildProgram<P extends ProgramEntry>(
   { name, doc, commands }: P,
   version: string,
   act: (name: keyof P['commands'], command: Command) => Promise<void>,
+  called?: string,
 ): Command {
   const program = withVersion(base(name, doc), version);
   const names = Object.keys(commands).filter((word) => commands[word]?.hidden !== true);
@@ -40,7 +42,9 @@ export function buildProgram<P extends ProgramEntry>(
     outputError: (text, write) => write(shown(clearer(text.trimEnd(), program, program.args, names))),
   });
   program.helpCommand('help [command]', 'Print the help of a command and exit.');
-  for (const [word, entry] of Object.entries(commands)) {
+  const all = Object.entries(commands);
+  const only = all.filter(([word, { aliases = [] }]) => [word, ...aliases].includes(called ?? ''));
+  for (const [word, entry] of only.length > 0 ? only : all) {
     const command = buildCommand(word, entry).showHelpAfterError(`Hint: see '${name} ${word} --help'`);
     command.aliases([...(entry.aliases ?? [])]).action(() => act(word, command));
     program.addCommand(command, { hidden: entry.hidden === true });

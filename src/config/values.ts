@@ -17,6 +17,12 @@ function bytesIn(text: string): number | null {
   return match !== null && Number.isSafeInteger(value) ? value : null;
 }
 
+/** `90`, `30m`, `2 hours`. */
+function secondsIn(text: string): number | null {
+  const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
+  return ms === null ? null : ms / 1000;
+}
+
 /** The kinds of values that options take: each reads the text, or throws an Error whose message says what is expected. */
 export const kinds = {
   /** An option without a value. */
@@ -65,11 +71,17 @@ export const kinds = {
   },
   /** Seconds: `30m`, `2h`, `7d`. */
   duration: (text: string) => {
-    const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text);
-    if (ms !== null) return ms / 1000;
+    const seconds = secondsIn(text);
+    if (seconds !== null) return seconds;
     throw new Error('Expected a time such as 30s, 5min, 2h or 7d.');
   },
-  /** The same, or 0. */
+  /** The same, and more than nothing. */
+  lifetime: (text: string) => {
+    const seconds = secondsIn(text);
+    if (seconds !== null && seconds > 0) return seconds;
+    throw new Error('Expected a time above 0 such as 30min, 2h or 7d.');
+  },
+  /** Bytes, or 0. */
   sizeOrZero: (text: string) => {
     const value = bytesIn(text);
     if (value !== null) return value;

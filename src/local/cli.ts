@@ -16,7 +16,9 @@ import { asRole } from './desired/login.ts';
 import { reportCommandFailure } from './failure.ts';
 import { requireOwner } from './owner.ts';
 import { createReport } from './report.ts';
-import { dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
+import { watchOutput } from './stdout.ts';
+import { Interrupted } from './branches/interrupt.ts';
+import { calledAs, dirNamed, homeNamed, stateNamed } from './branches/resolve.ts';
 import { mainName } from './names.ts';
 import { type LocalDir, connectionUrl, defaultDir, localDir } from './state.ts';
 
@@ -24,11 +26,13 @@ const { commands } = computeLocal;
 type Name = Exclude<keyof typeof commands, keyof typeof manualCommands>;
 type OptionsOf<N extends Name> = Values<(typeof commands)[N]['options']>;
 
-/** A command. Resolves with the exit code. */
+/** A command. Resolves with the exit code.
+ *  @param given the names of the options on the command line */
 type Action<N extends Name> = (
   dir: LocalDir,
   options: OptionsOf<N>,
   args: readonly string[],
+  given: readonly string[],
 ) => Promise<number>;
 
 const report = ({ json }: { readonly json: boolean }) => createReport(process.stdout, json, process.stderr);
@@ -49,16 +53,16 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
     return up(dir, given, report(options), log);
   },
   status: async (dir, { json }, [name = null]) =>
-    (await import('./commands/status.ts')).status(homeNamed(dir, name), json),
+    (await import('./commands/status.ts')).status(homeNamed(dir, name), calledAs(dir, name), json),
   stop: async (dir, options, [name = null]) =>
     (await import('./commands/stop.ts')).stop(dir, name, report(options), log, never),
-  create: async (dir, options, [name = '']) =>
-    (await import('./branches/create.ts')).create(dir, name, options, log),
+  create: async (dir, options, [name = ''], given) =>
+    (await import('./branches/create.ts')).create(dir, name, options, given, log),
   branch: async (dir, options, [name = '']) =>
     (await import('./branches/create.ts')).branch(dir, name, options, log),
   list: async (dir, { json }) => (await import('./commands/list.ts')).list(dir, json),
-  start: async (dir, options, [name = mainName]) =>
-    (await import('./branches/create.ts')).start(dir, name, options),
+  start: async (dir, options, [name = mainName], given) =>
+    (await import('./branches/create.ts')).start(dir, name, options, given),
   delete: async (dir, options, [name = '']) =>
     (await import('./branches/change.ts')).remove(dir, name, options, log),
   rename: async (dir, options, [name = '', fresh = '']) =>
@@ -66,7 +70,7 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   diff: async (dir, options, [name = '', other = null]) =>
     (await import('./branches/diff.ts')).diff(dir, name, other, options),
   watch: async (dir, { json }, [name = null]) =>
-    (await import('./commands/watch.ts')).watch(homeNamed(dir, name), json),
+    (await import('./commands/watch.ts')).watch(homeNamed(dir, name), calledAs(dir, name), json),
   logs: async (dir, options, [name = null]) =>
     (await import('./commands/logs.ts')).logs(dirNamed(dir, name), options),
   dashboard: async (dir, { json }, [name = null]) =>
@@ -80,8 +84,9 @@ const actionsOf = (log: Log): { readonly [N in Name]: Action<N> } => ({
   init: async (dir, options) => (await import('./desired/commands.ts')).init(dir, options),
   plan: async (dir, options) => (await import('./desired/commands.ts')).plan(dir, options),
   apply: async (dir, options) => (await import('./desired/commands.ts')).apply(dir, options),
-  password: async (...given) => (await import('./desired/commands.ts')).password(...given),
-  config: async (...given) => (await import('./desired/commands.ts')).config(...given),
+  password: async (dir, options, args) =>
+    (await import('./desired/commands.ts')).password(dir, options, args),
+  config: async (dir, options, args) => (await import('./desired/commands.ts')).config(dir, options, args),
   url: async (dir, { name, role, json }, [given = name]) =>
     say('url', connectionUrl(asRole(homeNamed(dir, given), stateNamed(dir, given), role)), json),
   token: async (dir, { name, json }, [given = name]) =>
@@ -115,24 +120,29 @@ async function act<N extends Name>(name: N, log: Log, command: Command): Promise
     ['create', 'start', 'init'].includes(name) || (name === 'up' && !isNode(options as OptionsOf<'up'>));
   await becomeOsUser(dir, osUser, creates);
   await requireOwner(dir);
-  return actionsOf(log)[name](dir, options, command.args);
+  return actionsOf(log)[name](dir, options, command.args, Object.keys(command.opts()));
 }
 
 /** argv, environment and the exit code of `compute-local`; every decision is made elsewhere. */
 async function run(): Promise<number> {
   const level = process.argv[2] === 'storage' ? 'info' : 'warn';
   const log = createLog({ format: 'text', level });
+  const written = watchOutput(process.stdout, process.stderr);
   let exitCode = 0;
-  const program = buildProgram(computeLocal, buildVersion, async (name, command) => {
+  const called = async (name: keyof typeof commands, command: Command): Promise<void> => {
     if (isManualCommand(name)) {
       const { manual } = await import('../manual/manual.ts');
       process.stdout.write(manual(name, command.args[0] ?? 'compute-local'));
     } else exitCode = await act(name, log, command);
-  });
+  };
+  const program = buildProgram(computeLocal, buildVersion, called, process.argv[2]);
   try {
     await program.parseAsync();
+    const unwritten = await written();
+    if (unwritten !== null) throw unwritten;
     return exitCode;
   } catch (error) {
+    if (error instanceof Interrupted) error.end();
     return reportCommandFailure(error, process.argv.slice(2));
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { commandLine, processIds, readStat } from './proc.ts';
-import { sendSignal } from './process.ts';
+import { sendSignal } from './signal.ts';
 
 /** A process that cannot be mistaken for a later one with the same pid: the only way to name a process that is not our
  *  child. */

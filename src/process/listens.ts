@@ -3,14 +3,14 @@ import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 /** Whether a process listens on a TCP port, of any address; null when the system does not let us see it.
  *  @see https://man7.org/linux/man-pages/man5/proc_pid_net.5.html */
 export const listensOn = (pid: number, port: number): boolean | null =>
-  hasSocket(pid, ({ state, localPort }) => state === listening && localPort === port);
+  hasSocket(pid, port, ({ state, localPort }) => state === listening && localPort === port);
 
 /** Whether every listener on a TCP port, of any address, is this process's user; false without any. For where `listensOn` is null: of
  *  users, everybody sees that. */
 export function ownUserListensOn(port: number): boolean {
   try {
     const users = ['tcp', 'tcp6'].flatMap((table) =>
-      socketsIn(`/proc/self/net/${table}`)
+      socketsIn(`/proc/self/net/${table}`, port)
         .filter(({ state, localPort }) => state === listening && localPort === port)
         .map(({ user }) => user),
     );
@@ -23,7 +23,7 @@ export function ownUserListensOn(port: number): boolean {
 /** Whether a process has a connection to a TCP port, of any address; null when the system does not let us see it. One that
  *  the other side has closed counts until the process notices. */
 export const isConnectedTo = (pid: number, port: number): boolean | null =>
-  hasSocket(pid, ({ state, remotePort }) => connected.includes(state) && remotePort === port);
+  hasSocket(pid, port, ({ state, remotePort }) => connected.includes(state) && remotePort === port);
 
 /** `TCP_LISTEN` of the kernel. */
 const listening = '0A';
@@ -38,23 +38,30 @@ interface TcpSocket {
   readonly inode: string;
 }
 
-function hasSocket(pid: number, matches: (socket: TcpSocket) => boolean): boolean | null {
+function hasSocket(pid: number, port: number, matches: (socket: TcpSocket) => boolean): boolean | null {
   try {
     const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => socketOf(`/proc/${pid}/fd/${fd}`)));
     // The second table is read only where the first one does not have it.
     return ['tcp', 'tcp6'].some((table) =>
-      socketsIn(`/proc/${pid}/net/${table}`).some((one) => matches(one) && own.has(`socket:[${one.inode}]`)),
+      socketsIn(`/proc/${pid}/net/${table}`, port).some(
+        (one) => matches(one) && own.has(`socket:[${one.inode}]`),
+      ),
     );
   } catch {
     return null;
   }
 }
 
-/** The sockets of a network; none where the kernel has no IPv6. */
-function socketsIn(table: string): TcpSocket[] {
+/** The sockets of a network with that port on either side; none where the kernel has no IPv6. */
+function socketsIn(table: string, port: number): TcpSocket[] {
   if (!existsSync(table)) return [];
   const portOf = (address: string): number => Number.parseInt(address.split(':')[1] ?? '', 16);
-  const lines = readFileSync(table, 'latin1').trim().split('\n').slice(1);
+  // A machine can have tens of thousands of others, which are not taken apart.
+  const shown = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
+  const lines = readFileSync(table, 'latin1')
+    .split('\n')
+    .slice(1)
+    .filter((line) => line.includes(shown));
   return lines.map((line) => {
     const [, local = '', remote = '', state = '', , , , user = '', , inode = ''] = line.trim().split(/\s+/);
     return { state, localPort: portOf(local), remotePort: portOf(remote), user: Number(user), inode };

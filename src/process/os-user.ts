@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { ComputeError } from '../core/errors.ts';
@@ -57,6 +56,7 @@ export function passwdEntry(text: string, wanted: string | number): OsUser | nul
 
 async function getent(name: string | number): Promise<OsUser | null> {
   try {
+    const { execFile } = await import('node:child_process');
     const { stdout } = await promisify(execFile)('getent', ['passwd', '--', String(name)], {
       timeout: getentMs,
       env: environmentForPrograms(process.env),

@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { ComputeError } from '../core/errors.ts';
 import { environmentForPrograms } from './environment.ts';
 import { splitLines } from './lines.ts';
+import { signalChild } from './signal.ts';
 
 export interface Exit {
   /** Null when a signal ended the process. */
@@ -89,27 +90,6 @@ export async function startProcess(options: ProcessOptions): Promise<RunningProc
       return signalChild(group ? -pid : pid, signal);
     },
   };
-}
-
-/** Sends a signal to a pid, or to a group by its negative number. False when there is no such process.
- *  @throws the system's error when the signal is not allowed */
-export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
-  }
-}
-
-/** `sendSignal` for our own child or its group. A child that became another user's (sudo) is left alone: false. */
-export function signalChild(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return sendSignal(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EPERM') return false;
-    throw error;
-  }
 }
 
 function spawned(options: ProcessOptions): Promise<ChildProcess> {

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import { raceAbort, withDeadline } from '../core/clock.ts';
 import { ComputeError } from '../core/errors.ts';
-import { type Exit, type ProcessOptions, type RunningProcess, signalChild, startProcess } from './process.ts';
+import { type Exit, type ProcessOptions, type RunningProcess, startProcess } from './process.ts';
+import { signalChild } from './signal.ts';
 import { endChild } from './end.ts';
 
 export interface RunOptions extends Pick<ProcessOptions, 'command' | 'argv0' | 'args' | 'env' | 'cwd'> {

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Listed } from '../../src/local/branches/list.ts';
 import { rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
-import { eventually } from '../support/program.ts';
+import { eventually, startProgram } from '../support/program.ts';
 
 const it = rigPerTest();
 
@@ -103,6 +103,7 @@ test('a branch has the data of its parent at any point, and its own from then on
   // It runs with the options of its start.
   expect(JSON.parse(await it.ok('status', 'dev', '--json'))).toMatchObject({
     state: 'running',
+    primary: 'dev',
     storage: { compaction_at_bytes: 32 * 1024 * 1024 },
   });
   expect(JSON.parse(readFileSync(join(it.dir, 'branches/dev/local.json'), 'utf8'))).toMatchObject({
@@ -134,7 +135,14 @@ test('a compute of its own begins empty and is reused; a branch whose time is ov
   const own = targetOf(lastLine(both[0]));
   expect(targetOf(lastLine(both[1]))).toEqual(own);
   await query(own, 'create table t (n int); insert into t values (7)');
-  expect(targetOf(lastLine(await it.ok('create', 'own')))).toEqual(own);
+  expect(targetOf(lastLine(await it.ok('create', 'own', '--port', String(own.port))))).toEqual(own);
+  // What it could only have after another start is not passed over.
+  expect(await refused('conflict', 'create', 'own', '--port', '1')).toContain('with another --port\n');
+  expect(await refused('conflict', 'start', 'own', '--keep', '1d', '--listen-all')).toMatch(
+    /"own" runs already, with another --(keep, --listen-all|listen-all, --keep)\n/,
+  );
+  expect(await refused('usage', 'create', 'main', '--stopped')).toContain('--stopped is not for main');
+  await refused('usage', 'branch', 'x', '--from', 'own', '--ttl', '0');
   expect(await query(own, count)).toEqual([{ n: 1 }]);
   const [only] = await list();
   expect(only).toMatchObject({ name: 'own', parent: null, state: 'running' });
@@ -159,6 +167,15 @@ test('a compute of its own begins empty and is reused; a branch whose time is ov
   expect(await it.ok('delete', 'noted')).toContain('mine.txt');
   expect(readdirSync(join(it.dir, 'branches/noted'))).toEqual(['mine.txt']);
   expect(await refused('dir_refused', 'branch', 'noted', '--from', 'own', '--stopped')).toContain('noted');
+
+  // Ctrl-C while it starts: nothing goes on in the background, and the next start begins again.
+  const cut = startProgram('compute-local', ['create', 'cut', '--dir', it.dir]);
+  await eventually('it is starting', () => cut.stderr().includes('Creating a new') || undefined);
+  cut.kill('SIGINT');
+  expect(await cut.exited(60_000)).toBe('SIGINT');
+  expect((await list()).find(({ name }) => name === 'cut')).toMatchObject({ state: 'stopped' });
+  expect(await it.ok('stop', 'cut')).toContain('"cut" is not running.');
+  await it.ok('delete', 'cut');
 
   expect((await list()).map(({ name }) => name)).toEqual(['own']);
   expect(await refused('dir_refused', 'branch', 'foreign', '--from', 'own', '--stopped')).toContain(

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freePort } from '../support/cluster.ts';
 import { type Rig, rig } from '../support/compute.ts';
 import { localRig } from '../support/local.ts';
-import { eventually, startProgram } from '../support/program.ts';
+import { eventually, programFile, startProgram } from '../support/program.ts';
 import { scratchDir } from '../support/scratch.ts';
 
 /** Runs a program to its end. */
@@ -49,6 +49,19 @@ test('a wrong option of compute-local names the nearest one, and where the help 
     2,
     "Error: unknown option '--dri' (did you mean --dir?)\nHint: see 'compute-local up --help'\n",
   ]);
+  // The first word is right.
+  const more = await run('compute-local', ['status', 'one', 'two']);
+  expect(more.stderr).toMatch(/^Error: unexpected argument 'two': status takes \[name\]\nHint: /);
+});
+
+test('a reader of the output that has gone is no failure, and a full disk is one', () => {
+  const program = `'${process.execPath}' '${programFile('compute-local')}'`;
+  const shell = (line: string) => spawnSync('bash', ['-c', line], { encoding: 'utf8' });
+  const gone = shell(`${program} --help | true; exit \${PIPESTATUS[0]}`);
+  expect([gone.status, gone.stderr]).toEqual([0, '']);
+  const full = shell(`${program} status --dir ${join(scratchDir('messages'), 'local')} > /dev/full`);
+  expect(full.status).toBe(1);
+  expect(full.stderr).toMatch(/^Error: the output could not be written: .*\nHint: .*\nCode: system\n$/);
 });
 
 const mayDrop =

@@ -215,6 +215,15 @@ test('a replica promoted under load loses no acknowledged row, twice, and the ol
       /is between a promotion at .* and the base backup after it.* to .*, and .* \(now\) can be restored/,
     );
   }
+  // All that can be restored is told: what is between a promotion and the base backup after it is not.
+  type Told = { restorable_ranges: object[] };
+  const told = JSON.parse((await it.command('status', '--json')).stdout) as { storage: Told };
+  const listed = JSON.parse((await it.command('list', '--json')).stdout) as { computes: Told[] };
+  expect([told.storage, listed.computes[0]].map((one) => one?.restorable_ranges.length)).toEqual([3, 3]);
+  expect((await it.command('status')).stdout).toMatch(
+    /\n {2}Restorable .* to \S+\n +and .* to \S+\n +and .* to \S+ \(compute-local up/,
+  );
+  expect((await it.command('list')).stdout).toMatch(/\n {2}main: .*, and .*, and .* can be restored/);
   await it.command('stop');
   await it.upAndReady();
   expect(new Set(await ids(primary))).toEqual(found);

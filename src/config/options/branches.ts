@@ -26,7 +26,7 @@ export const history = {
 
 const ttl = {
   flag: '--ttl',
-  kind: 'duration',
+  kind: 'lifetime',
   value: 'TIME',
   fallback: null,
   fallbackDoc: 'never',

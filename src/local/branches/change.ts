@@ -4,12 +4,14 @@ import type { Log } from '../../core/log.ts';
 import { renameDurable } from '../../process/files.ts';
 import { lockDir } from '../lock.ts';
 import { mainName } from '../names.ts';
+import { nodeNames } from '../nodes.ts';
 import { inspectDir } from '../own.ts';
 import { type LocalDir, commandFor, readState, writeState } from '../state.ts';
 import { stopDir } from '../stop-dir.ts';
 import { heldTimelines } from '../storage/layout.ts';
 import { forkInto } from './build.ts';
 import { silent } from './end.ts';
+import { interruptible } from './interrupt.ts';
 import { withTree } from './lock.ts';
 import { type Output, printPlace, progressOf, resultOf } from './output.ts';
 import { removeBranch } from './remove.ts';
@@ -20,6 +22,7 @@ import {
   branchDir,
   childrenOf,
   findBranch,
+  isNode,
   isRunning,
   listBranches,
   missing,
@@ -29,13 +32,17 @@ import {
   requireName,
 } from './tree.ts';
 
+/** Of main, for what removes its data. */
+const onlyWhole = (dir: LocalDir, what: string): ComputeError =>
+  new ComputeError('usage', `main cannot be ${what}`, {
+    hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
+  });
+
 /** `delete NAME`. One that is missing is a success. */
 export async function remove(dir: LocalDir, name: string, options: Output, log: Log): Promise<number> {
-  if (name === mainName)
-    throw new ComputeError('usage', 'main cannot be deleted', {
-      hint: `to delete it with all its data and all branches: ${commandFor(dir, 'reset')}`,
-    });
+  if (name === mainName) throw onlyWhole(dir, 'deleted');
   requireName(name);
+  if (nodeNames(dir).includes(name)) throw isNode(dir, name);
   const nothing = inspectDir(dir, 'stop').kind === 'new';
   const kept = nothing
     ? null
@@ -82,6 +89,8 @@ export async function rename(
   await withTree(dir, log, never, async () => {
     const found = readBranch(dir, name);
     if (found === null) throw missing(dir, name);
+    if (name === fresh)
+      throw new ComputeError('conflict', `"${name}" has that name already`, { hint: 'choose another name' });
     requireFreeName(dir, fresh);
     if (isRunning(found.dir))
       throw new ComputeError('conflict', `"${name}" cannot be renamed while it runs`, {
@@ -106,6 +115,7 @@ export async function resetBranch(
   options: Output & Pick<RunOptions, 'pgBinDir'>,
   log: Log,
 ): Promise<number> {
+  if (name === mainName) throw onlyWhole(dir, 'reset to a parent: it has none');
   requireName(name);
   const progress = progressOf(options);
   const ran = await withTree(dir, log, never, async () => {
@@ -149,11 +159,13 @@ export async function resetBranch(
   // Removes the former data.
   await withTree(dir, log, never, async () => {});
   if (ran)
-    await startInBackground(
-      branchDir(dir, name),
-      { ...ran, pgBinDir: options.pgBinDir ?? ran.pgBinDir },
-      progress,
-      never,
+    await interruptible((signal) =>
+      startInBackground(
+        branchDir(dir, name),
+        { ...ran, pgBinDir: options.pgBinDir ?? ran.pgBinDir },
+        progress,
+        signal,
+      ),
     );
   return printPlace(dir, name, options);
 }

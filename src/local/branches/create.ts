@@ -1,11 +1,14 @@
 import { never } from '../../core/abort.ts';
+import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { mainName } from '../names.ts';
 import { ownRoot } from '../own-root.ts';
 import { readPhase, serves } from '../phase.ts';
-import type { LocalDir, LocalState } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, readState } from '../state.ts';
 import { parseAt } from './at.ts';
 import { type NewBranch, buildBranch } from './build.ts';
+import { isUp, refuseWithoutEffect } from './in-force.ts';
+import { interruptible } from './interrupt.ts';
 import { keepOf } from './keep.ts';
 import { withTree } from './lock.ts';
 import { type Output, printPlace, progressOf } from './output.ts';
@@ -26,13 +29,25 @@ interface Branch extends Create {
   readonly at: string | null;
 }
 
-/** `create NAME`: an empty database of its own; reused when it is there. */
-export async function create(dir: LocalDir, name: string, options: Create, log: Log): Promise<number> {
-  if (name === mainName) return start(dir, name, options);
+/** `create NAME`: an empty database of its own; reused when it is there.
+ *  @param given the names of the options on the command line */
+export async function create(
+  dir: LocalDir,
+  name: string,
+  options: Create,
+  given: readonly string[],
+  log: Log,
+): Promise<number> {
+  if (name === mainName) return createMain(dir, options, given);
   requireName(name);
   await ownRoot(dir);
   const created = await withTree(dir, log, never, async () => {
-    if (readBranch(dir, name) !== null) return false;
+    const found = readBranch(dir, name);
+    if (found !== null) {
+      const why = isUp(found.dir) ? 'runs already,' : options.stopped ? 'is there already,' : null;
+      if (why !== null) refuseWithoutEffect(dir, found, { options, given, why });
+      return false;
+    }
     requireFreeName(dir, name);
     await buildBranch(dir, { ...newBranch(name, options), from: null });
     return true;
@@ -45,6 +60,15 @@ export async function create(dir: LocalDir, name: string, options: Create, log: 
       : `"${name}" is there already${options.ttl === null ? '' : ', and when it is deleted stays as it is'}.`,
   );
   return finish(dir, name, options, { created });
+}
+
+/** @throws ComputeError `usage` for the options that are for branches only */
+function createMain(dir: LocalDir, options: Create, given: readonly string[]): Promise<number> {
+  const [flag] = [...(options.ttl === null ? [] : ['--ttl']), ...(options.stopped ? ['--stopped'] : [])];
+  if (flag === undefined) return start(dir, mainName, options, given);
+  throw new ComputeError('usage', `${flag} is not for ${mainName}`, {
+    hint: `leave it out, or create another one: ${commandFor(dir, `create NAME ${flag}`)}`,
+  });
 }
 
 /** `branch NAME --from OTHER --at WHEN`. */
@@ -93,18 +117,29 @@ async function finish(
   const own = branchDir(dir, name);
   // The ports of a new one are not known to anybody yet.
   const newPorts = options.newPorts || fields.created;
-  if (!options.stopped) await startInBackground(own, { ...options, newPorts }, progressOf(options), never);
+  if (!options.stopped)
+    await interruptible((signal) =>
+      startInBackground(own, { ...options, newPorts }, progressOf(options), signal),
+    );
   return printPlace(dir, name, options, fields);
 }
 
-/** `start [NAME]`, in the background. */
-export async function start(dir: LocalDir, name: string, options: Start): Promise<number> {
+/** `start [NAME]`, in the background.
+ *  @param given the names of the options on the command line */
+export async function start(
+  dir: LocalDir,
+  name: string,
+  options: Start,
+  given: readonly string[],
+): Promise<number> {
   if (name === mainName) await ownRoot(dir);
   const own = name === mainName ? dir : (readBranch(dir, name)?.dir ?? null);
   if (own === null) throw missing(dir, name);
+  const state = isUp(own) ? readState(own) : null;
+  if (state !== null) refuseWithoutEffect(dir, { name, state }, { options, given, why: 'runs already,' });
   const phase = readPhase(own.upPid)?.phase ?? null;
   if (phase !== null && serves(phase))
     progressOf(options).event('running', { name }, `"${name}" runs already, with the options of its start.`);
-  await startInBackground(own, options, progressOf(options), never);
+  await interruptible((signal) => startInBackground(own, options, progressOf(options), signal));
   return printPlace(dir, name, options);
 }

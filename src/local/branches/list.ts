@@ -1,13 +1,13 @@
 import { type Dirent, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { formatLsn } from '../../core/lsn.ts';
 import { shownBytes, shownMs } from '../../core/shown.ts';
 import { mainName } from '../names.ts';
 import { readPhase } from '../phase.ts';
 import type { LocalDir } from '../state.ts';
-import { type Restorable, restorableOf } from '../storage/ranges.ts';
-import { timelineDir } from '../storage/layout.ts';
+import { timelineDir, type TimelineDir } from '../storage/layout.ts';
+import { rangesOf } from '../storage/ranges.ts';
+import { type RestorableRange, restorableRange, restorableRanges } from '../storage/storage-status.ts';
 import { type BranchEntry, type Damaged, type Place, listBranches, mainState, placeOf } from './tree.ts';
 
 const text = (doc: string) => v.pipe(v.string(), v.description(doc));
@@ -33,8 +33,11 @@ export const listed = v.object({
         to_lsn: text('The end of the stored WAL.'),
       }),
     ),
-    v.description('What a branch of it can begin at; null while it has no data.'),
+    v.description(
+      'What a branch of it can begin at; null while it has no data. With what is between them, where there are several `restorable_ranges`.',
+    ),
   ),
+  restorable_ranges: restorableRanges,
   keep_seconds: v.pipe(
     v.nullable(v.number()),
     v.description('How long its history is kept; null: it is not.'),
@@ -83,6 +86,7 @@ export function describe(dir: LocalDir, branches: readonly BranchEntry[], place:
   const phase = readPhase(place.dir.upPid)?.phase ?? 'stopped';
   const files = timelineDir(place.dir.storage, state.tenantId, state.timelineId);
   const size = sizeOf(files.root);
+  const ranges = rangesIn(files);
   return {
     name,
     state: phase === 'ready' ? 'running' : phase,
@@ -90,7 +94,8 @@ export function describe(dir: LocalDir, branches: readonly BranchEntry[], place:
     parent_lsn: parent?.lsn ?? null,
     created_at: branch?.createdAt ?? null,
     expires_at: branch?.expiresAt ?? null,
-    restorable: restorable(() => restorableOf(files)),
+    restorable: wholeOf(ranges),
+    restorable_ranges: ranges,
     keep_seconds: state.keep?.seconds ?? null,
     port: state.ports.postgres,
     http_port: state.ports.externalHttp,
@@ -100,14 +105,18 @@ export function describe(dir: LocalDir, branches: readonly BranchEntry[], place:
   };
 }
 
-/** Null before the first start, and where the storage cannot be read, which `status` tells more about. */
-function restorable(read: () => Restorable): Listed['restorable'] {
+/** Empty before the first start, and where the storage cannot be read, which `status` tells more about. */
+function rangesIn(files: TimelineDir): RestorableRange[] {
   try {
-    const { from, fromMs, to } = read();
-    return { from_lsn: formatLsn(from), from_time: new Date(fromMs).toISOString(), to_lsn: formatLsn(to) };
+    return rangesOf(files).map(restorableRange);
   } catch {
-    return null;
+    return [];
   }
+}
+
+function wholeOf(ranges: readonly RestorableRange[]): Listed['restorable'] {
+  const [first, last] = [ranges[0], ranges.at(-1)];
+  return first === undefined || last === undefined ? null : { ...first, to_lsn: last.to_lsn };
 }
 
 function sizeOf(root: string): { own: number; shared: number } {
@@ -150,15 +159,22 @@ export function listText(all: readonly Listed[], nowMs: number, broken: readonly
   ]);
   const rows = [...sound, ...broken.map(({ name }) => [name, 'damaged', ...head.slice(2).map(() => '-')])];
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join('');
+  const lines = [head, ...rows].map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [...lines, ...all.flatMap(rangeLines)].map((line) => `${line}\n`).join('');
 }
+
+/** Where not everything since the beginning can be restored. */
+const rangeLines = ({ name, restorable_ranges: ranges }: Listed): string[] =>
+  ranges.length < 2
+    ? []
+    : [`  ${name}: ${ranges.map(rangeText).join(', and ')} can be restored, and nothing in between`];
+
+const rangeText = ({ from_lsn, from_time, to_lsn }: RestorableRange): string =>
+  `${from_lsn} (${minute(from_time)}) to ${to_lsn}`;
 
 const minute = (iso: string): string => `${iso.slice(0, 16).replace('T', ' ')} UTC`;

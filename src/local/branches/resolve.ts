@@ -1,6 +1,7 @@
 import { computeState, mainName } from '../names.ts';
 import { nodeDir, nodeNames } from '../nodes.ts';
 import type { LocalDir, LocalState } from '../state.ts';
+import { type Called, calledBranch, calledMain } from '../status/called.ts';
 import { findBranch, missing, readBranch } from './tree.ts';
 
 /** The state of one compute: user, password and ports to reach it.
@@ -26,3 +27,9 @@ export function dirNamed(dir: LocalDir, name: string | null): LocalDir {
 /** The same, with the nodes of the main compute being part of it. */
 export const homeNamed = (dir: LocalDir, name: string | null): LocalDir =>
   name !== null && nodeNames(dir).includes(name) ? dir : dirNamed(dir, name);
+
+/** How that is called in what `status` says. */
+export function calledAs(dir: LocalDir, name: string | null): Called {
+  const home = homeNamed(dir, name);
+  return name === null || home === dir ? calledMain(dir) : calledBranch(dir, home, name);
+}

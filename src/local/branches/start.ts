@@ -2,7 +2,8 @@ import { closeSync, existsSync, fstatSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { sleepOptions } from '../../config/options/sleep.ts';
 import { ComputeError, isErrorCode } from '../../core/errors.ts';
-import { monotonicMs } from '../../core/clock.ts';
+import { never } from '../../core/abort.ts';
+import { monotonicMs, within } from '../../core/clock.ts';
 import { poll } from '../../core/poll.ts';
 import { ownProgram } from '../../process/own-program.ts';
 import { type RunningProcess, startProcess } from '../../process/process.ts';
@@ -12,6 +13,7 @@ import { readPhase, serves } from '../phase.ts';
 import { openLog, prepareDirs } from '../prepare.ts';
 import type { Report } from '../report.ts';
 import type { Started } from '../started.ts';
+import { Interrupted } from './interrupt.ts';
 import type { Copied } from '../storage/copying.ts';
 import { type LocalDir, type LocalState, commandFor, stateOf } from '../state.ts';
 
@@ -43,11 +45,14 @@ export const asStarted = ({ listenAll = false, front = true, started }: LocalSta
 
 /** `up` gives its children 600 seconds. */
 const readyMs = 700_000;
+/** Longer than a stop of Postgres may take. */
+const stopMs = 140_000;
 const lookMs = 25;
 /** From the lock of an `up` to its pid file, and from the end of one that was waited for. */
 const otherMs = 3000;
 
 /** Starts `up` of a directory in the background, unless it runs, and waits until it is ready.
+ *  @param signal with `Interrupted` as the reason, it ends what was started here
  *  @returns the state, with the ports that it really has
  *  @throws ComputeError with the reason of `up`; `deadline` */
 export async function startInBackground(
@@ -76,7 +81,14 @@ export async function startInBackground(
     if (failure !== null && !isOther) throw failure;
     return null;
   };
-  if ((await poll(look, waiting, signal)) !== null) return stateOf(dir);
+  const found = await poll(look, waiting, signal).catch(async (error: unknown) => {
+    if (started === null || !(signal.reason instanceof Interrupted)) throw error;
+    report.progress('Interrupted. Stopping what was starting ...', '');
+    started.child.kill('SIGTERM');
+    await within(started.child.exited, stopMs, never);
+    throw signal.reason;
+  });
+  if (found !== null) return stateOf(dir);
   throw new ComputeError('deadline', `the compute in ${dir.root} was not ready within ${readyMs / 1000} s`, {
     hint: `it may still become ready: see ${dir.log}, or stop it with: ${commandFor(dir, 'stop')}`,
   });
@@ -114,8 +126,8 @@ async function spawnUp(dir: LocalDir, options: RunOptions): Promise<Spawned> {
   }
 }
 
-/** It has another working directory. */
-const absolute = (path: string | null = null): string | null => path && resolve(path);
+/** As it is noted, and for a start, which has another working directory. */
+export const absolute = (path: string | null = null): string | null => path && resolve(path);
 
 const milliseconds = (seconds: number): string => `${Math.round(seconds * 1000)}ms`;
 

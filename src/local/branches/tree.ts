@@ -161,18 +161,27 @@ export function findPlace(dir: LocalDir, name: string): Place {
 
 /** @param otherwise what the command does without a name, for the hint */
 export function missing(dir: LocalDir, name: string, otherwise = ''): ComputeError {
+  if (nodeNames(dir).includes(name)) return isNode(dir, name);
   const names = [...(existsSync(dir.state) ? [mainName] : []), ...nodeNames(dir), ...namesIn(dir)];
   return new ComputeError(
     'not_found',
     `there is no compute with the name ${JSON.stringify(name.slice(0, 100))} in ${dir.root}`,
     {
       hint:
-        names.length === 0
-          ? 'create one with: compute-local create NAME'
-          : `the names are: ${names.join(', ')}${otherwise}`,
+        name === mainName
+          ? `create it with: ${commandFor(dir, 'start')}${names.length === 0 ? '' : `; the names are: ${names.join(', ')}`}`
+          : names.length === 0
+            ? `create one with: ${commandFor(dir, 'create NAME')}`
+            : `the names are: ${names.join(', ')}${otherwise}`,
     },
   );
 }
+
+/** For what only main and branches can do. */
+export const isNode = (dir: LocalDir, name: string): ComputeError =>
+  new ComputeError('usage', `"${name}" is a replica or static node, which has no data of its own`, {
+    hint: `name main or a branch: ${commandFor(dir, 'list')}; a node is started with \`up --replica\` or \`up --at-lsn\``,
+  });
 
 /** Null also when it is damaged: branches do not need it. */
 export function mainState(dir: LocalDir): LocalState | null {

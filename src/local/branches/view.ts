@@ -4,6 +4,7 @@ import { identify } from '../../process/identity.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { parseAt } from './at.ts';
 import { buildBranch } from './build.ts';
+import { interruptible } from './interrupt.ts';
 import { withTree } from './lock.ts';
 import { progressOf } from './output.ts';
 import { removeBranch } from './remove.ts';
@@ -42,7 +43,9 @@ export async function view(
       newPorts: true,
       pgBinDir: pgBinDir ?? place.state.started?.pgBinDir ?? null,
     };
-    const state = await startInBackground(branchDir(dir, name), options, report, never);
+    const state = await interruptible((signal) =>
+      startInBackground(branchDir(dir, name), options, report, signal),
+    );
     return { state, remove: removeIt };
   } catch (error) {
     await removeIt();

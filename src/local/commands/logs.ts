@@ -28,15 +28,18 @@ export async function logs(dir: LocalDir, { follow, lines, storage, json }: LogO
   const stop = new AbortController();
   process.stdout.on('error', () => stop.abort());
   const out = json ? objects() : asItIs;
-  let at = existsSync(path) ? printEnd(path, lines, out) : 0;
-  if (!follow) {
-    out.end();
-    return 0;
-  }
-  onSignals((_, meaning) => void (meaning === 'ignore' || stop.abort()));
-  while (!stop.signal.aborted) {
-    await sleep(lookMs, stop.signal).catch(() => {});
-    at = printFrom(path, at, out);
+  const followed = new Followed(path, out);
+  try {
+    followed.begin(lines);
+    if (follow) {
+      onSignals((_, meaning) => void (meaning === 'ignore' || stop.abort()));
+      while (!stop.signal.aborted) {
+        await sleep(lookMs, stop.signal).catch(() => {});
+        followed.look();
+      }
+    }
+  } finally {
+    followed.close();
   }
   out.end();
   return 0;
@@ -69,47 +72,70 @@ function objects(): Sink {
   };
 }
 
-/** @returns the bytes that were printed of the file */
-function printEnd(path: string, lines: number, out: Sink): number {
-  const fd = openRegular(path);
-  try {
-    const { size } = fstatSync(fd);
-    let [from, found] = [size, 0];
+/** A log that grows. When it gets another name, because it is large, what is left of it comes before what is in the new one. */
+export class Followed {
+  readonly #path: string;
+  readonly #out: Sink;
+  #open: { readonly fd: number; readonly ino: number; at: number } | null = null;
+
+  constructor(path: string, out: Sink) {
+    this.#path = path;
+    this.#out = out;
+  }
+
+  /** Prints the last lines of what is there. */
+  begin(lines: number): void {
+    if (existsSync(this.#path)) this.#openAt((fd, size) => beginOfLast(fd, size, lines));
+  }
+
+  /** Prints what was added. */
+  look(): void {
+    this.#print();
+    const now = statSync(this.#path, { throwIfNoEntry: false })?.ino;
+    if (now === undefined || now === this.#open?.ino) return;
+    this.#print();
+    this.close();
+    this.#openAt(() => 0);
+  }
+
+  close(): void {
+    if (this.#open !== null) closeSync(this.#open.fd);
+    this.#open = null;
+  }
+
+  #openAt(from: (fd: number, size: number) => number): void {
+    const fd = openRegular(this.#path);
+    const { ino, size } = fstatSync(fd);
+    this.#open = { fd, ino, at: from(fd, size) };
+    this.#print();
+  }
+
+  #print(): void {
+    const open = this.#open;
+    if (open === null) return;
+    // Somebody has emptied it.
+    if (fstatSync(open.fd).size < open.at) open.at = 0;
     const chunk = Buffer.alloc(chunkBytes);
-    while (from > 0 && found <= lines) {
-      const begin = Math.max(0, from - chunkBytes);
-      readSync(fd, chunk, 0, from - begin, begin);
-      for (let at = from - begin - 1; at >= 0 && found <= lines; at--)
-        // The last line ends with one, too.
-        if (chunk[at] === 10 && begin + at !== size - 1 && ++found === lines)
-          return print(fd, begin + at + 1, out);
-      from = begin;
+    for (;;) {
+      const read = readSync(open.fd, chunk, 0, chunkBytes, open.at);
+      if (read === 0) return;
+      this.#out.write(Buffer.from(chunk.subarray(0, read)));
+      open.at += read;
     }
-    return print(fd, 0, out);
-  } finally {
-    closeSync(fd);
   }
 }
 
-/** A log that has become shorter is a new one: the former has another name now. */
-function printFrom(path: string, at: number, out: Sink): number {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size === at) return at;
-  if (size === 0) return 0;
-  const fd = openRegular(path);
-  try {
-    return print(fd, size < at ? 0 : at, out);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function print(fd: number, from: number, out: Sink): number {
+/** Where the last lines of a file begin, in bytes. */
+function beginOfLast(fd: number, size: number, lines: number): number {
+  let [from, found] = [size, 0];
   const chunk = Buffer.alloc(chunkBytes);
-  for (let at = from; ;) {
-    const read = readSync(fd, chunk, 0, chunkBytes, at);
-    if (read === 0) return at;
-    out.write(Buffer.from(chunk.subarray(0, read)));
-    at += read;
+  while (from > 0) {
+    const begin = Math.max(0, from - chunkBytes);
+    readSync(fd, chunk, 0, from - begin, begin);
+    for (let at = from - begin - 1; at >= 0; at--)
+      // The last line ends with one, too.
+      if (chunk[at] === 10 && begin + at !== size - 1 && ++found === lines) return begin + at + 1;
+    from = begin;
   }
+  return 0;
 }

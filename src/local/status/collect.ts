@@ -4,7 +4,8 @@ import { mainName, primaryInForce } from '../names.ts';
 import { asState, nodeDir, nodeNames, readNode } from '../nodes.ts';
 import { inspectDir } from '../own.ts';
 import { readPhase } from '../phase.ts';
-import { type LocalDir, type LocalState, readState } from '../state.ts';
+import { type LocalDir, type LocalState, commandFor, readState } from '../state.ts';
+import { type Called, calledMain } from './called.ts';
 import { type KnownCompute, computeFacts } from './compute-facts.ts';
 import { type Size, type Sizer, Sizes, freeBytes, sum } from './disk.ts';
 import { judge } from './judge.ts';
@@ -15,14 +16,18 @@ import { storageFacts } from './storage-facts.ts';
 /** Looks at everything at once, each question with its own limit.
  *  @param size for who looks often: counting takes longest
  *  @throws ComputeError `dir_refused` when the directory is somebody else's */
-export async function collectStatus(dir: LocalDir, size: Sizer = eachOnce()): Promise<StatusReport> {
+export async function collectStatus(
+  dir: LocalDir,
+  size: Sizer = eachOnce(),
+  called: Called = calledMain(dir),
+): Promise<StatusReport> {
   const found = inspectDir(dir, 'stop');
   const up = processOf(dir.upPid);
   const common = { dir: dir.root, pid: up?.pid ?? null, since: up?.since ?? null };
   if (found.kind === 'new') return { ...common, ...nothing('absent') };
   const { state, problems } = attempt(() => readState(dir), dir.state);
   if (state === null) return { ...common, ...withoutState(dir, problems) };
-  const { computes, primary, unreadable } = knownComputes(dir, state);
+  const { computes, primary, unreadable } = knownComputes(dir, state, called.name);
   const hasWriter = readPhase(dir.upPid)?.phase === 'ready';
   const [storage, all, total, free, ...ahead] = await Promise.all([
     storageFacts(dir, state, { hasWriter, size }),
@@ -32,7 +37,10 @@ export async function collectStatus(dir: LocalDir, size: Sizer = eachOnce()): Pr
     ...[dir.next, dir.nextFresh, dir.nextTemplate].map((path) => size(path)),
   ]);
   if (storage.unreadable !== null) unreadable.push(unreadableProblem('storage', storage.unreadable, null));
-  const verdict = judge({ dir, state, primary, computes: all, storage, unreadable, nowMs: Date.now() });
+  const verdict = judge({
+    ...{ dir, state, called, primary, computes: all, storage, unreadable },
+    nowMs: Date.now(),
+  });
   const disk = diskReport(free, {
     total,
     bases: storage.bases,
@@ -72,14 +80,14 @@ function withoutState(dir: LocalDir, problems: Problem[]): Omit<StatusReport, 'd
   const found = inspectDir(dir, 'stop');
   if (found.kind === 'own' && found.resetting !== null)
     return nothing('trouble', [
-      unreadableProblem(dir.root, 'a reset was interrupted', 'complete it with: compute-local reset'),
+      unreadableProblem(dir.root, 'a reset was interrupted', `complete it with: ${commandFor(dir, 'reset')}`),
     ]);
   if (found.kind === 'own' && found.lost !== null)
     return nothing('trouble', [
       unreadableProblem(
         dir.state,
         `${dir.state} is missing, but the storage holds a database`,
-        'restore the file, or start compute-local up: it creates another one, with a new password and new ports',
+        `restore the file, or start ${commandFor(dir, 'up')}: it creates another one, with a new password and new ports`,
       ),
     ]);
   return nothing('absent');
@@ -104,20 +112,21 @@ function attempt<T>(read: () => T, about: string): { state: T | null; problems: 
 function knownComputes(
   dir: LocalDir,
   state: LocalState,
+  name: string,
 ): { computes: KnownCompute[]; primary: string; unreadable: Problem[] } {
-  const computes: KnownCompute[] = [{ name: mainName, mode: 'replica', state, dir }];
+  const computes: KnownCompute[] = [{ name, mode: 'replica', state, dir }];
   const unreadable: Problem[] = [];
-  for (const name of nodeNames(dir)) {
-    const own = nodeDir(dir, name);
-    const { state: node, problems } = attempt(() => readNode(dir, name), own.root);
+  for (const of of nodeNames(dir)) {
+    const own = nodeDir(dir, of);
+    const { state: node, problems } = attempt(() => readNode(dir, of), own.root);
     unreadable.push(...problems);
-    if (node !== null) computes.push({ name, mode: node.mode, state: asState(state, node), dir: own });
+    if (node !== null) computes.push({ name: of, mode: node.mode, state: asState(state, node), dir: own });
   }
-  for (const { name, error } of listDamaged(dir).filter((one) => one.name !== mainName))
-    unreadable.push(unreadableProblem(name, inline(error), hintOf(error)));
+  for (const { name: of, error } of listDamaged(dir).filter((one) => one.name !== mainName))
+    unreadable.push(unreadableProblem(of, inline(error), hintOf(error)));
   const chosen = attempt(() => primaryInForce(dir), dir.primary);
   unreadable.push(...chosen.problems);
-  return { computes, primary: chosen.state?.name ?? mainName, unreadable };
+  return { computes, primary: chosen.state?.name ?? name, unreadable };
 }
 
 interface Parts {

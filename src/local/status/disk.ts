@@ -1,7 +1,6 @@
-import { type Dirent, type Stats, lstat, lstatSync, readdir } from 'node:fs';
+import { type Dirent, type Stats, lstat, lstatSync, readdir, readdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { join } from 'node:path';
 import { never } from '../../core/abort.ts';
 import { monotonicMs, within } from '../../core/clock.ts';
 import { probeMs } from './probe.ts';
@@ -33,6 +32,7 @@ export class Sizes {
   readonly #endMs: number;
   readonly #known = new Map<string, Promise<Counted>>();
   readonly #limitMs: number;
+  #directories = 0;
 
   constructor(limitMs = probeMs) {
     this.#limitMs = limitMs;
@@ -47,24 +47,28 @@ export class Sizes {
     return { bytes: counted.bytes + shared, complete: counted.complete };
   }
 
-  #directory(path: string): Promise<Counted> {
+  /** @param depth below the one that was asked for */
+  #directory(path: string, depth = 0): Promise<Counted> {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
-    const counted = this.#count(path);
+    const counted = this.#count(path, depth);
     this.#known.set(path, counted);
     return counted;
   }
 
-  async #count(path: string): Promise<Counted> {
+  async #count(path: string, depth: number): Promise<Counted> {
     if (monotonicMs() > this.#endMs) return unknown;
+    // Another file system begins above.
+    const isDeep = depth > 1;
     try {
-      const own = await statOf(path);
+      if (isDeep && this.#directories++ % directoriesAtOnce === 0) await setImmediate();
+      const own = isDeep ? lstatSync(path) : await statOf(path);
       if (!own.isDirectory()) return countedFile(own);
-      const entries = await entriesOf(path);
+      const entries = isDeep ? readdirSync(path, { withFileTypes: true }) : await entriesOf(path);
       const below = entries.filter((entry) => entry.isDirectory());
       const [files, ...directories] = await Promise.all([
         this.#files(entries.flatMap((entry) => (entry.isDirectory() ? [] : [`${path}/${entry.name}`]))),
-        ...below.map(({ name }) => this.#directory(join(path, name))),
+        ...below.map(({ name }) => this.#directory(`${path}/${name}`, depth + 1)),
       ]);
       return together([{ ...nothing, bytes: own.blocks * blockBytes }, files, ...directories]);
     } catch (error) {
@@ -97,6 +101,7 @@ export const sizeOf: Sizer = (path) => new Sizes().of(path);
 const blockBytes = 512;
 /** About a millisecond. */
 const filesAtOnce = 200;
+const directoriesAtOnce = 10;
 
 function countedFile({ blocks, nlink, dev, ino }: Stats): Counted {
   const bytes = blocks * blockBytes;

@@ -1,5 +1,6 @@
 import { sqlState } from '../../pg/client.ts';
 import { mayStart } from '../phase.ts';
+import type { Called } from './called.ts';
 import type { ComputeFacts } from './compute-facts.ts';
 import { probeMs } from './probe.ts';
 import type { PartState, Problem } from './schema.ts';
@@ -27,7 +28,7 @@ const startsWhile: Readonly<Record<string, PartState>> = {
 };
 
 /** Judges one compute by what its processes say. */
-export function judgeCompute(facts: ComputeFacts, nowMs: number): Judged {
+export function judgeCompute(facts: ComputeFacts, called: Called, nowMs: number): Judged {
   const { name, up, ctl, postgres, noted } = facts;
   const wrong = (kind: Problem['kind'], state: PartState, detail: string, hint: string): Judged => ({
     state,
@@ -42,7 +43,7 @@ export function judgeCompute(facts: ComputeFacts, nowMs: number): Judged {
       'orphaned',
       'failed',
       `${what} runs, but the compute-local up that started it has ended`,
-      'end it with: compute-local stop. Then start again: compute-local up',
+      `end it with: ${called.stop}. Then start again: ${called.start}`,
     );
   }
   for (const [what, one] of Object.entries({ 'compute-local up': up, compute_ctl: ctl, Postgres: postgres }))
@@ -84,7 +85,7 @@ export function judgeCompute(facts: ComputeFacts, nowMs: number): Judged {
       'failed',
       'failed',
       firstLine(error) ?? 'compute_ctl failed',
-      `read the whole reason: curl -H "Authorization: Bearer $(compute-local token --name ${name})" http://127.0.0.1:${facts.state.ports.externalHttp}/status`,
+      `read the whole reason: curl -H "Authorization: Bearer $(${called.token(name)})" http://127.0.0.1:${facts.state.ports.externalHttp}/status`,
     );
   return judgePostgres(facts, wrong, restart);
 }

@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { copiedText } from '../copied.ts';
 import { mayStart } from '../phase.ts';
+import type { Called } from './called.ts';
 import type { ComputeFacts } from './compute-facts.ts';
 import { type Judged, judgeCompute, silence } from './judge-compute.ts';
 import { valueOf } from './probe.ts';
@@ -11,6 +12,7 @@ import type { LocalDir, LocalState } from '../state.ts';
 export interface Facts {
   readonly dir: LocalDir;
   readonly state: LocalState;
+  readonly called: Called;
   /** Name of the compute that is to write. */
   readonly primary: string;
   /** The main one first. */
@@ -32,7 +34,7 @@ export interface Verdict {
 /** Draws all conclusions. Pure. */
 export function judge(facts: Facts): Verdict {
   const { computes, primary } = facts;
-  const judged = new Map(computes.map((one) => [one.name, judgeCompute(one, facts.nowMs)]));
+  const judged = new Map(computes.map((one) => [one.name, judgeCompute(one, facts.called, facts.nowMs)]));
   const main = computes[0] as ComputeFacts;
   const anyRuns = computes.some(({ ctl, postgres }) => ctl !== null || postgres !== null);
   const storage = judgeStorage(facts, main, anyRuns, judged);
@@ -66,7 +68,7 @@ function overall(
 }
 
 function judgeStorage(
-  { storage, dir, primary, nowMs }: Facts,
+  { storage, dir, called, primary, nowMs }: Facts,
   main: ComputeFacts,
   anyRuns: boolean,
   judged: ReadonlyMap<string, Judged>,
@@ -77,8 +79,7 @@ function judgeStorage(
     problems: [{ kind, about: 'storage', message: detail, hint }],
   });
   const log = `its log: ${dir.log}/storage.log`;
-  const { process, http } = storage;
-  const { up, noted } = main;
+  const [{ process, http }, { up, noted }] = [storage, main];
   const isStarting = noted !== null && mayStart(noted, nowMs);
   if (process === null) {
     if (up !== null && noted?.phase === 'stopping') return { state: 'stopped', detail: null, problems: [] };
@@ -89,7 +90,7 @@ function judgeStorage(
       'no_storage',
       'stopped',
       'computes run, but the storage does not: their commits wait',
-      'end everything with: compute-local stop. Then start again: compute-local up',
+      `end everything with: ${called.stop}. Then start again: ${called.start}`,
     );
   }
   if (process.suspended)
@@ -122,7 +123,7 @@ function judgeStorage(
       'orphaned',
       'running',
       'the storage runs without a compute-local up',
-      'end it with: compute-local stop; or start everything with: compute-local up',
+      `end it with: ${called.stop}; or start everything with: ${called.start}`,
     );
   const troubles = valueOf(http)?.troubles ?? [];
   if (troubles.length > 0)

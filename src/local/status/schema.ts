@@ -84,7 +84,7 @@ const sleep = v.object({
 
 const compute = v.object({
   name: text(
-    '`main` for the one that `up` starts by itself; also for `--name` of `url`, `psql` and `token`.',
+    '`main` for the one that `up` starts by itself, or the name of the branch that `status` was given; also for `url`, `psql` and `token`.',
   ),
   role: described(
     v.picklist(['primary', 'replica', 'view']),

@@ -6,7 +6,13 @@ import { sleep } from '../../core/clock.ts';
 import type { LocalDir, LocalState } from '../state.ts';
 import { askStorage } from '../storage-api.ts';
 import { type TimelineDir, storedBases, timelineDir, walDir } from '../storage/layout.ts';
-import { type StorageStatus, baseStatus, restorableFrom } from '../storage/storage-status.ts';
+import { rangesOf } from '../storage/ranges.ts';
+import {
+  type StorageStatus,
+  baseStatus,
+  restorableFrom,
+  restorableRange,
+} from '../storage/storage-status.ts';
 import { WalEnd } from '../storage/wal-end.ts';
 import { type Size, type Sizer, sum } from './disk.ts';
 import { type Answer, askAt } from './probe.ts';
@@ -82,9 +88,11 @@ function storedStatus(files: TimelineDir): Partial<StorageStatus> {
   const { startLsn, stopLsn, walSegmentBytes, timeline } = base;
   const found = new WalEnd(walDir(files, timeline), walSegmentBytes, startLsn, timeline).find();
   const end = found ?? stopLsn;
+  const restorable_ranges = rangesOf(files, bases, end).map(restorableRange);
   return {
     end_lsn: formatLsn(end),
     restorable: restorableFrom(bases[0], formatLsn(end)),
+    restorable_ranges,
     base: baseStatus(base),
     wal_bytes: Number(end - startLsn),
     wal_segment_bytes: walSegmentBytes,

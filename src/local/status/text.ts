@@ -1,5 +1,6 @@
 import { shownBytes, shownMs } from '../../core/shown.ts';
 import { fillText } from '../show-troubles.ts';
+import { commandFor, placesIn } from '../state.ts';
 import type { DiskStatus } from '../storage/watch.ts';
 import {
   type ComputeReport,
@@ -42,11 +43,18 @@ const inOrder = Object.keys(statusSchema.entries) as (keyof StatusReport)[];
 export const statusJson = (report: StatusReport): string =>
   `${JSON.stringify(Object.fromEntries(inOrder.map((name) => [name, report[name]])))}\n`;
 
-/** The report for people. @param nowMs milliseconds since 1970 */
-export function statusText(report: StatusReport, paint: Paint, nowMs: number): string {
+/** The report for people.
+ *  @param nowMs milliseconds since 1970
+ *  @param start what starts it */
+export function statusText(
+  report: StatusReport,
+  paint: Paint,
+  nowMs: number,
+  start = commandFor(placesIn(report.dir), 'up'),
+): string {
   const { computes, storage, disk, problems } = report;
   const parts = [
-    heading(report, paint, nowMs),
+    heading(report, paint, { nowMs, start }),
     ...(computes.length === 0 ? [] : [computeTable(computes, paint, nowMs)]),
     ...(storage === null ? [] : [storageText(storage, paint, nowMs)]),
     ...(disk === null ? [] : [diskText(disk, storage?.disk ?? null, paint)]),
@@ -55,15 +63,19 @@ export function statusText(report: StatusReport, paint: Paint, nowMs: number): s
   return `${parts.join('\n\n')}\n`;
 }
 
-function heading({ state, dir, pid, since }: StatusReport, paint: Paint, nowMs: number): string {
+function heading(
+  { state, dir, pid, since }: StatusReport,
+  paint: Paint,
+  { nowMs, start }: { readonly nowMs: number; readonly start: string },
+): string {
   const running = pid === null ? '' : ` as pid ${pid}${since === null ? '' : ` for ${ago(since, nowMs)}`}`;
   const said: Readonly<Record<StatusReport['state'], string>> = {
     running: `running${running}`,
     asleep: `asleep${running}; the next connection wakes it`,
     starting: `starting${running}`,
     stopping: `stopping${running}`,
-    stopped: 'not running. Start it with: compute-local up',
-    absent: 'there is no database yet. Create one with: compute-local up',
+    stopped: `not running. Start it with: ${start}`,
+    absent: `there is no database yet. Create one with: ${start}`,
     trouble: pid === null ? 'trouble, and no compute-local up runs' : `trouble; it runs${running}`,
   };
   return `compute-local in ${dir}: ${paint(styleOf(state), said[state])}`;
@@ -134,8 +146,7 @@ function lagText({ lag }: ComputeReport): string {
 }
 
 function storageText(storage: StorageReport, paint: Paint, nowMs: number): string {
-  const { state, pid, exits, ports, restorable, base, wal_bytes, compaction_at_bytes, attached, history } =
-    storage;
+  const { state, pid, exits, ports, base, wal_bytes, compaction_at_bytes, attached, history } = storage;
   const row = (name: string, text: string): string => `  ${name.padEnd(13)}${text}`;
   const running = pid === null ? '' : `, pid ${pid}`;
   const receives = attached === undefined ? '' : attached ? ', receives WAL' : ', receives no WAL';
@@ -144,12 +155,7 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
   return [
     `${paint('bold', 'Storage')}  ${paint(styleOf(state), words(state))}${running}${receives}`,
     ...(exits === 0 ? [] : [`  ${restarts(exits)}`]),
-    row(
-      'Restorable',
-      restorable === undefined
-        ? '-'
-        : `${restorable.from_lsn}${since(restorable.from_time)} to ${restorable.to_lsn} (compute-local up --at-lsn)`,
-    ),
+    ...restorableRows(storage).map((text, at) => row(at === 0 ? 'Restorable' : '', text)),
     ...(history === undefined || history === null ? [] : [row('History', historyText(history))]),
     row('Base backup', base === undefined ? '-' : baseText(base, nowMs)),
     row('WAL since', wal_bytes === undefined ? '-' : `${shownBytes(wal_bytes)}${next}`),
@@ -158,6 +164,16 @@ function storageText(storage: StorageReport, paint: Paint, nowMs: number): strin
       `pageserver ${ports.pageserver}, safekeeper ${ports.safekeeper}, control plane ${ports.control_plane}`,
     ),
   ].join('\n');
+}
+
+/** A line for each range, the oldest first. */
+function restorableRows({ restorable, restorable_ranges: ranges = [] }: StorageReport): string[] {
+  if (restorable === undefined) return ['-'];
+  const all = ranges.length > 1 ? ranges : [restorable];
+  return all.map(
+    ({ from_lsn, from_time, to_lsn }, at) =>
+      `${at === 0 ? '' : 'and '}${from_lsn}${since(from_time)} to ${to_lsn}${at < all.length - 1 ? '' : ' (compute-local up --at-lsn)'}`,
+  );
 }
 
 const since = (time: string | null | undefined): string =>

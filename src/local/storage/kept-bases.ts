@@ -40,6 +40,10 @@ export class KeptBases {
     return this.#bases[0];
   }
 
+  get all(): Bases {
+    return this.#bases;
+  }
+
   /** Removes all that are not to be kept, and the WAL before the oldest of each PG timeline. */
   removeOthers(current: Base): void {
     const { dir, keptForStandbys } = this.#options;

@@ -55,16 +55,25 @@ export function restorableOf(dir: TimelineDir): Restorable {
   return { from: oldest.stopLsn, fromMs: takenMs(oldest), to: endOf(dir, bases.at(-1) as Base) };
 }
 
-/** The parts of that, the oldest first: after a gap in the WAL, and after a promotion, it goes on with the next base backup. */
-export function rangesOf(dir: TimelineDir): Restorable[] {
+/** The parts of that, the oldest first: after a gap in the WAL, and after a promotion, it goes on with the next base backup.
+ *  @param known where the WAL after the current base backup ends; null: it is looked for
+ *  @throws as `basesOf`; the system's error */
+export function rangesOf(
+  dir: TimelineDir,
+  bases: Bases = basesOf(dir),
+  known: Lsn | null = null,
+): readonly Restorable[] {
   const ranges: Restorable[] = [];
+  const current = bases.at(-1) as Base;
+  const isKnown = (base: Base): boolean =>
+    base === current || (base.timeline === current.timeline && gapAfter(dir, base) === null);
   let timeline = 0;
-  for (const base of basesOf(dir)) {
+  for (const base of bases) {
     const last = ranges.at(-1);
-    const to = endOf(dir, base);
-    if (last !== undefined && base.timeline === timeline && base.stopLsn <= last.to)
-      ranges[ranges.length - 1] = { ...last, to: to > last.to ? to : last.to };
-    else ranges.push({ from: base.stopLsn, fromMs: takenMs(base), to });
+    // Its WAL is that of the base backup before it, and was followed to its end.
+    if (last !== undefined && base.timeline === timeline && base.stopLsn <= last.to) continue;
+    const to = known !== null && isKnown(base) ? known : endOf(dir, base);
+    ranges.push({ from: base.stopLsn, fromMs: takenMs(base), to });
     timeline = base.timeline;
   }
   return ranges;

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
-import { formatLsn, parseLsn } from '../../core/lsn.ts';
+import { type Lsn, formatLsn, parseLsn } from '../../core/lsn.ts';
 import type { Copying } from './copying.ts';
 import { type Base, takenMs } from './layout.ts';
+import { type Restorable, rangesOf } from './ranges.ts';
 import type { Timeline } from './timeline.ts';
 import { type Part, type TroubleKind, parts, troubleKinds } from './trouble-kinds.ts';
 import type { Troubles } from './troubles.ts';
@@ -51,6 +52,28 @@ const disk = v.object({
   ),
 });
 
+/** What can be restored, the oldest first. */
+export const restorableRanges = v.pipe(
+  v.array(
+    v.object({
+      from_lsn: v.pipe(lsn, v.description('The end of a base backup.')),
+      from_time: text('When that was complete; UTC, ends in Z.'),
+      to_lsn: v.pipe(lsn, v.description('The end of the WAL after it.')),
+    }),
+  ),
+  v.description(
+    'What can be restored, the oldest first: one range, and another one after each gap in the WAL and after each promotion. Empty while there is nothing, or it cannot be read.',
+  ),
+);
+
+export type RestorableRange = v.InferOutput<typeof restorableRanges>[number];
+
+export const restorableRange = ({ from, fromMs, to }: Restorable): RestorableRange => ({
+  from_lsn: formatLsn(from),
+  from_time: new Date(fromMs).toISOString(),
+  to_lsn: formatLsn(to),
+});
+
 /** The body of the control plane's `GET /status`. */
 export const storageStatusSchema = v.object({
   end_lsn: v.pipe(lsn, v.description('Where the stored WAL ends: every acknowledged commit is before it.')),
@@ -65,8 +88,11 @@ export const storageStatusSchema = v.object({
       ),
       to_lsn: v.pipe(lsn, v.description('The end of the stored WAL.')),
     }),
-    v.description('The range that a view can show, `up --at-lsn`, and that a branch can begin at.'),
+    v.description(
+      'The range that a view can show, `up --at-lsn`, and that a branch can begin at; with what is between them, where there are several `restorable_ranges`.',
+    ),
   ),
+  restorable_ranges: v.optional(restorableRanges),
   base: v.pipe(
     v.object({
       number: v.pipe(count, v.description('Counts base backups.')),
@@ -143,6 +169,14 @@ export const restorableFrom = (oldest: Base, to_lsn: string): StorageStatus['res
   to_lsn,
 });
 
+function rangesIn({ dir, kept }: Timeline, end: Lsn): RestorableRange[] {
+  try {
+    return rangesOf(dir, kept.all, end).map(restorableRange);
+  } catch {
+    return [];
+  }
+}
+
 function takenAt(base: Base): string | null {
   try {
     return new Date(takenMs(base)).toISOString();
@@ -167,10 +201,12 @@ export function storageStatus({
   maxWalBytes,
 }: StatusParts): StorageStatus {
   const { base, receiver, generation } = timeline;
-  const end = formatLsn(timeline.knownEnd());
+  const known = timeline.knownEnd();
+  const end = formatLsn(known);
   return {
     end_lsn: end,
     restorable: restorableFrom(timeline.kept.oldest, end),
+    restorable_ranges: rangesIn(timeline, known),
     base: baseStatus(base),
     wal_bytes: timeline.walBytes(),
     wal_segment_bytes: base.walSegmentBytes,

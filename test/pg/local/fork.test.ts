@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Lsn, formatLsn, parseLsn } from '../../../src/core/lsn.ts';
+import { askStorage } from '../../../src/local/storage-api.ts';
 import { fork, forkPoint } from '../../../src/local/storage/fork.ts';
 import {
   type Base,
@@ -19,7 +20,8 @@ import {
   takenMs,
   timelineDir,
 } from '../../../src/local/storage/layout.ts';
-import { restorableOf } from '../../../src/local/storage/ranges.ts';
+import { rangesOf, restorableOf } from '../../../src/local/storage/ranges.ts';
+import { restorableRange } from '../../../src/local/storage/storage-status.ts';
 import { WalEnd } from '../../../src/local/storage/wal-end.ts';
 import { eventually } from '../../support/program.ts';
 import { localFixture, never, withStorage } from './fixture.ts';
@@ -125,6 +127,12 @@ test('with --keep, older base backups and their WAL stay until they are too old 
     expect(snapshot.base.number).toBe(1);
     expect(snapshot.segments.at(-1)?.name).toBe(readdirSync(dir.wal).toSorted()[1]);
     release();
+    // Each is told, also by `status`: what is between them is gone.
+    const ranges = rangesOf(dir).map(restorableRange);
+    expect(ranges).toHaveLength(2);
+    const { restorable, restorable_ranges: told } = await askStorage(state, never);
+    expect(told).toEqual(ranges);
+    expect([restorable.from_lsn, restorable.to_lsn]).toEqual([ranges[0]?.from_lsn, ranges[1]?.to_lsn]);
     const inside = gapped.timeline.base.startLsn;
     const said = new RegExp(
       `LSN ${formatLsn(inside)} is not stored: the WAL has a gap at ${gap}: \\S+ \\(.*\\) to \\S+, and \\S+ .* can be restored`,

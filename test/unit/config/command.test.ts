@@ -99,7 +99,9 @@ describe('compute-local', () => {
       ttl: 7200,
       keep: 604_800,
     });
-    await expect(local(['create', 'a', '--ttl', '2 parsecs'])).rejects.toThrow('Expected a time such as');
+    await expect(local(['create', 'a', '--ttl', '2 parsecs'])).rejects.toThrow(
+      'Expected a time above 0 such as',
+    );
   });
 
   test.each([

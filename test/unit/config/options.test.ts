@@ -68,6 +68,8 @@ const accepted: [Kind, string, unknown][] = [
   ['duration', '500ms', 0.5],
   ['duration', '2 h', 7200],
   ['duration', '0', 0],
+  ['lifetime', '2 h', 7200],
+  ['lifetime', '90', 90],
   ['size', '256MB', 268_435_456],
   ['size', '1 gb', 1_073_741_824],
   ['size', '8388608', 8_388_608],
@@ -88,6 +90,8 @@ test.each(accepted)('a value of the kind %s: %s', (kind, text, value) => {
 
 const refused: [Kind, string[], string][] = [
   ['duration', ['', '-1s', '1.5s', '5 years', 's', '5 m 3 s'], 'Expected a time'],
+  // It would be deleted at once.
+  ['lifetime', ['0', '0s', '-1s', '', '2 hours ago'], 'Expected a time above 0'],
   ['sizeOrZero', ['-1', '', 'MB'], 'Expected a size such as 256MB, or 0'],
   ['size', ['1MB', '-5MB', '', 'MB', '5 TB', '9007199254740992'], 'Expected a size of 4MB or more'],
   ['portOrNone', ['65536', '', 'no', '-1'], 'Expected a port from 1 to 65535, or none'],

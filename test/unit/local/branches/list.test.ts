@@ -10,6 +10,7 @@ const main: Listed = {
   created_at: null,
   expires_at: null,
   restorable: { from_lsn: '0/2000028', from_time: '2026-03-04T12:00:31.000Z', to_lsn: '0/3000000' },
+  restorable_ranges: [{ from_lsn: '0/2000028', from_time: '2026-03-04T12:00:31.000Z', to_lsn: '0/3000000' }],
   keep_seconds: null,
   port: 25_432,
   http_port: 3080,
@@ -21,7 +22,8 @@ const main: Listed = {
 test('the list shows what a person asks for, one line for each compute', () => {
   const dev: Listed = {
     ...main,
-    ...{ name: 'dev', state: 'stopped', parent: 'main', parent_lsn: '0/2FFFFF8', restorable: null },
+    ...{ name: 'dev', state: 'stopped', parent: 'main', parent_lsn: '0/2FFFFF8' },
+    ...{ restorable: null, restorable_ranges: [] },
     ...{ expires_at: '2026-03-04T14:00:00.000Z', port: 20_001 },
   };
   expect(listText([main, dev], Date.parse('2026-03-04T13:00:00Z'))).toBe(
@@ -31,6 +33,14 @@ test('the list shows what a person asks for, one line for each compute', () => {
       'dev   stopped  main    0/2FFFFF8  -                               1 h         20001  4.8 MB  0 B',
       '',
     ].join('\n'),
+  );
+});
+
+test('a history of which not everything can be restored is told range by range', () => {
+  const second = { from_lsn: '0/4000028', from_time: '2026-03-04T12:30:00.000Z', to_lsn: '0/5000000' };
+  const both = { ...main, restorable_ranges: [...main.restorable_ranges, second] };
+  expect(listText([both], 0).split('\n')[2]).toBe(
+    '  main: 0/2000028 (2026-03-04 12:00 UTC) to 0/3000000, and 0/4000028 (2026-03-04 12:30 UTC) to 0/5000000 can be restored, and nothing in between',
   );
 });
 

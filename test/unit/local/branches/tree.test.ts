@@ -2,12 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { dirNamed, stateNamed } from '../../../../src/local/branches/resolve.ts';
+import { calledAs, dirNamed, stateNamed } from '../../../../src/local/branches/resolve.ts';
 import { buildBranch } from '../../../../src/local/branches/build.ts';
-import { remove } from '../../../../src/local/branches/change.ts';
+import { remove, rename } from '../../../../src/local/branches/change.ts';
 import { listAll } from '../../../../src/local/branches/list.ts';
 import { withTree } from '../../../../src/local/branches/lock.ts';
-import { findBranch, listBranches, listDamaged } from '../../../../src/local/branches/tree.ts';
+import { findBranch, findPlace, listBranches, listDamaged } from '../../../../src/local/branches/tree.ts';
 import { claimDir, createRoot } from '../../../../src/local/claim.ts';
 import { lockDir } from '../../../../src/local/lock.ts';
 import { nodeDir, setPrimaryNode, writeNode } from '../../../../src/local/nodes.ts';
@@ -145,4 +145,34 @@ test('branches below a directory that was moved to a path too long for sockets a
   await expect(buildBranch(now, { ...wanted, name: 'too-long-for-sockets' })).rejects.toThrow('too long');
   await remove(now, 'a', { json: true }, log);
   expect(names(listAll(now))).toEqual(['main', 'b', 'c']);
+});
+
+test('the status of a branch calls it by its name, and not main', async () => {
+  const dir = await home();
+  const report = await collectStatus(dirNamed(dir, 'a'), undefined, calledAs(dir, 'a'));
+  expect(report.computes.map(({ name }) => name)).toEqual(['a']);
+  expect(report.primary).toBe('a');
+  expect(calledAs(dir, 'a').start).toBe(`compute-local start a --dir ${dir.root}`);
+  expect((await collectStatus(dir, undefined, calledAs(dir, null))).primary).toBe('main');
+  expect(calledAs(dir, 'main').name).toBe('main');
+});
+
+test('a replica is called one by what is for main and branches, and deleting it does not succeed silently', async () => {
+  const dir = await home();
+  const ports = { postgres: 1, externalHttp: 2, internalHttp: 3 };
+  mkdirSync(nodeDir(dir, 'second').root, { recursive: true });
+  writeNode(dir, { version: 1, name: 'second', computeId: 'x', mode: 'replica', ports });
+  const isNode = expect.objectContaining({
+    code: 'usage',
+    message: expect.stringContaining('"second" is a replica or static node'),
+  });
+  await expect(remove(dir, 'second', { json: true }, log)).rejects.toEqual(isNode);
+  await expect(rename(dir, 'second', 'third', { json: true }, log)).rejects.toEqual(isNode);
+  expect(() => findPlace(dir, 'second')).toThrow(isNode);
+});
+
+test('a branch that is renamed to its own name keeps it, and that is said', async () => {
+  const dir = await home();
+  await expect(rename(dir, 'a', 'a', { json: true }, log)).rejects.toThrow('"a" has that name already');
+  expect(names(listBranches(dir))).toEqual(['a', 'b', 'c']);
 });

@@ -16,6 +16,7 @@ const listed = (name: string, parent: string | null): Listed => ({
   ...{ name, parent, state: 'running', parent_lsn: null, created_at: null, expires_at: null },
   ...{
     restorable: null,
+    restorable_ranges: [],
     keep_seconds: null,
     port: 5432,
     http_port: 1,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Noted, Phase } from '../../../../src/local/phase.ts';
+import { calledBranch, calledMain } from '../../../../src/local/status/called.ts';
 import type { ComputeFacts, PostgresFacts } from '../../../../src/local/status/compute-facts.ts';
 import { type Facts, type Verdict, judge } from '../../../../src/local/status/judge.ts';
 import type { ProcessFacts } from '../../../../src/local/status/process-facts.ts';
@@ -73,7 +74,11 @@ const storage: StorageFacts = {
 };
 
 const judged = (computes: ComputeFacts[], changes: Partial<Facts> = {}): Verdict =>
-  judge({ dir, state, primary: 'main', computes, storage, unreadable: [], nowMs: now, ...changes });
+  judge({
+    ...{ dir, state, called: calledMain(dir), primary: 'main', computes, storage, unreadable: [] },
+    nowMs: now,
+    ...changes,
+  });
 
 const short = ({ state, problems }: Verdict): string =>
   [state, ...problems.map(({ kind, about }) => `${kind} ${about}`)].join(', ');
@@ -336,4 +341,25 @@ test('a start that copies the data says how far it is', () => {
     state: 'starting',
     detail: 'the data directory is copied from the storage: 25 %, 1.0 GB of 4.0 GB, 256.0 MB/s, 12 s left',
   });
+});
+
+test('what to do names the directory, and the branch by the name that it has in it', () => {
+  const orphan = { up: null, noted: null };
+  const hints = (called = calledMain(dir), name = 'main'): string[] =>
+    judged([compute(name, false, orphan)], {
+      called,
+      primary: name,
+      storage: { ...storage, process: null, http: null },
+    }).problems.map(({ hint }) => hint);
+  expect(hints()).toContain(
+    'end it with: compute-local stop --dir /d. Then start again: compute-local up --dir /d',
+  );
+  const branch = calledBranch(localDir('/home'), dir, 'dev');
+  expect(hints(branch, 'dev')).toContain(
+    'end it with: compute-local stop dev --dir /home. Then start again: compute-local start dev --dir /home',
+  );
+  expect([branch.token('dev'), branch.token('replica')]).toEqual([
+    'compute-local token dev --dir /home',
+    'compute-local token replica --dir /d',
+  ]);
 });

@@ -143,3 +143,27 @@ test('colours are for terminals only, and change nothing but colours', () => {
   // eslint-disable-next-line no-control-regex
   expect(coloured.replaceAll(/\u001B\[\d+m/g, '')).toBe(statusText(report, plain, now));
 });
+
+test('each range that can be restored has a line of its own', () => {
+  const restorable_ranges = [
+    { from_lsn: '0/2', from_time: '2026-01-02T02:00:00.000Z', to_lsn: '0/3' },
+    { from_lsn: '0/5', from_time: '2026-01-02T02:30:00.000Z', to_lsn: '0/6' },
+  ];
+  const storage = { ...report.storage, restorable: { from_lsn: '0/2', to_lsn: '0/6' }, restorable_ranges };
+  const text = statusText({ ...report, storage } as StatusReport, plain, now);
+  expect(text.split('\n').slice(10, 13)).toEqual([
+    '  Restorable   0/2 (2026-01-02 02:00:00 UTC) to 0/3',
+    '               and 0/5 (2026-01-02 02:30:00 UTC) to 0/6 (compute-local up --at-lsn)',
+    '  Base backup  number 7 of PostgreSQL 17, 2 h ago (2026-01-02 02:00:00 UTC)',
+  ]);
+});
+
+test('what starts it is named with its directory', () => {
+  const stopped: StatusReport = { ...report, state: 'stopped', pid: null };
+  expect(statusText(stopped, plain, now)).toMatch(
+    /^.*: not running\. Start it with: compute-local up --dir \/d\n/,
+  );
+  expect(statusText(stopped, plain, now, 'compute-local start dev')).toMatch(
+    /^.*Start it with: compute-local start dev\n/,
+  );
+});
