@@ -164,3 +164,18 @@ test('after one that was killed it is not used, and every commit is found', asyn
   const old = (): string[] => readdirSync(local.dir).filter((name) => name.startsWith('pgdata.old-'));
   await expect.poll(old, slowly).toEqual([]);
 });
+
+test('an unlogged sequence begins anew after a stop, and after a kill: it had "bad magic number" after each', async () => {
+  await query('create unlogged sequence passing_number start 7');
+  await query('create unlogged table jobs (id serial, what text)');
+  for (const how of ['stop', 'kill'] as const) {
+    const first = `insert into jobs (what) values ('${how}') returning id, nextval('passing_number')::int as n`;
+    await query(first);
+    if (how === 'stop') await local.command('stop');
+    else program.kill('SIGKILL');
+    await program.exited();
+    ({ program, to } = await local.upAndReady());
+    expect([how, await query(first)]).toEqual([how, [{ id: 1, n: 7 }]]);
+  }
+  expect(log()).toContain('Postgres is started once more, which repairs unlogged sequences');
+}, 180_000);
