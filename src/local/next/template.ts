@@ -51,7 +51,7 @@ export async function updateTemplate(
   rmSync(join(path, noteFile), { force: true });
   if (isOfThis) {
     try {
-      addWal(path, source, old.lsn, signal);
+      await addWal(path, source, old.lsn, signal);
       await run();
       return done('advanced');
     } catch (error) {
