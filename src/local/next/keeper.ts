@@ -35,10 +35,10 @@ export class NextStart {
   }
 
   /** The same before the first start, which waits for it: only where that is quick, because an earlier run has left a template. */
-  async ahead(signal: AbortSignal): Promise<void> {
+  async ahead(signal: AbortSignal, limitMs = aheadMs): Promise<void> {
     const { dir } = this.#context;
     const limited = linked(signal);
-    const cancel = alarm(aheadMs, () => limited.abort());
+    const cancel = alarm(limitMs, () => limited.abort());
     try {
       if (hasTemplate(dir) && !isWhole(dir.next)) this.#add(limited.signal, true);
       await this.settled();
