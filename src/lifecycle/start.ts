@@ -30,6 +30,7 @@ import { type StartContext, pathOf, required } from './context.ts';
 import { usePrepared } from './prepared.ts';
 import { step, together } from './steps.ts';
 import { syncContext } from './sync-context.ts';
+import { brokenSequences } from './unlogged-sequences.ts';
 
 /** The steps from a spec to a running, configured Postgres. */
 export const startup = [
@@ -160,6 +161,28 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
     directories: serverSetting(spec.spec, 'unix_socket_directories'),
     port: settings.lakebase === null ? serverSetting(spec.spec, 'port') : String(settings.lakebase.port),
   };
+  const sinceMs = Date.now();
+  await startServer(context, sockets, signal);
+  // Nobody can use them, and who has connected meanwhile can do so again.
+  const broken = isRecovered(context) ? brokenSequences(pathOf(context), sinceMs) : [];
+  if (broken.length > 0) {
+    log.info(`Postgres is started once more, which repairs unlogged sequences: ${broken.join(', ')}`);
+    await stopPostgres(context);
+    await startServer(context, sockets, signal);
+  }
+  state.figures.start_postgres_ms = elapsedMs(startMs);
+}
+
+/** PostgreSQL has unlogged sequences since 15. */
+const isRecovered = ({ settings, spec }: StartContext): boolean =>
+  spec.mode.kind === 'primary' && settings.bin.major >= 15;
+
+async function startServer(
+  context: StartContext,
+  sockets: Parameters<typeof removeStaleSockets>[0],
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings, spec, state, log } = context;
   removeStaleSockets(sockets, log);
   state.postgres = await spawnPostgres({
     bin: settings.bin,
@@ -173,7 +196,6 @@ async function startPostgres(context: StartContext, signal: AbortSignal): Promis
   });
   state.spawned.resolve();
   await state.postgres.waitReady(settings.startTimeoutMs, signal);
-  state.figures.start_postgres_ms = elapsedMs(startMs);
 }
 
 async function stopPostgres({ state }: StartContext): Promise<void> {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { never } from '../../src/core/abort.ts';
@@ -59,6 +68,12 @@ async function wake(): Promise<string> {
 }
 
 test('while it sleeps the next data directory is prepared, and the wakes after that use it', async () => {
+  // Of a preparation that was killed, and its number is another process's by now.
+  writeFileSync(
+    join(local.dir, 'run/.s.PGSQL.65431.lock'),
+    `${local.pidOf('storage')}\n${next()}.new\n0\n65431\n`,
+  );
+  await query('select');
   await settled();
   expect(events('prepared').at(-1)).toMatchObject({ lsn: expect.stringMatching(/^0\//) as unknown });
   const { disk } = JSON.parse((await local.command('status', '--json')).stdout) as StatusReport;
@@ -107,6 +122,25 @@ test('one that was made before another compute got its number is not used: its c
 });
 
 test("somebody else's directory in its place is left alone, and keeps the next one from being prepared", async () => {
+  const making = join(local.dir, 'pgdata.next.new');
+  await settled();
+  mkdirSync(making);
+  writeFileSync(join(making, 'notes'), 'mine');
+  // Of the same OS user.
+  const { uid, gid } = statSync(local.pgdata);
+  for (const path of [making, join(making, 'notes')]) chownSync(path, uid, gid);
+  await wake();
+  await settled();
+  // Once everything that was being made was removed after a failure, whosever it was.
+  expect(readFileSync(join(making, 'notes'), 'utf8')).toBe('mine');
+  rmSync(making, { recursive: true });
+  const status = JSON.parse((await local.command('status', '--json')).stdout) as StatusReport;
+  expect(status.computes[0]?.sleep?.next).toEqual({
+    state: 'not_prepared',
+    reason: expect.stringContaining('did not create') as unknown,
+  });
+  expect((await local.command('status')).stdout).toContain('the next start was not prepared');
+  await wake();
   await settled();
   rmSync(next(), { recursive: true });
   mkdirSync(next());
@@ -164,3 +198,18 @@ test('after one that was killed it is not used, and every commit is found', asyn
   const old = (): string[] => readdirSync(local.dir).filter((name) => name.startsWith('pgdata.old-'));
   await expect.poll(old, slowly).toEqual([]);
 });
+
+test('an unlogged sequence begins anew after a stop, and after a kill: it had "bad magic number" after each', async () => {
+  await query('create unlogged sequence passing_number start 7');
+  await query('create unlogged table jobs (id serial, what text)');
+  for (const how of ['stop', 'kill'] as const) {
+    const first = `insert into jobs (what) values ('${how}') returning id, nextval('passing_number')::int as n`;
+    await query(first);
+    if (how === 'stop') await local.command('stop');
+    else program.kill('SIGKILL');
+    await program.exited();
+    ({ program, to } = await local.upAndReady());
+    expect([how, await query(first)]).toEqual([how, [{ id: 1, n: 7 }]]);
+  }
+  expect(log()).toContain('Postgres is started once more, which repairs unlogged sequences');
+}, 180_000);

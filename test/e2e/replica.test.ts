@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type PgClient, connectPg, destroyPg } from '../../src/pg/client.ts';
 import type { PgTarget } from '../../src/pg/target.ts';
+import { formatLsn } from '../../src/core/lsn.ts';
 import { forkPoint } from '../../src/local/storage/fork.ts';
 import { storedBases, timelineDir } from '../../src/local/storage/layout.ts';
 import { type LocalRig, rigPerTest, queryLocal as query, targetOf } from '../support/local.ts';
@@ -213,6 +214,12 @@ test('a replica promoted under load loses no acknowledged row, twice, and the ol
     expect(forkPoint(files, { timeMs: (firstCommitMs ?? 0) - 0.002 }).lsn).toBe(lsn);
     expect(() => forkPoint(files, { timeMs: firstCommitMs ?? 0 })).toThrow(
       /is between a promotion at .* and the base backup after it.* to .*, and .* \(now\) can be restored/,
+    );
+    // It advised a larger --keep, which does not help.
+    expect(() => forkPoint(files, { timeMs: firstCommitMs ?? 0 })).toThrow(
+      expect.objectContaining({
+        hint: expect.stringContaining(`choose the LSN ${formatLsn(lsn)}`) as unknown,
+      }),
     );
   }
   // All that can be restored is told: what is between a promotion and the base backup after it is not.

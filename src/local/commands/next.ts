@@ -1,10 +1,10 @@
 import { setPriority } from 'node:os';
-import { abortedBy, never } from '../../core/abort.ts';
+import { abortedBy } from '../../core/abort.ts';
 import { explained, inline } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
-import { removeTree } from '../../process/remove-tree.ts';
 import { onSignals } from '../../process/signals.ts';
-import type { NextEvent } from '../next/events.ts';
+import { type NextEvent, stoppedByWake } from '../next/events.ts';
+import { removeUnfinished } from '../next/places.ts';
 import { prepare } from '../next/prepare.ts';
 import { type LocalDir, stateOf } from '../state.ts';
 import type { Copied } from '../storage/copying.ts';
@@ -50,8 +50,8 @@ export async function prepareNext(dir: LocalDir, options: NextOptions, log: Log)
   } catch (error) {
     const isStopped = abortedBy(error, stop.signal);
     if (!isStopped) log.warn(`the next data directory is not prepared: ${explained(error)}`);
-    tell({ event: 'failed', reason: isStopped ? 'it was stopped' : inline(error) });
-    await removeTree(dir.nextFresh, never).catch(() => {});
+    tell({ event: 'failed', reason: isStopped ? stoppedByWake : inline(error) });
+    await removeUnfinished(dir).catch(() => {});
     return 1;
   }
 }

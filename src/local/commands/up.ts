@@ -83,7 +83,7 @@ async function prepareAndRun(dir: LocalDir, options: UpOptions, running: Running
   try {
     const { state: known, lost } = await takeOver(dir, running);
     prepareDirs(dir);
-    const keepsNext = options.suspendAfter > 0 && endedInOrder(dir);
+    const keepsNext = options.suspendAfter > 0 && options.prepareAtMost !== 0 && endedInOrder(dir);
     writePidFile(dir.upPid, process.pid);
     // Their storage has ended; from now on the compute that is started here is its primary.
     await endNodes(dir, report, stop.signal);

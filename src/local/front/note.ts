@@ -2,8 +2,10 @@ import * as v from 'valibot';
 import { writeAtomically } from '../../process/files.ts';
 import { isAlive } from '../../process/identity.ts';
 import { readSmall } from '../../process/regular-file.ts';
+import { type Outcome, outcomes } from '../next/events.ts';
 import { type HolderKind, holderKinds } from './holders.ts';
 
+const states = Object.keys(outcomes) as [Outcome['state'], ...Outcome['state'][]];
 const kinds = Object.keys(holderKinds) as [HolderKind, ...HolderKind[]];
 
 /** What the front of a running `up` notes for `status`. */
@@ -19,6 +21,8 @@ const schema = v.object({
   clients: v.number(),
   woken_by: v.nullable(v.string()),
   last_wake_ms: v.nullable(v.number()),
+  // Earlier versions did not write it.
+  next: v.optional(v.nullable(v.object({ state: v.picklist(states), reason: v.nullable(v.string()) })), null),
 });
 
 export type SleepNote = v.InferOutput<typeof schema>;

@@ -1,8 +1,6 @@
-import { monotonicMs } from '../../core/clock.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { until } from '../../core/poll.ts';
 import { readPostmasterPid } from '../../postgres/postmaster-pid.ts';
-import { identify } from '../../process/identity.ts';
 import { readStat } from '../../process/proc.ts';
 import { type UpContext, computeChild } from '../children.ts';
 import { computeStatus, untilRunning } from '../compute-api.ts';
@@ -12,14 +10,13 @@ import type { Kept } from '../supervisor.ts';
 import type { Encryption } from './encryption.ts';
 import { Front } from './front.ts';
 import { holdPorts, takenPort } from './hold-ports.ts';
-import type { Holder, Limits } from './holders.ts';
 import { ignoring } from './ignored.ts';
-import { writeNote } from './note.ts';
 import { observe } from './observe.ts';
 import { lookLast } from './last-look.ts';
 import { Leases } from './leases.ts';
+import { Noted } from './noted.ts';
 import type { SleepNow } from './sleep-now.ts';
-import { type Counted, Sleeper } from './sleeper.ts';
+import { Sleeper } from './sleeper.ts';
 import { unloggedIn } from './unlogged.ts';
 
 /** As given on the command line. */
@@ -69,7 +66,8 @@ export async function runWithSleep(
   const hardAfterMs = suspendHardAfter === 0 ? Infinity : Math.round(suspendHardAfter * 1000);
   const limits = { suspendAfterMs, hardAfterMs };
   const httpPorts = [state.ports.externalHttp, state.ports.internalHttp];
-  const next = new NextStart(context, prepareAtMost);
+  const noted = new Noted(dir.sleep, limits, front);
+  const next = new NextStart(context, prepareAtMost, (outcome) => noted.prepared(outcome));
   const sleeper = new Sleeper({
     front,
     report,
@@ -94,7 +92,7 @@ export async function runWithSleep(
       holdPorts(httpPorts, state.listenAll === true ? ['::'] : ['127.0.0.1', '::1'], facts),
     obstacle: () => takenPort(httpPorts),
     whileAsleep: (asleep) => next.begin(asleep),
-    note: noteTo(dir.sleep, limits, front),
+    note: (counted, holders) => noted.slept(counted, holders),
   });
   await front.listen();
   try {
@@ -139,37 +137,4 @@ function computeOf(context: UpContext, waking: boolean, { onReady, onPostgres }:
 function isStartedBy(computeCtl: number, pgdata: string): boolean {
   const pid = readPostmasterPid(pgdata)?.pid;
   return pid !== undefined && pid !== null && readStat(pid)?.ppid === computeCtl;
-}
-
-/** What only changes by the clock is written this often. */
-const writeMs = 5000;
-
-function noteTo(
-  path: string,
-  { suspendAfterMs, hardAfterMs }: Limits,
-  front: Front,
-): (counted: Counted, holders: readonly Holder[]) => void {
-  const own = identify(process.pid);
-  let [last, lastMs] = ['', 0];
-  return (counted, holders) => {
-    const key = JSON.stringify([counted, front.sessions.length, front.ended, holders.map(({ who }) => who)]);
-    if (own === null || (key === last && monotonicMs() - lastMs < writeMs)) return;
-    [last, lastMs] = [key, monotonicMs()];
-    writeNote(path, {
-      ...own,
-      suspend_after_ms: suspendAfterMs,
-      suspend_hard_after_ms: hardAfterMs === Infinity ? null : hardAfterMs,
-      kept_awake_by: holders.map(({ kind, who, sinceMs }) => ({
-        kind,
-        who,
-        since: new Date(Date.now() - sinceMs).toISOString(),
-      })),
-      suspends: counted.suspends,
-      wakes: counted.wakes,
-      ended_sessions: front.ended,
-      clients: front.sessions.length,
-      woken_by: counted.wokenBy,
-      last_wake_ms: counted.lastWakeMs,
-    });
-  };
 }

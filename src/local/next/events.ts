@@ -15,3 +15,19 @@ export function parseNextEvent(line: string): NextEvent | null {
     return null;
   }
 }
+
+/** How far the last preparation has come, for `status`. */
+export const outcomes = {
+  preparing: 'It is being made.',
+  prepared: 'It is there, or was until the last start used it.',
+  not_prepared: 'It could not be made, and the next start copies everything; the reason says why.',
+} as const;
+
+export interface Outcome {
+  readonly state: keyof typeof outcomes;
+  /** Null but for `not_prepared`. */
+  readonly reason: string | null;
+}
+
+/** The reason that nobody has to look after. */
+export const stoppedByWake = 'it was stopped';

@@ -1,5 +1,5 @@
 import { constants, copyFileSync, rmSync, writeFileSync } from 'node:fs';
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { workThrough } from '../../core/queue.ts';
 import type { Lsn } from '../../core/lsn.ts';
@@ -36,12 +36,17 @@ export async function unpackSource(
   await unpack(pieces(), { dir: path, keep, gzip: false, limits }, signal);
 }
 
-/** Adds the WAL since `from`, where its own ends. */
-export function addWal(path: string, { base, segments }: Source, from: Lsn, signal: AbortSignal): void {
+/** Adds the WAL since `from`, where its own ends. A wake need not wait for all of it. @throws the system's error; AbortError */
+export async function addWal(
+  path: string,
+  { base, segments }: Source,
+  from: Lsn,
+  signal: AbortSignal,
+): Promise<void> {
   for (const segment of segments) {
     if (segment.number < segmentOf(from, base)) continue;
     signal.throwIfAborted();
-    writeFileSync(join(path, 'pg_wal', segment.name), contentOf(segment, base), { mode: 0o600 });
+    await writeFile(join(path, 'pg_wal', segment.name), contentOf(segment, base), { mode: 0o600 });
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, fstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { never } from '../../core/abort.ts';
 import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { stopLeftover } from '../../postgres/leftover.ts';
@@ -73,6 +74,12 @@ export async function freePlaces(dir: LocalDir, log: Log, signal: AbortSignal): 
   rmSync(join(dir.next, noteFile), { force: true });
   for (const path of [dir.nextFresh, dir.nextTemplate]) await stopLeftover(path, leftoverLimits, log, signal);
   for (const path of [dir.next, dir.nextFresh]) await removeTree(path, signal);
+}
+
+/** After a preparation that has failed: what is half made is only space. */
+export async function removeUnfinished({ nextFresh, nextTemplate }: LocalDir): Promise<void> {
+  for (const path of [nextFresh, nextTemplate])
+    if (ownerOf(path) === 'ours' && !isWhole(path)) await removeTree(path, never);
 }
 
 /** Called before a start: a next data directory whose number is not the newest any more is not used. Another compute has got a base

@@ -4,7 +4,6 @@ import { buildVersion } from '../../core/build.ts';
 import { ComputeError } from '../../core/errors.ts';
 import { formatLsn } from '../../core/lsn.ts';
 import { poll } from '../../core/poll.ts';
-import { shownBytes } from '../../core/shown.ts';
 import { type PreparedNote, noteFile, noteText } from '../../postgres/prepared/note.ts';
 import { writeDurable } from '../../process/files.ts';
 import { bootId } from '../../process/identity.ts';
@@ -13,7 +12,6 @@ import { removeTree } from '../../process/remove-tree.ts';
 import { primaryNode } from '../nodes.ts';
 import type { LocalState } from '../state.ts';
 import { claimGeneration, needStorage } from '../storage-api.ts';
-import { limitsFor, spaceAt } from '../storage/disk.ts';
 import { generationFile } from '../storage/files.ts';
 import type { StorageStatus } from '../storage/storage-status.ts';
 import type { Tools } from '../storage/tools.ts';
@@ -21,8 +19,9 @@ import type { PrepareContext } from './context.ts';
 import { canClone, cloneTree, unpackSource } from './fill.ts';
 import { createNext, freePlaces } from './places.ts';
 import { recover } from './recover.ts';
-import { type Source, readSource } from './source.ts';
-import { type Way, updateTemplate } from './template.ts';
+import { bytesOf, checkRoom, refuseOtherDisk, whileRoom } from './room.ts';
+import { type Source, endsInOrder, readSource } from './source.ts';
+import { type Way, newBytesOf, updateTemplate } from './template.ts';
 
 export interface Prepared {
   readonly way: Way;
@@ -36,15 +35,21 @@ export async function prepare(context: PrepareContext, signal: AbortSignal): Pro
   const { dir, state, log } = context;
   if (primaryNode(dir) !== null)
     throw new ComputeError('conflict', 'another compute on the storage is the primary, and may be writing');
+  refuseOtherDisk(dir);
   await freePlaces(dir, log, signal);
   const storage = await idleStorage(state, signal);
   const source = readSource(dir, state);
   const lsn = formatLsn(source.last.end);
   if (lsn !== storage.end_lsn)
     throw new ComputeError('conflict', `the storage ends at ${storage.end_lsn}, and its files at ${lsn}`);
-  await checkSize(context, source);
+  if (!endsInOrder(source))
+    throw new ComputeError(
+      'conflict',
+      'Postgres was not stopped in order: its WAL does not end with a checkpoint',
+    );
+  await makeRoom(context, source, signal);
   try {
-    const way = await fill(context, source, signal);
+    const way = await whileRoom(context, signal, (limited) => fill(context, source, limited));
     const generation = await claimGeneration(state, storage, signal);
     writeDurable(join(dir.nextFresh, generationFile), `${generation}\n`);
     writeDurable(join(dir.nextFresh, noteFile), noteText(noteOf(context, source)));
@@ -107,20 +112,15 @@ async function idleStorage(state: LocalState, signal: AbortSignal): Promise<Stor
   throw new ComputeError('conflict', 'a compute is still attached to the storage');
 }
 
-/** Refuses what is too large, and what would bring the disk to where the storage warns. */
-async function checkSize({ dir, diskLimits, mostBytes }: PrepareContext, source: Source): Promise<void> {
-  const { base, segments } = source;
-  const bytes = base.tarBytes + segments.length * base.walSegmentBytes;
-  if (mostBytes !== null && bytes > mostBytes)
-    throw new ComputeError(
-      'conflict',
-      `the data has ${shownBytes(bytes)}, more than --prepare-at-most allows`,
-    );
-  const { freeBytes, totalBytes, inodesLeft } = await spaceAt(dir.root);
-  const { warnBytes } = limitsFor(totalBytes, diskLimits);
-  if (!inodesLeft || freeBytes - bytes < warnBytes)
-    throw new ComputeError(
-      'conflict',
-      `${shownBytes(bytes)} more would leave less than ${shownBytes(warnBytes)} free`,
-    );
+/** What is refused gives back what an earlier one has left. */
+async function makeRoom(context: PrepareContext, source: Source, signal: AbortSignal): Promise<void> {
+  const { dir } = context;
+  const allBytes = bytesOf(source);
+  const newBytes = newBytesOf(dir, noteOf(context, source), source) ?? allBytes;
+  try {
+    await checkRoom(context, allBytes, newBytes);
+  } catch (error) {
+    await removeTree(dir.nextTemplate, signal);
+    throw error;
+  }
 }

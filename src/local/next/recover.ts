@@ -5,6 +5,7 @@ import { ComputeError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { type Lsn, formatLsn } from '../../core/lsn.ts';
 import { restartPointIn } from '../../postgres/control-file.ts';
+import { removeStaleSockets } from '../../postgres/stale-sockets.ts';
 import { Watcher } from '../../postgres/watcher.ts';
 import { endChild } from '../../process/end.ts';
 import { startProcess } from '../../process/process.ts';
@@ -30,6 +31,8 @@ const settings = (socketDir: string, target: Lsn): Record<string, string | numbe
   unix_socket_directories: socketDir,
   unix_socket_permissions: '0700',
   port,
+  // In the directory: what a killed one leaves goes with that.
+  dynamic_shared_memory_type: 'mmap',
   fsync: 'off',
   full_page_writes: 'off',
   hot_standby: 'off',
@@ -52,6 +55,7 @@ export async function recover(
   signal: AbortSignal,
 ): Promise<void> {
   for (const name of ['recovery.signal', 'postgresql.conf']) writeFileSync(join(path, name), '');
+  removeStaleSockets({ directories: socketDir, port: String(port) }, log);
   const said: string[] = [];
   const watcher = await Watcher.start(path, tools.env, log);
   try {

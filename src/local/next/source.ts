@@ -5,6 +5,8 @@ import { type Base, type TimelineDir, currentBase, timelineDir, walDir } from '.
 import { readWhole } from '../storage/segment-files.ts';
 import { type Segment, segmentsFrom } from '../storage/segments.ts';
 import { WalEnd } from '../storage/wal-end.ts';
+import { WalPages } from '../storage/wal-pages.ts';
+import { follow, isCheckpoint } from '../storage/wal-records.ts';
 
 /** What the storage has on disk while nobody writes. */
 export interface Source {
@@ -28,6 +30,21 @@ export function readSource({ storage }: LocalDir, { tenantId, timelineId }: Loca
   if (last === null || segments === null)
     throw new ComputeError('local_storage', `the WAL in ${wal} is not complete`);
   return { dir, base, segments, last };
+}
+
+/** Whether the last record is a checkpoint: only then a recovery can end there with every page on disk. */
+export function endsInOrder({ dir, base: { walSegmentBytes, timeline }, last }: Source): boolean {
+  const pages = new WalPages(walDir(dir, timeline), walSegmentBytes, timeline);
+  let found = false;
+  try {
+    follow(pages, { end: Number(last.start), previous: null }, (record) => {
+      found = isCheckpoint(record);
+      return true;
+    });
+  } finally {
+    pages.close();
+  }
+  return found;
 }
 
 export const segmentOf = (lsn: Lsn, { walSegmentBytes }: Base): number =>

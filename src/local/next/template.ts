@@ -21,6 +21,14 @@ export type Way = 'unpacked' | 'advanced';
 export const hasTemplate = ({ nextTemplate }: LocalDir): boolean =>
   readTemplateNote(nextTemplate)?.bootId === bootId();
 
+/** Bytes of WAL that the template lacks; null: there is none that can be advanced. */
+export function newBytesOf({ nextTemplate }: LocalDir, note: PreparedNote, source: Source): number | null {
+  const old = readTemplateNote(nextTemplate);
+  if (old === null || !canAdvance(old, note, source)) return null;
+  const first = segmentOf(old.lsn, source.base);
+  return source.segments.filter(({ number }) => number >= first).length * source.base.walSegmentBytes;
+}
+
 /** Brings the template to the end of the storage. While it is changed it has no note: what is left of it then is never used.
  *  @param note what it must say in the end
  *  @throws ComputeError; AbortError */
@@ -37,11 +45,13 @@ export async function updateTemplate(
   };
   const run = (): Promise<void> => recover({ path, tools, socketDir: dir.run, log }, source, signal);
   const old = readTemplateNote(path);
-  if (old !== null && canAdvance(old, note, source)) {
-    if (old.lsn === note.lsn) return 'advanced';
-    rmSync(join(path, noteFile));
+  const isOfThis = old !== null && canAdvance(old, note, source);
+  if (isOfThis && old.lsn === note.lsn) return 'advanced';
+  // Also of one that does not fit now: the storage may come to its LSN by another way.
+  rmSync(join(path, noteFile), { force: true });
+  if (isOfThis) {
     try {
-      addWal(path, source, old.lsn, signal);
+      await addWal(path, source, old.lsn, signal);
       await run();
       return done('advanced');
     } catch (error) {

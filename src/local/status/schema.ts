@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { holderKinds } from '../front/holders.ts';
+import { outcomes } from '../next/events.ts';
 import { storageStatusSchema } from '../storage/storage-status.ts';
 
 /** What everything together is, and with which code `status` exits. */
@@ -80,6 +81,15 @@ const sleep = v.object({
   clients: count('Clients that are connected, also while it sleeps.'),
   woken_by: textOrNull('Who woke it last; null when nobody did.'),
   last_wake_ms: countOrNull('How long the last start took for that client, in milliseconds.'),
+  next: described(
+    v.nullable(
+      v.object({
+        state: described(v.picklist(keysOf(outcomes)), 'How far it is.'),
+        reason: textOrNull('Why it was not prepared.'),
+      }),
+    ),
+    'The data directory of the next start, as the last sleep has left it; null before the first one, and where none is prepared.',
+  ),
 });
 
 const compute = v.object({

@@ -9,6 +9,7 @@ import {
   type StorageReport,
   statusSchema,
 } from './schema.ts';
+import { stoppedByWake } from '../next/events.ts';
 
 type Style = 'bold' | 'green' | 'yellow' | 'red' | 'dim';
 /** Colours a text, where there is a terminal. */
@@ -119,6 +120,7 @@ const mostHolders = 3;
 function sleepLines(name: string, sleep: ComputeReport['sleep'], nowMs: number): string[] {
   if (sleep === null) return [];
   const { kept_awake_by: holders, suspends, ended_sessions: ended, woken_by: by, last_wake_ms: ms } = sleep;
+  const reason = sleep.next?.reason ?? stoppedByWake;
   const more = holders.length > mostHolders ? [`  ${name}: and by ${holders.length - mostHolders} more`] : [];
   const cut = ended === 0 ? '' : `, with ${ended} idle ${ended === 1 ? 'session' : 'sessions'} ended`;
   const last = by === null || ms === null ? '' : `; last woken by ${by}, in ${ms} ms`;
@@ -130,6 +132,9 @@ function sleepLines(name: string, sleep: ComputeReport['sleep'], nowMs: number):
     ...(suspends === 0
       ? []
       : [`  ${name}: has slept ${suspends === 1 ? 'once' : `${suspends} times`}${cut}${last}`]),
+    ...(reason === stoppedByWake
+      ? []
+      : [`  ${name}: the next start was not prepared, and a wake copies everything: ${reason}`]),
   ];
 }
 

@@ -84,6 +84,7 @@ function refuseUnknown(dir: TimelineDir, { base, next, lsn, what, timeMs }: Last
   throw outside(
     dir,
     `${what} is between a promotion at ${formatLsn(lsn)} and the base backup after it${since}`,
+    `choose the LSN ${formatLsn(lsn)}, where the promotion was, or a point from ${formatLsn(next.stopLsn)} on`,
   );
 }
 
@@ -96,10 +97,11 @@ function whyNot(dir: TimelineDir, base: Base, next: Base | null): string {
   return next === null ? '' : `: the WAL ends or is damaged at ${formatLsn(endOf(dir, base))}`;
 }
 
-const outside = (dir: TimelineDir, why: string): ComputeError =>
-  new ComputeError('not_found', `${why}: ${shownRanges(dir)}`, {
-    hint: 'choose a point in this range; a larger one is kept with --keep',
-  });
+const outside = (
+  dir: TimelineDir,
+  why: string,
+  hint = 'choose a point in this range; a larger one is kept with --keep',
+): ComputeError => new ComputeError('not_found', `${why}: ${shownRanges(dir)}`, { hint });
 
 const damaged = (dir: TimelineDir, why: string): ComputeError =>
   new ComputeError('local_storage', `the WAL in ${dir.root} cannot be used: ${why}: ${shownRanges(dir)}`, {

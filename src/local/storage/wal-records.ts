@@ -94,6 +94,10 @@ const intact = (header: Buffer, crcOfData: number): boolean =>
 /** XLOG_SWITCH of resource manager 0: the rest of its segment is empty. */
 const isSwitch = (header: Buffer): boolean => header[17] === 0 && ((header[16] as number) & 0xf0) === 0x40;
 
+/** XLOG_CHECKPOINT_SHUTDOWN and XLOG_CHECKPOINT_ONLINE of resource manager 0. @see src/include/catalog/pg_control.h */
+export const isCheckpoint = ({ head }: WalRecord): boolean =>
+  head[17] === 0 && [0x00, 0x10].includes((head[16] as number) & 0xf0);
+
 const nextSegment = (end: number, segmentBytes: number): number =>
   Math.ceil(end / segmentBytes) * segmentBytes;
 
