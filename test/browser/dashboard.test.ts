@@ -121,6 +121,22 @@ test('the plan is applied after it was shown once more', async () => {
   await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('takes effect at the next start');
 });
 
+test('what compute.json no longer names is dropped once that is written', async () => {
+  writeDesired(JSON.stringify({ roles: [{ name: 'ann' }], settings: { track_activity_query_size: 4096 } }));
+  await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('No longer in compute.json');
+  await act('prune', 'main');
+  expect(await textOf('dialog')).toContain('- database "shop <b>"');
+  await page.locator('#field-confirm').fill('yes');
+  await confirm('yes');
+  await expect.poll(() => textOf('#field-confirm-problem'), slowly).toContain('Expected the word drop');
+  expect(await axe(page)).toEqual([]);
+  await page.screenshot({ path: join(pictures, 'prune.png'), fullPage: false });
+  await page.locator('#field-confirm').fill('drop');
+  await page.keyboard.press('Enter');
+  await expect.poll(said, slowly).toContain('- database "shop <b>": dropped');
+  await expect.poll(() => textOf(card('Roles and databases')), slowly).not.toContain('shop <b>');
+});
+
 test('a branch that cannot be is refused at its fields, and one that can is created and started', async () => {
   await act('branch', 'main');
   await page.locator('#field-name').fill(hostile);

@@ -202,6 +202,25 @@ test('main sleeps and wakes, and what it would lose keeps it awake', async () =>
   expect(awake.sleeps).toMatchObject([
     { to: expect.any(String) as string, wakeMs: expect.any(Number) as number },
   ]);
+  // What the file no longer names is dropped when that is asked for, and only what was shown.
+  writeFileSync(join(it.dir, 'compute.json'), '{}');
+  const left = await modelWhen((model) => model.plan?.drops.length === 1);
+  expect(left.plan).toMatchObject({ changes: [], drops: ['role "<img>"'] });
+  const offer = left.offers.find((one) => one.action === 'prune');
+  expect(offer?.lines).toEqual(['- role "<img>"']);
+  const shown = Object.fromEntries((offer?.fields ?? []).map(({ name, value }) => [name, value]));
+  expect(await act('prune', 'main', { ...shown, confirm: 'yes' })).toMatchObject({
+    ok: false,
+    problems: [{ path: 'fields.confirm' }],
+  });
+  expect(await act('prune', 'main', { ...shown, drops: 'another', confirm: 'drop' })).toMatchObject({
+    ok: false,
+    message: 'what would be dropped is not what was shown',
+  });
+  expect(await act('prune', 'main', { ...shown, confirm: 'drop' })).toMatchObject({
+    ok: true,
+    message: '  - role "<img>": dropped',
+  });
   // Its client has kept its connection.
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   await client.end();

@@ -1,6 +1,6 @@
 import { ComputeError } from '../../core/errors.ts';
 import type { Action, ActionContext, Facts, Fields } from './action.ts';
-import { applyAction } from './apply-action.ts';
+import { applyAction, pruneAction } from './apply-action.ts';
 import { branchAction } from './branch-action.ts';
 import { computeActions } from './compute-actions.ts';
 import { FieldProblems, pathOf } from './field-problems.ts';
@@ -23,6 +23,7 @@ const actions: Readonly<Record<string, Action>> = {
   ...computeActions,
   branch: branchAction,
   apply: applyAction,
+  prune: pruneAction,
 };
 
 const actionOf = (name: string): Action | undefined =>
@@ -30,6 +31,9 @@ const actionOf = (name: string): Action | undefined =>
 
 /** Whether an action does not wait for the others. */
 export const isAtOnce = (name: string): boolean => actionOf(name)?.atOnce === true;
+
+/** Whether it depends on the plan, which takes longer than all other facts. */
+export const readsPlan = (name: string): boolean => actionOf(name)?.readsPlan === true;
 
 /** What can be done now. Pure. */
 export const offersOf = (facts: Facts): Offer[] =>

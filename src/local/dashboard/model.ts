@@ -111,6 +111,8 @@ export interface Plan {
   readonly changes: readonly string[];
   /** What is no longer asked for, and stays. */
   readonly left: readonly string[];
+  /** What of that can be dropped: roles and databases. */
+  readonly drops: readonly string[];
   readonly problems: readonly {
     readonly path: string;
     readonly line: number;

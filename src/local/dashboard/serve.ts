@@ -10,7 +10,7 @@ import { collectStatus } from '../status/collect.ts';
 import type { SleepNow } from '../front/sleep-now.ts';
 import type { Report } from '../report.ts';
 import type { LocalDir, LocalState } from '../state.ts';
-import { act, isAtOnce } from './actions.ts';
+import { act, isAtOnce, readsPlan } from './actions.ts';
 import { Hub } from './hub.ts';
 import { linkSecret, linkUrl } from './link.ts';
 import { Observer } from './observer.ts';
@@ -69,7 +69,7 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
   const observer = new Observer(dir, (name, data) => hub.publish(name, data), sleeps, signal);
   const perform: Dashboard['act'] = async (given) => {
     const { action, target } = given;
-    const plan = action === 'apply' ? await pendingPlan(dir, signal) : null;
+    const plan = readsPlan(action) ? await pendingPlan(dir, signal) : null;
     const facts = { report: await collectStatus(dir), sleeps: sleeps.canSleep, tree: readTree(dir), plan };
     const shown: Report = {
       event: (event, fields, text) => report.event(event, fields, text),

@@ -9,7 +9,7 @@ import { diagramCard } from './diagram-card.ts';
 import { type Child, h, part } from './dom.ts';
 import { shownNumber, shownRate, shownTime, words } from './format.ts';
 import { logCard } from './log-card.ts';
-import { planCard } from './plan-card.ts';
+import { ofPlan, planCard } from './plan-card.ts';
 import { startsCard } from './starts-card.ts';
 import { storageCard } from './storage-card.ts';
 import { type View, mainName, openStore } from './store.ts';
@@ -150,7 +150,7 @@ function draw({ link, why, model, samples, chosen }: View): void {
           lastActive: told?.lastActive ?? null,
           error: told?.error ?? null,
           figures: ownValue(samples.at(-1)?.computes ?? {}, name) ?? null,
-          offers: offers.filter(({ action, target }) => target === name && action !== 'apply'),
+          offers: offers.filter(({ action, target }) => target === name && !ofPlan.includes(action)),
         },
   );
   const past = ownValue(history, name) ?? noHistory;

@@ -9,6 +9,9 @@ export interface PlanShown {
   readonly offers: readonly Offer[];
 }
 
+/** The actions that are at the plan. */
+export const ofPlan: readonly string[] = ['apply', 'prune'];
+
 /** What `apply` would do. */
 export function planCard(): Drawn<PlanShown> {
   const { element, body, extra } = card('Pending plan', 5);
@@ -20,7 +23,7 @@ export function planCard(): Drawn<PlanShown> {
   });
   const drawBody = part(body, ({ plan, offers }: PlanShown): Child[] => {
     if (plan === null) return [];
-    const buttons = offers.filter(({ action }) => action === 'apply').map((one) => actionButton(one));
+    const buttons = offers.filter(({ action }) => ofPlan.includes(action)).map((one) => actionButton(one));
     return [
       ...contentOf(plan),
       buttons.length === 0 ? null : h('div', { class: 'actions' }, ...buttons),
