@@ -1,3 +1,4 @@
+import { withSample } from '../samples.ts';
 import type { LogLine, Messages, Model, Sample } from '../model.ts';
 
 export type Link = 'connecting' | 'live' | 'lost' | 'closed';
@@ -17,9 +18,6 @@ export interface View {
 export const mainName = 'main';
 
 export type LogListener = (name: string, lines: readonly LogLine[], isWhole: boolean) => void;
-
-/** Half an hour. */
-const mostSamples = 900;
 
 export interface Store {
   readonly view: () => View;
@@ -47,7 +45,7 @@ export function openStore(
     set({ model, samples, link: 'live' });
   });
   on('model', (model) => set({ model, link: 'live' }));
-  on('sample', (sample) => set({ samples: [...view.samples, sample].slice(-mostSamples) }));
+  on('sample', (sample) => set({ samples: withSample(view.samples, sample) }));
   on('log', ({ name, lines }) => onLog(name, lines, false));
   on('progress', onProgress);
   on('ended', ({ why }) => {
