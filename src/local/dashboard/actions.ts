@@ -3,6 +3,7 @@ import type { Action, ActionContext, Facts, Fields } from './action.ts';
 import { applyAction, pruneAction } from './apply-action.ts';
 import { branchAction } from './branch-action.ts';
 import { computeActions } from './compute-actions.ts';
+import { commandFor } from '../state.ts';
 import { FieldProblems, pathOf } from './field-problems.ts';
 import type { Offer } from './model.ts';
 
@@ -14,10 +15,10 @@ const actions: Readonly<Record<string, Action>> = {
     dangerous: true,
     targets: () => [''],
     atOnce: true,
-    run() {
+    run({ dir }) {
       // As Ctrl-C does: one way to stop. The answer leaves first.
       setImmediate(() => process.kill(process.pid, 'SIGTERM'));
-      return Promise.resolve('Stopping. Start it again with: compute-local up');
+      return Promise.resolve(`Stopping. Start it again with: ${commandFor(dir, 'up')}`);
     },
   },
   ...computeActions,

@@ -37,7 +37,8 @@ export const pruneAction: Action = {
   doc: 'Makes the compute what compute.json says, and drops the databases and roles that it no longer names: what is in these databases is lost. One that sleeps is woken.',
   dangerous: true,
   readsPlan: true,
-  targets: ({ plan }) => (plan?.state === 'known' && plan.drops.length > 0 ? [mainName] : []),
+  // Without a name: "drop main" would be something else.
+  targets: ({ plan }) => (plan?.state === 'known' && plan.drops.length > 0 ? [''] : []),
   lines: ({ plan }) => [...(plan?.changes ?? []), ...(plan?.drops ?? []).map((one) => `- ${one}`)],
   fields: (facts) => [
     ...common(facts),

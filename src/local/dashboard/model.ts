@@ -154,6 +154,8 @@ export interface Model {
   /** The server's clock; ISO 8601 in UTC. */
   readonly at: string;
   readonly version: string;
+  /** What a command line for this directory ends with, with a blank before it; empty for that of everybody. */
+  readonly dirOption: string;
   /** As `compute-local status --json` prints it. */
   readonly report: StatusReport;
   readonly checks: readonly Check[];
@@ -211,7 +213,8 @@ export interface Messages {
   readonly log: LogNews;
   /** What an action is doing. */
   readonly progress: { readonly action: string; readonly target: string; readonly what: string };
-  readonly ended: { readonly why: string };
+  /** `how` is the command that starts it again. */
+  readonly ended: { readonly why: string; readonly how: string };
 }
 
 export type MessageName = keyof Messages;

@@ -1,7 +1,7 @@
 import { buildVersion } from '../../core/build.ts';
 import { elapsedMs, monotonicMs } from '../../core/clock.ts';
 import { repeat } from '../../core/retry.ts';
-import type { LocalDir } from '../state.ts';
+import { type LocalDir, dirOption } from '../state.ts';
 import { collectStatus } from '../status/collect.ts';
 import type { StatusReport } from '../status/schema.ts';
 import { offersOf } from './actions.ts';
@@ -159,6 +159,7 @@ export class Observer {
     return {
       at: new Date().toISOString(),
       version: buildVersion,
+      dirOption: dirOption(this.#dir),
       report,
       checks: checklist(report, this.#details),
       details: this.#details,

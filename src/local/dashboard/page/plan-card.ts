@@ -1,5 +1,6 @@
 import type { Offer, Plan } from '../model.ts';
 import { actionButton } from './act.ts';
+import { command } from './command.ts';
 import type { Drawn } from './cards.ts';
 import { type Child, card, h, part } from './dom.ts';
 import { shownTime } from './format.ts';
@@ -47,7 +48,7 @@ const applied = ({ appliedAt }: Plan): string =>
 const listOf = (lines: readonly string[]): HTMLElement =>
   h('ul', { class: 'lines' }, ...lines.map((line) => h('li', {}, line)));
 
-const command = (text: string): HTMLElement => h('code', {}, text);
+const code = (text: string): HTMLElement => h('code', {}, text);
 
 function contentOf(plan: Plan): Child[] {
   const { state, problems, error, hint, changes, left, against } = plan;
@@ -69,7 +70,7 @@ function contentOf(plan: Plan): Child[] {
                 'li',
                 { class: 'fault' },
                 `line ${line}, column ${column}: `,
-                path === '' ? null : command(path),
+                path === '' ? null : code(path),
                 path === '' ? null : ': ',
                 message,
               ),
@@ -89,7 +90,7 @@ function contentOf(plan: Plan): Child[] {
           'p',
           { class: 'note' },
           `No longer in compute.json, and stays: ${left.join(', ')}. To drop it with its data: `,
-          command('compute-local apply --prune'),
+          code(command('apply --prune')),
         ),
     h('p', { class: 'note' }, compared),
   ];

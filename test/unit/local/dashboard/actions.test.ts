@@ -186,13 +186,13 @@ test('there was no way to drop what compute.json no longer names: it is dropped 
   expect(pairs(facts)).toEqual([
     ['stop', ''],
     ['sleep', 'main'],
-    ['prune', 'main'],
+    ['prune', ''],
   ]);
   const offer = offersOf(facts).find(({ action }) => action === 'prune');
   expect(offer).toMatchObject({ dangerous: true, lines: ['- database "old"'] });
   const shown = Object.fromEntries((offer?.fields ?? []).map(({ name, value }) => [name, value]));
   const prune = (fields: Record<string, string>): Promise<string> =>
-    act(facts, { action: 'prune', target: 'main', fields }, context);
+    act(facts, { action: 'prune', target: '', fields }, context);
   for (const confirm of ['', 'yes', 'old'])
     expect(() => prune({ ...shown, confirm })).toThrow('Expected the word drop.');
   writeFileSync(join(root, 'compute.json'), '{ "roles": [] }');

@@ -110,9 +110,9 @@ test('a client that does not take what it is sent is dropped, and the others are
 test('at the end, every client gets the reason and the end of its answer', async () => {
   const { hub, open } = openHub();
   const client = open() as Readable;
-  hub.end({ why: 'over' });
+  hub.end({ why: 'over', how: 'compute-local up' });
   let text = '';
   for await (const chunk of client) text += String(chunk);
-  expect(text).toContain('event: ended\ndata: {"why":"over"}');
+  expect(text).toContain('event: ended\ndata: {"why":"over","how":"compute-local up"}');
   expect(hub.size).toBe(0);
 });

@@ -93,7 +93,7 @@ async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
   try {
     await work({ sessions, clock, hub, done, send, open, origin: `http://127.0.0.1:${server.port}` });
   } finally {
-    hub.end({ why: 'over' });
+    hub.end({ why: 'over', how: 'up' });
     await server.close(0);
   }
 }
