@@ -221,10 +221,22 @@ test('main sleeps and wakes, and what it would lose keeps it awake', async () =>
     ok: true,
     message: '  - role "<img>": dropped',
   });
+  // A Postgres that hangs kept back for ten seconds that it does: until the connection for the plan had failed.
+  const postmaster = it.pidOf('postgres') as number;
+  process.kill(postmaster, 'SIGSTOP');
+  try {
+    const hung = await modelWhen(({ report }) => report.computes[0]?.state === 'no_answer');
+    expect(hung.plan).toMatchObject({ state: 'known' });
+    expect(await act('sleep', 'main')).toMatchObject({
+      message: 'this cannot be done now: main is in the state "no answer"',
+    });
+  } finally {
+    process.kill(postmaster, 'SIGCONT');
+  }
   // Its client has kept its connection.
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   await client.end();
-}, 60_000);
+}, 120_000);
 
 test('a branch is refused at its fields, created, put to sleep, woken, stopped and started', async () => {
   expect(await act('branch', '', { name: '../x', from: 'nobody', at: 'soon', ttl: '' })).toMatchObject({
@@ -248,7 +260,10 @@ test('a branch is refused at its fields, created, put to sleep, woken, stopped a
     problems: [{ path: 'fields.name' }],
   });
   expect(messages((await progress).body, 'progress')[0]).toMatchObject({ action: 'branch', target: '' });
-  expect(await act('wake', 'dev')).toMatchObject({ ok: false, message: 'this cannot be done now' });
+  expect(await act('wake', 'dev')).toMatchObject({
+    ok: false,
+    message: 'this cannot be done now: dev is in the state "running"',
+  });
   for (const [action, message] of [
     ['sleep', 'dev sleeps.'],
     ['wake', 'dev is awake'],

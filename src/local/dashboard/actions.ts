@@ -61,11 +61,25 @@ export function act(
 ): Promise<string> {
   const offer = offersOf(facts).find((one) => one.action === action && one.target === target);
   const found = actionOf(action);
-  if (offer === undefined || found === undefined)
-    throw new ComputeError('conflict', 'this cannot be done now', { hint: 'reload the page' });
+  if (offer === undefined || found === undefined) throw notNow(facts, action, target);
   checkFields(offer, fields);
   return found.run(context, target, fields);
 }
+
+/** With the reason, where that is known: the page may show what was so a moment ago. */
+function notNow({ report, tree, plan }: Facts, action: string, target: string): ComputeError {
+  const state = [...report.computes, ...(tree?.computes ?? [])].find(({ name }) => name === target)?.state;
+  const why = planFault(action, plan) ?? stateText(target, state);
+  return new ComputeError('conflict', `this cannot be done now${why}`, {
+    hint: 'see the checklist, and what the page offers now',
+  });
+}
+
+const planFault = (action: string, plan: Facts['plan']): string | null =>
+  readsPlan(action) && typeof plan?.error === 'string' ? `: ${plan.error}` : null;
+
+const stateText = (name: string, state: string | undefined): string =>
+  state === undefined ? '' : `: ${name} is in the state "${state.replaceAll('_', ' ')}"`;
 
 /** @throws FieldProblems for a field that is not asked for, and for what is none of its choices */
 function checkFields({ fields }: Offer, given: Fields): void {

@@ -1,5 +1,5 @@
 import { buildVersion } from '../../core/build.ts';
-import { elapsedMs, monotonicMs } from '../../core/clock.ts';
+import { elapsedMs, monotonicMs, within } from '../../core/clock.ts';
 import { repeat } from '../../core/retry.ts';
 import { type LocalDir, dirOption } from '../state.ts';
 import { collectStatus } from '../status/collect.ts';
@@ -29,6 +29,8 @@ const logsMs = 500;
 const sizesMs = 30_000;
 /** A page that is loaded again misses nothing. */
 const lingerMs = 20_000;
+/** The others wait for the plan. */
+const planMs = 500;
 /** Of the time of this process: a big directory takes long to be counted. */
 const mostOfTime = 0.2;
 
@@ -47,6 +49,7 @@ export class Observer {
   #details: Readonly<Record<string, Details>> = {};
   #model: Model | null = null;
   #tree: { readonly key: string; readonly tree: Tree | null } | null = null;
+  #planning: Promise<void> | null = null;
   #plan: { readonly key: string; readonly plan: Plan } | null = null;
   #looks = 0;
   readonly #watching: Watching;
@@ -74,8 +77,9 @@ export class Observer {
   }
 
   /** Resolves when no look is under way. */
-  ended(): Promise<void> {
-    return this.#watching.ended();
+  async ended(): Promise<void> {
+    await this.#watching.ended();
+    await this.#planning;
   }
 
   #watch(signal: AbortSignal): Promise<unknown> {
@@ -93,8 +97,10 @@ export class Observer {
 
   async #look(): Promise<number> {
     const startMs = monotonicMs();
+    const before = performance.eventLoopUtilization();
     const report = await collectStatus(this.#dir, this.#sizes);
-    const statusMs = elapsedMs(startMs);
+    // Without the time in which it waited for one that hangs.
+    const { active: statusMs } = performance.eventLoopUtilization(before);
     this.#logs.follow(report);
     await this.#readLogs();
     const due = this.#looks++ % detailsEvery === 0;
@@ -125,10 +131,18 @@ export class Observer {
     return elapsedMs(startMs);
   }
 
+  /** A Postgres that hangs must not keep back what is known: its plan comes with a later look. */
   async #readPlan({ computes }: StatusReport, due: boolean): Promise<void> {
     const key = JSON.stringify([planKey(this.#dir), computes.map(({ state }) => state)]);
-    if (!due && this.#plan?.key === key) return;
-    this.#plan = { key, plan: await pendingPlan(this.#dir, this.#closed) };
+    if (this.#planning === null && (due || this.#plan?.key !== key))
+      this.#planning = pendingPlan(this.#dir, this.#closed)
+        .then(
+          (plan) => void (this.#plan = { key, plan }),
+          // Nobody wants it any more.
+          () => {},
+        )
+        .finally(() => (this.#planning = null));
+    await within(this.#planning ?? Promise.resolve(), planMs, this.#closed);
   }
 
   async #askDetails(report: StatusReport, due: boolean): Promise<void> {

@@ -127,8 +127,8 @@ const silent = (): string =>
 
 function draw({ link, why, isSilent, model, samples, chosen }: View): void {
   if (model !== null) nameDir(model.dirOption);
-  setText(live, links[link]);
-  live.className = `live ${link}`;
+  setText(live, isSilent && link === 'live' ? 'nothing comes' : links[link]);
+  live.className = `live ${isSilent && link === 'live' ? 'lost' : link}`;
   const fault = why ?? (isSilent ? silent() : null);
   const since = model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`;
   banner.hidden = fault === null;

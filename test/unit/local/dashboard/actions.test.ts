@@ -93,6 +93,18 @@ test('only what is possible is offered, and nothing else is done', () => {
     expect(() => act(facts, { action, target }, context)).toThrow('cannot be done now');
 });
 
+test('what cannot be done now says why: to load the page again was no help', () => {
+  const facts = factsOf([compute({ state: 'no_answer' })], {
+    plan: { ...plan, state: 'faulty', error: 'could not connect' },
+  });
+  expect(() => act(facts, { action: 'sleep', target: 'main' }, context)).toThrow(
+    'this cannot be done now: main is in the state "no answer"',
+  );
+  expect(() => act(facts, { action: 'apply', target: 'main' }, context)).toThrow(
+    'this cannot be done now: could not connect',
+  );
+});
+
 test('main and branches sleep, wake, start and stop as their states allow, and only a stop of everything waits for nothing', () => {
   const states = ['running', 'asleep', 'stopped', 'starting', 'stopping'] as const;
   const tree = {
