@@ -125,7 +125,7 @@ test('the plan is applied after it was shown once more', async () => {
 test('what compute.json no longer names is dropped once that is written', async () => {
   writeDesired(JSON.stringify({ roles: [{ name: 'ann' }], settings: { track_activity_query_size: 4096 } }));
   await expect.poll(() => textOf(card('Pending plan')), slowly).toContain('No longer in compute.json');
-  await act('prune', 'main');
+  await act('prune', '');
   expect(await textOf('dialog')).toContain('- database "shop <b>"');
   await page.locator('#field-confirm').fill('yes');
   await confirm('yes');

@@ -8,8 +8,9 @@ import { chartCard } from './charts.ts';
 import { diagramCard } from './diagram-card.ts';
 import { command, nameDir } from './command.ts';
 import { type Child, h, keyed, part, setText } from './dom.ts';
-import { shownNumber, shownRate, shownTime, words } from './format.ts';
+import { shownNumber, shownRate, shownTime } from './format.ts';
 import { logCard } from './log-card.ts';
+import { overallOf } from './overall.ts';
 import { ofPlan, planCard } from './plan-card.ts';
 import { startsCard } from './starts-card.ts';
 import { storageCard } from './storage-card.ts';
@@ -97,6 +98,7 @@ const links = {
   live: 'live',
   lost: 'connecting again',
   closed: 'not connected',
+  ended: 'not connected',
 } as const;
 
 const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chosen: string }): Child[] => [
@@ -136,10 +138,11 @@ function draw({ link, why, isSilent, model, samples, chosen }: View): void {
   status.hidden = why !== null;
   if (model === null) return;
   const { report, details, history, sleeps } = model;
-  const offers = link === 'closed' ? [] : model.offers;
-  const state = link === 'closed' ? 'not running' : isSilent ? 'not known' : words(report.state);
+  const isOver = link === 'closed' || link === 'ended';
+  const offers = isOver ? [] : model.offers;
+  const state = overallOf(link, isSilent, report.state);
   setText(overall, state);
-  overall.className = `pill ${link === 'closed' || isSilent ? 'stopped' : report.state}`;
+  overall.className = `pill ${isOver || isSilent ? 'stopped' : report.state}`;
   document.title = `${state} · compute-local`;
   where.textContent = `${report.dir}${report.since === null ? '' : `, since ${shownTime(report.since)}`}`;
   footer.textContent = `compute-local ${model.version}`;

@@ -1,9 +1,8 @@
 import { withSample } from '../samples.ts';
 import { every } from './clock.ts';
 import { command } from './command.ts';
+import type { Link } from './overall.ts';
 import type { LogLine, Messages, Model, Sample } from '../model.ts';
-
-export type Link = 'connecting' | 'live' | 'lost' | 'closed';
 
 /** What the page knows. */
 export interface View {
@@ -75,7 +74,7 @@ export function openStore(
   on('progress', onProgress);
   on('ended', ({ why, how }) => {
     source.close();
-    set({ link: 'closed', why: `${why}. Start it again with: ${how}, and open the link that it prints` });
+    set({ link: 'ended', why: `${why}. Start it again with: ${how}, and open the link that it prints` });
   });
   source.addEventListener('open', () => set({ link: 'live' }));
   source.addEventListener('error', () => {
