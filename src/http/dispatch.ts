@@ -113,6 +113,10 @@ class Input implements RouteInput {
     return this.#exchange.incoming.headers;
   }
 
+  get isHead(): boolean {
+    return this.#exchange.incoming.method === 'HEAD';
+  }
+
   get log(): Log {
     return this.#exchange.log;
   }

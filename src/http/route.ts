@@ -17,6 +17,8 @@ export interface RouteInput<Q = unknown, B = unknown> {
   /** The name in the path, decoded; empty for routes without `tail`. */
   readonly tail: string;
   readonly headers: IncomingHttpHeaders;
+  /** The request is a HEAD: only whether there is an answer is asked for. */
+  readonly isHead: boolean;
   /** Aborts when the client disconnects, when the route's time limit is over and when the server is closed at once. */
   readonly signal: AbortSignal;
   /** Its lines have the request id. */

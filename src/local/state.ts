@@ -99,8 +99,11 @@ export const defaultDir = (): string =>
   process.getuid?.() === 0 ? '/var/lib/compute-local' : join(homedir(), '.compute-local');
 
 /** A command line for hints; with the directory, where it is not that of everybody. */
-export const commandFor = ({ root }: LocalDir, words: string): string =>
-  `compute-local ${words}${root === defaultDir() ? '' : ` --dir ${root}`}`;
+export const commandFor = (dir: LocalDir, words: string): string => `compute-local ${words}${dirOption(dir)}`;
+
+/** With a blank before it; empty for the directory of everybody. */
+export const dirOption = ({ root }: Pick<LocalDir, 'root'>): string =>
+  root === defaultDir() ? '' : ` --dir ${root}`;
 
 /** A socket path may have 107 bytes. */
 const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;

@@ -40,6 +40,8 @@ export interface Action {
   readonly fields?: (facts: Facts) => readonly Field[];
   /** What it would do. */
   readonly lines?: (facts: Facts) => readonly string[];
+  /** It is about what the plan shows. */
+  readonly readsPlan?: true;
   /** It does not wait for the others. */
   readonly atOnce?: true;
   /** @returns what was done */

@@ -1,8 +1,9 @@
 import { ComputeError } from '../../core/errors.ts';
 import type { Action, ActionContext, Facts, Fields } from './action.ts';
-import { applyAction } from './apply-action.ts';
+import { applyAction, pruneAction } from './apply-action.ts';
 import { branchAction } from './branch-action.ts';
 import { computeActions } from './compute-actions.ts';
+import { commandFor } from '../state.ts';
 import { FieldProblems, pathOf } from './field-problems.ts';
 import type { Offer } from './model.ts';
 
@@ -14,15 +15,16 @@ const actions: Readonly<Record<string, Action>> = {
     dangerous: true,
     targets: () => [''],
     atOnce: true,
-    run() {
+    run({ dir }) {
       // As Ctrl-C does: one way to stop. The answer leaves first.
       setImmediate(() => process.kill(process.pid, 'SIGTERM'));
-      return Promise.resolve('Stopping. Start it again with: compute-local up');
+      return Promise.resolve(`Stopping. Start it again with: ${commandFor(dir, 'up')}`);
     },
   },
   ...computeActions,
   branch: branchAction,
   apply: applyAction,
+  prune: pruneAction,
 };
 
 const actionOf = (name: string): Action | undefined =>
@@ -30,6 +32,9 @@ const actionOf = (name: string): Action | undefined =>
 
 /** Whether an action does not wait for the others. */
 export const isAtOnce = (name: string): boolean => actionOf(name)?.atOnce === true;
+
+/** Whether it depends on the plan, which takes longer than all other facts. */
+export const readsPlan = (name: string): boolean => actionOf(name)?.readsPlan === true;
 
 /** What can be done now. Pure. */
 export const offersOf = (facts: Facts): Offer[] =>
@@ -56,11 +61,25 @@ export function act(
 ): Promise<string> {
   const offer = offersOf(facts).find((one) => one.action === action && one.target === target);
   const found = actionOf(action);
-  if (offer === undefined || found === undefined)
-    throw new ComputeError('conflict', 'this cannot be done now', { hint: 'reload the page' });
+  if (offer === undefined || found === undefined) throw notNow(facts, action, target);
   checkFields(offer, fields);
   return found.run(context, target, fields);
 }
+
+/** With the reason, where that is known: the page may show what was so a moment ago. */
+function notNow({ report, tree, plan }: Facts, action: string, target: string): ComputeError {
+  const state = [...report.computes, ...(tree?.computes ?? [])].find(({ name }) => name === target)?.state;
+  const why = planFault(action, plan) ?? stateText(target, state);
+  return new ComputeError('conflict', `this cannot be done now${why}`, {
+    hint: 'see the checklist, and what the page offers now',
+  });
+}
+
+const planFault = (action: string, plan: Facts['plan']): string | null =>
+  readsPlan(action) && typeof plan?.error === 'string' ? `: ${plan.error}` : null;
+
+const stateText = (name: string, state: string | undefined): string =>
+  state === undefined ? '' : `: ${name} is in the state "${state.replaceAll('_', ' ')}"`;
 
 /** @throws FieldProblems for a field that is not asked for, and for what is none of its choices */
 function checkFields({ fields }: Offer, given: Fields): void {

@@ -1,5 +1,8 @@
 import type { Applied, History, LogLine, Start, StatusChange } from './model.ts';
 
+/** The storage's log, beside those of the computes: no compute can have this name. */
+export const storageLog = '';
+
 const mostStarts = 12;
 const mostChanges = 24;
 

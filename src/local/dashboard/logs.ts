@@ -1,13 +1,10 @@
 import { join } from 'node:path';
 import type { StatusReport } from '../status/schema.ts';
 import { LogTail } from './log-tail.ts';
-import { logLine, noHistory, withLines } from './log-lines.ts';
+import { logLine, noHistory, storageLog, withLines } from './log-lines.ts';
 import type { History, LogLine, LogNews } from './model.ts';
 
 const mostLines = 400;
-
-/** The storage's log, beside those of the computes. */
-export const storageLog = 'storage';
 
 interface Followed {
   readonly tail: LogTail;

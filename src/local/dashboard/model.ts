@@ -111,6 +111,8 @@ export interface Plan {
   readonly changes: readonly string[];
   /** What is no longer asked for, and stays. */
   readonly left: readonly string[];
+  /** What of that can be dropped: roles and databases. */
+  readonly drops: readonly string[];
   readonly problems: readonly {
     readonly path: string;
     readonly line: number;
@@ -152,6 +154,8 @@ export interface Model {
   /** The server's clock; ISO 8601 in UTC. */
   readonly at: string;
   readonly version: string;
+  /** What a command line for this directory ends with, with a blank before it; empty for that of everybody. */
+  readonly dirOption: string;
   /** As `compute-local status --json` prints it. */
   readonly report: StatusReport;
   readonly checks: readonly Check[];
@@ -209,7 +213,8 @@ export interface Messages {
   readonly log: LogNews;
   /** What an action is doing. */
   readonly progress: { readonly action: string; readonly target: string; readonly what: string };
-  readonly ended: { readonly why: string };
+  /** `how` is the command that starts it again. */
+  readonly ended: { readonly why: string; readonly how: string };
 }
 
 export type MessageName = keyof Messages;

@@ -1,8 +1,7 @@
-import { linked } from '../../core/abort.ts';
 import { buildVersion } from '../../core/build.ts';
-import { alarm, elapsedMs, monotonicMs } from '../../core/clock.ts';
+import { elapsedMs, monotonicMs, within } from '../../core/clock.ts';
 import { repeat } from '../../core/retry.ts';
-import type { LocalDir } from '../state.ts';
+import { type LocalDir, dirOption } from '../state.ts';
 import { collectStatus } from '../status/collect.ts';
 import type { StatusReport } from '../status/schema.ts';
 import { offersOf } from './actions.ts';
@@ -16,8 +15,10 @@ import type { Details, Messages, Model, Plan, Sample } from './model.ts';
 import type { Tree } from './tree-model.ts';
 import { ownValue } from './own-value.ts';
 import { acceptedIn, pendingPlan, planKey } from './plan.ts';
+import { withSample } from './samples.ts';
 import type { SleepTimes } from './sleep-times.ts';
 import { readTree, treeKey } from './tree.ts';
+import { Watching } from './watching.ts';
 
 /** Between two looks. */
 const everyMs = 2000;
@@ -26,10 +27,10 @@ const detailsEvery = 5;
 const logsMs = 500;
 /** The disk is counted. */
 const sizesMs = 30_000;
-/** Half an hour. */
-const mostSamples = 900;
 /** A page that is loaded again misses nothing. */
 const lingerMs = 20_000;
+/** The others wait for the plan. */
+const planMs = 500;
 /** Of the time of this process: a big directory takes long to be counted. */
 const mostOfTime = 0.2;
 
@@ -43,21 +44,22 @@ export class Observer {
   readonly #closed: AbortSignal;
   readonly #logs = new Logs();
   readonly #sizes = keptSizes(sizesMs);
-  #samples: Sample[] = [];
+  #samples: readonly Sample[] = [];
   readonly #figures = new Map<string, FiguresOf>();
   #details: Readonly<Record<string, Details>> = {};
   #model: Model | null = null;
   #tree: { readonly key: string; readonly tree: Tree | null } | null = null;
+  #planning: Promise<void> | null = null;
   #plan: { readonly key: string; readonly plan: Plan } | null = null;
   #looks = 0;
-  #running: { readonly stop: () => void; readonly ended: Promise<unknown> } | null = null;
-  #cancelStop = (): void => {};
+  readonly #watching: Watching;
 
   constructor(dir: LocalDir, publish: Publish, sleeps: SleepTimes, closed: AbortSignal) {
     this.#dir = dir;
     this.#sleeps = sleeps;
     this.#publish = publish;
     this.#closed = closed;
+    this.#watching = new Watching((signal) => this.#watch(signal), lingerMs, closed);
   }
 
   full(): Messages['full'] {
@@ -66,9 +68,7 @@ export class Observer {
 
   /** @param clients how many watch */
   watchedBy(clients: number): void {
-    this.#cancelStop();
-    this.#cancelStop = clients > 0 ? () => {} : alarm(lingerMs, () => this.#running?.stop());
-    if (clients > 0 && this.#running === null && !this.#closed.aborted) this.#start();
+    this.#watching.watchedBy(clients);
   }
 
   /** Something was done: the next look asks for everything. */
@@ -78,40 +78,34 @@ export class Observer {
 
   /** Resolves when no look is under way. */
   async ended(): Promise<void> {
-    this.#cancelStop();
-    this.#running?.stop();
-    await this.#running?.ended;
+    await this.#watching.ended();
+    await this.#planning;
   }
 
-  #start(): void {
-    const watching = linked(this.#closed);
-    const { signal } = watching;
+  #watch(signal: AbortSignal): Promise<unknown> {
     // Rates over the time in which nobody looked would say nothing.
     this.#figures.clear();
-    const work = [
+    return Promise.all([
       repeat(
         () => this.#look(),
         signal,
         () => everyMs,
       ),
       repeat(() => this.#readLogs(), signal),
-    ];
-    const ended = Promise.all(work).finally(() => {
-      watching.release();
-      this.#running = null;
-    });
-    this.#running = { stop: () => watching.abort(), ended };
+    ]);
   }
 
   async #look(): Promise<number> {
     const startMs = monotonicMs();
+    const before = performance.eventLoopUtilization();
     const report = await collectStatus(this.#dir, this.#sizes);
-    const tookMs = elapsedMs(startMs);
+    // Without the time in which it waited for one that hangs.
+    const { active: statusMs } = performance.eventLoopUtilization(before);
     this.#logs.follow(report);
     await this.#readLogs();
     const due = this.#looks++ % detailsEvery === 0;
     await Promise.all([this.#sample(report), this.#askDetails(report, due), this.#readPlan(report, due)]);
-    this.#readTree(due);
+    const tookMs = statusMs + this.#readTree(due);
     this.#model = this.#modelOf(report);
     this.#publish('model', this.#model);
     return Math.max(everyMs - elapsedMs(startMs), tookMs / mostOfTime - tookMs, 0);
@@ -125,19 +119,30 @@ export class Observer {
       return [compute.name, of.next(compute, counted)] as const;
     });
     const sample = { at: Date.now(), computes: Object.fromEntries(await Promise.all(figures)) };
-    this.#samples = [...this.#samples, sample].slice(-mostSamples);
+    this.#samples = withSample(this.#samples, sample);
     this.#publish('sample', sample);
   }
 
-  #readTree(due: boolean): void {
+  /** @returns how long that took, in milliseconds: nothing else is done meanwhile */
+  #readTree(due: boolean): number {
+    const startMs = monotonicMs();
     const key = treeKey(this.#dir);
     if (due || this.#tree?.key !== key) this.#tree = { key, tree: readTree(this.#dir) };
+    return elapsedMs(startMs);
   }
 
+  /** A Postgres that hangs must not keep back what is known: its plan comes with a later look. */
   async #readPlan({ computes }: StatusReport, due: boolean): Promise<void> {
     const key = JSON.stringify([planKey(this.#dir), computes.map(({ state }) => state)]);
-    if (!due && this.#plan?.key === key) return;
-    this.#plan = { key, plan: await pendingPlan(this.#dir, this.#closed) };
+    if (this.#planning === null && (due || this.#plan?.key !== key))
+      this.#planning = pendingPlan(this.#dir, this.#closed)
+        .then(
+          (plan) => void (this.#plan = { key, plan }),
+          // Nobody wants it any more.
+          () => {},
+        )
+        .finally(() => (this.#planning = null));
+    await within(this.#planning ?? Promise.resolve(), planMs, this.#closed);
   }
 
   async #askDetails(report: StatusReport, due: boolean): Promise<void> {
@@ -168,6 +173,7 @@ export class Observer {
     return {
       at: new Date().toISOString(),
       version: buildVersion,
+      dirOption: dirOption(this.#dir),
       report,
       checks: checklist(report, this.#details),
       details: this.#details,

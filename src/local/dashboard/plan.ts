@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, hintOf, inline } from '../../core/errors.ts';
 import { type Accepted, readAccepted } from '../desired/accepted.ts';
-import { changeText, objectText } from '../desired/change.ts';
+import { type Droppable, type Left, changeText, isDroppable, objectText } from '../desired/change.ts';
 import { acceptedName } from '../desired/names.ts';
 import { type Looked, lookAsItIs } from '../desired/plan.ts';
 import { FileProblems } from '../desired/problem.ts';
@@ -31,6 +31,7 @@ const none = (file: string): Plan => ({
   appliedAt: null,
   changes: [],
   left: [],
+  drops: [],
   problems: [],
   error: null,
   hint: null,
@@ -44,12 +45,21 @@ export const planOf = (read: ReadFile, { before, running, changes, left }: Looke
   against: running === null ? 'last apply' : 'Postgres',
   appliedAt: before?.at ?? null,
   changes: changes.map(changeText),
-  left: left.map((one) => objectText({ ...one, database: null })),
+  left: left.map(nameOf),
+  drops: left.filter(isDroppable).map(nameOf),
   digest: digestOf(read),
 });
 
-export const digestOf = ({ source }: Pick<ReadFile, 'source'>): string =>
-  createHash('sha256').update(source.text).digest('base64url');
+const nameOf = (one: Left): string => objectText({ ...one, database: null });
+
+export const digestOf = ({ source }: Pick<ReadFile, 'source'>): string => textDigest(source.text);
+
+/** Of what would be dropped: something else is not dropped in its place. */
+export const dropsDigest = (drops: readonly string[]): string => textDigest(JSON.stringify(drops));
+
+export const digestOfDrop = (drop: readonly Droppable[]): string => dropsDigest(drop.map(nameOf));
+
+const textDigest = (text: string): string => createHash('sha256').update(text).digest('base64url');
 
 function faultOf(error: unknown): Pick<Plan, 'state' | 'problems' | 'error' | 'hint'> {
   const state = codeOf(error) === 'not_found' ? 'absent' : 'faulty';

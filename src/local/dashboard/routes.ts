@@ -50,13 +50,19 @@ const entry: Route<Dashboard, { token?: string | undefined }> = {
   path: '/',
   summary: 'Exchanges the token of a link for a session.',
   query: v.object({ token: v.optional(v.string()) }),
-  handler({ query: { token } }, { sessions }) {
+  handler({ query: { token }, headers, isHead }, { sessions }) {
+    if (isHead) return text(200, '', html);
+    if (isAhead(headers)) return failure(503, 'a link is opened when somebody asks for it, and not before');
     const session = token === undefined ? null : sessions.exchange(token);
     if (session === null) return text(401, needsLink(token !== undefined), html);
     // The address no longer has the token.
     return empty(303, { location: `/s/${session.id}/`, 'set-cookie': setCookie(session) });
   },
 };
+
+/** A browser fetches it before anybody has asked for it. */
+const isAhead = (headers: IncomingHttpHeaders): boolean =>
+  ['sec-purpose', 'purpose', 'x-moz'].some((name) => String(headers[name] ?? '').includes('prefetch'));
 
 const below = { name: 'session', doc: 'The id of the session and what is asked for.' };
 
@@ -66,10 +72,11 @@ const pages: Route<Dashboard> = {
   path: '/s/',
   tail: below,
   summary: 'The page, and what it is sent.',
-  async handler({ tail, headers }, { sessions, hub, page }) {
+  async handler({ tail, headers, isHead }, { sessions, hub, page }) {
     const [, id = '', what] = /^([^/]*)\/(|events)$/.exec(tail) ?? [];
     if (what === undefined) return empty(404);
-    if (!sessions.isOpen(id, headers.cookie))
+    const session = sessions.find(id, headers.cookie, !isHead);
+    if (session === null)
       return what === '' ? text(401, needsLink(true), html) : failure(401, 'there is no such session');
     if (what === '') {
       const shown = await page();
@@ -77,7 +84,7 @@ const pages: Route<Dashboard> = {
       return new Answer(200, shown.html, { 'content-type': html, 'content-security-policy': policy });
     }
     const lastId = headers['last-event-id'];
-    const stream = hub.open(typeof lastId === 'string' ? lastId : undefined);
+    const stream = hub.open(session, typeof lastId === 'string' ? lastId : undefined);
     if (stream === null) return failure(503, 'too many pages are open');
     return new Answer(200, stream, { 'content-type': 'text/event-stream' });
   },
@@ -101,7 +108,7 @@ const actions: Route<Dashboard, undefined, v.InferOutput<typeof asked>> = {
   async handler({ tail, headers, body }, { sessions, act }) {
     const [, id] = /^([^/]*)\/actions$/.exec(tail) ?? [];
     if (id === undefined) return empty(404);
-    if (!sessions.isOpen(id, headers.cookie)) return failure(401, 'there is no such session');
+    if (sessions.find(id, headers.cookie) === null) return failure(401, 'there is no such session');
     // Browsers send it with every POST; that it is ours was checked before.
     if (headers.origin === undefined) return failure(403, 'the header Origin is missing');
     const startMs = monotonicMs();

@@ -7,10 +7,11 @@ import type { Log } from '../../core/log.ts';
 import { noAuth } from '../../http/auth.ts';
 import { type RunningServer, startServer } from '../../http/server.ts';
 import { collectStatus } from '../status/collect.ts';
+import type { Sizer } from '../status/disk.ts';
 import type { SleepNow } from '../front/sleep-now.ts';
 import type { Report } from '../report.ts';
-import type { LocalDir, LocalState } from '../state.ts';
-import { act, isAtOnce } from './actions.ts';
+import { type LocalDir, type LocalState, commandFor } from '../state.ts';
+import { act, isAtOnce, readsPlan } from './actions.ts';
 import { Hub } from './hub.ts';
 import { linkSecret, linkUrl } from './link.ts';
 import { Observer } from './observer.ts';
@@ -40,6 +41,8 @@ export interface RunningDashboard {
 /** For a few browsers of one person. */
 const limits = { connections: 64 };
 const beatMs = 15_000;
+/** No action depends on sizes, and to count them may take longer than all else. */
+const uncounted: Sizer = () => Promise.resolve({ bytes: 0, complete: true });
 const closeMs = 1000;
 
 /** Serves the dashboard of this directory on the loopback; null when it is turned off. A port that cannot be bound is said,
@@ -69,8 +72,13 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
   const observer = new Observer(dir, (name, data) => hub.publish(name, data), sleeps, signal);
   const perform: Dashboard['act'] = async (given) => {
     const { action, target } = given;
-    const plan = action === 'apply' ? await pendingPlan(dir, signal) : null;
-    const facts = { report: await collectStatus(dir), sleeps: sleeps.canSleep, tree: readTree(dir), plan };
+    const plan = readsPlan(action) ? await pendingPlan(dir, signal) : null;
+    const facts = {
+      report: await collectStatus(dir, uncounted),
+      sleeps: sleeps.canSleep,
+      tree: readTree(dir),
+      plan,
+    };
     const shown: Report = {
       event: (event, fields, text) => report.event(event, fields, text),
       progress: (what) => hub.publish('progress', { action, target, what }),
@@ -112,7 +120,7 @@ async function serve(parts: DashboardParts, port: number): Promise<RunningDashbo
   return {
     link: () => linkUrl(server.port, sessions.link()),
     async close() {
-      hub.end({ why: 'compute-local up has ended' });
+      hub.end({ why: 'compute-local up has ended', how: commandFor(dir, 'up') });
       await server.close(closeMs);
       over.abort();
       // A look that is under way has limits of its own, and changes nothing.

@@ -6,6 +6,8 @@ const randomText = (): string => randomBytes(32).toString('base64url');
 
 export const linkMs = 3_600_000;
 const sessionMs = 12 * 3_600_000;
+/** From the exchange to the first use: a browser follows at once. */
+const offeredMs = 60_000;
 const mostLinks = 16;
 const mostSessions = 32;
 
@@ -45,22 +47,31 @@ export interface Session {
   /** In the path of its pages, so that the browser sends the cookie to no other server of this machine: cookies know no ports. */
   readonly id: string;
   readonly cookie: Secret;
+  readonly isOpen: () => boolean;
+}
+
+/** One that nobody has used yet. */
+interface Offered extends Session {
+  readonly link: Secret;
 }
 
 export const cookieName = 'compute_local_dashboard';
 
-/** Who may see the dashboard: a token of a link can be exchanged once for a session. All in memory. */
+/** Who may see the dashboard. The token of a link can be exchanged for a session until one of its sessions is used: a program
+ *  that only looks at links, as for a preview, keeps no cookie, and so does not use up the link. All in memory. */
 export class Sessions {
   readonly #links: Limited<Secret>;
+  readonly #offered: Limited<Offered>;
   readonly #sessions: Limited<Session>;
 
   /** @param now milliseconds of a clock that never goes back */
   constructor(now: () => number = monotonicMs) {
     this.#links = new Limited(mostLinks, linkMs, now);
+    this.#offered = new Limited(mostLinks, offeredMs, now);
     this.#sessions = new Limited(mostSessions, sessionMs, now);
   }
 
-  /** A new token, for one exchange. */
+  /** A new token, for one session. */
   link(): string {
     const token = randomText();
     this.#links.add(new Secret(token));
@@ -70,20 +81,32 @@ export class Sessions {
   /** Null for a token that is wrong, was used, or is too old. */
   exchange(token: string): Session | null {
     // All are compared, so that the duration shows nothing.
-    const found = this.#links.valid().filter((link) => link.matches(token));
-    for (const link of found) this.#links.remove(link);
-    if (found.length === 0) return null;
-    const session = { id: randomText().slice(0, 16), cookie: new Secret(randomText()) };
-    this.#sessions.add(session);
+    const [link] = this.#links.valid().filter((one) => one.matches(token));
+    if (link === undefined) return null;
+    const session: Offered = {
+      id: randomText().slice(0, 16),
+      cookie: new Secret(randomText()),
+      isOpen: () => this.#sessions.valid().includes(session),
+      link,
+    };
+    this.#offered.add(session);
     return session;
   }
 
-  /** Whether a request with this header may see what is below the path of that session. */
-  isOpen(id: string, cookies = ''): boolean {
+  /** The session whose pages a request with this header may see. Its first use ends its link, and what else that was exchanged for.
+   *  @param isUse a request that only looks is none */
+  find(id: string, cookies = '', isUse = true): Session | null {
     const given = cookiesIn(cookies);
-    return this.#sessions
-      .valid()
-      .some((one) => one.id === id && given.some((each) => one.cookie.matches(each)));
+    const isIts = (one: Session): boolean =>
+      one.id === id && given.some((cookie) => one.cookie.matches(cookie));
+    const known = this.#sessions.valid().find(isIts);
+    if (known !== undefined || !isUse) return known ?? null;
+    const session = this.#offered.valid().find(isIts);
+    if (session === undefined) return null;
+    this.#links.remove(session.link);
+    for (const one of this.#offered.valid()) if (one.link === session.link) this.#offered.remove(one);
+    this.#sessions.add(session);
+    return session;
   }
 }
 

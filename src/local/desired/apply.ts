@@ -23,6 +23,8 @@ export interface ApplyOptions {
   readonly restart: boolean;
   readonly prune: boolean;
   readonly yes: boolean;
+  /** Asks whether that may be dropped; left out: on the terminal. */
+  readonly confirm?: (drop: readonly Droppable[]) => Promise<boolean>;
 }
 
 /** Whom it concerns, and how it is told. */
@@ -68,7 +70,7 @@ async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answ
     throw new ComputeError('conflict', '--prune requires a running compute', {
       hint: `start it with: ${commandFor(dir, 'up')}`,
     });
-  if (drop.length > 0 && !options.yes && !(await confirmed(drop))) {
+  if (drop.length > 0 && !options.yes && !(await (options.confirm ?? confirmed)(drop))) {
     answer.progress('Nothing was changed.');
     answer.result({ accepted: false, outcomes: [], left: drop, dropped: [], error: null }, '');
     return 1;

@@ -1,5 +1,7 @@
 import type { Messages, Offer, Outcome } from '../model.ts';
-import { focusOn, h, keyed } from './dom.ts';
+import { alarm } from './clock.ts';
+import { command } from './command.ts';
+import { focusOn, h, keyed, setText } from './dom.ts';
 import { type Form, formOf } from './form.ts';
 import { shownDuration } from './format.ts';
 
@@ -9,9 +11,15 @@ export const status = h('div', { class: 'status', role: 'status' });
 type Kind = 'ok' | 'bad' | 'wait';
 type Say = (text: string, kind: Kind) => void;
 
+/** In view, also where somebody has scrolled far down. */
+const inViewMs = 10_000;
+let keepInView = (): void => {};
+
 const say: Say = (text, kind) => {
-  status.className = `status ${kind}`;
-  status.textContent = text;
+  keepInView();
+  status.className = `status ${kind} new`;
+  setText(status, text);
+  if (kind !== 'wait') keepInView = alarm(inViewMs, () => status.classList.remove('new'));
 };
 
 interface Pending {
@@ -41,7 +49,7 @@ export const actionButton = (
   const key = `${offer.action} ${about}`;
   // The button may have been drawn again meanwhile.
   const closed = (): void => {
-    if (document.activeElement === document.body) focusOn(key);
+    if (document.activeElement === document.body) focusOn(key, about);
   };
   return h(
     'button',
@@ -49,8 +57,7 @@ export const actionButton = (
       type: 'button',
       class: offer.dangerous ? 'danger' : '',
       'data-action': offer.action,
-      'data-about': about,
-      ...keyed(key),
+      ...keyed(key, about),
       'aria-label': about === '' ? offer.title : `${offer.title} ${about}`,
       click: () => ask(offer, preset, closed),
     },
@@ -83,12 +90,16 @@ function ask(offer: Offer, preset: Readonly<Record<string, string>>, closed: () 
   };
   const dialog: HTMLDialogElement = h(
     'dialog',
-    { 'aria-labelledby': 'ask', close: end },
+    { 'aria-labelledby': 'ask', 'aria-describedby': 'ask-doc', close: end },
     h('h2', { id: 'ask' }, `${what}?`),
-    h('p', {}, offer.doc),
+    h('p', { id: 'ask-doc' }, offer.doc),
     offer.lines.length === 0
       ? null
-      : h('ul', { class: 'lines' }, ...offer.lines.map((line) => h('li', {}, line))),
+      : h(
+          'ul',
+          { class: 'lines', tabindex: '0', 'aria-label': 'What it does' },
+          ...offer.lines.map((line) => h('li', {}, line)),
+        ),
     h(
       'form',
       {
@@ -109,6 +120,7 @@ function ask(offer: Offer, preset: Readonly<Record<string, string>>, closed: () 
   );
   document.body.append(dialog);
   dialog.showModal();
+  (dialog.querySelector<HTMLElement>('input[type="text"]') ?? no).focus();
 }
 
 /** @returns whether it was done */
@@ -132,11 +144,15 @@ async function perform(offer: Offer, form: Form, to: Say): Promise<boolean> {
     else if (problems.length > 0 && form.isWritten) to('Nothing was done: see above.', 'bad');
     else {
       const reason = message ?? outcome.error ?? `status ${answer.status}`;
-      to(`${what}: ${reason}${typeof hint === 'string' ? `\nWhat to do: ${hint}` : ''}`, 'bad');
+      const todo = answer.status === 401 ? `get a new link with: ${command('dashboard')}` : hint;
+      to(`${what}: ${reason}${typeof todo === 'string' ? `\nWhat to do: ${todo}` : ''}`, 'bad');
     }
     return ok === true;
-  } catch (error) {
-    to(`${what}: ${error instanceof Error ? error.message : 'no answer'}`, 'bad');
+  } catch {
+    to(
+      `${what}: there was no answer, and it may have been done all the same.\nWhat to do: see ${command('status')}`,
+      'bad',
+    );
     return false;
   } finally {
     pending.delete(waiting);

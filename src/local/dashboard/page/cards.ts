@@ -152,6 +152,7 @@ interface Catalog {
 export function catalogCard(): Drawn<Catalog> {
   const { element, body, extra } = card('Roles and databases', 6);
   const rows = table('Roles and databases of the compute', ['Name', 'Kind', 'Owner', 'Last apply']);
+  rows.element.classList.add('long');
   const builtIn = h('p', { class: 'note' });
   body.append(rows.element, builtIn);
   const update = part(extra, ({ objects, applied }: Catalog): Child[] => {

@@ -42,18 +42,39 @@ export function part<T>(into: Element, draw: (data: T) => readonly Child[]): (da
     last = now;
     const { activeElement: active } = document;
     const key = into.contains(active) ? active?.getAttribute(keyName) : null;
+    const group = active?.getAttribute(groupName) ?? '';
     into.replaceChildren(...draw(data).filter((child) => child !== null));
-    if (typeof key === 'string') focusOn(key, into);
+    if (typeof key === 'string') focusOn(key, group, into);
   };
 }
 
 const keyName = 'data-key';
+const groupName = 'data-about';
 
 /** Keeps the focus on what takes its place when the part is drawn again. */
-export const keyed = (key: string): Readonly<Record<string, string>> => ({ [keyName]: key });
+export const keyed = (key: string, group: string): Readonly<Record<string, string>> => ({
+  [keyName]: key,
+  [groupName]: group,
+});
 
-export const focusOn = (key: string, within: ParentNode = document): void =>
-  within.querySelector<HTMLElement>(`[${keyName}="${CSS.escape(key)}"]`)?.focus();
+/** On that, or on something of its group, as Wake in the place of Sleep; else the focus would be lost, and with it the place. */
+export function focusOn(key: string, group: string, within: Element = document.body): void {
+  const found = (name: string, value: string): HTMLElement | null =>
+    within.querySelector(`${name}="${CSS.escape(value)}"]`);
+  const first = found(`[${keyName}`, key) ?? found(`button[${groupName}`, group);
+  if (first !== null) {
+    first.focus();
+    return;
+  }
+  const place = within.closest('section')?.querySelector('h2') ?? document.querySelector('main');
+  place?.setAttribute('tabindex', '-1');
+  place?.focus({ preventScroll: true });
+}
+
+/** Only when it is another one: what is in a live region is said again whenever it is set. */
+export function setText(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 export interface Card {
   readonly element: HTMLElement;

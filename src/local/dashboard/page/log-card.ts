@@ -1,3 +1,4 @@
+import { storageLog } from '../log-lines.ts';
 import type { LogLine } from '../model.ts';
 import { card, h } from './dom.ts';
 
@@ -37,7 +38,7 @@ export function logCard(): LogCard {
   body.append(list);
   const isShown = ({ text, isRequest }: LogLine): boolean =>
     (requests.checked || !isRequest) && text.toLowerCase().includes(search.value.toLowerCase());
-  const name = (): string => (storage.checked ? 'storage' : compute);
+  const name = (): string => (storage.checked ? storageLog : compute);
   const add = (lines: readonly LogLine[]): void => {
     const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     list.append(...lines.filter(isShown).map(lineOf));
@@ -68,7 +69,14 @@ export function logCard(): LogCard {
 
 const level = / (WARN|ERROR|FATAL|PANIC)[ :]/;
 
+/** Between the lines of one message of Postgres. */
+const joint = '\u200B';
+
 const lineOf = ({ text }: LogLine): HTMLElement => {
   const found = level.exec(text)?.[1];
-  return h('div', { class: found === undefined ? '' : found === 'WARN' ? 'warn' : 'bad' }, text);
+  return h(
+    'div',
+    { class: found === undefined ? '' : found === 'WARN' ? 'warn' : 'bad' },
+    text.replaceAll(joint, '\n    '),
+  );
 };

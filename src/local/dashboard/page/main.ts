@@ -6,10 +6,12 @@ import { actionButton, status, tellProgress } from './act.ts';
 import { catalogCard, checksCard, computeCard, downtimeCard } from './cards.ts';
 import { chartCard } from './charts.ts';
 import { diagramCard } from './diagram-card.ts';
-import { type Child, h, part } from './dom.ts';
-import { shownNumber, shownRate, shownTime, words } from './format.ts';
+import { command, nameDir } from './command.ts';
+import { type Child, h, keyed, part, setText } from './dom.ts';
+import { shownNumber, shownRate, shownTime } from './format.ts';
 import { logCard } from './log-card.ts';
-import { planCard } from './plan-card.ts';
+import { overallOf } from './overall.ts';
+import { ofPlan, planCard } from './plan-card.ts';
 import { startsCard } from './starts-card.ts';
 import { storageCard } from './storage-card.ts';
 import { type View, mainName, openStore } from './store.ts';
@@ -96,6 +98,7 @@ const links = {
   live: 'live',
   lost: 'connecting again',
   closed: 'not connected',
+  ended: 'not connected',
 } as const;
 
 const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chosen: string }): Child[] => [
@@ -110,6 +113,7 @@ const drawTabs = part(tabs, ({ names, chosen }: { names: readonly string[]; chos
         value: name,
         checked: name === chosen,
         change: () => store.choose(name),
+        ...keyed(`show ${name}`, name),
       }),
       h('span', {}, name),
     ),
@@ -119,25 +123,32 @@ const drawGeneral = part(general, (offers: Model['offers']) => offers.map((one) 
 
 const store = openStore(draw, (name, lines, isWhole) => log.take(name, lines, isWhole), tellProgress);
 
-function draw({ link, why, model, samples, chosen }: View): void {
-  live.textContent = links[link];
-  live.className = `live ${link}`;
-  banner.hidden = why === null;
-  banner.textContent =
-    why === null ? '' : `${why}.${model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`}`;
+/** Nobody knows why. */
+const silent = (): string =>
+  `Nothing has come from compute-local up for a while: it may have ended, or hang. See: ${command('status')}`;
+
+function draw({ link, why, isSilent, model, samples, chosen }: View): void {
+  if (model !== null) nameDir(model.dirOption);
+  setText(live, isSilent && link === 'live' ? 'nothing comes' : links[link]);
+  live.className = `live ${isSilent && link === 'live' ? 'lost' : link}`;
+  const fault = why ?? (isSilent ? silent() : null);
+  const since = model === null ? '' : ` What is below was so at ${shownTime(model.at)}.`;
+  banner.hidden = fault === null;
+  setText(banner, fault === null ? '' : `${fault}.${since}`);
   status.hidden = why !== null;
   if (model === null) return;
   const { report, details, history, sleeps } = model;
-  const offers = link === 'closed' ? [] : model.offers;
-  overall.textContent = link === 'closed' ? 'not running' : words(report.state);
-  overall.className = `pill ${link === 'closed' ? 'stopped' : report.state}`;
-  document.title = `${link === 'closed' ? 'not running' : words(report.state)} · compute-local`;
+  const isOver = link === 'closed' || link === 'ended';
+  const offers = isOver ? [] : model.offers;
+  const state = overallOf(link, isSilent, report.state);
+  setText(overall, state);
+  overall.className = `pill ${isOver || isSilent ? 'stopped' : report.state}`;
+  document.title = `${state} · compute-local`;
   where.textContent = `${report.dir}${report.since === null ? '' : `, since ${shownTime(report.since)}`}`;
   footer.textContent = `compute-local ${model.version}`;
   const now = report.computes.find(({ name }) => name === chosen) ?? report.computes[0] ?? null;
   const name = now?.name ?? '';
-  if (!tabs.contains(document.activeElement) || report.computes.length !== tabs.children.length - 1)
-    drawTabs({ names: report.computes.map((one) => one.name), chosen: name });
+  drawTabs({ names: report.computes.map((one) => one.name), chosen: name });
   tabs.hidden = report.computes.length < 2;
   drawGeneral(offers.filter(({ action }) => action === 'stop'));
   checks.update(model.checks);
@@ -150,7 +161,7 @@ function draw({ link, why, model, samples, chosen }: View): void {
           lastActive: told?.lastActive ?? null,
           error: told?.error ?? null,
           figures: ownValue(samples.at(-1)?.computes ?? {}, name) ?? null,
-          offers: offers.filter(({ action, target }) => target === name && action !== 'apply'),
+          offers: offers.filter(({ action, target }) => target === name && !ofPlan.includes(action)),
         },
   );
   const past = ownValue(history, name) ?? noHistory;

@@ -1,5 +1,6 @@
 import type { Offer, Plan } from '../model.ts';
 import { actionButton } from './act.ts';
+import { command } from './command.ts';
 import type { Drawn } from './cards.ts';
 import { type Child, card, h, part } from './dom.ts';
 import { shownTime } from './format.ts';
@@ -8,6 +9,9 @@ export interface PlanShown {
   readonly plan: Plan | null;
   readonly offers: readonly Offer[];
 }
+
+/** The actions that are at the plan. */
+export const ofPlan: readonly string[] = ['apply', 'prune'];
 
 /** What `apply` would do. */
 export function planCard(): Drawn<PlanShown> {
@@ -20,7 +24,7 @@ export function planCard(): Drawn<PlanShown> {
   });
   const drawBody = part(body, ({ plan, offers }: PlanShown): Child[] => {
     if (plan === null) return [];
-    const buttons = offers.filter(({ action }) => action === 'apply').map((one) => actionButton(one));
+    const buttons = offers.filter(({ action }) => ofPlan.includes(action)).map((one) => actionButton(one));
     return [
       ...contentOf(plan),
       buttons.length === 0 ? null : h('div', { class: 'actions' }, ...buttons),
@@ -44,7 +48,7 @@ const applied = ({ appliedAt }: Plan): string =>
 const listOf = (lines: readonly string[]): HTMLElement =>
   h('ul', { class: 'lines' }, ...lines.map((line) => h('li', {}, line)));
 
-const command = (text: string): HTMLElement => h('code', {}, text);
+const code = (text: string): HTMLElement => h('code', {}, text);
 
 function contentOf(plan: Plan): Child[] {
   const { state, problems, error, hint, changes, left, against } = plan;
@@ -66,7 +70,7 @@ function contentOf(plan: Plan): Child[] {
                 'li',
                 { class: 'fault' },
                 `line ${line}, column ${column}: `,
-                path === '' ? null : command(path),
+                path === '' ? null : code(path),
                 path === '' ? null : ': ',
                 message,
               ),
@@ -86,7 +90,7 @@ function contentOf(plan: Plan): Child[] {
           'p',
           { class: 'note' },
           `No longer in compute.json, and stays: ${left.join(', ')}. To drop it with its data: `,
-          command('compute-local apply --prune'),
+          code(command('apply --prune')),
         ),
     h('p', { class: 'note' }, compared),
   ];

@@ -1,4 +1,5 @@
 import type { DiskReport, StorageReport } from '../../status/schema.ts';
+import { command } from './command.ts';
 import { type Drawn, facts } from './cards.ts';
 import { type Child, behind, card, h, part, styled, table } from './dom.ts';
 import { shownBytes, shownMs, shownTime, words } from './format.ts';
@@ -116,7 +117,7 @@ function storageFacts({
           'p',
           { class: 'note' },
           'The data at one of these LSNs: ',
-          h('code', {}, `compute-local up --at-lsn ${restorable.to_lsn}`),
+          h('code', {}, command(`up --at-lsn ${restorable.to_lsn}`)),
         ),
   ];
 }

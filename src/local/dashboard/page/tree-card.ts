@@ -14,6 +14,7 @@ export interface TreeShown {
 /** All computes with storages of their own, each below the one that it was branched from: lists in lists. */
 export function treeCard(): Drawn<TreeShown> {
   const { element, body, extra } = card('Branches', 7);
+  body.classList.add('long');
   const drawCount = part(extra, (count: number): Child[] => [
     count === 0 ? 'none yet' : count === 1 ? '1 branch' : `${count} branches`,
   ]);

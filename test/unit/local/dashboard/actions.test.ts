@@ -41,7 +41,15 @@ const node = (changes: Partial<TreeNode>): TreeNode => ({
 });
 const plan: Plan = {
   ...{ file: '/d/compute.json', state: 'known', against: 'Postgres', at: '', appliedAt: null },
-  ...{ changes: ['+ role "ann"'], left: [], problems: [], error: null, hint: null, digest: 'seen' },
+  ...{
+    changes: ['+ role "ann"'],
+    left: [],
+    drops: [],
+    problems: [],
+    error: null,
+    hint: null,
+    digest: 'seen',
+  },
 };
 const factsOf = (computes: ComputeReport[], more: Partial<Facts> = {}): Facts => ({
   report: { computes } as unknown as StatusReport,
@@ -83,6 +91,18 @@ test('only what is possible is offered, and nothing else is done', () => {
     ['stop', 'main'],
   ] as const)
     expect(() => act(facts, { action, target }, context)).toThrow('cannot be done now');
+});
+
+test('what cannot be done now says why: to load the page again was no help', () => {
+  const facts = factsOf([compute({ state: 'no_answer' })], {
+    plan: { ...plan, state: 'faulty', error: 'could not connect' },
+  });
+  expect(() => act(facts, { action: 'sleep', target: 'main' }, context)).toThrow(
+    'this cannot be done now: main is in the state "no answer"',
+  );
+  expect(() => act(facts, { action: 'apply', target: 'main' }, context)).toThrow(
+    'this cannot be done now: could not connect',
+  );
 });
 
 test('main and branches sleep, wake, start and stop as their states allow, and only a stop of everything waits for nothing', () => {
@@ -170,6 +190,25 @@ test('a compute.json that was changed since its plan was shown is not applied', 
       ['stop', ''],
       ['sleep', 'main'],
     ]);
+});
+
+test('there was no way to drop what compute.json no longer names: it is dropped when that is written, and only what was shown', async () => {
+  const left = { ...plan, changes: [], left: ['database "old"', 'extension "x"'], drops: ['database "old"'] };
+  const facts = factsOf([compute({})], { plan: left });
+  expect(pairs(facts)).toEqual([
+    ['stop', ''],
+    ['sleep', 'main'],
+    ['prune', ''],
+  ]);
+  const offer = offersOf(facts).find(({ action }) => action === 'prune');
+  expect(offer).toMatchObject({ dangerous: true, lines: ['- database "old"'] });
+  const shown = Object.fromEntries((offer?.fields ?? []).map(({ name, value }) => [name, value]));
+  const prune = (fields: Record<string, string>): Promise<string> =>
+    act(facts, { action: 'prune', target: '', fields }, context);
+  for (const confirm of ['', 'yes', 'old'])
+    expect(() => prune({ ...shown, confirm })).toThrow('Expected the word drop.');
+  writeFileSync(join(root, 'compute.json'), '{ "roles": [] }');
+  await expect(prune({ ...shown, confirm: 'drop' })).rejects.toThrow('was changed since its plan was shown');
 });
 
 test('one that never sleeps says so', async () => {

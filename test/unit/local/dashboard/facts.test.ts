@@ -5,6 +5,7 @@ import { detailsOf, notSeen } from '../../../../src/local/dashboard/details.ts';
 import { FiguresOf, readMetrics } from '../../../../src/local/dashboard/figures.ts';
 import { keptSizes } from '../../../../src/local/dashboard/kept-sizes.ts';
 import { ownValue } from '../../../../src/local/dashboard/own-value.ts';
+import { withSample } from '../../../../src/local/dashboard/samples.ts';
 import type { Accepted } from '../../../../src/local/desired/accepted.ts';
 import type { ComputeReport, StatusReport } from '../../../../src/local/status/schema.ts';
 
@@ -48,6 +49,17 @@ const reportOf = (computes: ComputeReport[], problems: StatusReport['problems'] 
   },
   disk: null,
   problems,
+});
+
+test('a clock that was set back mixed up the samples: those that lie ahead are left out', () => {
+  const at = (time: number) => ({ at: time, computes: {} });
+  const samples = [10, 20, 30, 15, 25].reduce<readonly ReturnType<typeof at>[]>(
+    (all, time) => withSample(all, at(time)),
+    [],
+  );
+  expect(samples.map((one) => one.at)).toEqual([10, 15, 25]);
+  const many = Array.from({ length: 1000 }, (_, time) => at(time));
+  expect(withSample(many, at(2000))).toHaveLength(900);
 });
 
 test('the checklist says what status judges, the worst first', () => {

@@ -36,10 +36,12 @@ test('the ring has a limit in bytes, too', () => {
   expect(ring.since(ring.lastId)).toEqual([]);
 });
 
+const viewer = () => ({ isOpen: () => true });
+
 function openHub(): { hub: Hub; sizes: number[]; open: (lastId?: string) => Readable | null } {
   const sizes: number[] = [];
   const hub: Hub = new Hub({ full: () => full, changed: () => sizes.push(hub.size) });
-  return { hub, sizes, open: (lastId) => hub.open(lastId) };
+  return { hub, sizes, open: (lastId) => hub.open(viewer(), lastId) };
 }
 
 const textOf = (client: Readable): string => (client.read() as string | null) ?? '';
@@ -69,6 +71,30 @@ test('a ninth client is refused until another one has gone', async () => {
   expect(sizes).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 7, 8]);
 });
 
+test('one browser has five pages at most: it needs a connection for what is done', () => {
+  const { hub } = openHub();
+  const [one, other] = [viewer(), viewer()];
+  for (let each = 0; each < 5; each++) expect(hub.open(one, undefined)).not.toBeNull();
+  expect(hub.open(one, undefined)).toBeNull();
+  expect(hub.open(other, undefined)).not.toBeNull();
+});
+
+test('a stream outlived its session: it ends with it, and nothing more is sent', async () => {
+  const { hub, sizes, open } = openHub();
+  let isOpen = true;
+  const [client, other] = [hub.open({ isOpen: () => isOpen }, undefined) as Readable, open() as Readable];
+  hub.publish('log', log('before'));
+  isOpen = false;
+  hub.publish('log', log('after'));
+  hub.beat();
+  let text = '';
+  for await (const chunk of client) text += String(chunk);
+  expect(text).toContain('before');
+  expect(text).not.toContain('after');
+  expect(textOf(other)).toContain('after');
+  await expect.poll(() => sizes.at(-1)).toBe(1);
+});
+
 test('a client that does not take what it is sent is dropped, and the others are not', async () => {
   const { hub, open } = openHub();
   const [slow, quick] = [open() as Readable, open() as Readable];
@@ -84,9 +110,9 @@ test('a client that does not take what it is sent is dropped, and the others are
 test('at the end, every client gets the reason and the end of its answer', async () => {
   const { hub, open } = openHub();
   const client = open() as Readable;
-  hub.end({ why: 'over' });
+  hub.end({ why: 'over', how: 'compute-local up' });
   let text = '';
   for await (const chunk of client) text += String(chunk);
-  expect(text).toContain('event: ended\ndata: {"why":"over"}');
+  expect(text).toContain('event: ended\ndata: {"why":"over","how":"compute-local up"}');
   expect(hub.size).toBe(0);
 });

@@ -18,6 +18,8 @@ interface Reply {
 
 interface Rig {
   readonly sessions: Sessions;
+  /** That of the sessions. */
+  readonly clock: { ms: number };
   readonly hub: Hub;
   readonly done: unknown[];
   readonly origin: string;
@@ -33,7 +35,8 @@ interface Rig {
 
 async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
   const done: unknown[] = [];
-  const sessions = new Sessions();
+  const clock = { ms: 0 };
+  const sessions = new Sessions(() => clock.ms);
   const hub: Hub = new Hub({ full: () => ({ model: null, samples: [], logs: {} }), changed: () => {} });
   const server = await startServer<Dashboard>({
     program: 'test',
@@ -88,9 +91,9 @@ async function withRoutes(work: (rig: Rig) => Promise<void>): Promise<void> {
     return { path: headers.location ?? '', cookie };
   };
   try {
-    await work({ sessions, hub, done, send, open, origin: `http://127.0.0.1:${server.port}` });
+    await work({ sessions, clock, hub, done, send, open, origin: `http://127.0.0.1:${server.port}` });
   } finally {
-    hub.end({ why: 'over' });
+    hub.end({ why: 'over', how: 'up' });
     await server.close(0);
   }
 }
@@ -111,6 +114,33 @@ test('a token is exchanged once for a cookie, with which the page is shown', () 
     expect(again.status).toBe(401);
     expect(again.body).toContain('compute-local dashboard');
     expect(again.headers['set-cookie']).toBeUndefined();
+  }));
+
+test('a HEAD, a preview and what a browser fetches ahead used up the link', () =>
+  withRoutes(async ({ sessions, send }) => {
+    const path = `/?token=${sessions.link()}`;
+    const head = await send('HEAD', path);
+    expect([head.status, head.headers['set-cookie']]).toEqual([200, undefined]);
+    for (const headers of [
+      { 'sec-purpose': 'prefetch;prerender' },
+      { purpose: 'prefetch' },
+      { 'x-moz': 'prefetch' },
+    ]) {
+      const ahead = await send('GET', path, headers);
+      expect([ahead.status, ahead.headers['set-cookie']]).toEqual([503, undefined]);
+    }
+    // Without a cookie, or only with HEAD, nobody has opened it.
+    const looked = await send('GET', path);
+    const page = looked.headers.location ?? '';
+    const cookie = looked.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+    expect((await send('GET', page)).status).toBe(401);
+    expect((await send('HEAD', page, { cookie })).status).toBe(401);
+    const opened = await send('GET', path);
+    const own = { cookie: opened.headers['set-cookie']?.[0]?.split(';')[0] ?? '' };
+    expect((await send('GET', opened.headers.location ?? '', own)).status).toBe(200);
+    expect((await send('HEAD', opened.headers.location ?? '', own)).status).toBe(200);
+    expect((await send('GET', page, { cookie })).status).toBe(401);
+    expect((await send('GET', path)).status).toBe(401);
   }));
 
 test('without its cookie nothing is shown and nothing is done', () =>
@@ -201,6 +231,25 @@ test('a stream is continued after the last message that was seen', () =>
     expect(next.body).not.toContain('event: full');
     const unknown = await send('GET', `${path}events`, { cookie, 'last-event-id': 'f00-1' });
     expect(unknown.body).toContain('event: full');
+  }));
+
+test('a stream that is open ends with its session', () =>
+  withRoutes(async ({ open, hub, clock, origin, send }) => {
+    const { path, cookie } = await open();
+    expect((await send('GET', path, { cookie })).status).toBe(200);
+    const ended = new Promise<string>((resolve, reject) => {
+      const sent = request(`${origin}${path}events`, { headers: { cookie }, agent: false }, (reply) => {
+        let text = '';
+        reply.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        reply.on('end', () => resolve(text)).on('error', reject);
+      });
+      sent.on('error', reject).end();
+    });
+    await expect.poll(() => hub.size).toBe(1);
+    clock.ms = 12 * 3_600_000;
+    hub.beat();
+    expect(await ended).toContain('event: full');
+    expect((await send('GET', `${path}events`, { cookie })).status).toBe(401);
   }));
 
 test('a new link is for who knows the secret of the command', () =>
