@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { shellWord } from '../core/shell-word.ts';
 import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
@@ -100,7 +101,7 @@ export const defaultDir = (): string =>
 
 /** A command line for hints; with the directory, where it is not that of everybody. */
 export const commandFor = ({ root }: LocalDir, words: string): string =>
-  `compute-local ${words}${root === defaultDir() ? '' : ` --dir ${root}`}`;
+  `compute-local ${words}${root === defaultDir() ? '' : ` --dir ${shellWord(root)}`}`;
 
 /** A socket path may have 107 bytes. */
 const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
@@ -184,6 +185,17 @@ export function isState(value: unknown): value is LocalState {
     (state.branch === undefined || isBranch(state.branch)) &&
     portNames.every((name) => Number.isInteger(ports?.[name]))
   );
+}
+
+/** The same with the password of now, which `compute-local password app` changes while others hold the state. */
+export function withPassword(dir: LocalDir, state: LocalState): LocalState {
+  try {
+    const { password, passwordVerifier } = readState(dir) ?? state;
+    return { ...state, password, passwordVerifier };
+  } catch {
+    // `status` says what is wrong with the file.
+    return state;
+  }
 }
 
 /** @throws ComputeError `conflict` when there has been no `up` */
