@@ -79,13 +79,17 @@ test('a compute.json is written before the first start, checked with its Postgre
     ['settings.max_conections', 11],
     ['settings.work_mem', 11],
   ]);
-  writeFileSync(file(), first.replace('"cube"', '"cube", "databases": ["app"]'));
+  const bad = '"databases": [{ "name": "bad", "locale": "nowhere" }, ';
+  writeFileSync(
+    file(),
+    first.replace('"cube"', '"cube", "databases": ["app"]').replace('"databases": [', bad),
+  );
   expect(await json('apply')).toMatchObject({ code: 0, body: { running: false, accepted: true } });
   expect(statSync(join(rig.dir, 'desired.json')).mode & 0o777).toBe(0o600);
   writeFileSync(file(), first);
 });
 
-test('the first start brings what was accepted, and says which extension it could not create', async () => {
+test('the first start brings what was accepted, and says which extension and which database it could not create', async () => {
   const up = await rig.upAndReady();
   program = up.program;
   app = up.to;
@@ -97,6 +101,11 @@ test('the first start brings what was accepted, and says which extension it coul
     .filter((line) => line.includes('extension-failed'));
   expect(failed).toHaveLength(1);
   expect(failed[0]).toContain('add \\"cube\\" to the extensions of compute.json');
+  const database = program
+    .stdout()
+    .split('\n')
+    .find((line) => line.includes('"event":"database-failed"'));
+  expect(database).toContain('invalid locale name');
   const web = await as('web');
   expect([web.user, web.database]).toEqual(['web', 'shop']);
   const [row] = await queryLocal(
@@ -136,6 +145,10 @@ test('a setting that ALTER SYSTEM has changed is planned, and apply says what is
   expect(body.outcomes?.[0]?.reason).toContain('ALTER SYSTEM has set it to "1MB"');
   await admin('alter system reset work_mem');
   await admin('select pg_reload_conf()');
+  // As it is for others, and not for the session that looks.
+  await rig.ok('config', 'settings.statement_timeout', '1min');
+  expect(await json('plan')).toMatchObject({ body: { changes: [{ name: 'statement_timeout', from: '0' }] } });
+  await rig.ok('config', 'settings.statement_timeout', '--unset');
   expect(await json('plan')).toMatchObject({ code: 0, body: { changes: [] } });
 });
 

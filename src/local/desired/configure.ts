@@ -73,15 +73,15 @@ export async function configure(
     const reason = refused(dir, error, status);
     if (status?.status !== 'failed') throw reason;
     // A pass that failed leaves the compute in that status, until a spec comes that can be applied.
-    const again = await client.configure(body(before), call).catch((late: unknown) => explained(late));
-    if (typeof again !== 'string') throw reason;
-    throw new ComputeError(
-      reason.code,
-      `${reason.message}\nWhat was in force before could not be set again: ${again}`,
-      {
-        hint: `correct it, and apply again; the next start has what was accepted before: ${commandFor(dir, 'status')}`,
-      },
+    const isBack = await client.configure(body(before), call).then(
+      () => true,
+      () => false,
     );
+    if (isBack) throw reason;
+    const more = 'What was accepted before could not be set again either.';
+    throw new ComputeError(reason.code, `${reason.message}\n${more}`, {
+      hint: reason.hint ?? `look at: ${commandFor(dir, 'status')}`,
+    });
   }
 }
 

@@ -18,7 +18,7 @@ export interface ObservedRole {
 }
 
 export interface ObservedSetting {
-  /** In the unit. */
+  /** In the unit; where our own session has another value, the built-in default. */
   readonly setting: string;
   readonly unit: string | null;
   /** A change takes effect at the next start only. */
@@ -81,7 +81,9 @@ select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000
   (select pg_catalog.json_object_agg(d.datname, pg_catalog.pg_get_userbyid(d.datdba))
     from pg_catalog.pg_database d where d.datname in ${names(databases)}) as databases,
   (select pg_catalog.json_object_agg(pg_catalog.lower(s.name),
-      pg_catalog.json_build_array(s.setting, s.unit, s.context, s.pending_restart))
+      pg_catalog.json_build_array(
+        case when s.source in ('default', 'configuration file', 'override', 'command line', 'environment variable')
+          then s.setting else s.boot_val end, s.unit, s.context, s.pending_restart))
     from pg_catalog.pg_settings s) as settings,
   (select pg_catalog.json_object_agg(pg_catalog.lower(f.name), pg_catalog.json_build_array(f.setting,
       f.sourcefile like '%/postgresql.auto.conf') order by f.seqno)
