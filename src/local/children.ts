@@ -25,7 +25,7 @@ import type { Report } from './report.ts';
 import { reportTrouble } from './show-troubles.ts';
 import type { GivenLimits } from './storage/disk.ts';
 import { setAside } from './set-aside.ts';
-import { type LocalDir, type LocalState, connectionUrl } from './state.ts';
+import { type LocalDir, type LocalState, connectionUrl, withPassword } from './state.ts';
 import { type Tools, binDirOf } from './storage/tools.ts';
 
 export interface UpContext {
@@ -207,7 +207,11 @@ export function computeChild(context: UpContext, onReady: () => void): Kept {
     stop: (child) => stopNicely(child, 110_000, context.escalate),
     onReady(restart) {
       if (restart)
-        report.event('compute-restarted', { url: connectionUrl(state) }, 'The compute is running again.');
+        report.event(
+          'compute-restarted',
+          { url: connectionUrl(withPassword(dir, state)) },
+          'The compute is running again.',
+        );
       else onReady();
     },
     onExit: exitReport({ event: 'compute-exited', who: 'The compute' }, report),

@@ -3,7 +3,7 @@ import { isMarked, markerFile } from '../postgres/marker.ts';
 import { isPrepared, noteFile, preparedMarker } from '../postgres/prepared/note.ts';
 import { createMarker } from '../process/marker.ts';
 import { type Made, madeFile } from '../process/made.ts';
-import { acceptedName, schemaName } from './desired/names.ts';
+import { acceptedName, leftBeside, schemaName } from './desired/names.ts';
 import { entriesThatCount } from './entries.ts';
 import { systemIdIn } from './pgdata.ts';
 import { madeStorage } from './storage/made.ts';
@@ -85,6 +85,7 @@ const madeOwn = (systemId: string | null): readonly Made[] => [
   { name: new RegExp(`^${applyLock.replace('.', String.raw`\.`)}$`), is: madeLock },
   // A compute.json stays: it is its user's.
   ...[acceptedName, schemaName].map(madeFile),
+  { name: leftBeside, is: 'file' },
   madeFile('sleep.json'),
 ];
 

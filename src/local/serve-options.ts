@@ -2,7 +2,7 @@ import type { Log } from '../core/log.ts';
 import { Secret } from '../core/secret.ts';
 import { setPrimaryNode } from './nodes.ts';
 import { refreshWriter, replicasOf, specFor, writerOf } from './roles.ts';
-import type { LocalDir, LocalState } from './state.ts';
+import { type LocalDir, type LocalState, withPassword } from './state.ts';
 import type { Copied } from './storage/copying.ts';
 import type { GivenLimits } from './storage/disk.ts';
 import type { ServeOptions } from './storage/serve.ts';
@@ -34,7 +34,7 @@ export const serveOptions = ({ dir, state, ...parts }: ServeParts): ServeOptions
     writer: () => writerOf(dir, state),
     replicas: () => replicasOf(dir, state),
     spec: (computeId, startToken, writesStopped) =>
-      specFor(dir, state, computeId, { startToken, writesStopped }),
+      specFor(dir, withPassword(dir, state), computeId, { startToken, writesStopped }),
     refresh: (signal) => refreshWriter(dir, state, signal),
     promoted: ({ name }) => setPrimaryNode(dir, name),
   },

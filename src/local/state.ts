@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ComputeError } from '../core/errors.ts';
+import { shellWord } from '../core/shell-word.ts';
 import { systemHint } from '../core/system-hints.ts';
 import { formatUrl } from '../pg/libpq-write.ts';
 import { writeDurable } from '../process/files.ts';
@@ -103,7 +104,7 @@ export const commandFor = (dir: LocalDir, words: string): string => `compute-loc
 
 /** With a blank before it; empty for the directory of everybody. */
 export const dirOption = ({ root }: Pick<LocalDir, 'root'>): string =>
-  root === defaultDir() ? '' : ` --dir ${root}`;
+  root === defaultDir() ? '' : ` --dir ${shellWord(root)}`;
 
 /** A socket path may have 107 bytes. */
 const longestSocketDir = 107 - '/.s.PGSQL.65535.lock'.length;
@@ -187,6 +188,17 @@ export function isState(value: unknown): value is LocalState {
     (state.branch === undefined || isBranch(state.branch)) &&
     portNames.every((name) => Number.isInteger(ports?.[name]))
   );
+}
+
+/** The same with the password of now, which `compute-local password app` changes while others hold the state. */
+export function withPassword(dir: LocalDir, state: LocalState): LocalState {
+  try {
+    const { password, passwordVerifier } = readState(dir) ?? state;
+    return { ...state, password, passwordVerifier };
+  } catch {
+    // `status` says what is wrong with the file.
+    return state;
+  }
 }
 
 /** @throws ComputeError `conflict` when there has been no `up` */

@@ -19,6 +19,8 @@ export interface WriteOptions {
   readonly mode?: number;
   /** True: the file survives a power failure. PGDATA does not need this: every start creates it again. Default false. */
   readonly durable?: boolean;
+  /** The path of the new file. Default `<path>.new`. */
+  readonly fresh?: string;
 }
 
 export interface PendingFile {
@@ -41,14 +43,13 @@ export const writeDurable = (
   options: Omit<WriteOptions, 'durable'> = {},
 ): void => writeAtomically(path, content, { mode: 0o600, ...options, durable: true });
 
-/** The first half of `writeAtomically`, for several files that belong together. The new file is `<path>.new`; such a file
- *  from an earlier run is removed. */
+/** The first half of `writeAtomically`, for several files that belong together. A file of the new one's name, from an earlier
+ *  run, is removed. */
 export function writeBeside(
   path: string,
   content: string | Uint8Array,
-  { mode, durable = false }: WriteOptions,
+  { mode, durable = false, fresh = `${path}.new` }: WriteOptions,
 ): PendingFile {
-  const fresh = `${path}.new`;
   const discard = (): void => rmSync(fresh, { force: true });
   const orDiscard = (work: () => void): void => {
     try {

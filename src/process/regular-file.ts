@@ -44,8 +44,10 @@ export function readRegular(path: string, maxBytes: number): Buffer {
 export const readSmall = (path: string): string => readRegular(path, smallBytes).toString('utf8');
 
 /** `readSmall` of a path from the config, which may be a symbolic link. */
-export const readSmallByLink = (path: string): string =>
-  readAll(path, openRegularByLink(path), smallBytes).toString('utf8');
+export const readSmallByLink = (path: string): string => readBytesByLink(path).toString('utf8');
+
+/** The same, as it is. */
+export const readBytesByLink = (path: string): Buffer => readAll(path, openRegularByLink(path), smallBytes);
 
 const smallBytes = 1024 * 1024;
 

@@ -83,9 +83,14 @@ test('a replica follows a primary that has woken with larger limits than it had,
     expect(await query({ ...to, tls }, 'select 1 as n')).toEqual([{ n: 1 }]);
   await it.ok('init');
   await it.ok('config', 'settings.max_connections', '150');
+  await it.ok('config', 'settings.work_mem', '9MB');
   const sleeps = (): number => program.output().split('"event":"asleep"').length - 1;
   const before = sleeps();
   await it.ok('apply');
+  // It fetches its spec when the primary has the new one.
+  await eventually('the replica has the setting', async () =>
+    (await query(replica, 'show work_mem'))[0]?.['work_mem'] === '9MB' ? true : undefined,
+  );
   await eventually('it sleeps', () => sleeps() > before || undefined);
   // The wake waits for the replica's restart.
   await eventually('it wakes', () =>

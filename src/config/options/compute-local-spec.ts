@@ -74,7 +74,7 @@ export const specCommands = <
       },
     },
     password: {
-      doc: 'Give a role of compute.json a new password, which is generated, and print its URL. The former one is refused from then on.',
+      doc: 'Give `app`, or a role of compute.json, a new password, which is generated, and print its URL. The former one is refused from then on.',
       options: { dir, json },
       args: '<role>',
     },

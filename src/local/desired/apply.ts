@@ -27,6 +27,9 @@ export interface ApplyOptions {
   readonly confirm?: (drop: readonly Droppable[]) => Promise<boolean>;
 }
 
+/** Every answer has each of these. */
+const nothing = { outcomes: [], left: [], dropped: [], notRestarted: [], error: null };
+
 /** Whom it concerns, and how it is told. */
 interface Told {
   readonly dir: LocalDir;
@@ -72,7 +75,8 @@ async function locked(dir: LocalDir, file: ReadFile, options: ApplyOptions, answ
     });
   if (drop.length > 0 && !options.yes && !(await (options.confirm ?? confirmed)(drop))) {
     answer.progress('Nothing was changed.');
-    answer.result({ accepted: false, outcomes: [], left: drop, dropped: [], error: null }, '');
+    const { left } = looked;
+    answer.result({ ...nothing, running: true, accepted: false, left }, '');
     return 1;
   }
   const { running } = looked;
@@ -99,10 +103,7 @@ async function applyStopped(
     ...leftText(left, drops),
   ];
   const outcomes = changes.map((one): PlacedOutcome => ({ ...one, ...waits, place: null }));
-  answer.result(
-    { running: false, accepted: true, outcomes, left, dropped: [], error: null },
-    text.join('\n'),
-  );
+  answer.result({ ...nothing, running: false, accepted: true, outcomes, left }, text.join('\n'));
   return 0;
 }
 
@@ -113,40 +114,56 @@ async function applied(
   context: ApplyContext & Told,
 ): Promise<number> {
   const { dir, how, drops } = context;
-  const { left, dropped, refusal, ...found } = await applyRunning(context, looked, running);
+  const { accepted, left, dropped, refusal, notRestarted, ...found } = await applyRunning(
+    context,
+    looked,
+    running,
+  );
   const outcomes = found.outcomes.map((one) => ({
     ...one,
     place: one.result === 'failed' ? placeOfChange(file, one) : null,
   }));
-  if (refusal === null) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
+  if (accepted && dropped.length > 0) writeAccepted(dir, withoutDropped(looked.wanted, dropped));
   const text = [
-    ...appliedText(outcomes, dropped, how('apply --restart')),
+    ...appliedText(outcomes, dropped, refusal, how('apply --restart')),
     ...leftText(left, drops),
-    ...(refusal === null ? [] : refusalText(outcomes, refusal)),
+    ...(refusal === null ? [] : refusalText(outcomes, refusal, accepted)),
+    ...notRestarted.flatMap(({ name, reason, hint }) => [
+      `  ! ${name} did not restart: ${reason}`,
+      ...(hint === null ? [] : [`  Hint: ${hint}`]),
+    ]),
   ];
   context.answer.result(
-    { running: true, accepted: refusal === null, outcomes, left, dropped, error: refusal },
+    { running: true, accepted, outcomes, left, dropped, notRestarted, error: refusal },
     text.join('\n'),
   );
-  return refusal === null && outcomes.every(({ result }) => result !== 'failed') ? 0 : 1;
+  const isDone = refusal === null && notRestarted.length === 0;
+  return isDone && outcomes.every(({ result }) => result !== 'failed') ? 0 : 1;
 }
 
 /** With the reason, unless an object has it: what could not be dropped is none of those. */
-const refusalText = (outcomes: readonly PlacedOutcome[], { reason, hint }: Refusal): string[] => [
+const refusalText = (
+  outcomes: readonly PlacedOutcome[],
+  { reason, hint }: Refusal,
+  accepted: boolean,
+): string[] => [
   ...(outcomes.some((one) => one.reason === reason)
     ? []
     : [`  ${reason}`, ...(hint === null ? [] : [`  Hint: ${hint}`])]),
-  '  The compute refused it, so what was accepted before stays.',
+  accepted
+    ? '  Not everything could be dropped. All else was accepted.'
+    : '  The compute refused it, so what was accepted before stays.',
 ];
 
 function appliedText(
   outcomes: readonly PlacedOutcome[],
   dropped: readonly Droppable[],
+  refusal: Refusal | null,
   restart: string,
 ): string[] {
   const waiting = outcomes.some(({ result }) => result === 'waits');
   return [
-    ...(outcomes.length + dropped.length === 0
+    ...(outcomes.length + dropped.length === 0 && refusal === null
       ? ['Nothing to do: everything is as compute.json asks.']
       : outcomes.map(outcomeText)),
     ...dropped.map(({ kind, name }) => `  - ${kind} ${JSON.stringify(name)}: dropped`),

@@ -35,7 +35,7 @@ const signs = { create: '+', change: '~', reset: '-', drop: '-', restart: '!' } 
 export function changeText(change: Change): string {
   const { action, what, from, to, restart } = change;
   const values = [from, to]
-    .flatMap((value) => (value === null ? [] : [value === '' ? '""' : value]))
+    .flatMap((value) => (value === null ? [] : [value === '' ? '""' : visible(value)]))
     .join(' -> ');
   const more = [what, values === '' ? null : values].filter((part) => part !== null).join(' ');
   const late = restart ? ' (takes effect at the next start of Postgres)' : '';
@@ -43,4 +43,10 @@ export function changeText(change: Change): string {
 }
 
 export const objectText = ({ kind, name, database }: Pick<Change, 'kind' | 'name' | 'database'>): string =>
-  `${kind} ${kind === 'setting' ? name : JSON.stringify(name)}${database === null ? '' : ` in database ${JSON.stringify(database)}`}`;
+  `${kind} ${kind === 'setting' ? name : quoted(name)}${database === null ? '' : ` in database ${quoted(database)}`}`;
+
+const quoted = (name: string): string => visible(JSON.stringify(name));
+
+/** With escapes for characters that a terminal would obey, or not show: whoever may create a role or a database chooses its name. */
+export const visible = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`);

@@ -1,14 +1,15 @@
 import { realpathSync, statSync } from 'node:fs';
 import { findNodeAtLocation, getNodeValue } from 'jsonc-parser';
 import { ComputeError } from '../../core/errors.ts';
-import { writeAtomically } from '../../process/files.ts';
+import { writeBeside } from '../../process/files.ts';
 import type { JsonPath } from '../../spec/path.ts';
 import type { LocalDir } from '../state.ts';
 import type { Answer } from './answer.ts';
 import { edited } from './edit.ts';
 import { parseKey } from './key.ts';
 import { byName, namesIn } from './named.ts';
-import { checkedSource, commandWith, fileOf, textOf } from './read.ts';
+import { freshBeside } from './names.ts';
+import { byteOrderMark, checkedSource, commandWith, fileOf, textOf, withMark } from './read.ts';
 import { type Source, parseSource } from './source.ts';
 
 export interface ConfigOptions {
@@ -51,7 +52,7 @@ export async function config(
   if (unset && from === undefined) valueAt(source, key, at);
   const to = unset ? undefined : readAs(source, at, value ?? '');
   const change = byName(source, given, to);
-  write(source, edited(source, change.at, change.value));
+  replace(dir, source, edited(source, change.at, change.value));
   answer.progress(`Changed ${path}. Show what follows from it: ${commandWith(dir, 'plan', file)}`);
   answer.result({ file: path, key, value: to ?? null, before: from ?? null }, '');
   return 0;
@@ -88,12 +89,21 @@ function readAs(source: Source, at: JsonPath, text: string): unknown {
   return typeof parsed !== 'string' && asText ? text : parsed;
 }
 
-/** With the mode that it has; a link stays a link. */
-function write({ file }: Source, { text }: Source): void {
+/** Writes the file with the mode and the byte order mark that it has; a link stays a link.
+ *  @throws ComputeError `conflict` when somebody else has changed it meanwhile; `system` */
+export function replace(dir: LocalDir, { file, text: before }: Source, { text }: Source): void {
   const path = realpathSync(file);
+  const mark = withMark(dir, path).startsWith(byteOrderMark) ? byteOrderMark : '';
   try {
-    writeAtomically(path, text, { mode: statSync(path).mode & 0o777, durable: true });
+    const options = { mode: statSync(path).mode & 0o777, durable: true, fresh: freshBeside(path) };
+    const pending = writeBeside(path, mark + text, options);
+    // An editor, or another `config`.
+    if (withMark(dir, path) === mark + before) return pending.commit();
+    pending.discard();
   } catch (cause) {
     throw new ComputeError('system', `could not write ${path}`, { cause });
   }
+  throw new ComputeError('conflict', `${file} was changed by somebody else meanwhile`, {
+    hint: 'run the command again',
+  });
 }

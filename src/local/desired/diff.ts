@@ -3,6 +3,7 @@ import { type Accepted, formerRoles, loginOf, wantedExtensions } from './accepte
 import type { Change, Left } from './change.ts';
 import type { Observed, ObservedRole, ObservedSetting } from './observe.ts';
 import { whyOwned } from './owned.ts';
+import { appName } from './names.ts';
 import type { DesiredRole } from './schema.ts';
 import { wantedSettings } from './to-spec.ts';
 
@@ -74,10 +75,16 @@ function otherAttributes(role: DesiredRole, now: ObservedRole): string[] {
   ];
 }
 
+/** The one that is always there, also where the file no longer says who owns it. */
+const withApp = (databases: Accepted['databases']): Accepted['databases'] =>
+  databases.some(({ name }) => name === appName)
+    ? databases
+    : [{ name: appName, owner: appName }, ...databases];
+
 function databaseChanges(wanted: Accepted, before: Accepted | null, observed: Observed | null): Change[] {
-  const known = new Map(before?.databases.map(({ name, owner }) => [name, owner]));
-  const owners = observed?.databases ?? known.set('app', known.get('app') ?? 'app');
-  return wanted.databases.flatMap(({ name, owner }): Change[] => {
+  const known = withApp(before?.databases ?? []).map(({ name, owner }) => [name, owner] as const);
+  const owners = observed?.databases ?? new Map(known);
+  return withApp(wanted.databases).flatMap(({ name, owner }): Change[] => {
     const now = owners.get(name);
     if (now === undefined)
       return [{ ...blank, kind: 'database', name, action: 'create', what: 'owner', to: owner }];
@@ -96,14 +103,18 @@ function settingChanges(wanted: Accepted, before: Accepted | null, observed: Obs
   const names = [...new Set([...Object.keys(next), ...Object.keys(last), ...pending])];
   return names.flatMap((name): Change[] => {
     const now = observed?.settings.get(name);
-    const [from, to] = [last[name], next[name]];
+    const [accepted, to] = [last[name], next[name]];
+    const line = observed === null ? accepted : observed.lines.get(name)?.value;
     const restart = now?.atStart ?? false;
     const setting = { ...blank, kind: 'setting', name } as const;
-    if (from === to && now?.pendingRestart !== true) return [];
-    if (from === to) return [{ ...setting, action: 'restart', to: to ?? null, restart: true }];
+    // What was accepted need not be in force: `apply` was interrupted, or ALTER SYSTEM counts more.
+    const isSame = accepted === to && (to === undefined || line === to);
+    if (isSame && now?.pendingRestart !== true) return [];
+    if (isSame) return [{ ...setting, action: 'restart', to: to ?? null, restart: true }];
     if (to === undefined)
-      return [{ ...setting, action: 'reset', from: from ?? null, to: 'default', restart }];
-    return [{ ...setting, action: 'change', from: from ?? shown(now), to, restart }];
+      return [{ ...setting, action: 'reset', from: accepted ?? null, to: 'default', restart }];
+    const from = line === to ? (accepted ?? null) : (line ?? shown(now));
+    return [{ ...setting, action: 'change', from, to, restart }];
   });
 }
 

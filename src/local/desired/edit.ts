@@ -40,7 +40,9 @@ function removal(text: string, node: Node): Edit[] {
   const lineStart = text.lastIndexOf('\n', offset - 1) + 1;
   const isAlone = text.slice(lineStart, offset).trim() === '' && /^[ \t]*\r?\n/.test(text.slice(next));
   if (!isAlone) return [{ offset, length, content: '' }, ...rest];
-  return [{ offset: lineStart, length: text.indexOf('\n', next) + 1 - lineStart, content: '' }];
+  const line = { offset: lineStart, length: text.indexOf('\n', next) + 1 - lineStart, content: '' };
+  // A comma may stand before the next one, on its line.
+  return next === end ? [line, ...rest] : [line];
 }
 
 /** Puts a member or an item on a line of its own, behind the last one and the comment on its line; null where the last one shares

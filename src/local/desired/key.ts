@@ -32,5 +32,5 @@ function unquoted(text: string, key: string): string {
 
 const unreadable = (key: string): ComputeError =>
   new ComputeError('usage', `cannot read the key ${JSON.stringify(key)}`, {
-    hint: 'write it as in settings.work_mem, databases.shop.owner or roles[0].name',
+    hint: 'write it as in settings.work_mem, databases.shop.owner, roles[0].name or roles["two words"].createdb',
   });

@@ -18,12 +18,18 @@ export interface ObservedRole {
 }
 
 export interface ObservedSetting {
-  /** In the unit. */
+  /** In the unit; where our own session has another value, the built-in default. */
   readonly setting: string;
   readonly unit: string | null;
   /** A change takes effect at the next start only. */
   readonly atStart: boolean;
   readonly pendingRestart: boolean;
+}
+
+export interface ObservedLine {
+  readonly value: string;
+  /** It was set with ALTER SYSTEM. */
+  readonly bySystem: boolean;
 }
 
 /** The state of a running Postgres, as far as it is wanted. */
@@ -33,6 +39,8 @@ export interface Observed {
   /** Owners, by database. */
   readonly databases: ReadonlyMap<string, string>;
   readonly settings: ReadonlyMap<string, ObservedSetting>;
+  /** As they stand in the files that the server reads, of each name the line that counts. */
+  readonly lines: ReadonlyMap<string, ObservedLine>;
   /** Newest version, by extension, of all that are installed on this machine. */
   readonly available: ReadonlyMap<string, string>;
   /** Versions by extension, for each database that exists and is to have one. */
@@ -56,6 +64,7 @@ interface Row {
   readonly roles: Record<string, Omit<ObservedRole, 'validUntil'> & { until: string | null }> | null;
   readonly databases: Record<string, string> | null;
   readonly settings: Record<string, [string, string | null, string, boolean]>;
+  readonly lines: Record<string, [string, boolean]> | null;
   readonly available: Record<string, string> | null;
 }
 
@@ -72,8 +81,13 @@ select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000
   (select pg_catalog.json_object_agg(d.datname, pg_catalog.pg_get_userbyid(d.datdba))
     from pg_catalog.pg_database d where d.datname in ${names(databases)}) as databases,
   (select pg_catalog.json_object_agg(pg_catalog.lower(s.name),
-      pg_catalog.json_build_array(s.setting, s.unit, s.context, s.pending_restart))
+      pg_catalog.json_build_array(
+        case when s.source in ('default', 'configuration file', 'override', 'command line', 'environment variable')
+          then s.setting else s.boot_val end, s.unit, s.context, s.pending_restart))
     from pg_catalog.pg_settings s) as settings,
+  (select pg_catalog.json_object_agg(pg_catalog.lower(f.name), pg_catalog.json_build_array(f.setting,
+      f.sourcefile like '%/postgresql.auto.conf') order by f.seqno)
+    from pg_catalog.pg_file_settings f where f.name is not null) as lines,
   ${
     extensions
       ? sql`(select pg_catalog.json_object_agg(a.name, a.default_version) from pg_catalog.pg_available_extensions() a)`
@@ -123,6 +137,9 @@ export async function observe(server: Socket, wanted: Accepted, signal: AbortSig
         name,
         { setting, unit, atStart: context === 'postmaster', pendingRestart },
       ]),
+    ),
+    lines: new Map(
+      Object.entries(row.lines ?? {}).map(([name, [value, bySystem]]) => [name, { value, bySystem }]),
     ),
     available: new Map(Object.entries(row.available ?? {})),
     extensions: new Map(extensions),

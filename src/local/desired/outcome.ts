@@ -1,7 +1,9 @@
 import type { ErrorCode } from '../../core/errors.ts';
+import type { ObservedLine } from './observe.ts';
 import type { Place } from './problem.ts';
+import { shellWord } from '../../core/shell-word.ts';
 import { ident } from '../../core/sql.ts';
-import { type Change, type Left, changeText, isDroppable, keyOf, objectText } from './change.ts';
+import { type Change, type Left, changeText, isDroppable, keyOf, objectText, visible } from './change.ts';
 
 /** What has become of one object. `waits`: for the next start of Postgres. */
 export interface Outcome extends Change {
@@ -50,6 +52,21 @@ export function outcomesOf(
   });
 }
 
+/** Settings that are not as wanted because of ALTER SYSTEM, by key. Pure.
+ *  @param psql command line of the superuser's */
+export const overridden = (
+  after: readonly Change[],
+  lines: ReadonlyMap<string, ObservedLine>,
+  psql: string,
+): (readonly [key: string, Failure])[] =>
+  after.flatMap((change) => {
+    const line = change.kind === 'setting' ? lines.get(change.name) : undefined;
+    if (line?.bySystem !== true || line.value === change.to) return [];
+    const reason = `ALTER SYSTEM has set it to ${JSON.stringify(line.value)}, which counts more`;
+    const hint = `${psql} -c 'alter system reset ${change.name}', then apply again`;
+    return [[keyOf(change), { reason, hint }]];
+  });
+
 /** The same after the compute refused the spec: roles and databases may be there all the same, settings are as before. Pure.
  *  @param reason what the compute said: it belongs to the objects that it names, or to all */
 export function outcomesOfRefusal(
@@ -82,8 +99,8 @@ export const outcomeText = (one: PlacedOutcome): string =>
   [
     `  ${changeText({ ...one, restart: false })}: ${words[one.result]}`,
     ...(one.place === null ? [] : [`      at ${one.place.path}, line ${one.place.line}`]),
-    ...(one.reason === null ? [] : [`      ${one.reason.replaceAll('\n', '\n      ')}`]),
-    ...(one.hint === null ? [] : [`      Hint: ${one.hint}`]),
+    ...(one.reason === null ? [] : [`      ${one.reason.split('\n').map(visible).join('\n      ')}`]),
+    ...(one.hint === null ? [] : [`      Hint: ${visible(one.hint)}`]),
   ].join('\n');
 
 /** Command lines for what is left. */
@@ -116,5 +133,3 @@ const dropExtension = (
   `${psql} ${[`\\connect ${ident(database).reveal()}`, `drop extension ${ident(name).reveal()}`]
     .map((statement) => `-c ${shellWord(statement)}`)
     .join(' ')}`;
-
-const shellWord = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -32,6 +32,7 @@ const reasons: readonly (readonly [names: readonly string[], why: string])[] = [
     ['archive_mode', 'archive_command', 'archive_library'],
     'the storage receives the WAL; a second archive would fill the data directory when it fails',
   ],
+  [['include', 'include_dir', 'include_if_exists'], 'it is not a setting: it would read another file'],
   [['default_transaction_read_only'], 'the storage stops writes with it when the disk is nearly full'],
   [['password_encryption'], 'pg_hba.conf allows scram-sha-256 only'],
   [
@@ -63,7 +64,8 @@ export function whyUnusable(name: string, value: string): string | null {
   if (name === 'wal_level' && value.toLowerCase() === 'minimal')
     return 'must be "replica" or "logical": the storage receives the WAL';
   const slots = name === 'max_wal_senders' || name === 'max_replication_slots';
-  if (slots && /^\d+$/.test(value) && Number(value) < leastSenders)
+  // Also as PostgreSQL reads `0x3` and `3.2`.
+  if (slots && Number(value) < leastSenders)
     return `must be ${leastSenders} or more: the storage and replicas use some`;
   return null;
 }

@@ -3,19 +3,19 @@ import { ComputeError } from '../../core/errors.ts';
 import { did } from '../../config/clearer.ts';
 import { lockApply } from '../lock.ts';
 import { inspectDir } from '../own.ts';
-import { type LocalDir, commandFor, connectionUrl, stateOf } from '../state.ts';
+import { type LocalDir, commandFor, connectionUrl, stateOf, writeState } from '../state.ts';
 import { whileAwake } from '../wake.ts';
 import { type Accepted, newLogin, readAccepted, writeAccepted } from './accepted.ts';
 import type { Answer } from './answer.ts';
-import { configure, refreshOthers, untilStarted } from './configure.ts';
+import { putInForce, untilStarted } from './configure.ts';
 import { asRole } from './login.ts';
 import { appName } from './names.ts';
 import { runningWriter } from './running.ts';
 
-/** Gives a role of compute.json a new password, now and for every later start, and prints its URL. While nothing runs, the next
+/** Gives `app` or a role of compute.json a new password, now and for every later start, and prints its URL. While nothing runs, the next
  *  start sets it. Sessions that are open stay.
  *  @returns the exit code
- *  @throws ComputeError `usage`, `conflict`, `not_found`, `catalog` */
+ *  @throws ComputeError `conflict`, `not_found`, `catalog` */
 export async function password(dir: LocalDir, role: string, answer: Answer): Promise<number> {
   inspectDir(dir, 'stop');
   requireRole(dir, role);
@@ -29,15 +29,11 @@ export async function password(dir: LocalDir, role: string, answer: Answer): Pro
 
 async function locked(dir: LocalDir, role: string, answer: Answer): Promise<number> {
   await untilStarted(dir, answer, never);
-  const before = requireRole(dir, role);
-  const logins = Object.entries(before.logins).filter(([name]) => name !== role);
-  const wanted = { ...before, logins: Object.fromEntries([...logins, [role, newLogin()]]) };
+  const accepted = requireRole(dir, role);
+  const { keep, ...asked } = accepted === null ? ofApp(dir) : ofRole(dir, accepted, role);
   const writer = runningWriter(dir);
-  if (writer !== null) {
-    await configure(dir, writer, { wanted, before, drop: [] }, never);
-    await refreshOthers(dir, never);
-  }
-  writeAccepted(dir, wanted);
+  if (writer === null) keep();
+  else await putInForce(dir, writer, asked, keep, never);
   const url = connectionUrl(asRole(dir, stateOf(dir), role));
   answer.progress(
     writer === null
@@ -48,14 +44,28 @@ async function locked(dir: LocalDir, role: string, answer: Answer): Promise<numb
   return 0;
 }
 
-/** @throws ComputeError `usage` for `app`, `not_found` for one that was not applied */
-function requireRole(dir: LocalDir, role: string): Accepted {
+/** What the compute is asked for, and what keeps it for later starts. */
+type Change = Parameters<typeof putInForce>[2] & { readonly keep: () => void };
+
+function ofRole(dir: LocalDir, before: Accepted, role: string): Change {
+  const logins = Object.entries(before.logins).filter(([name]) => name !== role);
+  const wanted = { ...before, logins: Object.fromEntries([...logins, [role, newLogin()]]) };
+  return { wanted, before, keep: () => writeAccepted(dir, wanted) };
+}
+
+/** It is in local.json, since it is there without a compute.json. */
+function ofApp(dir: LocalDir): Change {
+  const { password, verifier } = newLogin();
+  const app = { password, passwordVerifier: verifier };
+  const before = readAccepted(dir);
+  return { wanted: before, before, app, keep: () => writeState(dir, { ...stateOf(dir), ...app }) };
+}
+
+/** Null for `app`. @throws ComputeError `conflict` when there is no compute, `not_found` for a role that was not applied */
+function requireRole(dir: LocalDir, role: string): Accepted | null {
+  if (role === stateOf(dir).user) return null;
   const accepted = readAccepted(dir);
-  const names = (accepted?.roles ?? []).flatMap(({ name }) => (name === appName ? [] : [name]));
-  if (role === appName)
-    throw new ComputeError('usage', `the password of ${JSON.stringify(appName)} stays as it was made`, {
-      hint: 'where it is to change, log in as a role of compute.json',
-    });
+  const names = [appName, ...(accepted?.roles ?? []).flatMap(({ name }) => (name === appName ? [] : [name]))];
   if (accepted === null || !names.includes(role))
     throw new ComputeError(
       'not_found',

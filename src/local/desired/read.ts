@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { ComputeError } from '../../core/errors.ts';
-import { readSmallByLink } from '../../process/regular-file.ts';
+import { shellWord } from '../../core/shell-word.ts';
+import { readBytesByLink } from '../../process/regular-file.ts';
 import { type LocalDir, commandFor } from '../state.ts';
 import { readAccepted } from './accepted.ts';
 import { fileName } from './names.ts';
@@ -10,7 +12,7 @@ import { FileProblems, type Problem } from './problem.ts';
 import { ruleProblems } from './rules.ts';
 import { type Desired, desiredSchema } from './schema.ts';
 import { shapeProblems } from './shape.ts';
-import { type Source, duplicates, membersOf, parseSource, placed } from './source.ts';
+import { type Source, membersOf, parseSource, placed } from './source.ts';
 
 /** What a file asks for, and where each part stands. */
 export interface ReadFile {
@@ -24,7 +26,7 @@ export const fileOf = ({ root }: LocalDir, given: string | null): string =>
 
 /** A command line for hints, with the file where it is not that of the directory. */
 export const commandWith = (dir: LocalDir, words: string, given: string | null): string =>
-  commandFor(dir, given === null ? words : `${words} --file ${given}`);
+  commandFor(dir, given === null ? words : `${words} --file ${shellWord(given)}`);
 
 /** For what the file no longer names. */
 export const dropCommands = (dir: LocalDir, given: string | null) => ({
@@ -39,17 +41,42 @@ export function readDesired(dir: LocalDir, given: string | null): ReadFile {
   return checkedSource(parseSource(path, textOf(dir, path)));
 }
 
+/** Some editors write it before the text, which counts without it. */
+export const byteOrderMark = '\u{feff}';
+
 /** @throws ComputeError `not_found`, `config_unreadable` */
 export function textOf(dir: LocalDir, path: string): string {
-  try {
-    return readSmallByLink(path);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(dir, path);
-    throw new ComputeError('config_unreadable', `could not read ${path}`, { cause });
-  }
+  const text = withMark(dir, path);
+  return text.startsWith(byteOrderMark) ? text.slice(byteOrderMark.length) : text;
 }
 
+/** The same with the mark, where the file has one.
+ *  @throws as `textOf` */
+export function withMark(dir: LocalDir, path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readBytesByLink(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') throw missing(dir, path);
+    // That advises to remove it.
+    if (cause instanceof ComputeError && cause.code === 'pgdata_refused')
+      throw unusable(cause.message, 'name the one that is meant with --file');
+    throw new ComputeError('config_unreadable', `could not read ${path}`, { cause });
+  }
+  // What is not would be replaced without a word, also in the file when it is changed.
+  if (!isUtf8(bytes)) throw unusable(`${path} is not text in UTF-8`, 'save it in that encoding');
+  return bytes.toString('utf8');
+}
+
+const unusable = (message: string, hint: string): ComputeError =>
+  new ComputeError('config_unreadable', message, { hint });
+
 function missing(dir: LocalDir, path: string): ComputeError {
+  const target = danglingTarget(path);
+  if (target !== null)
+    return new ComputeError('not_found', `${path} is a link to ${target}, which is not there`, {
+      hint: 'create that file, or remove the link',
+    });
   const last = existsSync(dir.root) ? readAccepted(dir)?.file : undefined;
   const hint =
     last === undefined || last === path
@@ -58,9 +85,15 @@ function missing(dir: LocalDir, path: string): ComputeError {
   return new ComputeError('not_found', `there is no ${path}`, { hint });
 }
 
+/** Of a link that leads nowhere; null for everything else. */
+export function danglingTarget(path: string): string | null {
+  if (existsSync(path)) return null;
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : null;
+}
+
 /** @throws FileProblems `spec_invalid` */
 export function checkedSource(source: Source): ReadFile {
-  const given = [...duplicates(source.root), ...lists(source.value), ...lostSettings(source)];
+  const given = [...source.twice, ...lists(source.value), ...lostSettings(source)];
   const result = v.safeParse(desiredSchema, source.value);
   if (!result.success || given.length > 0)
     throw problemsIn(source, [...given, ...shapeProblems(result.issues ?? [])]);

@@ -29,10 +29,17 @@ function roleProblems({ roles }: Desired): Problem[] {
   return roles.flatMap(({ name, valid_until }, at): Problem[] => [
     ...unless(roleNameFault(name), ['roles', at, 'name']),
     ...unless(twice(roles, at), ['roles', at, 'name']),
-    ...(valid_until !== undefined && parseValidUntil(valid_until) === null
+    ...(valid_until !== undefined && !isTime(valid_until)
       ? [{ path: ['roles', at, 'valid_until'], message: 'is not a time such as "2027-01-31 12:00:00Z"' }]
       : []),
   ]);
+}
+
+/** PostgreSQL refuses a day that its month does not have, where JavaScript goes on to the next month. */
+function isTime(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
+  const last = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  return parseValidUntil(text) !== null && (day === undefined || (year !== '0000' && Number(day) <= last));
 }
 
 function roleNameFault(name: string): string | null {
@@ -78,18 +85,22 @@ function extensionProblems({ extensions, databases }: Desired): Problem[] {
       ...unless(nameFault(name), path),
       ...unless(twice(names, at), path),
       ...unless(severalFault(name, isAll ? known : given), path),
-      ...given.flatMap((database, index): Problem[] =>
-        known.includes(database)
-          ? []
-          : [
-              {
-                path: ['extensions', at, 'databases', index],
-                message: `there is no database ${JSON.stringify(database)} in this file${did(database, known)}`,
-              },
-            ],
+      ...given.flatMap((database, index) =>
+        unless(placeFault(database, given.indexOf(database) < index, known), [
+          'extensions',
+          at,
+          'databases',
+          index,
+        ]),
       ),
     ];
   });
+}
+
+function placeFault(database: string, isAgain: boolean, known: readonly string[]): string | null {
+  const name = JSON.stringify(database);
+  if (!known.includes(database)) return `there is no database ${name} in this file${did(database, known)}`;
+  return isAgain ? `${name} is there twice` : null;
 }
 
 /** Some extensions work in one database only. */
@@ -98,8 +109,9 @@ function severalFault(name: string, databases: readonly string[]): string | null
   return `${JSON.stringify(name)} can be in one database only: { "name": ${JSON.stringify(name)}, "databases": [${JSON.stringify(databases[0])}] }`;
 }
 
-/** @see src/backend/utils/misc/guc.c valid_custom_variable_name */
-const settingName = /^[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*$/;
+/** As it can stand in postgresql.conf.
+ *  @see src/backend/utils/misc/guc-file.l */
+const settingName = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/;
 
 function settingProblems({ settings }: Desired): Problem[] {
   const seen = new Set<string>();
@@ -112,6 +124,9 @@ function settingProblems({ settings }: Desired): Problem[] {
     const owned = whyOwned(lower);
     if (owned !== null) return [{ path, message: `cannot be given: ${owned}` }];
     const text = settingText(value);
+    // JSON.parse has rounded it already.
+    if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
+      return [{ path, message: 'has more digits than a number of JSON keeps: write it as text' }];
     return [
       ...(again ? [{ path, message: 'is given twice: PostgreSQL ignores case in names of settings' }] : []),
       ...unless(whyUnusable(lower, text) ?? textFault(text), path),

@@ -15,24 +15,25 @@ export interface Source {
   readonly text: string;
   readonly root: Node;
   readonly value: unknown;
+  /** Members that are given twice. */
+  readonly twice: readonly Problem[];
 }
 
 /** Reads JSON with comments and trailing commas.
  *  @throws FileProblems `config_unreadable` with line and column */
 export function parseSource(file: string, text: string): Source {
-  const errors: ParseError[] = [];
-  let root: Node | undefined;
   try {
-    root = parseTree(text, errors, { allowTrailingComma: true });
+    const errors: ParseError[] = [];
+    const root = parseTree(text, errors, { allowTrailingComma: true });
+    const [first] = errors;
+    if (first !== undefined) throw unreadable(file, text, first.offset, words(first));
+    if (root === undefined) throw unreadable(file, text, 0, 'it is empty');
+    return { file, text, root, value: getNodeValue(root), twice: duplicates(root) };
   } catch (error) {
-    // The parser calls itself for each level.
+    // Each of them calls itself for each level.
     if (!(error instanceof RangeError)) throw error;
     throw unreadable(file, text, 0, 'it is nested too deeply');
   }
-  const [first] = errors;
-  if (first !== undefined) throw unreadable(file, text, first.offset, words(first));
-  if (root === undefined) throw unreadable(file, text, 0, 'it is empty');
-  return { file, text, root, value: getNodeValue(root) };
 }
 
 const words = ({ error }: ParseError): string =>
@@ -75,7 +76,7 @@ export function membersOf(root: Node, path: JsonPath): string[] {
 }
 
 /** Members that are given twice, of which a parser keeps only one. */
-export function duplicates(node: Node, path: JsonPath = []): Problem[] {
+function duplicates(node: Node, path: JsonPath = []): Problem[] {
   const { type, children = [] } = node;
   if (type === 'array') return children.flatMap((child, at) => duplicates(child, [...path, at]));
   if (type !== 'object') return [];

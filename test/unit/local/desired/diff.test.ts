@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { formerRoles, withoutDropped } from '../../../../src/local/desired/accepted.ts';
 import { changeText } from '../../../../src/local/desired/change.ts';
 import { diff } from '../../../../src/local/desired/diff.ts';
-import { outcomesOf, outcomesOfRefusal } from '../../../../src/local/desired/outcome.ts';
-import { accepted, observed, role } from './support.ts';
+import { outcomesOf, outcomesOfRefusal, overridden } from '../../../../src/local/desired/outcome.ts';
+import { accepted, linesOf, observed, role } from './support.ts';
 
 const texts = (...given: Parameters<typeof diff>): string[] => diff(...given).changes.map(changeText);
 
@@ -52,6 +52,7 @@ test('nothing is to be done where everything is as wanted', () => {
       ['app', new Map([['hstore', '1.7']])],
       ['shop', new Map([['hstore', '1.8']])],
     ]),
+    lines: linesOf({ work_mem: '64MB' }),
   });
   expect(diff(wanted, wanted, now)).toEqual({ changes: [], left: [] });
 });
@@ -64,7 +65,10 @@ test('attributes, a password that somebody changed, an owner and a version are c
   });
   const now = observed({
     roles: new Map([['web', role({ verifier: 'another' })]]),
-    databases: new Map([['shop', 'app']]),
+    databases: new Map([
+      ['app', 'app'],
+      ['shop', 'app'],
+    ]),
     extensions: new Map([['app', new Map([['hstore', '1.7']])]]),
   });
   expect(texts(wanted, wanted, now)).toEqual([
@@ -161,5 +165,68 @@ test('a refusal belongs to the objects that it names', () => {
     ['applied', null],
     ['failed', reason],
     ['failed', 'not done, since another one failed'],
+  ]);
+});
+
+describe('a plan that said that there was nothing to do', () => {
+  test('app goes back to its owner when the file no longer gives it to another role', () => {
+    const before = accepted({ roles: [{ name: 'web' }], databases: [{ name: 'app', owner: 'web' }] });
+    const wanted = accepted({ roles: [{ name: 'web' }] }, before);
+    const { verifier = null } = before.logins['web'] ?? {};
+    const now = observed({
+      databases: new Map([['app', 'web']]),
+      roles: new Map([['web', role({ verifier })]]),
+    });
+    expect(texts(wanted, before, now)).toEqual(['~ database "app": owner web -> app']);
+    expect(texts(wanted, before, null)).toEqual(['~ database "app": owner web -> app']);
+    expect(texts(before, wanted, null)).toEqual(['~ database "app": owner app -> web']);
+    expect(texts(accepted({}), null, null)).toEqual([]);
+  });
+
+  test('a setting that was accepted, and is not in the files of the server', () => {
+    const wanted = accepted({ settings: { work_mem: '64MB', max_connections: 50 } });
+    const now = observed({ lines: linesOf({ max_connections: '100' }) });
+    expect(texts(wanted, wanted, now)).toEqual([
+      '~ setting work_mem: 4MB -> 64MB',
+      '~ setting max_connections: 100 -> 50 (takes effect at the next start of Postgres)',
+    ]);
+  });
+
+  test('a setting that stands in the files, and is not accepted for the next start yet', () => {
+    const wanted = accepted({ settings: { max_connections: 100 } });
+    const now = observed({ lines: linesOf({ max_connections: '100' }) });
+    expect(texts(wanted, null, now)).toEqual([
+      '~ setting max_connections: 100 (takes effect at the next start of Postgres)',
+    ]);
+    expect(texts(wanted, wanted, now)).toEqual([]);
+  });
+});
+
+test('a setting that ALTER SYSTEM overrides has failed, with the way to take that back', () => {
+  const wanted = accepted({ settings: { work_mem: '64MB' } });
+  const lines = new Map([['work_mem', { value: '1MB', bySystem: true }]]);
+  const { changes } = diff(wanted, wanted, observed({ lines }));
+  const failures = new Map(overridden(changes, lines, 'psql'));
+  expect(outcomesOf(changes, changes, failures, new Set())).toMatchObject([
+    {
+      name: 'work_mem',
+      result: 'failed',
+      reason: 'ALTER SYSTEM has set it to "1MB", which counts more',
+      hint: "psql -c 'alter system reset work_mem', then apply again",
+    },
+  ]);
+});
+
+test('names of others reach a terminal with their control characters escaped', () => {
+  const wanted = accepted({ databases: [{ name: 'shop' }] });
+  const evil = 'x\u001b[2J\u009b1m\u202e\n~ role "app"';
+  const now = observed({
+    databases: new Map([
+      ['app', 'app'],
+      ['shop', evil],
+    ]),
+  });
+  expect(texts(wanted, wanted, now)).toEqual([
+    String.raw`~ database "shop": owner x\u{1b}[2J\u{9b}1m\u{202e}\u{a}~ role "app" -> app`,
   ]);
 });

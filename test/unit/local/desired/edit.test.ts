@@ -76,3 +76,10 @@ test('a change that makes the file invalid is refused with the place where it wo
   expect(() => edited(source, ['settings', 'port'], 1)).toThrow('settings.port: cannot be given');
   expect(() => edited(source, ['settings', 'a', 'b'], 1)).toThrow('settings.a');
 });
+
+test('a value is removed where the comma stands before the next one', () => {
+  const text = '{\n  "settings": {\n    "a": 1\n    , "b": 2\n  }\n}\n';
+  const { source } = read(text);
+  expect(read(edited(source, ['settings', 'a'], undefined).text).desired.settings).toEqual({ b: 2 });
+  expect(read(edited(source, ['settings', 'b'], undefined).text).desired.settings).toEqual({ a: 1 });
+});

@@ -133,6 +133,34 @@ const wrong: [string, string, string[]][] = [
       '1:47 settings.WORK_MEM: is given twice: PostgreSQL ignores case in names of settings',
     ],
   ],
+  [
+    'names of settings that cannot stand in postgresql.conf',
+    '{ "settings": { "a$b": 1, "a.b.c": 1, "include": "/tmp/x", "include_dir": "/tmp" } }',
+    [
+      '1:17 settings["a$b"]: is not a name of a setting',
+      '1:27 settings["a.b.c"]: is not a name of a setting',
+      '1:39 settings.include: cannot be given: it is not a setting: it would read another file',
+      '1:60 settings.include_dir: cannot be given: it is not a setting: it would read another file',
+    ],
+  ],
+  [
+    'a number that JSON has rounded, and too few senders in another notation',
+    '{ "settings": { "my.id": 12345678901234567890, "max_wal_senders": "0x3" } }',
+    [
+      '1:17 settings["my.id"]: has more digits than a number of JSON keeps: write it as text',
+      '1:48 settings.max_wal_senders: must be 5 or more: the storage and replicas use some',
+    ],
+  ],
+  [
+    'a database that an extension names twice',
+    '{ "extensions": [ { "name": "hstore", "databases": ["app", "app"] } ] }',
+    ['1:60 extensions[0].databases[1]: "app" is there twice'],
+  ],
+  [
+    'a day that its month does not have',
+    '{ "roles": [ { "name": "a", "valid_until": "2027-02-29" }, { "name": "b", "valid_until": "2028-02-29" } ] }',
+    ['1:29 roles[0].valid_until: is not a time such as "2027-01-31 12:00:00Z"'],
+  ],
 ];
 
 test.each(wrong)('says %s', (_, text, expected) => {
@@ -147,4 +175,9 @@ test('a password in the file is refused, with the way to the one that was genera
 
 test('a file that is nested too deeply is an error like others', () => {
   expect(problems('['.repeat(200_000))[0]).toContain('not valid JSON');
+});
+
+test.each([500, 1500, 2500, 3500, 5000, 7000])('a file with %i levels is an error like others', (levels) => {
+  const [problem] = problems(`{ "x": ${'['.repeat(levels)}${']'.repeat(levels)} }`);
+  expect(problem).toMatch(/x: is not known|nested too deeply/);
 });

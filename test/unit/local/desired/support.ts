@@ -21,6 +21,10 @@ export const role = (more: Partial<ObservedRole> = {}): ObservedRole => ({
   ...more,
 });
 
+/** The lines of postgresql.conf. */
+export const linesOf = (settings: Readonly<Record<string, string>>): Observed['lines'] =>
+  new Map(Object.entries(settings).map(([name, value]) => [name, { value, bySystem: false }]));
+
 export const observed = (more: Partial<Observed> = {}): Observed => ({
   major: 17,
   roles: new Map(),
@@ -30,6 +34,7 @@ export const observed = (more: Partial<Observed> = {}): Observed => ({
     ['max_connections', { setting: '100', unit: null, atStart: true, pendingRestart: false }],
     ['shared_preload_libraries', { setting: '', unit: null, atStart: true, pendingRestart: false }],
   ]),
+  lines: new Map(),
   available: new Map([['hstore', '1.8']]),
   extensions: new Map([['app', new Map()]]),
   ...more,
