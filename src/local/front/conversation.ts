@@ -21,8 +21,9 @@ const bodies: ReadonlySet<string> = new Set(['DO', 'CALL']);
 const tagBytes: ReadonlySet<number> = new Set(
   ['DISCARD ALL', 'SET', 'LOAD', ...bodies].map((tag) => tag.length + 1),
 );
-/** In a Parse, which may be executed much later: SET of a name with a dot. */
-const setsOwn = /(?:^|[;\n]|\*\/)\s*set\s+(?:session\s+)?(?:"[^"]*\.|(?:"[^"]*"|[^\s"=.;]+)\s*\.)/i;
+/** In a Parse, which may be executed much later: SET of a name with a dot. Each line begins anew, so that the time grows with the
+ *  length of the text and not with its square. */
+const setsOwn = /(?:^|[;\n]|\*\/)[^\S\n]*set\s+(?:session\s+)?(?:"[^"]*\.|(?:"[^"]*"|[^\s"=.;]+)\s*\.)/i;
 /** Of the Parse messages that are kept for one client. */
 const statementsBytes = 256 * 1024;
 

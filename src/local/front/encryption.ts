@@ -21,6 +21,8 @@ export class Encryption {
   #stamp: string;
   #context: Tls.SecureContext;
   #pair: TlsPair;
+  /** The latest line that was told. */
+  #told = '';
 
   private constructor(
     files: TlsFiles,
@@ -42,7 +44,7 @@ export class Encryption {
     const tls = await import('node:tls');
     const stamp = await stampOf(files);
     const opened = new Encryption(files, tls, { stamp, pair: await readPair(files) }, tell);
-    opened.#judge();
+    opened.#say(opened.#judge());
     return opened;
   }
 
@@ -66,19 +68,25 @@ export class Encryption {
     return () => socket.alpnProtocol === protocol;
   }
 
-  /** A renewed pair is taken with the next connection. One that cannot be used is told once, and the earlier one stays. */
+  /** A renewed pair is taken with the next connection. One that cannot be used is told once and tried again with each, and the earlier
+   *  one stays. */
   async #refresh(): Promise<void> {
     const stamp = await stampOf(this.#files);
-    if (stamp === this.#stamp) return;
-    this.#stamp = stamp;
+    if (stamp === this.#stamp) return this.#say(this.#judge());
     try {
       const pair = await readPair(this.#files);
       this.#context = this.#contextOf(pair);
-      this.#pair = pair;
-      this.#judge();
+      [this.#pair, this.#stamp] = [pair, stamp];
+      this.#say(this.#judge());
     } catch (error) {
-      this.#tell(`${explained(error)}: the earlier one stays in use (${describe(this.#pair)})`);
+      this.#say(`${explained(error)}: the earlier one stays in use (${describe(this.#pair)})`);
     }
+  }
+
+  /** Tells what was not told last. */
+  #say(text: string | null): void {
+    if (text !== null && text !== this.#told) this.#tell(text);
+    this.#told = text ?? '';
   }
 
   #contextOf({ key, cert }: TlsPair): Tls.SecureContext {
@@ -92,9 +100,9 @@ export class Encryption {
     });
   }
 
-  #judge(): void {
-    const wrong = judgeValidity(this.#pair, Date.now())?.error ?? caveatOf(this.#pair);
-    if (wrong !== null && wrong !== undefined) this.#tell(wrong);
+  /** What clients will run into by now; null: nothing. */
+  #judge(): string | null {
+    return judgeValidity(this.#pair, Date.now())?.error ?? caveatOf(this.#pair);
   }
 }
 

@@ -1,10 +1,13 @@
 import { ownStatement } from './extended.ts';
 
+/** Most functions are passed over by it, also those with an UPDATE: the rest is searched again and again. */
+const mayName = String.raw`set_config|\mset\s+(?:session\s+)?(?:\w|\$)+\.`;
+
 /** Functions of the database that may leave a parameter of an application behind, such as `app.tenant`: pg_settings does not list those, so the
  *  session is asked for each that is named in their text. Objects of the system have lower numbers. */
 const functions = `select p.oid, text from pg_catalog.pg_proc p,
   lateral (select coalesce(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc) as text) t
-  where p.oid operator(pg_catalog.>=) 16384 and t.text operator(pg_catalog.~*) 'set_config|\\mset\\M'`;
+  where p.oid operator(pg_catalog.>=) 16384 and t.text operator(pg_catalog.~*) '${mayName}'`;
 
 /** A name with a dot, in a call of set_config and in SET. */
 const names = [

@@ -30,6 +30,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
+test('a certificate that has expired is told, and used all the same', async () => {
+  const at = scratchDir('front-tls-expired');
+  const lines: string[] = [];
+  const expired = writePair(at, makePemPair('localhost', 'P-256', [-10, -1]));
+  await Encryption.open(expired, (text) => lines.push(text));
+  expect(lines).toEqual([expect.stringContaining('expired at')]);
+  rmSync(at, { recursive: true });
+});
+
 describe.each(oldestAndNewest().map((postgres) => ({ postgres, major: postgres.major })))(
   'PostgreSQL $major',
   ({ postgres, major }) => {
